@@ -1,0 +1,8 @@
+"""Launcher: `python twimager.py --lr L --hr H --dest D`."""
+
+import sys
+
+from twimager.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""The folders of a run: check them, name the outputs, write files whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import unicodedata
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from twimager.errors import TwimagerError, UsageError
+from twimager.options import Naming, Options, Output
+
+REPORT = "report.json"
+# Errors that concern one file's name; any other failure to write concerns them all.
+NAME_ERRORS = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+
+
+class UnwritableName(Exception):
+    """A name that the file system does not take, while it takes others."""
+
+
+def check_folders(options: Options) -> None:
+    """Raise UsageError unless LR and HR are folders, DEST may be written to, and none lies inside another."""
+    for flag, folder in (("--lr", options.lr), ("--hr", options.hr)):
+        if not folder.exists():
+            raise UsageError(f"{flag}: there is no folder {folder}")
+        if not folder.is_dir():
+            raise UsageError(f"{flag}: {folder} is a file; name the folder that holds the images")
+    folders = {"--lr": options.lr, "--hr": options.hr}
+    if options.dest is not None:
+        folders["--dest"] = options.dest
+        _check_dest(options.dest, will_write=not options.dry or options.report, overwrite=options.overwrite)
+    for flag, folder in folders.items():
+        for other, parent in folders.items():
+            if flag != other and folder.resolve().is_relative_to(parent.resolve()):
+                raise UsageError(f"{flag} is the folder of {other} or inside it; keep the three folders apart")
+
+
+def _check_dest(dest: Path, will_write: bool, overwrite: bool) -> None:
+    if dest.exists() and not dest.is_dir():
+        raise UsageError(f"--dest: {dest} is a file; name a folder")
+    if will_write and not overwrite and dest.is_dir() and any(dest.iterdir()):
+        raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")
+
+
+def prepare(options: Options) -> None:
+    """Make DEST if this run writes there and see that it can; raises TwimagerError."""
+    if options.dest is None or (options.dry and not options.report):
+        return
+    write_files({options.dest / ".twimager-probe": b""})
+    (options.dest / ".twimager-probe").unlink()
+
+
+def report_path(options: Options) -> Path | None:
+    """Return where the report is kept: in DEST, but beside no images, as loaders read all that lies there."""
+    if not options.report or options.dest is None:
+        return None
+    return options.dest / REPORT if options.output is Output.ALL else options.dest / "report" / REPORT
+
+
+class Names:
+    """What the files of a pair are called: flat, unique, the same from run to run."""
+
+    def __init__(self, options: Options, lrs: Sequence[Path], hrs: Sequence[Path]) -> None:
+        """Name all files of both sides, in a pair or not, so that no name depends on what is found."""
+        self._options = options
+        self._lr = flat_names(lrs, options.lr)
+        self._hr = flat_names(hrs, options.hr)
+
+    def outputs(self, lr: Path, hr: Path) -> tuple[Path | None, Path | None]:
+        """Return where the LR and the HR of a pair go; None for a side that is not written."""
+        options = self._options
+        if options.dest is None:
+            return None, None
+        lr_name = self._hr[hr] if options.filename is Naming.HR else self._lr[lr]
+        hr_name = self._lr[lr] if options.filename is Naming.LR else self._hr[hr]
+        both = options.output is Output.ALL
+        lr_out = (options.dest / "LR" if both else options.dest) / self._file(lr_name)
+        hr_out = (options.dest / "HR" if both else options.dest) / self._file(hr_name)
+        return lr_out if options.output is not Output.HR else None, hr_out if options.output is not Output.LR else None
+
+    def _file(self, name: str) -> str:
+        return "_".join(filter(None, (self._options.prefix, name, self._options.suffix))) + ".png"
+
+
+def flat_names(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
+    """Give every path a name of its own without folders and extension.
+
+    The stem where no other file has it, else the folders, stem and extension joined by `_`, numbered if even that
+    is taken. Letters that differ only in case are the same: on many file systems they are.
+    """
+    stems = Counter(_folded(path.stem) for path in paths)
+    names = {path: path.stem for path in paths if stems[_folded(path.stem)] == 1}
+    taken = {_folded(name) for name in names.values()}
+    for path in sorted(set(paths) - names.keys(), key=lambda p: p.relative_to(folder).parts):
+        *folders, _ = path.relative_to(folder).parts
+        base = name = "_".join([*folders, path.stem, path.suffix.lstrip(".")])
+        number = 2
+        while _folded(name) in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(_folded(name))
+        names[path] = name
+    return names
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write files so that each appears whole or not at all, and none unless all could be stored.
+
+    Raises
+    ------
+    UnwritableName
+        If the file system does not take one of the names.
+    TwimagerError
+        If nothing can be written there any more: a full disk, a lost permission.
+    """
+    staged = {path: path.with_name(f".twimager-{uuid.uuid4().hex}.tmp") for path in files}
+    placed: list[Path] = []
+    try:
+        for path, temporary in staged.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(files[path])
+        for path, temporary in staged.items():
+            os.replace(temporary, path)
+            placed.append(path)
+    except OSError as error:
+        for ours in [*staged.values(), *placed]:
+            with suppress(OSError):
+                ours.unlink(missing_ok=True)
+        where = error.filename2 or error.filename
+        if error.errno in NAME_ERRORS:
+            raise UnwritableName(f"{where}: {error.strerror}") from error
+        raise TwimagerError(
+            f"cannot write to {Path(where).parent}: {error.strerror}; make room or choose another --dest"
+        ) from error

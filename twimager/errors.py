@@ -1,0 +1,63 @@
+"""What can go wrong: errors that end a run, and the reasons for which an image or a pair is turned down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    DONE = 0
+    FATAL = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    NO_PAIR = 4
+    INTERRUPTED = 130
+
+
+class TwimagerError(Exception):
+    """Ends the run: one line that says what is wrong and what to do about it."""
+
+    exit_code = ExitCode.FATAL
+
+
+class UsageError(TwimagerError):
+    """The options, or the folders they name, do not fit."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnreadableImage(Exception):
+    """A file that is no image, or not a whole one."""
+
+
+class Reason(Enum):
+    """Why an image or a pair is turned down; the value is what reports call it."""
+
+    UNREADABLE = "unreadable"
+    NOTHING_SIMILAR = "nothing similar"
+    NO_PARTNER = "no proposal passed"
+    FEW_MATCHES = "too few matching features"
+    IMPLAUSIBLE = "implausible transform"
+    OVERLAP = "too little overlap"
+    CROP = "crop does not fit"
+    LOOK_ALIKE = "another HR fits the LR better"
+    HASH = "hashes of the aligned pair differ"
+    CORRELATION = "pixels of the aligned pair differ"
+    TAKEN = "in a better pair"
+    SKIPPED = "skipped by hand"
+    LIMIT = "limit reached"
+    NOT_WRITTEN = "could not be written"
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why something was turned down, and the numbers that decided it."""
+
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value

@@ -1,0 +1,99 @@
+"""Image files: list them, read their pixels, encode them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.errors import UnreadableImage
+
+# (h, w, 3), BGR, uint8 or uint16.
+Pixels = NDArray[Any]
+# (h, w), uint8.
+Gray = NDArray[np.uint8]
+
+# Colour, EXIF orientation applied, 8 or 16 bit as stored. IMREAD_UNCHANGED would ignore the orientation.
+READ_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+# What file managers leave behind; files whose names begin with a dot are passed over too.
+NOT_IMAGES = {"thumbs.db", "desktop.ini"}
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def list_files(folder: Path, recursive: bool) -> list[Path]:
+    """Return the files of `folder` (and below it), sorted by their path inside it, hidden ones left out."""
+    found = _walk(folder) if recursive else folder.iterdir()
+    wanted = (p for p in found if p.is_file() and not p.name.startswith(".") and p.name.lower() not in NOT_IMAGES)
+    return sorted(wanted, key=lambda p: p.relative_to(folder).parts)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        yield from (Path(parent, name) for name in names)
+
+
+def decode(data: bytes) -> Pixels:
+    """Return the pixels of an encoded image: (h, w, 3), BGR, uint8 or uint16, upright.
+
+    Raises
+    ------
+    UnreadableImage
+        If `data` is no image, is cut short, or holds pixels that are neither 8 nor 16 bit.
+    """
+    if not data:
+        raise UnreadableImage("empty file")
+    try:
+        pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), READ_FLAGS)
+    except cv2.error as error:
+        raise UnreadableImage(f"cannot be decoded: {error.err}") from error
+    if pixels is None:
+        raise UnreadableImage("not an image, or a damaged one")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise UnreadableImage(f"{pixels.dtype} pixels; only 8 and 16 bit are supported")
+    return pixels
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file holds; UnreadableImage if it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(error.strerror or str(error)) from error
+
+
+def read_image(path: Path) -> Pixels:
+    """Return the pixels of an image file, as `decode` does."""
+    return decode(read_bytes(path))
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Return `pixels` as a PNG file, 8 or 16 bit as they are."""
+    data: bytes = cv2.imencode(".png", pixels)[1].tobytes()
+    return data
+
+
+def is_plain_png(data: bytes) -> bool:
+    """Tell whether any reader sees in this file just what `decode` does: a PNG, upright and not animated."""
+    header = data[: data.find(b"IDAT")]
+    return data.startswith(PNG_SIGNATURE) and b"eXIf" not in header and b"acTL" not in header
+
+
+def to_8_bit(pixels: Pixels) -> Pixels:
+    """Return 8-bit pixels; 16-bit ones are divided by 257, so that white stays white."""
+    return pixels if pixels.dtype == np.uint8 else np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257))
+
+
+def shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return `pixels` at `size` (width, height), area-averaged."""
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def frame_size(pixels: Pixels) -> tuple[int, int]:
+    """Return (width, height)."""
+    return pixels.shape[1], pixels.shape[0]

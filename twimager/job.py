@@ -1,0 +1,278 @@
+"""The whole job: two folders in, pairs out.
+
+`run` is the job; below it, in order, what the main thread does and the tasks that workers do for it. A task is a
+plain function of picklable arguments to a picklable result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from twimager import destination, viewer
+from twimager.console import Bar, Console
+from twimager.errors import Reason, Rejection, UnreadableImage, UsageError
+from twimager.fingerprints import Fingerprint, fingerprint, working_copy
+from twimager.images import decode, encode_png, list_files
+from twimager.matching import match
+from twimager.options import Options
+from twimager.proposals.hashes import Proposal, propose
+from twimager.rendering import common_area, output_window, render_hr, render_lr
+from twimager.report import Record, RejectedImage, Report
+from twimager.scheduling import AHEAD, in_order, worker_pool
+from twimager.selection import RejectedPair, VerifiedPair, reject, select, settle_rivals
+from twimager.verification import Overlay, flaw, overlay, score
+
+
+def run(options: Options, console: Console) -> Report:
+    """Find, align, verify and write the pairs; return what was done and what was turned down.
+
+    Raises
+    ------
+    TwimagerError
+        If the folders do not fit, or nothing can be written to DEST (any more).
+    """
+    destination.check_folders(options)
+    if options.debug:
+        viewer.require_display()
+    destination.prepare(options)
+    report = Report(options)
+    lr_paths, hr_paths = _list("--lr", options.lr, options), _list("--hr", options.hr, options)
+    names = destination.Names(options, lr_paths, hr_paths)
+    with worker_pool(options.jobs, inline=options.debug) as pool:
+        lrs = _read(pool, "LR", lr_paths, report, console)
+        hrs = _read(pool, "HR", hr_paths, report, console)
+        proposals = propose(lrs, hrs, options.distance)
+        _pair(pool, proposals, names, report, console)
+    _account_for_unpaired(report, lrs, hrs, proposals)
+    return report
+
+
+def _list(flag: str, folder: Path, options: Options) -> list[Path]:
+    paths = list_files(folder, options.recursive)
+    if not paths:
+        below = "" if options.recursive else " (--recursive looks into its folders too)"
+        raise UsageError(f"{flag}: there are no files in {folder}{below}")
+    return paths
+
+
+def _read(pool: Executor, side: str, paths: list[Path], report: Report, console: Console) -> list[Fingerprint]:
+    """Fingerprint every file of a side; those that can't be read go to the report."""
+    found = []
+    with console.bar(f"reading {side}", len(paths)) as bar:
+        results = in_order(pool, remember, paths, AHEAD * report.options.jobs)
+        for path, result in zip(paths, results, strict=True):
+            bar.step()
+            if isinstance(result, Fingerprint):
+                found.append(result)
+            else:
+                report.rejected_images.append(RejectedImage(side, path, result))
+                console.warn(f"{path}: {result}")
+    return found
+
+
+def _pair(
+    pool: Executor, proposals: Sequence[Proposal], names: destination.Names, report: Report, console: Console
+) -> None:
+    """Examine all proposals, choose, and write: group by group, as no choice in one concerns another."""
+    options = report.options
+    groups = grouped(proposals)
+    tasks = [of_one_lr for group in groups for of_one_lr in group]
+    results = in_order(pool, partial(examine, options=options), tasks, AHEAD * options.jobs)
+    with (
+        console.bar("matching", len(tasks)) as bar,
+        _Writer(pool, names, report, console, console.bar("writing", 0, line=1)) as writer,
+    ):
+        for group in groups:
+            verified = []
+            for _ in group:
+                examined = next(results)
+                bar.step()
+                verified += examined.verified
+                _turn_down(examined.rejected, report, console)
+            chosen, rejected = select(verified)
+            _turn_down(rejected, report, console)
+            if not all(writer.accept(pair) for pair in chosen):
+                break
+
+
+def _turn_down(rejected: Iterable[RejectedPair], report: Report, console: Console) -> None:
+    for pair in rejected:
+        report.rejected_pairs.append(pair)
+        console.detail(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
+
+
+class _Writer:
+    """Takes accepted pairs: asks the viewer, keeps to the limit, has files written, records what was."""
+
+    def __init__(self, pool: Executor, names: destination.Names, report: Report, console: Console, bar: Bar) -> None:
+        self._pool, self._names, self._report, self._console, self._bar = pool, names, report, console, bar
+        self._in_flight: deque[tuple[Record, Future[Rejection | None]]] = deque()
+
+    def accept(self, pair: VerifiedPair) -> bool:
+        """Write a pair; tell whether more are wanted."""
+        options = self._report.options
+        if not self._has_room():
+            return False
+        if options.debug and not self._approved(pair):
+            return not self._report.aborted
+        outputs = self._names.outputs(pair.proposal.lr.path, pair.proposal.hr.path)
+        if options.dry:
+            self._record(Record(pair, None, None))
+        else:
+            self._in_flight.append((Record(pair, *outputs), self._pool.submit(write_pair, pair, *outputs, options)))
+            self._bar.expect(1)
+        while len(self._in_flight) > AHEAD * options.jobs:
+            self._collect()
+        return self._has_room()
+
+    def _has_room(self) -> bool:
+        """Tell whether the limit allows another pair; where it is the last, wait for those not yet written."""
+        limit = self._report.options.limit
+        while limit is not None and len(self._report.pairs) + len(self._in_flight) >= limit:
+            if not self._in_flight:
+                return False
+            self._collect()
+        return True
+
+    def _approved(self, pair: VerifiedPair) -> bool:
+        proposal = pair.proposal
+        title = f"{proposal.hr.path.name}   {proposal.lr.path.name}"
+        try:
+            answer = viewer.ask(decode(render_lr(pair)), render_hr(pair, self._report.options), title)
+        except UnreadableImage as error:
+            self._turn_down(pair, Reason.NOT_WRITTEN, str(error))
+            return False
+        self._report.aborted = answer is viewer.Answer.ABORT
+        if answer is viewer.Answer.SKIP:
+            self._turn_down(pair, Reason.SKIPPED)
+        return answer is viewer.Answer.ACCEPT
+
+    def _collect(self) -> None:
+        """Wait for the oldest write and record what came of it."""
+        record, future = self._in_flight.popleft()
+        failure = future.result()
+        self._bar.step()
+        if failure is None:
+            self._record(record)
+        else:
+            self._console.warn(f"{record.pair.proposal.hr.path}: {failure}")
+            self._turn_down(record.pair, failure.reason, failure.detail)
+
+    def _record(self, record: Record) -> None:
+        self._report.pairs.append(record)
+        pair = record.pair
+        self._console.detail(
+            f"{pair.proposal.lr.path.name} = {pair.proposal.hr.path.name}: {pair.match.inliers} inliers, "
+            f"correlation {pair.scores.correlation:.3f}, coverage {pair.scores.coverage:.3f}"
+        )
+
+    def _turn_down(self, pair: VerifiedPair, reason: Reason, detail: str = "") -> None:
+        _turn_down([reject(pair, reason, detail)], self._report, self._console)
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._bar:
+            while self._in_flight and kind is None:
+                self._collect()
+        if self._report.options.debug:
+            viewer.close()
+
+
+def _account_for_unpaired(
+    report: Report, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], proposals: Sequence[Proposal]
+) -> None:
+    """Say of every image that is in no pair why not."""
+    cut_short = report.aborted or len(report.pairs) == report.options.limit
+    paired = {p for record in report.pairs for p in (record.pair.proposal.lr.path, record.pair.proposal.hr.path)}
+    proposed = {image.path for proposal in proposals for image in (proposal.lr, proposal.hr)}
+    for side, images in (("LR", lrs), ("HR", hrs)):
+        for path in (image.path for image in images if image.path not in paired):
+            reason = Reason.NO_PARTNER if path in proposed else Reason.NOTHING_SIMILAR
+            rejection = Rejection(Reason.LIMIT if cut_short and path in proposed else reason)
+            report.rejected_images.append(RejectedImage(side, path, rejection))
+
+
+def grouped(proposals: Sequence[Proposal]) -> list[list[list[Proposal]]]:
+    """Split proposals into groups that share no image, each a list of lists with the proposals of one LR."""
+    numbers: dict[Path, int] = {}
+    edges = [[numbers.setdefault(p.lr.path, len(numbers)), numbers.setdefault(p.hr.path, len(numbers))]
+             for p in proposals]  # fmt: skip
+    if not edges:
+        return []
+    rows, columns = np.array(edges).T
+    _, labels = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(numbers),) * 2))
+    groups: dict[int, dict[Path, list[Proposal]]] = defaultdict(lambda: defaultdict(list))
+    for proposal, row in zip(proposals, rows, strict=True):
+        groups[int(labels[row])][proposal.lr.path].append(proposal)
+    return [list(group.values()) for group in groups.values()]
+
+
+class Examined(NamedTuple):
+    """What became of one LR's proposals."""
+
+    verified: list[VerifiedPair]
+    rejected: list[RejectedPair]
+
+
+def remember(path: Path) -> Fingerprint | Rejection:
+    """Worker task: fingerprint a file."""
+    try:
+        return fingerprint(path)
+    except UnreadableImage as error:
+        return Rejection(Reason.UNREADABLE, str(error))
+
+
+def examine(proposals: Sequence[Proposal], options: Options) -> Examined:
+    """Worker task: match and verify all proposals of one LR, and settle who of the verified is its own."""
+    outcomes = [verify(proposal, options) for proposal in proposals]
+    rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedPair)]
+    candidates = [outcome for outcome in outcomes if not isinstance(outcome, RejectedPair)]
+    kept, look_alikes = settle_rivals(candidates)
+    return Examined(kept, rejected + look_alikes)
+
+
+def verify(proposal: Proposal, options: Options) -> tuple[VerifiedPair, Overlay] | RejectedPair:
+    """Match one proposal and put it through every gate."""
+    lr, hr = proposal.lr, proposal.hr
+    found = match(hr, lr, options.method)
+    if isinstance(found, Rejection):
+        return RejectedPair(proposal, found)
+    try:
+        laid = overlay(working_copy(hr.path), working_copy(lr.path), found.matrix, hr.size, lr.size)
+    except UnreadableImage as error:
+        return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
+    common = common_area(found.matrix, hr.size, lr.size, options.scale)
+    if laid is None or common is None:
+        return RejectedPair(proposal, Rejection(Reason.OVERLAP, "next to nothing in common"), found)
+    scores = score(laid, found.matrix, hr.size, lr.size)
+    failure = flaw(scores, options.threshold, options.min_overlap)
+    window = failure or output_window(common, lr.size, options)
+    if isinstance(window, Rejection):
+        return RejectedPair(proposal, window, found, scores)
+    return VerifiedPair(proposal, found, scores, common, window), laid
+
+
+def write_pair(
+    pair: VerifiedPair, lr_output: Path | None, hr_output: Path | None, options: Options
+) -> Rejection | None:
+    """Worker task: render a pair and write its files; None means done."""
+    try:
+        files = {lr_output: render_lr(pair)} if lr_output else {}
+        if hr_output:
+            files[hr_output] = encode_png(render_hr(pair, options))
+        destination.write_files(files)
+    except (UnreadableImage, destination.UnwritableName, cv2.error) as error:
+        return Rejection(Reason.NOT_WRITTEN, str(error))
+    return None

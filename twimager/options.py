@@ -1,0 +1,139 @@
+"""The settings of a run, validated once and never changed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+
+from twimager.errors import UsageError
+
+# A scale is a ratio of whole pixels; finer ones than thousandths only restate a rounded decimal (1.3333 is 4/3).
+SCALE_DENOMINATOR = 1000
+MAX_SCALE = 32
+# Not allowed in file names on Windows; the slashes nowhere.
+FORBIDDEN = set('<>:"/\\|?*')
+
+
+class Output(str, Enum):
+    """Which side is written."""
+
+    LR = "lr"
+    HR = "hr"
+    ALL = "all"
+
+
+class Method(str, Enum):
+    """How an HR is bent onto its LR: affine or perspective."""
+
+    TRANSFORM = "transform"
+    WARP = "warp"
+
+
+class Naming(str, Enum):
+    """After which source the files of a pair are named."""
+
+    HR = "hr"
+    LR = "lr"
+    KEEP = "keep"
+
+
+class Border(str, Enum):
+    """What becomes of LR pixels that the HR does not cover."""
+
+    CROP = "crop"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What `--crop` asks for, in LR pixels: `margin` off every side, or a window of `width` x `height`.
+
+    A window without a position is centred.
+    """
+
+    margin: int = 0
+    width: int = 0
+    height: int = 0
+    x: int | None = None
+    y: int | None = None
+
+    @classmethod
+    def from_numbers(cls, numbers: list[int]) -> Crop:
+        """Read 1, 2 or 4 numbers as `--crop N`, `W H` or `X Y W H`; UsageError if they make no crop."""
+        match numbers:
+            case [margin] if margin > 0:
+                return cls(margin=margin)
+            case [width, height] if min(width, height) > 0:
+                return cls(width=width, height=height)
+            case [x, y, width, height] if min(width, height) > 0 and min(x, y) >= 0:
+                return cls(width=width, height=height, x=x, y=y)
+        if len(numbers) not in (1, 2, 4):
+            raise UsageError("--crop takes 1, 2 or 4 numbers: N, W H or X Y W H")
+        raise UsageError("--crop takes sizes above 0 and positions from 0 on")
+
+    @property
+    def numbers(self) -> list[int]:
+        """What `from_numbers` was given."""
+        if self.margin:
+            return [self.margin]
+        position = [] if self.x is None or self.y is None else [self.x, self.y]
+        return [*position, self.width, self.height]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; the README's option table says what each means."""
+
+    lr: Path
+    hr: Path
+    dest: Path | None = None
+    output: Output = Output.ALL
+    scale: Fraction = Fraction(2)
+    crop: Crop | None = None
+    method: Method = Method.TRANSFORM
+    color_transfer: bool = False
+    filename: Naming = Naming.HR
+    prefix: str = ""
+    suffix: str = ""
+    threshold: float = 90.0
+    limit: int | None = None
+    debug: bool = False
+    dry: bool = False
+    report: bool = False
+    distance: int = 12
+    border: Border = Border.CROP
+    min_overlap: float = 0.3
+    jobs: int = 1
+    recursive: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
+        _require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
+        _require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")
+        _require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
+        _require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
+        _require(0 <= self.min_overlap <= 1, "--min_overlap must be 0 to 1 (share of the LR frame)")
+        _require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
+        _require(self.jobs >= 1, "--jobs must be 1 or more workers")
+        for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
+            _require(
+                not FORBIDDEN & set(text) and text.isprintable(),
+                f"--{name} may not hold control characters or any of {' '.join(sorted(FORBIDDEN))}",
+            )
+
+
+def parse_scale(text: str) -> Fraction:
+    """Return a scale as an exact ratio: '2', '1.5' or '4/3'; ValueError if it is no number."""
+    value = Fraction(text) if "/" in text else float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return Fraction(value).limit_denominator(SCALE_DENOMINATOR)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)

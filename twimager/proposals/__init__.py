@@ -1,0 +1,1 @@
+"""Which HR might show the same picture as which LR."""

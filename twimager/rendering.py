@@ -1,0 +1,102 @@
+"""Make the two pictures of a pair: frame, resampling, colours."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from twimager.errors import Reason, Rejection
+from twimager.geometry import Matrix, Rect, Size, common_rectangle, scaling, translation
+from twimager.images import Pixels, decode, encode_png, frame_size, is_plain_png, read_bytes, read_image
+from twimager.options import Border, Crop, Options
+from twimager.resampling import resample
+from twimager.selection import VerifiedPair
+
+# An LR pixel counts as covered where at most a quarter of an output pixel of it lies outside the HR frame: a frame
+# that fits to within the alignment's error keeps its outermost pixels, and no output pixel shows mostly nothing.
+EDGE_TOLERANCE = 0.25
+MAX_VALUE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+
+
+def common_area(matrix: Matrix, hr_size: Size, lr_size: Size, scale: Fraction) -> Rect | None:
+    """Return the LR pixels of which the HR has a picture: the largest rectangle of them, or None."""
+    return common_rectangle(matrix, hr_size, lr_size, EDGE_TOLERANCE / max(float(scale), 1.0))
+
+
+def output_window(common: Rect, lr_size: Size, options: Options) -> Rect | Rejection:
+    """Return the LR pixels to be written: what border and crop leave, less the odd ones that the scale can't use."""
+    frame = common if options.border is Border.CROP else Rect(0, 0, *lr_size)
+    cropped = _cropped((frame.width, frame.height), options.crop) if options.crop else Rect(0, 0, *frame[2:])
+    if cropped is None:
+        return Rejection(Reason.CROP, f"{frame.width}x{frame.height} LR pixels are left to crop from")
+    step = options.scale.denominator
+    width, height = cropped.width // step * step, cropped.height // step * step
+    if min(width, height) == 0:
+        return Rejection(Reason.CROP, f"{cropped.width}x{cropped.height} LR pixels make no whole pixels at this scale")
+    return cropped._replace(width=width, height=height).moved(frame.x, frame.y)
+
+
+def _cropped(size: Size, crop: Crop) -> Rect | None:
+    """Return the crop inside a frame of `size`, or None if it does not fit."""
+    width = crop.width or size[0] - 2 * crop.margin
+    height = crop.height or size[1] - 2 * crop.margin
+    x = (size[0] - width) // 2 if crop.x is None else crop.x
+    y = (size[1] - height) // 2 if crop.y is None else crop.y
+    fits = min(x, y) >= 0 and min(width, height) > 0 and x + width <= size[0] and y + height <= size[1]
+    return Rect(x, y, width, height) if fits else None
+
+
+def output_size(window: Rect, scale: Fraction) -> Size:
+    """Return the HR output's (width, height): exactly `scale` times the window's."""
+    return int(window.width * scale), int(window.height * scale)
+
+
+def render_lr(pair: VerifiedPair) -> bytes:
+    """Return the LR output as a PNG file: the source's own bytes where nothing is cut."""
+    data = read_bytes(pair.proposal.lr.path)
+    if pair.window == Rect(0, 0, *pair.proposal.lr.size) and is_plain_png(data):
+        return data
+    return encode_png(pair.window.cut(decode(data)))
+
+
+def render_hr(pair: VerifiedPair, options: Options) -> Pixels:
+    """Return the HR output, resampled once from the source's pixels; of the source's depth."""
+    pixels = read_image(pair.proposal.hr.path)
+    to_output = scaling(float(options.scale)) @ translation(-pair.window.x, -pair.window.y) @ pair.match.matrix
+    size = output_size(pair.window, options.scale)
+    rendered = resample(pixels, to_output, size)
+    if options.color_transfer:
+        rendered = _with_lr_colors(rendered, pixels, pair)
+    if options.border is Border.KEEP:
+        rendered[~_covered(to_output, frame_size(pixels), size)] = 0
+    return rendered
+
+
+def _covered(to_output: Matrix, hr_size: Size, size: Size) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Tell, (height, width), of which output pixels the HR frame covers at least half."""
+    frame = np.full(hr_size[::-1], 255, np.uint8)
+    return np.asarray(resample(frame, to_output, size, cv2.BORDER_CONSTANT) >= 128)
+
+
+def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair) -> Pixels:
+    """Carry the LR's colours over, measured on the pixels that both have, on the LR's grid."""
+    lr = pair.common.cut(read_image(pair.proposal.lr.path))
+    seen = resample(hr, translation(-pair.common.x, -pair.common.y) @ pair.match.matrix, frame_size(lr))
+    return transfer_color(rendered, seen, lr)
+
+
+def transfer_color(pixels: Pixels, seen: Pixels, reference: Pixels) -> Pixels:
+    """Give `pixels` the colours that make `seen` look like `reference`.
+
+    Per channel, the mean and the standard deviation of `seen` become those of `reference` (Reinhard et al., Color
+    Transfer between Images, 2001, in the images' own channels). A channel of `seen` without any contrast is only
+    shifted. Each array may be uint8 or uint16, (h, w, 3); the result is of the type of `pixels`.
+    """
+    top = MAX_VALUE[pixels.dtype]
+    mean, deviation = (m.ravel() * top / MAX_VALUE[seen.dtype] for m in cv2.meanStdDev(seen))
+    wanted_mean, wanted = (m.ravel() * top / MAX_VALUE[reference.dtype] for m in cv2.meanStdDev(reference))
+    gain = np.where(deviation > 0, wanted / np.where(deviation > 0, deviation, 1), 1.0)
+    carried = (pixels.astype(np.float32) - mean) * gain + wanted_mean
+    return np.asarray(np.clip(np.rint(carried), 0, top).astype(pixels.dtype))

@@ -1,0 +1,152 @@
+"""What a run did: one record a pair, one a rejection, the JSON report and the summary."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from twimager import __version__
+from twimager.errors import ExitCode, Reason, Rejection
+from twimager.options import Crop, Options
+from twimager.selection import RejectedPair, VerifiedPair
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """A pair that was accepted, and where its files went (None: not written)."""
+
+    pair: VerifiedPair
+    lr_output: Path | None
+    hr_output: Path | None
+
+
+@dataclass(frozen=True)
+class RejectedImage:
+    """An image that is in no pair, and why."""
+
+    side: str
+    path: Path
+    rejection: Rejection
+
+
+@dataclass
+class Report:
+    """Everything that came out of a run."""
+
+    options: Options
+    pairs: list[Record] = field(default_factory=list)
+    rejected_pairs: list[RejectedPair] = field(default_factory=list)
+    rejected_images: list[RejectedImage] = field(default_factory=list)
+    aborted: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the run's outcome means to the caller; the gravest applies."""
+        if self.aborted:
+            return ExitCode.INTERRUPTED
+        if not self.pairs:
+            return ExitCode.NO_PAIR
+        unreadable = any(image.rejection.reason is Reason.UNREADABLE for image in self.rejected_images)
+        unwritten = any(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
+        return ExitCode.INCOMPLETE if unreadable or unwritten else ExitCode.DONE
+
+    def to_json(self) -> str:
+        """Return the report as a JSON document."""
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "twimager": __version__,
+            "versions": {"python": platform.python_version(), "opencv": cv2.__version__, "numpy": np.__version__},
+            "settings": {f.name: _plain(getattr(self.options, f.name)) for f in fields(self.options)},
+            "pairs": [_pair_json(record) for record in self.pairs],
+            "rejected_pairs": [_rejected_json(pair) for pair in self.rejected_pairs],
+            "rejected_images": [
+                {"side": image.side, "path": str(image.path.absolute()), **_reason_json(image.rejection)}
+                for image in self.rejected_images
+            ],
+        }
+        return json.dumps(document, indent=1) + "\n"
+
+    def summary(self, report: Path | None) -> str:
+        """Return a few lines for a person: what was found, what was not, where things are."""
+        outcome = "found" if self.options.dry else "written"
+        lines = [f"pairs {outcome}: {len(self.pairs)}"]
+        for side in ("LR", "HR"):
+            images = [image.rejection.reason for image in self.rejected_images if image.side == side]
+            counts = Counter(reason.value for reason in images)
+            why = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
+            lines.append(f"{side} left without a pair: {len(images)}" + (f" ({why})" if why else ""))
+        unwritten = sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
+        if unwritten:
+            lines.append(f"pairs that could not be written: {unwritten}")
+        if self.pairs and not self.options.dry:
+            lines.append(f"images: {self.options.dest}")
+        if report:
+            lines.append(f"report: {report}")
+        return "\n".join(lines)
+
+
+def _pair_json(record: Record) -> dict[str, Any]:
+    pair = record.pair
+    return {
+        "lr": str(pair.proposal.lr.path.absolute()),
+        "hr": str(pair.proposal.hr.path.absolute()),
+        "lr_output": _path_json(record.lr_output),
+        "hr_output": _path_json(record.hr_output),
+        "matrix": pair.match.matrix.tolist(),
+        "window": list(pair.window),
+        **_numbers_json(pair),
+    }
+
+
+def _rejected_json(pair: RejectedPair) -> dict[str, Any]:
+    return {
+        "lr": str(pair.proposal.lr.path.absolute()),
+        "hr": str(pair.proposal.hr.path.absolute()),
+        **_reason_json(pair.rejection),
+        **_numbers_json(pair),
+    }
+
+
+def _numbers_json(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
+    """Return what is known of a pair in numbers; null for what was not reached."""
+    scores = pair.scores
+    return {
+        "hash_distance": pair.proposal.distance,
+        "inliers": pair.match and pair.match.inliers,
+        "coverage": scores and round(scores.coverage, 5),
+        "hash_agreement": scores and round(scores.agreement, 3),
+        "correlation": scores and round(scores.correlation, 4),
+    }
+
+
+def _reason_json(rejection: Rejection) -> dict[str, str]:
+    return {"reason": rejection.reason.value, "detail": rejection.detail}
+
+
+def _path_json(path: Path | None) -> str | None:
+    return str(path.absolute()) if path else None
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as JSON knows it."""
+    match value:
+        case Path():
+            return str(value.absolute())
+        case Enum():
+            return value.value
+        case Fraction():
+            return value.numerator if value.denominator == 1 else float(value)
+        case Crop():
+            return value.numbers
+    return value
