@@ -11,6 +11,8 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
+C_STDERR = 2
+
 
 class Console:
     """Messages and bars. Bars only where somebody sees them: on a terminal, and not when told to be quiet."""
@@ -65,25 +67,28 @@ def printable(text: str) -> str:
 
 @contextmanager
 def own_stderr() -> Iterator[TextIO]:
-    """Yield a stream to stderr that is ours alone.
+    """Yield a stream to where sys.stderr leads that is ours alone.
 
     Meanwhile file descriptor 2, to which libpng, libjpeg and their like complain about damaged files that we name
-    ourselves, leads nowhere. Where sys.stderr is no file (inside a test, say), it is yielded as it is.
+    ourselves, leads nowhere.
     """
-    try:
-        descriptor = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):
-        yield sys.stderr
-        return
     sys.stderr.flush()
-    kept = os.dup(descriptor)
+    kept = os.dup(C_STDERR)
+    encoding = sys.stderr.encoding
     try:
         with (
             open(os.devnull, "w", encoding="utf-8") as nowhere,
-            os.fdopen(os.dup(kept), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as stream,
+            os.fdopen(os.dup(kept), "w", encoding=encoding, errors="replace", buffering=1) as stream,
         ):
-            os.dup2(nowhere.fileno(), descriptor)
-            yield stream
+            os.dup2(nowhere.fileno(), C_STDERR)
+            yield stream if _is_c_stderr(sys.stderr) else sys.stderr
     finally:
-        os.dup2(kept, descriptor)
+        os.dup2(kept, C_STDERR)
         os.close(kept)
+
+
+def _is_c_stderr(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == C_STDERR
+    except (OSError, ValueError):
+        return False

@@ -118,11 +118,12 @@ def _nuisances(mean: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return, as columns, what may change in a picture without its becoming another one."""
     height, width = mean.shape
     x, y = np.meshgrid(np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32))
-    tone = [np.ones_like(mean), mean, mean * mean / 255]
+    tone: list[NDArray[np.float32]] = [np.ones_like(mean), mean, np.asarray(mean * mean / 255, np.float32)]
     blur: list[NDArray[np.float32]] = [cv2.GaussianBlur(mean, (0, 0), sigma) for sigma in BLURS]
     slopes: list[NDArray[np.float32]] = [cv2.Sobel(mean, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0)]
     shift = [part for slope in slopes for part in (slope, slope * x, slope * y)]
-    return np.stack([column.ravel() for column in tone + blur + shift], axis=1)
+    columns: list[NDArray[np.float32]] = [*tone, *blur, *shift]
+    return np.stack([column.ravel() for column in columns], axis=1)
 
 
 def _without(columns: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:

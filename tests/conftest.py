@@ -1,0 +1,61 @@
+"""What the tests share: a way to run the command line, and two small folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import pytest
+from pictures import cat, picture
+
+from twimager.cli import main
+
+
+class Outcome(NamedTuple):
+    """What a run left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in process."""
+
+    def run_with(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Outcome(code, *capfd.readouterr())
+
+    return run_with
+
+
+class Folders(NamedTuple):
+    """The three folders of a run; DEST is not there yet."""
+
+    lr: Path
+    hr: Path
+    dest: Path
+
+    @property
+    def flags(self) -> tuple[object, ...]:
+        return "--lr", self.lr, "--hr", self.hr, "--dest", self.dest
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    """Two pairs of exact thirds: LR sides are whole thirds of HR sides, so that the frames agree exactly."""
+    made = Folders(tmp_path / "low", tmp_path / "high", tmp_path / "out")
+    made.lr.mkdir()
+    made.hr.mkdir()
+    for number, hr in enumerate((cat()[:300, :450], picture("P1040102")[:399, :600])):
+        cv2.imwrite(str(made.hr / f"h{number}.png"), hr)
+        lr = cv2.resize(hr, None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(made.lr / f"l{number}.png"), lr)
+    return made

@@ -1,0 +1,69 @@
+"""Names that never collide, files that appear whole or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from twimager.destination import UnwritableName, flat_names, write_files
+from twimager.errors import TwimagerError
+
+
+def named(*paths: str) -> dict[str, str]:
+    folder = Path("in")
+    return {str(p.relative_to(folder)): name for p, name in flat_names([folder / p for p in paths], folder).items()}
+
+
+def test_a_lone_stem_is_the_name() -> None:
+    assert named("a.jpg", "sub/b.png") == {"a.jpg": "a", str(Path("sub/b.png")): "b"}
+
+
+def test_equal_stems_are_told_apart() -> None:
+    names = named("a.jpg", "a.png", "x/a.png", "y/a.png")
+    assert sorted(names.values()) == ["a_jpg", "a_png", "x_a_png", "y_a_png"]
+
+
+def test_names_differ_in_more_than_case() -> None:
+    assert len({name.casefold() for name in named("A.png", "a.jpg").values()}) == 2
+
+
+def test_a_made_up_name_never_meets_a_real_one() -> None:
+    names = named("a.jpg", "a.png", "a_jpg.png", "x/a.png", "x_a.png", "x_a_png.tif")
+    assert len(set(names.values())) == 6
+
+
+def test_names_do_not_depend_on_the_order_of_the_list() -> None:
+    paths = ["a.jpg", "a.png", "x/a.png", "x_a_png.jpg"]
+    assert named(*paths) == named(*reversed(paths))
+
+
+def test_files_are_written_whole(tmp_path: Path) -> None:
+    write_files({tmp_path / "LR" / "a.png": b"l", tmp_path / "HR" / "a.png": b"h"})
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.png", "a.png"]
+
+
+@pytest.mark.parametrize("failing", ["write", "first rename", "second rename"])
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    rename, calls = os.replace, []
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "x"))
+
+    def replace(source: Path, target: Path) -> None:
+        calls.append(target)
+        full() if len(calls) == (1 if failing == "first rename" else 2) else rename(source, target)
+
+    if failing == "write":
+        monkeypatch.setattr(Path, "write_bytes", full)
+    else:
+        monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(TwimagerError, match="No space left on device"):
+        write_files({tmp_path / "LR" / "a.png": b"l", tmp_path / "HR" / "a.png": b"h"})
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_name_too_long_concerns_one_file(tmp_path: Path) -> None:
+    with pytest.raises(UnwritableName):
+        write_files({tmp_path / ("a" * 300): b""})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,100 @@
+"""Reading: upright, three channels, 8 or 16 bit, and a clear no to everything else."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pictures import cat
+from PIL import Image
+
+from twimager.errors import UnreadableImage
+from twimager.images import decode, is_plain_png, list_files, read_image, to_8_bit
+
+
+def encoded(pixels: Any, extension: str = ".png") -> bytes:
+    return bytes(cv2.imencode(extension, pixels)[1])
+
+
+def saved(image: Image.Image, kind: str, **settings: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+def rgb() -> Image.Image:
+    return Image.fromarray(cv2.cvtColor(cat(), cv2.COLOR_BGR2RGB))
+
+
+def test_exif_orientation_is_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = saved(rgb().transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
+    assert np.abs(decode(turned).astype(int) - cat()).mean() < 3
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+def test_16_bit_stays_16_bit(extension: str) -> None:
+    deep = cat().astype(np.uint16) * 257
+    assert decode(encoded(deep, extension)).dtype == np.uint16
+    assert (decode(encoded(deep, extension)) == deep).all()
+
+
+def test_every_kind_of_image_becomes_three_channels() -> None:
+    gray = cv2.cvtColor(cat(), cv2.COLOR_BGR2GRAY)
+    assert (decode(encoded(gray)) == gray[..., None]).all()
+    assert (decode(encoded(np.dstack([cat(), np.full(gray.shape, 7, np.uint8)]))) == cat()).all()
+    assert decode(saved(rgb().quantize(64), "PNG")).shape == cat().shape
+    assert decode(saved(rgb().convert("CMYK"), "JPEG")).shape == cat().shape
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".webp", ".bmp", ".tiff"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
+def test_truncated_files_are_unreadable(extension: str, share: float) -> None:
+    whole = encoded(cat(), extension)
+    with pytest.raises(UnreadableImage):
+        decode(whole[: int(len(whole) * share)])
+
+
+@pytest.mark.parametrize("data", [b"", b"not an image at all", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
+def test_what_is_no_image_is_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableImage):
+        decode(data)
+
+
+def test_float_pixels_are_refused_by_name() -> None:
+    with pytest.raises(UnreadableImage, match="float32"):
+        decode(encoded(cat().astype(np.float32), ".tiff"))
+
+
+def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match="No such file"):
+        read_image(tmp_path / "gone.png")
+
+
+def test_names_may_be_anything(tmp_path: Path) -> None:
+    path = tmp_path / "日本 ünï — 画像.png"
+    path.write_bytes(encoded(cat()))
+    assert (read_image(path) == cat()).all()
+
+
+def test_white_stays_white_in_8_bit() -> None:
+    assert to_8_bit(np.array([[0, 257, 65535]], np.uint16)).tolist() == [[0, 1, 255]]
+
+
+def test_a_png_that_must_be_turned_is_not_plain() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert is_plain_png(saved(rgb(), "PNG"))
+    assert not is_plain_png(saved(rgb(), "PNG", exif=exif))
+    assert not is_plain_png(saved(rgb(), "JPEG"))
+
+
+def test_files_are_listed_in_order_without_hidden_ones(tmp_path: Path) -> None:
+    for name in ("b.png", "a.png", ".hidden.png", "Thumbs.db", "sub/c.png", ".git/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list_files(tmp_path, recursive=False) == [tmp_path / "a.png", tmp_path / "b.png"]
+    assert list_files(tmp_path, recursive=True) == [tmp_path / n for n in ("a.png", "b.png", "sub/c.png")]

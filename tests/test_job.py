@@ -1,0 +1,219 @@
+"""The whole job through the command line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import Folders, Run
+from pictures import EXAMPLES, cat, picture, shift
+
+from twimager import viewer
+from twimager.viewer import Answer
+
+CAST = {
+    "still_01": "P1040480", "still_02": "P1040847", "still_03": "P1040771", "still_05": "P1040663",
+    "still_07": "P1040518", "still_08": "P1040355", "still_09": "P1040102", "still_11": "P1040209",
+}  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def report_of(dest: Path) -> dict:  # type: ignore[type-arg]
+    return json.loads((dest / "report.json").read_text())  # type: ignore[no-any-return]
+
+
+def test_the_examples_are_paired_as_they_should_be(run: Run, tmp_path: Path) -> None:
+    outcome = run("--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--dest", tmp_path / "out", "--report")
+    assert outcome.code == 0
+    report = report_of(tmp_path / "out")
+    assert {Path(p["lr"]).stem: Path(p["hr"]).stem for p in report["pairs"]} == CAST
+    for pair in report["pairs"]:
+        lr, hr = (cv2.imread(pair[key]) for key in ("lr_output", "hr_output"))
+        assert hr.shape == (lr.shape[0] * 2, lr.shape[1] * 2, 3)
+        x, y, width, height = pair["window"]
+        assert (lr == cv2.imread(pair["lr"])[y : y + height, x : x + width]).all()
+
+
+def test_results_do_not_depend_on_the_number_of_workers(run: Run, tmp_path: Path) -> None:
+    for jobs in (1, 4):
+        flags = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--dest", tmp_path / str(jobs)
+        assert run(*flags, "--jobs", jobs, "--color_transfer", "--method", "warp").code == 0
+    assert contents(tmp_path / "1") == contents(tmp_path / "4") != {}
+
+
+@pytest.mark.parametrize("scale", ["1", "2", "3", "4", "1.5", "0.5"])
+def test_sizes_are_exact_and_nothing_is_shifted(run: Run, folders: Folders, scale: str) -> None:
+    assert run(*folders.flags, "--scale", scale, "--report").code == 0
+    for pair in report_of(folders.dest)["pairs"]:
+        lr, hr, source = (cv2.imread(pair[key]) for key in ("lr_output", "hr_output", "hr"))
+        assert (hr.shape[0], hr.shape[1]) == (lr.shape[0] * float(scale), lr.shape[1] * float(scale))
+        x, y, width, height = pair["window"]
+        seen = source[y * 3 : (y + height) * 3, x * 3 : (x + width) * 3]
+        expected = cv2.resize(seen, hr.shape[1::-1], interpolation=cv2.INTER_AREA)
+        assert shift(expected, hr) / float(scale) < 0.04
+
+
+def test_an_lr_of_which_nothing_is_cut_keeps_its_bytes(run: Run, folders: Folders) -> None:
+    run(*folders.flags)
+    assert (folders.dest / "LR/h0.png").read_bytes() == (folders.lr / "l0.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], ["HR/h0.png", "HR/h1.png", "LR/h0.png", "LR/h1.png"]),
+        (["--output", "lr"], ["h0.png", "h1.png"]),
+        (["--output", "hr", "--report"], ["h0.png", "h1.png", "report/report.json"]),
+        (["--filename", "lr"], ["HR/l0.png", "HR/l1.png", "LR/l0.png", "LR/l1.png"]),
+        (["--filename", "keep"], ["HR/h0.png", "HR/h1.png", "LR/l0.png", "LR/l1.png"]),
+        (["--prefix", "P", "--suffix", "S", "--output", "hr"], ["P_h0_S.png", "P_h1_S.png"]),
+        (["--limit", "1"], ["HR/h0.png", "LR/h0.png"]),
+        (["--dry"], []),
+        (["--dry", "--report"], ["report.json"]),
+        (["--dry", "--report", "--limit", "1", "--output", "lr"], ["report/report.json"]),
+        (["--limit", "1", "--report"], ["HR/h0.png", "LR/h0.png", "report.json"]),
+    ],
+)
+def test_what_is_written_where(run: Run, folders: Folders, flags: list[str], expected: list[str]) -> None:
+    assert run(*folders.flags, *flags).code == 0
+    assert sorted(contents(folders.dest) if folders.dest.exists() else []) == [str(Path(p)) for p in expected]
+
+
+def test_dry_needs_no_dest(run: Run, folders: Folders) -> None:
+    outcome = run("--lr", folders.lr, "--hr", folders.hr, "--dry")
+    assert outcome.code == 0
+    assert "pairs found: 2" in outcome.out
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_the_limit_is_exact(run: Run, tmp_path: Path, jobs: int) -> None:
+    flags = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--dest", tmp_path / "out", "--limit", 3, "--report"
+    assert run(*flags, "--jobs", jobs).code == 0
+    report = report_of(tmp_path / "out")
+    assert len(report["pairs"]) == len(list((tmp_path / "out/HR").iterdir())) == 3
+    assert sum(image["reason"] == "limit reached" for image in report["rejected_images"]) == 10
+
+
+def test_the_report_accounts_for_everything(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "LR", tmp_path / "low")
+    (tmp_path / "low/broken.png").write_bytes(b"nothing")
+    run("--lr", tmp_path / "low", "--hr", EXAMPLES / "HR", "--dest", tmp_path / "out", "--report", "--scale", "1.5")
+    report = report_of(tmp_path / "out")
+    assert report["settings"]["scale"] == 1.5
+    assert report["schema_version"] == 1
+    pair = next(p for p in report["pairs"] if Path(p["lr"]).stem == "still_03")
+    assert Path(pair["hr_output"]) == tmp_path / "out/HR/P1040771.png"
+    assert np.array(pair["matrix"]).shape == (3, 3)
+    assert pair["inliers"] > 40
+    assert pair["coverage"] > 0.99
+    assert 0 <= pair["hash_distance"] <= 12
+    mentioned = {Path(p[side]).name for p in report["pairs"] for side in ("lr", "hr")}
+    mentioned |= {Path(image["path"]).name for image in report["rejected_images"]}
+    assert mentioned == {p.name for folder in (tmp_path / "low", EXAMPLES / "HR") for p in folder.iterdir()}
+    reasons = {Path(image["path"]).name: image["reason"] for image in report["rejected_images"]}
+    assert reasons["broken.png"] == "unreadable"
+    assert reasons["still_04.png"] == "nothing similar"
+
+
+def test_images_with_equal_hashes_all_take_part(run: Run, folders: Folders) -> None:
+    for folder in (folders.lr, folders.hr):
+        source = next(p for p in folder.iterdir() if p.stem.endswith("0"))
+        for number in range(2, 5):
+            shutil.copy(source, folder / f"{source.stem[0]}{number}.png")
+    outcome = run(*folders.flags)
+    assert outcome.code == 0
+    assert "pairs written: 5" in outcome.out
+    assert len(list((folders.dest / "HR").iterdir())) == 5
+
+
+def test_equal_stems_never_overwrite_each_other(run: Run, folders: Folders) -> None:
+    (folders.hr / "sub").mkdir()
+    (folders.hr / "h1.png").rename(folders.hr / "sub/h0.png")
+    cv2.imwrite(str(folders.lr / "third.png"), picture("P1040771")[::2, ::2])
+    cv2.imwrite(str(folders.hr / "h0.jpg"), picture("P1040771"))
+    expected = {"h0_jpg.png", "h0_png.png", "sub_h0_png.png"}
+    for _ in range(2):
+        assert run(*folders.flags, "--recursive", "--overwrite").code == 0
+        assert {p.name for p in (folders.dest / "HR").iterdir()} == expected
+    assert {p.name for p in (folders.dest / "LR").iterdir()} == expected
+
+
+def test_16_bit_and_gray_sources(run: Run, folders: Folders) -> None:
+    deep = cv2.imread(str(folders.hr / "h0.png")).astype(np.uint16) * 257
+    cv2.imwrite(str(folders.hr / "h0.png"), deep)
+    gray = cv2.imread(str(folders.hr / "h1.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(folders.hr / "h1.png"), gray)
+    assert run(*folders.flags, "--color_transfer").err == ""
+    assert cv2.imread(str(folders.dest / "HR/h0.png"), cv2.IMREAD_UNCHANGED).dtype == np.uint16
+    assert cv2.imread(str(folders.dest / "HR/h1.png"), cv2.IMREAD_UNCHANGED).shape[2] == 3
+
+
+def test_keep_shows_the_whole_lr(run: Run, folders: Folders) -> None:
+    lr = cv2.copyMakeBorder(cv2.imread(str(folders.lr / "l0.png")), 0, 0, 12, 0, cv2.BORDER_REFLECT)
+    cv2.imwrite(str(folders.lr / "l0.png"), lr)
+    assert run(*folders.flags, "--border", "keep").code == 0
+    assert (folders.dest / "LR/h0.png").read_bytes() == (folders.lr / "l0.png").read_bytes()
+    hr = cv2.imread(str(folders.dest / "HR/h0.png"))
+    assert hr.shape[:2] == (200, 324)
+    assert hr[:, :22].max() == 0
+    shutil.rmtree(folders.dest)
+    assert run(*folders.flags).code == 0
+    assert cv2.imread(str(folders.dest / "HR/h0.png")).shape[1] <= 300
+
+
+def test_min_overlap_and_threshold_turn_pairs_down(run: Run, folders: Folders) -> None:
+    cv2.imwrite(str(folders.hr / "h0.png"), cat()[:300, :400])
+    run(*folders.flags, "--min_overlap", "0.95", "--distance", 20, "--report")
+    report = report_of(folders.dest)
+    assert [Path(p["lr"]).name for p in report["pairs"]] == ["l1.png"]
+    rejected = next(p for p in report["rejected_pairs"] if p["lr"].endswith("l0.png"))
+    assert rejected["reason"] == "too little overlap"
+    assert rejected["coverage"] == pytest.approx(400 / 450, abs=0.01)
+
+
+def test_odd_sizes_and_colours_end_without_a_pair_or_a_crash(run: Run, tmp_path: Path) -> None:
+    shapes = {"one": (1, 1), "wide": (10, 3000), "black": (100, 150), "white": (100, 150)}
+    for side in ("low", "high"):
+        (tmp_path / side).mkdir()
+        for name, shape in shapes.items():
+            cv2.imwrite(str(tmp_path / side / f"{name}.png"), np.full((*shape, 3), 255 * (name == "white"), np.uint8))
+    outcome = run("--lr", tmp_path / "low", "--hr", tmp_path / "high", "--dest", tmp_path / "out")
+    assert (outcome.code, outcome.err) == (4, "")
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "written"),
+    [
+        ([Answer.ACCEPT, Answer.ACCEPT], 0, ["h0.png", "h1.png"]),
+        ([Answer.SKIP, Answer.ACCEPT], 0, ["h1.png"]),
+        ([Answer.ACCEPT, Answer.ABORT], 130, ["h0.png"]),
+        ([Answer.ABORT], 130, []),
+    ],
+)
+def test_debug_asks_for_each_pair(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, answers: list[Answer], code: int, written: list[str]
+) -> None:
+    left = iter(answers)
+    monkeypatch.setattr(viewer, "require_display", lambda: None)
+    monkeypatch.setattr(viewer, "ask", lambda *_: next(left))
+    monkeypatch.setattr(viewer, "close", lambda: None)
+    assert run(*folders.flags, "--debug", "--report").code == code
+    found = sorted(p.name for p in (folders.dest / "HR").iterdir()) if (folders.dest / "HR").exists() else []
+    assert found == written
+    assert len(report_of(folders.dest)["pairs"]) == len(written)
+    assert list(left) == []
+
+
+def test_debug_and_limit_and_dry_work_together(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    monkeypatch.setattr(viewer, "require_display", lambda: None)
+    monkeypatch.setattr(viewer, "ask", lambda lr, hr, title: shown.append(title) or Answer.ACCEPT)
+    monkeypatch.setattr(viewer, "close", lambda: None)
+    assert run(*folders.flags, "--debug", "--dry", "--limit", 1, "--report").code == 0
+    assert len(shown) == 1
+    assert sorted(contents(folders.dest)) == ["report.json"]

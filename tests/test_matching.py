@@ -1,0 +1,80 @@
+"""Known warps are recovered; what no picture of a picture does is turned down."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pictures import degraded, displacement, framing, picture, seen_through
+
+from twimager.errors import Reason, Rejection
+from twimager.fingerprints import Fingerprint, fingerprint
+from twimager.geometry import scaling
+from twimager.images import frame_size
+from twimager.matching import Match, implausible, match, mutual_matches
+from twimager.options import Method
+
+
+@pytest.fixture
+def remembered(tmp_path: Path):  # type: ignore[no-untyped-def]
+    def remember(pixels: np.ndarray, name: str) -> Fingerprint:
+        path = tmp_path / f"{name}.png"
+        cv2.imwrite(str(path), pixels)
+        return fingerprint(path)
+
+    return remember
+
+
+@pytest.mark.parametrize("name", ["P1040518", "P1040771", "P1040102"])
+@pytest.mark.parametrize(
+    ("method", "tilt", "tolerance"), [(Method.TRANSFORM, 0.0, 0.1), (Method.WARP, 0.0, 0.1), (Method.WARP, 0.06, 0.1)]
+)
+def test_a_known_warp_is_recovered(remembered, name: str, method: Method, tilt: float, tolerance: float) -> None:  # type: ignore[no-untyped-def]
+    hr = picture(name)
+    truth, size = framing(frame_size(hr), keep=0.8, scale=0.5, degrees=4, tilt=tilt)
+    lr = degraded(seen_through(truth, hr, size))
+    found = match(remembered(hr, "hr"), remembered(lr, "lr"), method)
+    assert isinstance(found, Match)
+    assert displacement(found.matrix, truth, size) < tolerance
+
+
+@pytest.mark.parametrize("shrink", [2, 3, 4])
+def test_an_exact_shrink_is_recovered_without_bias(remembered, shrink: int) -> None:  # type: ignore[no-untyped-def]
+    hr = picture("P1040771")
+    hr = hr[: hr.shape[0] // shrink * shrink, : hr.shape[1] // shrink * shrink]
+    lr = cv2.resize(hr, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
+    found = match(remembered(hr, "hr"), remembered(lr, "lr"), Method.TRANSFORM)
+    assert isinstance(found, Match)
+    assert displacement(found.matrix, scaling(1 / shrink), frame_size(lr)) < 0.03
+
+
+def test_unrelated_pictures_do_not_match(remembered) -> None:  # type: ignore[no-untyped-def]
+    found = match(
+        remembered(picture("P1040771"), "hr"), remembered(picture("P1040102")[::2, ::2], "lr"), Method.TRANSFORM
+    )
+    assert isinstance(found, Rejection)
+    assert found.reason is Reason.FEW_MATCHES
+
+
+def test_matches_are_mutual_and_distinct() -> None:
+    features = np.zeros((3, 128), np.uint8)
+    features[0, 0] = features[1, 1] = features[2, 2] = 200
+    rows, columns = mutual_matches(features, features[[2, 0, 0]])
+    assert list(zip(rows, columns, strict=True)) == [(2, 0)]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "flaw"),
+    [
+        (np.diag([-0.5, 0.5, 1.0]), "inside out"),
+        (np.diag([0.001, 0.001, 1.0]), "LR pixels per HR pixel"),
+        (np.diag([0.2, 0.5, 1.0]), "stretched"),
+        (np.array([[0.5, 0, 0], [0, 0.5, 0], [-0.01, 0, 1]]), "folds"),
+        (np.full((3, 3), np.nan), "folds"),
+        (scaling(0.5), ""),
+    ],
+)
+def test_implausible_transforms(matrix: np.ndarray, flaw: str) -> None:
+    said = implausible(matrix, (640, 480))
+    assert flaw in said
+    assert bool(said) == bool(flaw)
