@@ -96,7 +96,7 @@ def test_the_limit_is_exact(run: Run, tmp_path: Path, jobs: int) -> None:
     assert run(*flags, "--jobs", jobs).code == 0
     report = report_of(tmp_path / "out")
     assert len(report["pairs"]) == len(list((tmp_path / "out/HR").iterdir())) == 3
-    assert sum(image["reason"] == "limit reached" for image in report["rejected_images"]) == 10
+    assert sum(image["reason"] == "not reached" for image in report["rejected_images"]) == 10
 
 
 def test_the_report_accounts_for_everything(run: Run, tmp_path: Path) -> None:

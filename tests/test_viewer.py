@@ -49,9 +49,15 @@ def test_keys(monkeypatch: pytest.MonkeyPatch, key: int, answer: Answer) -> None
     assert ask(cat(), cat(), "") is answer
 
 
-def test_closing_the_window_aborts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("toolkit", ["GTK", "Qt"])
+def test_closing_the_window_aborts(monkeypatch: pytest.MonkeyPatch, toolkit: str) -> None:
+    def gone(*_: object) -> float:
+        if toolkit == "Qt":
+            raise cv2.error("NULL guiReceiver")
+        return 0.0
+
     for name in ("namedWindow", "imshow"):
         monkeypatch.setattr(viewer.cv2, name, lambda *_: None)
     monkeypatch.setattr(viewer.cv2, "waitKeyEx", lambda _: -1)
-    monkeypatch.setattr(viewer.cv2, "getWindowProperty", lambda *_: 0.0)
+    monkeypatch.setattr(viewer.cv2, "getWindowProperty", gone)
     assert ask(cat(), cat(), "") is Answer.ABORT

@@ -48,7 +48,7 @@ class Reason(Enum):
     CORRELATION = "pixels of the aligned pair differ"
     TAKEN = "in a better pair"
     SKIPPED = "skipped by hand"
-    LIMIT = "limit reached"
+    NOT_REACHED = "not reached"
     NOT_WRITTEN = "could not be written"
 
 

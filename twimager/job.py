@@ -146,7 +146,7 @@ class _Writer:
 
     def _approved(self, pair: VerifiedPair) -> bool:
         proposal = pair.proposal
-        title = f"{proposal.hr.path.name}   {proposal.lr.path.name}"
+        title = f"{proposal.hr.path.name}  |  {proposal.lr.path.name}  |  {_numbers(pair)}"
         try:
             answer = viewer.ask(decode(render_lr(pair)), render_hr(pair, self._report.options), title)
         except UnreadableImage as error:
@@ -171,10 +171,7 @@ class _Writer:
     def _record(self, record: Record) -> None:
         self._report.pairs.append(record)
         pair = record.pair
-        self._console.detail(
-            f"{pair.proposal.lr.path.name} = {pair.proposal.hr.path.name}: {pair.match.inliers} inliers, "
-            f"correlation {pair.scores.correlation:.3f}, coverage {pair.scores.coverage:.3f}"
-        )
+        self._console.detail(f"{pair.proposal.lr.path.name} = {pair.proposal.hr.path.name}: {_numbers(pair)}")
 
     def _turn_down(self, pair: VerifiedPair, reason: Reason, detail: str = "") -> None:
         _turn_down([reject(pair, reason, detail)], self._report, self._console)
@@ -190,17 +187,27 @@ class _Writer:
             viewer.close()
 
 
+def _numbers(pair: VerifiedPair) -> str:
+    scores = pair.scores
+    return f"{pair.match.inliers} inliers, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
+
+
 def _account_for_unpaired(
     report: Report, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], proposals: Sequence[Proposal]
 ) -> None:
     """Say of every image that is in no pair why not."""
+    stop = "aborted" if report.aborted else f"limit of {report.options.limit}"
     cut_short = report.aborted or len(report.pairs) == report.options.limit
     paired = {p for record in report.pairs for p in (record.pair.proposal.lr.path, record.pair.proposal.hr.path)}
     proposed = {image.path for proposal in proposals for image in (proposal.lr, proposal.hr)}
     for side, images in (("LR", lrs), ("HR", hrs)):
         for path in (image.path for image in images if image.path not in paired):
-            reason = Reason.NO_PARTNER if path in proposed else Reason.NOTHING_SIMILAR
-            rejection = Rejection(Reason.LIMIT if cut_short and path in proposed else reason)
+            if path not in proposed:
+                rejection = Rejection(Reason.NOTHING_SIMILAR)
+            elif cut_short:
+                rejection = Rejection(Reason.NOT_REACHED, stop)
+            else:
+                rejection = Rejection(Reason.NO_PARTNER)
             report.rejected_images.append(RejectedImage(side, path, rejection))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from enum import Enum
 
 import cv2
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from twimager.errors import UsageError
 from twimager.images import Pixels, frame_size, shrink, to_8_bit
 
-WINDOW = "Twimager"
+WINDOW = "Twimager - esc: abort, n or del: skip, any other key: accept"
 # What waitKeyEx returns for `del`: X11, Windows, macOS (and its backspace key, on which `delete` is printed).
 DELETE_KEYS = {0xFFFF, 0x2E0000, 0xF728, 127}
 ESCAPE = 27
@@ -43,20 +44,28 @@ def require_display() -> None:
 
 def ask(lr: Pixels, hr: Pixels, title: str) -> Answer:
     """Show HR | LR | blend and wait for a key: esc (or closing the window) aborts, n or del skips, others accept."""
-    cv2.namedWindow(WINDOW, cv2.WINDOW_AUTOSIZE)
+    cv2.namedWindow(WINDOW, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
     cv2.imshow(WINDOW, panels(lr, hr, title))
     while True:
         key = cv2.waitKeyEx(POLL_MS)
         if key != -1:
             return _answer(key)
-        if cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1:
+        if not _is_open():
             return Answer.ABORT
 
 
 def close() -> None:
     """Close the window, if there is one."""
-    cv2.destroyAllWindows()
-    cv2.waitKey(1)
+    with suppress(cv2.error):
+        cv2.destroyAllWindows()
+        cv2.waitKey(1)
+
+
+def _is_open() -> bool:
+    try:
+        return bool(cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) >= 1)
+    except cv2.error:  # Qt's answer once the last window is closed
+        return False
 
 
 def _answer(key: int) -> Answer:
