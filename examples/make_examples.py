@@ -1,6 +1,6 @@
 """Make the example folders from photographs inside the scikit-image package (see CREDITS.md).
 
-    python examples/make_examples.py
+    python -m examples.make_examples
 
 HR holds the photographs; LR holds small copies of them with another framing, colours, blur, noise and JPEG artefacts.
 One photograph on each side has no partner. The names say nothing about the pairing.
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage import data
+
+from benchmarks.known_warp import degraded, framing, seen_through
 
 HERE = Path(__file__).resolve().parent
 # Photograph, name of its HR, name of its LR ("" for a side that it is not on).
@@ -32,7 +33,6 @@ CAST = [
     ("brick", "", "still_04.png"),
 ]
 LONGEST_SIDE = 1000
-SUPERSAMPLING = 4
 
 
 def photograph(name: str) -> NDArray[np.uint8]:
@@ -45,26 +45,14 @@ def photograph(name: str) -> NDArray[np.uint8]:
 
 def reframed(hr: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return a small picture of 96 to 99 % of the frame, tilted by up to half a degree and mildly stretched."""
-    height, width = hr.shape[:2]
-    keep, scale, stretch = rng.uniform(0.96, 0.99), rng.uniform(0.35, 0.5), rng.uniform(0.98, 1.02)
-    size = round(width * keep * scale), round(height * keep * scale * stretch)
-    turn = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), rng.uniform(-0.5, 0.5), 1)
-    fine = np.array(size) * SUPERSAMPLING
-    zoom = fine / (np.array([width, height]) * keep)
-    shift = fine / 2 - 0.5 - zoom * (np.array([width, height]) / 2 - 0.5)
-    shift += zoom * rng.uniform(-0.5, 0.5, 2) * np.array([width, height]) * (1 - keep) * 0.8
-    matrix = np.diag(zoom) @ turn + np.column_stack([np.zeros((2, 2)), shift])
-    sampled = cv2.warpAffine(hr, matrix, tuple(map(int, fine)), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(cv2.resize(sampled, size, interpolation=cv2.INTER_AREA))
-
-
-def aged(lr: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the picture blurred, with a colour cast, another gamma, noise and JPEG artefacts."""
-    soft: NDArray[Any] = cv2.GaussianBlur(lr.astype(np.float32), (0, 0), rng.uniform(0.4, 0.9))
-    toned = 255 * np.clip(soft / 255 * rng.uniform(0.85, 1.1, 3), 0, 1) ** rng.uniform(0.85, 1.2)
-    noisy = np.clip(np.rint(toned + rng.normal(0, rng.uniform(1, 4), toned.shape)), 0, 255).astype(np.uint8)
-    packed = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 92))])[1]
-    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+    size = hr.shape[1], hr.shape[0]
+    keep, scale = rng.uniform(0.96, 0.99), rng.uniform(0.35, 0.5)
+    room = (1 - keep) / 2 * scale * np.array(size) * 0.8
+    x, y = rng.uniform(-room, room)
+    matrix, lr_size = framing(
+        size, keep, scale, degrees=rng.uniform(-0.5, 0.5), stretch=rng.uniform(0.98, 1.02), offset=(x, y)
+    )
+    return np.asarray(seen_through(matrix, hr, lr_size))
 
 
 def save(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -80,7 +68,7 @@ def main() -> None:
     rng = np.random.default_rng(2026)
     for name, hr_name, lr_name in CAST:
         hr = photograph(name)
-        lr = aged(reframed(hr, rng), rng)
+        lr = degraded(reframed(hr, rng), rng)
         if hr_name:
             save(HERE / "HR" / hr_name, hr)
         if lr_name:
