@@ -1,9 +1,10 @@
-"""The README says what the code does."""
+"""The README, and what else says things twice, says what the code does."""
 
 import re
 from argparse import SUPPRESS
 from pathlib import Path
 
+from twimager import __version__
 from twimager.cli import parser
 from twimager.errors import ExitCode
 
@@ -33,6 +34,10 @@ def test_the_option_table_gives_the_defaults() -> None:
 
 def test_every_exit_code_is_explained() -> None:
     assert all(f"| {int(code)} |" in README for code in ExitCode)
+
+
+def test_there_is_one_version() -> None:
+    assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_links_lead_somewhere() -> None:
