@@ -48,7 +48,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     rename, calls = os.replace, []
 
     def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "x"))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def replace(source: Path, target: Path) -> None:
         calls.append(target)

@@ -12,7 +12,7 @@ from twimager.fingerprints import Fingerprint
 from twimager.geometry import Rect, scaling
 from twimager.matching import Match
 from twimager.proposals.hashes import Proposal
-from twimager.selection import VerifiedPair, select, settle_rivals
+from twimager.selection import RejectedPair, VerifiedPair, select, settle_rivals
 from twimager.verification import DECISIVE, Overlay, Scores, overlay, preference
 
 
@@ -27,6 +27,14 @@ def pair(lr: Fingerprint, hr: Fingerprint, correlation: float, coverage: float =
 
 def names(pairs: list[VerifiedPair]) -> list[tuple[str, str]]:
     return [(p.proposal.lr.path.name, p.proposal.hr.path.name) for p in pairs]
+
+
+def settled(*pairs: VerifiedPair) -> tuple[list[VerifiedPair], list[RejectedPair]]:
+    """One LR's choice among HRs that show the very same."""
+    same = frames()[0]
+    kept, rejected = settle_rivals([(pair, same) for pair in pairs])
+    chosen, taken = select([kept])
+    return chosen, rejected + taken
 
 
 def frames() -> tuple[Overlay, Overlay]:
@@ -65,19 +73,27 @@ def test_the_favourite_turns_its_look_alikes_down() -> None:
 
 def test_coverage_counts_as_well_as_likeness() -> None:
     lr, whole, part = image("lr"), image("whole"), image("part")
-    chosen, rejected = select([pair(lr, part, 0.97, 0.6), pair(lr, whole, 0.95, 1.0)])
+    chosen, rejected = settled(pair(lr, part, 0.97, 0.6), pair(lr, whole, 0.95, 1.0))
     assert names(chosen) == [("lr", "whole")]
     assert [r.rejection.reason for r in rejected] == [Reason.TAKEN]
 
 
 def test_everybody_is_in_one_pair_at_most_and_the_best_pairs_come_first() -> None:
     a, b, x, y = (image(name) for name in "abxy")
-    chosen, rejected = select([pair(a, x, 0.8), pair(b, x, 0.9), pair(a, y, 0.5), pair(b, y, 0.95)])
-    assert names(chosen) == [("b", "y"), ("a", "x")]
-    assert len(rejected) == 2
+    chosen, rejected = select([[pair(a, x, 0.8), pair(a, y, 0.5)], [pair(b, x, 0.9), pair(b, y, 0.85)]])
+    assert names(chosen) == [("b", "x"), ("a", "y")]
+    assert [r.rejection.reason for r in rejected] == [Reason.TAKEN] * 2
+
+
+def test_an_lr_gets_the_one_it_would_rather_have() -> None:
+    a, x, y = (image(name) for name in "axy")
+    assert names(select([[pair(a, x, 0.8), pair(a, y, 0.9)], []])[0]) == [("a", "x")]
 
 
 def test_ties_are_broken_by_path() -> None:
     lr, x, y = image("lr"), image("x"), image("y")
     for order in ([pair(lr, x, 0.9), pair(lr, y, 0.9)], [pair(lr, y, 0.9), pair(lr, x, 0.9)]):
-        assert names(select(order)[0]) == [("lr", "x")]
+        assert names(settled(*order)[0]) == [("lr", "x")]
+    b = image("b")
+    for lrs in ([lr, b], [b, lr]):
+        assert names(select([[pair(one, x, 0.9)] for one in lrs])[0]) == [("b", "x")]

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted", ExitCode.INTERRUPTED)
+    except OSError as error:
+        return _fail(str(error), ExitCode.FATAL)
     except MemoryError:
         return _fail("out of memory; --jobs 1 needs the least", ExitCode.FATAL)
 

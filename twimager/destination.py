@@ -134,9 +134,6 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         for ours in [*staged.values(), *placed]:
             with suppress(OSError):
                 ours.unlink(missing_ok=True)
-        where = error.filename2 or error.filename
         if error.errno in NAME_ERRORS:
-            raise UnwritableName(f"{where}: {error.strerror}") from error
-        raise TwimagerError(
-            f"cannot write to {Path(where).parent}: {error.strerror}; make room or choose another --dest"
-        ) from error
+            raise UnwritableName(f"{path}: {error.strerror}") from error
+        raise TwimagerError(f"cannot write {path}: {error.strerror}; make room or choose another --dest") from error

@@ -6,31 +6,30 @@ plain function of picklable arguments to a picklable result.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor, Future
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-import cv2
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from twimager import destination, viewer
-from twimager.console import Bar, Console
+from twimager.console import Console
 from twimager.errors import Reason, Rejection, UnreadableImage, UsageError
 from twimager.fingerprints import Fingerprint, fingerprint, working_copy
-from twimager.images import decode, encode_png, list_files
+from twimager.images import list_files
 from twimager.matching import match
 from twimager.options import Options
 from twimager.proposals.hashes import Proposal, propose
-from twimager.rendering import common_area, output_window, render_hr, render_lr
-from twimager.report import Record, RejectedImage, Report
+from twimager.rendering import common_area, output_window
+from twimager.report import RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order, worker_pool
-from twimager.selection import RejectedPair, VerifiedPair, reject, select, settle_rivals
+from twimager.selection import RejectedPair, VerifiedPair, select, settle_rivals
 from twimager.verification import Overlay, flaw, overlay, score
+from twimager.writing import Writer
 
 
 def run(options: Options, console: Console) -> Report:
@@ -45,7 +44,7 @@ def run(options: Options, console: Console) -> Report:
     if options.debug:
         viewer.require_display()
     destination.prepare(options)
-    report = Report(options)
+    report = Report(options, console.detail)
     lr_paths, hr_paths = _list("--lr", options.lr, options), _list("--hr", options.hr, options)
     names = destination.Names(options, lr_paths, hr_paths)
     with worker_pool(options.jobs, inline=options.debug) as pool:
@@ -90,106 +89,19 @@ def _pair(
     results = in_order(pool, partial(examine, options=options), tasks, AHEAD * options.jobs)
     with (
         console.bar("matching", len(tasks)) as bar,
-        _Writer(pool, names, report, console, console.bar("writing", 0, line=1)) as writer,
+        Writer(pool, names, report, console) as writer,
     ):
         for group in groups:
-            verified = []
+            choices = []
             for _ in group:
-                examined = next(results)
+                kept, rejected = next(results)
                 bar.step()
-                verified += examined.verified
-                _turn_down(examined.rejected, report, console)
-            chosen, rejected = select(verified)
-            _turn_down(rejected, report, console)
+                choices.append(kept)
+                report.turn_down(*rejected)
+            chosen, taken = select(choices)
+            report.turn_down(*taken)
             if not all(writer.accept(pair) for pair in chosen):
                 break
-
-
-def _turn_down(rejected: Iterable[RejectedPair], report: Report, console: Console) -> None:
-    for pair in rejected:
-        report.rejected_pairs.append(pair)
-        console.detail(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
-
-
-class _Writer:
-    """Takes accepted pairs: asks the viewer, keeps to the limit, has files written, records what was."""
-
-    def __init__(self, pool: Executor, names: destination.Names, report: Report, console: Console, bar: Bar) -> None:
-        self._pool, self._names, self._report, self._console, self._bar = pool, names, report, console, bar
-        self._in_flight: deque[tuple[Record, Future[Rejection | None]]] = deque()
-
-    def accept(self, pair: VerifiedPair) -> bool:
-        """Write a pair; tell whether more are wanted."""
-        options = self._report.options
-        if not self._has_room():
-            return False
-        if options.debug and not self._approved(pair):
-            return not self._report.aborted
-        outputs = self._names.outputs(pair.proposal.lr.path, pair.proposal.hr.path)
-        if options.dry:
-            self._record(Record(pair, None, None))
-        else:
-            self._in_flight.append((Record(pair, *outputs), self._pool.submit(write_pair, pair, *outputs, options)))
-            self._bar.expect(1)
-        while len(self._in_flight) > AHEAD * options.jobs:
-            self._collect()
-        return self._has_room()
-
-    def _has_room(self) -> bool:
-        """Tell whether the limit allows another pair; where it is the last, wait for those not yet written."""
-        limit = self._report.options.limit
-        while limit is not None and len(self._report.pairs) + len(self._in_flight) >= limit:
-            if not self._in_flight:
-                return False
-            self._collect()
-        return True
-
-    def _approved(self, pair: VerifiedPair) -> bool:
-        proposal = pair.proposal
-        title = f"{proposal.hr.path.name}  |  {proposal.lr.path.name}  |  {_numbers(pair)}"
-        try:
-            answer = viewer.ask(decode(render_lr(pair)), render_hr(pair, self._report.options), title)
-        except UnreadableImage as error:
-            self._turn_down(pair, Reason.NOT_WRITTEN, str(error))
-            return False
-        self._report.aborted = answer is viewer.Answer.ABORT
-        if answer is viewer.Answer.SKIP:
-            self._turn_down(pair, Reason.SKIPPED)
-        return answer is viewer.Answer.ACCEPT
-
-    def _collect(self) -> None:
-        """Wait for the oldest write and record what came of it."""
-        record, future = self._in_flight.popleft()
-        failure = future.result()
-        self._bar.step()
-        if failure is None:
-            self._record(record)
-        else:
-            self._console.warn(f"{record.pair.proposal.hr.path}: {failure}")
-            self._turn_down(record.pair, failure.reason, failure.detail)
-
-    def _record(self, record: Record) -> None:
-        self._report.pairs.append(record)
-        pair = record.pair
-        self._console.detail(f"{pair.proposal.lr.path.name} = {pair.proposal.hr.path.name}: {_numbers(pair)}")
-
-    def _turn_down(self, pair: VerifiedPair, reason: Reason, detail: str = "") -> None:
-        _turn_down([reject(pair, reason, detail)], self._report, self._console)
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._bar:
-            while self._in_flight and kind is None:
-                self._collect()
-        if self._report.options.debug:
-            viewer.close()
-
-
-def _numbers(pair: VerifiedPair) -> str:
-    scores = pair.scores
-    return f"{pair.match.inliers} inliers, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
 
 
 def _account_for_unpaired(
@@ -226,13 +138,6 @@ def grouped(proposals: Sequence[Proposal]) -> list[list[list[Proposal]]]:
     return [list(group.values()) for group in groups.values()]
 
 
-class Examined(NamedTuple):
-    """What became of one LR's proposals."""
-
-    verified: list[VerifiedPair]
-    rejected: list[RejectedPair]
-
-
 def remember(path: Path) -> Fingerprint | Rejection:
     """Worker task: fingerprint a file."""
     try:
@@ -241,13 +146,13 @@ def remember(path: Path) -> Fingerprint | Rejection:
         return Rejection(Reason.UNREADABLE, str(error))
 
 
-def examine(proposals: Sequence[Proposal], options: Options) -> Examined:
-    """Worker task: match and verify all proposals of one LR, and settle who of the verified is its own."""
+def examine(proposals: Sequence[Proposal], options: Options) -> tuple[list[VerifiedPair], list[RejectedPair]]:
+    """Worker task: match and verify all proposals of one LR; return those it would have, in order, and the others."""
     outcomes = [verify(proposal, options) for proposal in proposals]
     rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedPair)]
     candidates = [outcome for outcome in outcomes if not isinstance(outcome, RejectedPair)]
     kept, look_alikes = settle_rivals(candidates)
-    return Examined(kept, rejected + look_alikes)
+    return kept, rejected + look_alikes
 
 
 def verify(proposal: Proposal, options: Options) -> tuple[VerifiedPair, Overlay] | RejectedPair:
@@ -269,17 +174,3 @@ def verify(proposal: Proposal, options: Options) -> tuple[VerifiedPair, Overlay]
     if isinstance(window, Rejection):
         return RejectedPair(proposal, window, found, scores)
     return VerifiedPair(proposal, found, scores, common, window), laid
-
-
-def write_pair(
-    pair: VerifiedPair, lr_output: Path | None, hr_output: Path | None, options: Options
-) -> Rejection | None:
-    """Worker task: render a pair and write its files; None means done."""
-    try:
-        files = {lr_output: render_lr(pair)} if lr_output else {}
-        if hr_output:
-            files[hr_output] = encode_png(render_hr(pair, options))
-        destination.write_files(files)
-    except (UnreadableImage, destination.UnwritableName, cv2.error) as error:
-        return Rejection(Reason.NOT_WRITTEN, str(error))
-    return None

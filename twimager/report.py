@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from fractions import Fraction
@@ -42,13 +43,26 @@ class RejectedImage:
 
 @dataclass
 class Report:
-    """Everything that came out of a run."""
+    """Everything that came out of a run; `tell` hears of each decision as it falls."""
 
     options: Options
+    tell: Callable[[str], None]
     pairs: list[Record] = field(default_factory=list)
     rejected_pairs: list[RejectedPair] = field(default_factory=list)
     rejected_images: list[RejectedImage] = field(default_factory=list)
     aborted: bool = False
+
+    def accept(self, record: Record) -> None:
+        """Enter a pair."""
+        self.pairs.append(record)
+        proposal = record.pair.proposal
+        self.tell(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
+
+    def turn_down(self, *pairs: RejectedPair) -> None:
+        """Enter pairs that were turned down."""
+        for pair in pairs:
+            self.rejected_pairs.append(pair)
+            self.tell(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
 
     @property
     def exit_code(self) -> ExitCode:
@@ -57,9 +71,15 @@ class Report:
             return ExitCode.INTERRUPTED
         if not self.pairs:
             return ExitCode.NO_PAIR
-        unreadable = any(image.rejection.reason is Reason.UNREADABLE for image in self.rejected_images)
-        unwritten = any(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
-        return ExitCode.INCOMPLETE if unreadable or unwritten else ExitCode.DONE
+        return ExitCode.INCOMPLETE if self._unreadable or self._unwritten else ExitCode.DONE
+
+    @property
+    def _unreadable(self) -> int:
+        return sum(image.rejection.reason is Reason.UNREADABLE for image in self.rejected_images)
+
+    @property
+    def _unwritten(self) -> int:
+        return sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
 
     def to_json(self) -> str:
         """Return the report as a JSON document."""
@@ -83,17 +103,22 @@ class Report:
         lines = [f"pairs {outcome}: {len(self.pairs)}"]
         for side in ("LR", "HR"):
             images = [image.rejection.reason for image in self.rejected_images if image.side == side]
-            counts = Counter(reason.value for reason in images)
+            counts = Counter(reason.value for reason in images if reason is not Reason.UNREADABLE)
             why = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
-            lines.append(f"{side} left without a pair: {len(images)}" + (f" ({why})" if why else ""))
-        unwritten = sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
-        if unwritten:
-            lines.append(f"pairs that could not be written: {unwritten}")
+            lines.append(f"{side} left without a pair: {counts.total()}" + (f" ({why})" if why else ""))
+        lines += [f"files that could not be read: {self._unreadable}"] * bool(self._unreadable)
+        lines += [f"pairs that could not be written: {self._unwritten}"] * bool(self._unwritten)
         if self.pairs and not self.options.dry:
             lines.append(f"images: {self.options.dest}")
         if report:
             lines.append(f"report: {report}")
         return "\n".join(lines)
+
+
+def numbers(pair: VerifiedPair) -> str:
+    """Return what a person wants to know of a pair, in a few words."""
+    scores = pair.scores
+    return f"{pair.match.inliers} inliers, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
 
 
 def _pair_json(record: Record) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,58 +36,80 @@ class RejectedPair(NamedTuple):
     scores: Scores | None = None
 
 
-# So many of an LR's best candidates are compared with one another; of true partners none was ever ranked lower than 4.
+# So many of an LR's best-liked candidates meet one another; true partners were always first or second.
 RIVALS = 6
-
-
-def rank(pair: VerifiedPair) -> tuple[float, tuple[str, ...], tuple[str, ...]]:
-    """Sort key: likeness, best first, then the paths."""
-    return -pair.scores.likeness, pair.proposal.lr.path.parts, pair.proposal.hr.path.parts
+# Of two HRs that show the same, the one that covers more of the LR by this share is the better one.
+SAME_COVERAGE = 0.02
 
 
 def settle_rivals(
     candidates: Sequence[tuple[VerifiedPair, Overlay]],
 ) -> tuple[list[VerifiedPair], list[RejectedPair]]:
-    """Among one LR's candidates, keep those that no other shows to be a mere look-alike.
+    """Order one LR's candidates, its favourite first, and turn down those that are mere look-alikes of that.
 
-    The best-liked meet one after the other: who explains the LR better becomes the favourite. Then all that
-    the favourite beats decisively are turned down.
+    The best-liked meet one after the other: who explains the LR better becomes the favourite, who covers less of it
+    only by a decisive lead. All that the favourite beats decisively are turned down.
     """
     if not candidates:
         return [], []
-    ranked = sorted(candidates, key=lambda candidate: rank(candidate[0]))
+    ranked = sorted(candidates, key=lambda candidate: _rank(candidate[0]))
     favourite = ranked[0]
     for challenger in ranked[1:RIVALS]:
-        if preference(challenger[1], favourite[1]) > 0:
+        covers_less = challenger[0].scores.coverage < favourite[0].scores.coverage - SAME_COVERAGE
+        if preference(challenger[1], favourite[1]) > (DECISIVE if covers_less else 0):
             favourite = challenger
-    kept, rejected = [], []
-    for candidate in ranked:
-        lead = 0.0 if candidate is favourite else preference(favourite[1], candidate[1])
+    kept, rejected = [favourite[0]], []
+    for pair, laid in ranked:
+        if pair is favourite[0]:
+            continue
+        lead = preference(favourite[1], laid)
         if lead < DECISIVE:
-            kept.append(candidate[0])
+            kept.append(pair)
         else:
             name = favourite[0].proposal.hr.path.name
-            rejected.append(reject(candidate[0], Reason.LOOK_ALIKE, f"{name} explains the LR better by {lead:.2f}"))
+            rejected.append(reject(pair, Reason.LOOK_ALIKE, f"{name} explains the LR better by {lead:.2f}"))
     return kept, rejected
 
 
-def select(pairs: Sequence[VerifiedPair]) -> tuple[list[VerifiedPair], list[RejectedPair]]:
-    """Choose one-to-one, best first; return the chosen and those of which one side is in a better pair."""
+def select(choices: Iterable[Sequence[VerifiedPair]]) -> tuple[list[VerifiedPair], list[RejectedPair]]:
+    """Choose one-to-one, best pairs first.
+
+    Parameters
+    ----------
+    choices : for every LR its candidates, in the order in which it would have them
+
+    Returns
+    -------
+    The chosen pairs, best first, and those of which one side is in a better pair.
+    """
     chosen: list[VerifiedPair] = []
     rejected: list[RejectedPair] = []
     owner: dict[Path, VerifiedPair] = {}
-    for pair in sorted(pairs, key=rank):
-        lr, hr = pair.proposal.lr.path, pair.proposal.hr.path
-        better = owner.get(lr) or owner.get(hr)
+    waiting = [(_rank(pairs[0]), list(pairs)) for pairs in choices if pairs]
+    heapify(waiting)
+    while waiting:
+        _, (pair, *others) = heappop(waiting)
+        better = owner.get(pair.proposal.hr.path)
         if better is None:
             chosen.append(pair)
-            owner[lr] = owner[hr] = pair
+            owner[pair.proposal.hr.path] = pair
+            rejected += [_taken(other, pair) for other in others]
         else:
-            names = f"{better.proposal.lr.path.name} with {better.proposal.hr.path.name}"
-            rejected.append(reject(pair, Reason.TAKEN, names))
+            rejected.append(_taken(pair, better))
+            if others:
+                heappush(waiting, (_rank(others[0]), others))
     return chosen, rejected
 
 
 def reject(pair: VerifiedPair, reason: Reason, detail: str = "") -> RejectedPair:
     """Turn a verified pair down after all."""
     return RejectedPair(pair.proposal, Rejection(reason, detail), pair.match, pair.scores)
+
+
+def _taken(pair: VerifiedPair, better: VerifiedPair) -> RejectedPair:
+    return reject(pair, Reason.TAKEN, f"{better.proposal.lr.path.name} with {better.proposal.hr.path.name}")
+
+
+def _rank(pair: VerifiedPair) -> tuple[float, tuple[str, ...], tuple[str, ...]]:
+    """Sort key: likeness, best first, then the paths."""
+    return -pair.scores.likeness, pair.proposal.lr.path.parts, pair.proposal.hr.path.parts
