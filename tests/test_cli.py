@@ -76,6 +76,7 @@ def test_folders_that_are_not_there_or_empty(run: Run, folders: Folders, tmp_pat
         refused(run(flag, tmp_path / "gone", *other, "--dest", folders.dest), 2, flag, "no folder")
         refused(run(flag, file, *other, "--dest", folders.dest), 2, flag, "is a file")
         refused(run(flag, empty, *other, "--dest", folders.dest), 2, flag, "no files", "--recursive")
+    assert not folders.dest.exists()
 
 
 def test_folders_that_are_one_or_inside_another(run: Run, folders: Folders) -> None:

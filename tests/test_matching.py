@@ -62,6 +62,13 @@ def test_matches_are_mutual_and_distinct() -> None:
     assert list(zip(rows, columns, strict=True)) == [(2, 0)]
 
 
+def test_a_feature_is_matched_once() -> None:
+    hr = np.zeros((3, 128), np.uint8)
+    hr[0, 0], hr[1, :2], hr[2, 5] = 200, (190, 40), 200
+    rows, columns = mutual_matches(hr, hr[[0, 2]])
+    assert list(zip(rows, columns, strict=True)) == [(0, 0), (2, 1)]
+
+
 @pytest.mark.parametrize(
     ("matrix", "flaw"),
     [

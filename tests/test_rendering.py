@@ -149,6 +149,15 @@ def test_color_transfer_is_measured_where_both_have_pixels(tmp_path: Path) -> No
     assert cv2.mean(render_hr(pair, wanted)) == pytest.approx(cv2.mean(lr[:, 30:]), abs=1)
 
 
+def test_a_crop_does_not_change_the_colours(tmp_path: Path) -> None:
+    lr, hr = thirds()
+    whole = options(color_transfer=True)
+    cut = options(color_transfer=True, crop=Crop.from_numbers([10, 20, 40, 30]))
+    full = render_hr(pair_of(tmp_path, lr // 2, hr, scaling(1 / 3), whole), whole)
+    part = render_hr(pair_of(tmp_path, lr // 2, hr, scaling(1 / 3), cut), cut)
+    assert np.abs(part.astype(int) - full[40:100, 20:100])[2:-2, 2:-2].max() <= 1
+
+
 @pytest.mark.parametrize("side", ["hr", "lr", "both"])
 def test_color_transfer_of_a_flat_channel(side: str) -> None:
     hr, lr = cat(), cat() // 2

@@ -50,7 +50,6 @@ class Bar:
     def expect(self, more: int) -> None:
         """More is to come than was known."""
         self._bar.total = (self._bar.total or 0) + more
-        self._bar.refresh()
 
     def __enter__(self) -> Bar:
         return self

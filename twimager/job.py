@@ -43,9 +43,9 @@ def run(options: Options, console: Console) -> Report:
     destination.check_folders(options)
     if options.debug:
         viewer.require_display()
+    lr_paths, hr_paths = _list("--lr", options.lr, options), _list("--hr", options.hr, options)
     destination.prepare(options)
     report = Report(options, console.detail)
-    lr_paths, hr_paths = _list("--lr", options.lr, options), _list("--hr", options.hr, options)
     names = destination.Names(options, lr_paths, hr_paths)
     with worker_pool(options.jobs, inline=options.debug) as pool:
         lrs = _read(pool, "LR", lr_paths, report, console)
@@ -110,13 +110,14 @@ def _account_for_unpaired(
     """Say of every image that is in no pair why not."""
     stop = "aborted" if report.aborted else f"limit of {report.options.limit}"
     cut_short = report.aborted or len(report.pairs) == report.options.limit
-    paired = {p for record in report.pairs for p in (record.pair.proposal.lr.path, record.pair.proposal.hr.path)}
+    paired = {i.path for record in report.pairs for i in (record.pair.proposal.lr, record.pair.proposal.hr)}
     proposed = {image.path for proposal in proposals for image in (proposal.lr, proposal.hr)}
+    judged = {image.path for pair in report.rejected_pairs for image in (pair.proposal.lr, pair.proposal.hr)}
     for side, images in (("LR", lrs), ("HR", hrs)):
         for path in (image.path for image in images if image.path not in paired):
             if path not in proposed:
                 rejection = Rejection(Reason.NOTHING_SIMILAR)
-            elif cut_short:
+            elif cut_short and path not in judged:
                 rejection = Rejection(Reason.NOT_REACHED, stop)
             else:
                 rejection = Rejection(Reason.NO_PARTNER)
