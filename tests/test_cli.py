@@ -208,7 +208,9 @@ def test_help_fits_80_columns_and_names_every_option(capsys: pytest.CaptureFixtu
 
 def launched(*arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "twimager.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)  # type: ignore[call-overload]
+    return subprocess.run(  # type: ignore[call-overload]
+        command, capture_output=True, text=True, errors="replace", check=False, **settings
+    )
 
 
 def test_the_launcher_prints_the_version() -> None:
@@ -234,6 +236,19 @@ def test_codecs_do_not_talk_over_our_messages(folders: Folders) -> None:
         "cut.jpg",
         "cut.png",
     ]
+
+
+def test_names_that_no_terminal_shows(folders: Folders) -> None:
+    odd = os.fsdecode(b"caf\xe9 \xf0\x9f\x8e\x9e") if sys.platform == "linux" else "caf\u00e9 \U0001f39e"
+    (folders.hr / "h0.png").rename(folders.hr / f"{odd}.png")
+    (folders.lr / f"{odd} notes.txt").write_text("not an image")
+    dest = folders.dest / f"{odd} out"
+    ended = launched(
+        *folders.flags[:4], "--dest", dest, "--report", "--verbose", env={**os.environ, "PYTHONIOENCODING": "cp1252"}
+    )
+    assert (ended.returncode, len(ended.stdout.splitlines()), len(ended.stderr.splitlines())) == (3, 6, 3)
+    assert f"{odd}.png" in {p.name for p in (dest / "HR").iterdir()}
+    assert launched(*folders.flags[:4], "--dest", dest).stderr.count("\n") == 1
 
 
 def test_debug_needs_a_display(folders: Folders) -> None:

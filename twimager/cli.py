@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -46,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: ExitCode) -> int:
-    sys.stderr.write(f"twimager: {message}\n")
+    from twimager.console import printable
+
+    sys.stderr.write(f"twimager: {printable(message)}\n")
     return int(code)
 
 
@@ -67,6 +70,8 @@ def _run_job(arguments: Sequence[str]) -> ExitCode:
     if path:
         destination.write_files({path: report.to_json().encode()})
     if not values.quiet:
+        if isinstance(sys.stdout, TextIOWrapper):  # a Windows pipe knows few characters
+            sys.stdout.reconfigure(errors="replace")
         sys.stdout.write(report.summary(path) + "\n")
     return report.exit_code
 

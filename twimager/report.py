@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from twimager import __version__
+from twimager.console import printable
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Crop, Options
 from twimager.selection import RejectedPair, VerifiedPair
@@ -112,7 +113,7 @@ class Report:
             lines.append(f"images: {self.options.dest}")
         if report:
             lines.append(f"report: {report}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def numbers(pair: VerifiedPair) -> str:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.console import printable
 from twimager.errors import UsageError
 from twimager.images import Pixels, frame_size, shrink, to_8_bit
 
@@ -93,5 +94,5 @@ def _labelled(picture: Pixels, name: str) -> Pixels:
 def _line(text: str, width: int) -> NDArray[np.uint8]:
     """Return a line of text on black, (LABEL_HEIGHT, width, 3); what OpenCV's font lacks shows as `?`."""
     line = np.zeros((LABEL_HEIGHT, width, 3), np.uint8)
-    cv2.putText(line, text, (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
+    cv2.putText(line, printable(text), (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
     return line
