@@ -18,7 +18,7 @@ from twimager.cli import parser
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def refused(outcome, code: int, *words: str) -> None:  # type: ignore[no-untyped-def]
+def refused(outcome, code: int, *words: str) -> None:
     """Assert one line on stderr, nothing on stdout, and the exit code."""
     assert outcome.code == code
     assert outcome.out == ""
@@ -122,6 +122,11 @@ def test_dest_that_cannot_be_written(run: Run, folders: Folders, monkeypatch: py
     refused(run(*folders.flags), 1, "Permission denied", "--dest")
 
 
+def test_a_dest_that_cannot_be_named(run: Run, folders: Folders) -> None:
+    refused(run(*folders.flags[:4], "--dest", folders.dest / ("a" * 300)), 1, "name too long")
+    refused(run(*folders.flags[:4], "--dest", folders.dest / ("a" * 300) / "b"), 1, "name too long")
+
+
 def test_a_disk_that_fills_up_ends_the_run(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Path.write_bytes
 
@@ -208,9 +213,7 @@ def test_help_fits_80_columns_and_names_every_option(capsys: pytest.CaptureFixtu
 
 def launched(*arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "twimager.py"), *map(str, arguments)]
-    return subprocess.run(  # type: ignore[call-overload]
-        command, capture_output=True, text=True, errors="replace", check=False, **settings
-    )
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, **settings)
 
 
 def test_the_launcher_prints_the_version() -> None:

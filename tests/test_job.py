@@ -23,8 +23,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def report_of(dest: Path) -> dict:  # type: ignore[type-arg]
-    return json.loads((dest / "report.json").read_text())  # type: ignore[no-any-return]
+def report_of(dest: Path) -> dict:
+    return json.loads((dest / "report.json").read_text())
 
 
 def test_the_examples_are_paired_as_they_should_be(run: Run, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from twimager.options import Method
 
 
 @pytest.fixture
-def remembered(tmp_path: Path):  # type: ignore[no-untyped-def]
+def remembered(tmp_path: Path):
     def remember(pixels: np.ndarray, name: str) -> Fingerprint:
         path = tmp_path / f"{name}.png"
         cv2.imwrite(str(path), pixels)
@@ -28,7 +28,7 @@ def remembered(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("name", ["P1040518", "P1040771", "P1040102"])
 @pytest.mark.parametrize(("method", "tilt"), [(Method.TRANSFORM, 0.0), (Method.WARP, 0.0), (Method.WARP, 0.06)])
-def test_a_known_warp_is_recovered(remembered, name: str, method: Method, tilt: float) -> None:  # type: ignore[no-untyped-def]
+def test_a_known_warp_is_recovered(remembered, name: str, method: Method, tilt: float) -> None:
     hr = picture(name)
     truth, size = framing(frame_size(hr), keep=0.8, scale=0.5, degrees=4, tilt=tilt, offset=(0.37, -0.21))
     lr = degraded(seen_through(truth, hr, size), np.random.default_rng(0))
@@ -38,7 +38,7 @@ def test_a_known_warp_is_recovered(remembered, name: str, method: Method, tilt: 
 
 
 @pytest.mark.parametrize("shrink", [2, 3, 4])
-def test_an_exact_shrink_is_recovered_without_bias(remembered, shrink: int) -> None:  # type: ignore[no-untyped-def]
+def test_an_exact_shrink_is_recovered_without_bias(remembered, shrink: int) -> None:
     hr = picture("P1040771")
     hr = hr[: hr.shape[0] // shrink * shrink, : hr.shape[1] // shrink * shrink]
     lr = cv2.resize(hr, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
@@ -47,12 +47,22 @@ def test_an_exact_shrink_is_recovered_without_bias(remembered, shrink: int) -> N
     assert error(found.matrix, scaling(1 / shrink), frame_size(lr)) < 0.03
 
 
-def test_unrelated_pictures_do_not_match(remembered) -> None:  # type: ignore[no-untyped-def]
+def test_unrelated_pictures_do_not_match(remembered) -> None:
     found = match(
         remembered(picture("P1040771"), "hr"), remembered(picture("P1040102")[::2, ::2], "lr"), Method.TRANSFORM
     )
     assert isinstance(found, Rejection)
     assert found.reason is Reason.FEW_MATCHES
+
+
+def test_matches_that_collapse_into_a_point_are_turned_down() -> None:
+    features = np.eye(12, 128, dtype=np.uint8) * 200
+    hr = Fingerprint(
+        Path("hr"), (640, 480), (), np.random.default_rng(0).uniform(0, 400, (12, 2)), np.ones(12), features
+    )
+    lr = Fingerprint(Path("lr"), (320, 240), (), np.full((12, 2), 50.0), np.ones(12), features)
+    for method in Method:
+        assert isinstance(match(hr, lr, method), Rejection)
 
 
 def test_matches_are_mutual_and_distinct() -> None:

@@ -42,7 +42,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scored(run: Run, folder: Path, dest: Path, scale: float) -> dict[str, Any]:
     flags = "--lr", folder / "LR", "--hr", folder / "HR", "--dest", dest, "--scale", scale
     assert run(*flags).code == 0
-    return module("score").score(str(folder), str(dest), scale)  # type: ignore[no-any-return]
+    return module("score").score(str(folder), str(dest), scale)
 
 
 @pytest.mark.parametrize(

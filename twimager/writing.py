@@ -98,6 +98,8 @@ def write_pair(
         if hr_output:
             files[hr_output] = encode_png(render_hr(pair, options))
         write_files(files)
-    except (UnreadableImage, UnwritableName, cv2.error) as error:
+    except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
+    except cv2.error as error:
+        return Rejection(Reason.NOT_WRITTEN, error.err)
     return None
