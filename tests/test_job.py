@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture, shift
 
+from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager import viewer
+from twimager.geometry import scaling
 from twimager.viewer import Answer
 
 CAST = {
@@ -96,7 +99,8 @@ def test_the_limit_is_exact(run: Run, tmp_path: Path, jobs: int) -> None:
     assert run(*flags, "--jobs", jobs).code == 0
     report = report_of(tmp_path / "out")
     assert len(report["pairs"]) == len(list((tmp_path / "out/HR").iterdir())) == 3
-    assert sum(image["reason"] == "not reached" for image in report["rejected_images"]) == 10
+    left = [image["reason"] for image in report["rejected_images"] if image["side"] == "HR"]
+    assert left == ["not reached"] * 6
 
 
 def test_the_report_accounts_for_everything(run: Run, tmp_path: Path) -> None:
@@ -174,6 +178,81 @@ def test_min_overlap_and_threshold_turn_pairs_down(run: Run, folders: Folders) -
     rejected = next(p for p in report["rejected_pairs"] if p["lr"].endswith("l0.png"))
     assert rejected["reason"] == "too little overlap"
     assert rejected["coverage"] == pytest.approx(400 / 450, abs=0.01)
+
+
+def reframed(hr: np.ndarray, **framing_of_it: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A degraded LR of a part of an HR, and the matrix that goes with it."""
+    truth, size = framing((hr.shape[1], hr.shape[0]), **framing_of_it)
+    return degraded(seen_through(truth, hr, size), np.random.default_rng(0)), truth
+
+
+@pytest.mark.parametrize("search", ["auto", "features"])
+def test_another_framing_is_found_by_features_and_not_by_hashes(run: Run, folders: Folders, search: str) -> None:
+    hr = cv2.imread(str(folders.hr / "h1.png"))
+    lr, truth = reframed(hr, keep=0.55, scale=0.6, degrees=6, stretch=1.1)
+    cv2.imwrite(str(folders.lr / "l1.png"), lr)
+    assert run(*folders.flags, "--search", search, "--report").code == 0
+    pair = next(p for p in report_of(folders.dest)["pairs"] if p["lr"].endswith("l1.png"))
+    assert pair["source"] == "features"
+    assert pair["residual"] < 0.5
+    assert error(np.array(pair["matrix"]), truth, (lr.shape[1], lr.shape[0])) < 0.1
+    shutil.rmtree(folders.dest)
+    assert "pairs written: 1" in run(*folders.flags, "--search", "hash").out
+
+
+def test_mirrored_pairs_are_found_and_turned_the_lrs_way(run: Run, folders: Folders) -> None:
+    lr = cv2.imread(str(folders.lr / "l0.png"))
+    cv2.imwrite(str(folders.lr / "l0.png"), lr[:, ::-1])
+    assert run(*folders.flags, "--report").code == 0
+    mirrored = {Path(p["lr"]).name: p["mirrored"] for p in report_of(folders.dest)["pairs"]}
+    assert mirrored == {"l0.png": True, "l1.png": False}
+    written = cv2.imread(str(folders.dest / "HR/h0.png"))
+    expected = cv2.resize(lr[:, ::-1], written.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    assert shift(expected, written) < 0.1
+    shutil.rmtree(folders.dest)
+    assert "pairs written: 1" in run(*folders.flags, "--no_mirror").out
+
+
+def test_an_lr_with_too_few_features_is_framed_by_its_hash(run: Run, folders: Folders) -> None:
+    smooth = cv2.GaussianBlur(cat()[:300, :450], (0, 0), 40)
+    cv2.imwrite(str(folders.hr / "h0.png"), smooth)
+    cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(smooth, (150, 100), interpolation=cv2.INTER_AREA))
+    assert run(*folders.flags, "--report").code == 0
+    pair = next(p for p in report_of(folders.dest)["pairs"] if p["lr"].endswith("l0.png"))
+    assert pair["hr"].endswith("h0.png")
+    assert pair["source"] == "hash"
+    assert error(np.array(pair["matrix"]), scaling(1 / 3), (150, 100)) < 0.1
+
+
+def test_all_matches_writes_every_pair_that_passes(run: Run, folders: Folders) -> None:
+    shutil.copy(folders.lr / "l0.png", folders.lr / "again.png")
+    shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
+    assert "pairs written: 3" in run(*folders.flags).out
+    shutil.rmtree(folders.dest)
+    assert "pairs written: 5" in run(*folders.flags, "--all_matches").out
+    expected = {f"{hr}__{lr}.png" for hr in ("h0", "twin") for lr in ("l0", "again")} | {"h1__l1.png"}
+    assert {p.name for p in (folders.dest / "HR").iterdir()} == expected
+    assert {p.name for p in (folders.dest / "LR").iterdir()} == expected
+
+
+def test_a_true_tie_names_its_rivals(run: Run, folders: Folders) -> None:
+    shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
+    run(*folders.flags, "--report")
+    pair = next(p for p in report_of(folders.dest)["pairs"] if p["lr"].endswith("l0.png"))
+    assert pair["hr"].endswith("h0.png")
+    assert [Path(rival).name for rival in pair["rivals"]] == ["twin.png"]
+
+
+def test_many_copies_are_compared_a_few_at_a_time_and_the_report_says_so(run: Run, folders: Folders) -> None:
+    for folder, first in ((folders.lr, "l0.png"), (folders.hr, "h0.png")):
+        for number in range(20):
+            shutil.copy(folder / first, folder / f"copy{number:02}.png")
+    outcome = run(*folders.flags, "--report")
+    assert "pairs written: 22" in outcome.out
+    assert "nearest hashes only: 21" in outcome.out
+    report = report_of(folders.dest)
+    assert report["candidates"]["lrs_with_more"] == 21
+    assert len(report["rejected_pairs"]) < 22 * 20
 
 
 def test_odd_sizes_and_colours_end_without_a_pair_or_a_crash(run: Run, tmp_path: Path) -> None:

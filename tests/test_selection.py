@@ -1,5 +1,6 @@
 """The right one among look-alikes, and one partner for everybody."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,33 +9,42 @@ from pictures import cat
 
 from benchmarks.known_warp import degraded
 from twimager.errors import Reason
-from twimager.fingerprints import Fingerprint
+from twimager.fingerprints import Copy, Fingerprint
 from twimager.geometry import Rect, scaling
 from twimager.matching import Match
-from twimager.proposals.hashes import Proposal
-from twimager.selection import RejectedPair, VerifiedPair, select, settle_rivals
+from twimager.proposals import Proposal, Source
+from twimager.selection import Ballot, Candidate, RejectedPair, VerifiedPair, select, settle_rivals
 from twimager.verification import DECISIVE, Overlay, Scores, overlay, preference
+
+SIZE = (300, 200)
+WHOLE = Rect(0, 0, *SIZE)
 
 
 def image(name: str) -> Fingerprint:
-    return Fingerprint(Path(name), (9, 9), (), np.empty((0, 2)), np.empty(0), np.empty((0, 128), np.uint8))
+    empty = np.empty(0, np.float32)
+    return Fingerprint(Path(name), SIZE, (), np.empty((0, 2), np.float32), empty, empty, np.empty((0, 128), np.uint8))
 
 
-def pair(lr: Fingerprint, hr: Fingerprint, correlation: float, coverage: float = 1.0) -> VerifiedPair:
-    whole = Rect(0, 0, 9, 9)
-    return VerifiedPair(Proposal(lr, hr, 0), Match(scaling(1), 50), Scores(100, correlation, coverage), whole, whole)
+def pair(lr: str, hr: str, correlation: float, behind: float = 0.0) -> VerifiedPair:
+    proposal = Proposal(image(lr), image(hr), Source.FEATURES)
+    return VerifiedPair(proposal, Match(scaling(1), 50), Scores(correlation, 1.0, 100), WHOLE, WHOLE, behind=behind)
 
 
-def names(pairs: list[VerifiedPair]) -> list[tuple[str, str]]:
+def candidate(laid: Overlay, hr: str, correlation: float = 0.9, coverage: float = 1.0, size: float = 1) -> Candidate:
+    """An HR of which a pixel is `size` LR pixels wide."""
+    copy = Copy(laid.lr, SIZE)
+    proposal = Proposal(image("lr"), image(hr), Source.FEATURES)
+    return Candidate(proposal, Match(scaling(size), 50), Scores(correlation, coverage), laid, copy, copy)
+
+
+def names(pairs: list[VerifiedPair] | list[Candidate]) -> list[tuple[str, str]]:
     return [(p.proposal.lr.path.name, p.proposal.hr.path.name) for p in pairs]
 
 
-def settled(*pairs: VerifiedPair) -> tuple[list[VerifiedPair], list[RejectedPair]]:
-    """One LR's choice among HRs that show the very same."""
-    same = frames()[0]
-    kept, rejected = settle_rivals([(pair, same) for pair in pairs])
-    chosen, taken = select([kept])
-    return chosen, rejected + taken
+def settled(*candidates: Candidate) -> tuple[list[str], list[RejectedPair]]:
+    rejected: list[RejectedPair] = []
+    kept = settle_rivals(candidates, DECISIVE, rejected)
+    return [hr for _, hr in names(kept)], rejected
 
 
 def frames() -> tuple[Overlay, Overlay]:
@@ -43,7 +53,7 @@ def frames() -> tuple[Overlay, Overlay]:
     following = gray.copy()
     following[80:110, 123:153] = gray[80:110, 120:150]
     lr = cv2.cvtColor(degraded(cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR), np.random.default_rng(0)), cv2.COLOR_BGR2GRAY)
-    found = [overlay(hr, lr, scaling(1), (300, 200), (300, 200)) for hr in (gray, following)]
+    found = [overlay(Copy(hr, SIZE), Copy(lr, SIZE), scaling(1)) for hr in (gray, following)]
     assert found[0] is not None
     assert found[1] is not None
     return found[0], found[1]
@@ -58,42 +68,63 @@ def test_a_neighbouring_frame_is_told_from_the_true_one() -> None:
 
 def test_a_sharper_copy_of_the_same_frame_is_no_other_picture() -> None:
     true, _ = frames()
-    sharper = Overlay(cv2.addWeighted(true.hr, 1.5, cv2.GaussianBlur(true.hr, (0, 0), 1), -0.5, 0), true.lr, true.both)
-    assert abs(preference(true, sharper)) < DECISIVE
+    sharper = cv2.addWeighted(true.hr, 1.5, cv2.GaussianBlur(true.hr, (0, 0), 1), -0.5, 0)
+    assert abs(preference(true, replace(true, hr=sharper))) < DECISIVE
+
+
+def test_a_nearly_black_and_white_picture_does_not_drown_the_difference() -> None:
+    rng = np.random.default_rng(0)
+    page = np.where(cv2.GaussianBlur(rng.normal(size=(200, 300)), (0, 0), 4) > 0, 250, 5).astype(np.uint8)
+    noisy = np.clip(page + rng.normal(0, 2, page.shape), 0, 255).astype(np.uint8)
+    other = np.clip(page + rng.normal(0, 0.3, page.shape), 0, 255).astype(np.uint8)
+    laid = Overlay(page, noisy, WHOLE, 1.0)
+    assert abs(preference(laid, replace(laid, hr=other))) < 0.3
 
 
 def test_the_favourite_turns_its_look_alikes_down() -> None:
-    lr, true, following = image("lr"), image("true"), image("following")
-    candidates = list(zip((pair(lr, true, 0.90), pair(lr, following, 0.91)), frames(), strict=True))
-    kept, rejected = settle_rivals(candidates)
-    assert names(kept) == [("lr", "true")]
+    true, following = frames()
+    kept, rejected = settled(candidate(true, "true", 0.90), candidate(following, "following", 0.91))
+    assert kept == ["true"]
     assert [r.rejection.reason for r in rejected] == [Reason.LOOK_ALIKE]
-    assert settle_rivals([]) == ([], [])
+    assert settled() == ([], [])
 
 
-def test_coverage_counts_as_well_as_likeness() -> None:
-    lr, whole, part = image("lr"), image("whole"), image("part")
-    chosen, rejected = settled(pair(lr, part, 0.97, 0.6), pair(lr, whole, 0.95, 1.0))
-    assert names(chosen) == [("lr", "whole")]
-    assert [r.rejection.reason for r in rejected] == [Reason.TAKEN]
+def test_of_equals_the_more_complete_and_the_finer_come_first_and_none_is_turned_down() -> None:
+    same = frames()[0]
+    assert settled(candidate(same, "part", 0.97, 0.6), candidate(same, "whole", 0.95))[0] == ["whole", "part"]
+    assert settled(candidate(same, "coarse", size=1), candidate(same, "fine", size=0.8))[0] == ["fine", "coarse"]
+    assert settled(candidate(same, "b"), candidate(same, "a"))[0] == ["a", "b"]
 
 
 def test_everybody_is_in_one_pair_at_most_and_the_best_pairs_come_first() -> None:
-    a, b, x, y = (image(name) for name in "abxy")
-    chosen, rejected = select([[pair(a, x, 0.8), pair(a, y, 0.5)], [pair(b, x, 0.9), pair(b, y, 0.85)]])
+    chosen, rejected = select([[pair("a", "x", 0.8), pair("a", "y", 0.5)], [pair("b", "x", 0.9)]])
     assert names(chosen) == [("b", "x"), ("a", "y")]
-    assert [r.rejection.reason for r in rejected] == [Reason.TAKEN] * 2
+    assert [r.rejection.reason for r in rejected] == [Reason.TAKEN]
+
+
+def test_nobody_stays_alone_for_another_ones_first_choice() -> None:
+    chosen, _ = select([[pair("a", "x", 0.99), pair("a", "y", 0.98, 0.05)], [pair("b", "x", 0.4)]])
+    assert sorted(names(chosen)) == [("a", "y"), ("b", "x")]
 
 
 def test_an_lr_gets_the_one_it_would_rather_have() -> None:
-    a, x, y = (image(name) for name in "axy")
-    assert names(select([[pair(a, x, 0.8), pair(a, y, 0.9)], []])[0]) == [("a", "x")]
+    assert names(select([[pair("a", "x", 0.8), pair("a", "y", 0.9)], []])[0]) == [("a", "x")]
+    both = [[pair("a", "x", 0.9), pair("a", "y", 0.9, 0.02)], [pair("b", "x", 0.9), pair("b", "y", 0.9, 0.01)]]
+    assert sorted(names(select(both)[0])) == [("a", "x"), ("b", "y")]
 
 
 def test_ties_are_broken_by_path() -> None:
-    lr, x, y = image("lr"), image("x"), image("y")
-    for order in ([pair(lr, x, 0.9), pair(lr, y, 0.9)], [pair(lr, y, 0.9), pair(lr, x, 0.9)]):
-        assert names(settled(*order)[0]) == [("lr", "x")]
-    b = image("b")
-    for lrs in ([lr, b], [b, lr]):
-        assert names(select([[pair(one, x, 0.9)] for one in lrs])[0]) == [("b", "x")]
+    for lrs in ("ab", "ba"):
+        assert names(select([[pair(lr, "x", 0.9)] for lr in sorted(lrs)])[0]) == [("a", "x")]
+
+
+def test_a_choice_is_final_once_nobody_else_may_want_its_hr() -> None:
+    proposals = [[Proposal(image(lr), image(hr), Source.FEATURES) for hr in hrs] for lr, hrs in
+                 (("a", "xy"), ("b", "y"), ("c", "z"))]  # fmt: skip
+    ballot = Ballot(proposals)
+    assert names(ballot.hear(proposals[0], [pair("a", "x", 0.9)])[0]) == [("a", "x")]
+    assert names(ballot.hear(proposals[1], [pair("b", "y", 0.9)])[0]) == [("b", "y")]
+    assert names(ballot.hear(proposals[2], [pair("c", "z", 0.9)])[0]) == [("c", "z")]
+    ballot = Ballot(proposals)
+    assert ballot.hear(proposals[0], [pair("a", "y", 0.8), pair("a", "x", 0.8, 0.01)]) == ([], [])
+    assert sorted(names(ballot.hear(proposals[1], [pair("b", "y", 0.9)])[0])) == [("a", "x"), ("b", "y")]

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from twimager import __version__
 from twimager.errors import ExitCode, TwimagerError, UsageError
-from twimager.options import Border, Crop, Method, Naming, Options, Output, parse_scale
+from twimager.options import Border, Crop, Method, Naming, Options, Output, Search, parse_scale
 
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
@@ -82,7 +82,8 @@ def _options(values: argparse.Namespace) -> Options:
         crop=Crop.from_numbers(values.crop) if values.crop else None,
         method=Method(values.method), color_transfer=values.color_transfer, filename=Naming(values.filename),
         prefix=values.prefix, suffix=values.suffix, threshold=values.threshold, limit=values.limit,
-        debug=values.debug, dry=values.dry, report=values.report, distance=values.distance,
+        debug=values.debug, dry=values.dry, report=values.report, search=Search(values.search),
+        distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
         border=Border(values.border), min_overlap=values.min_overlap, jobs=values.jobs, recursive=values.recursive,
         overwrite=values.overwrite,
     )  # fmt: skip
@@ -135,6 +136,13 @@ def _add_folders(group: argparse._ArgumentGroup) -> None:
 
 def _add_search(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
+        "--search",
+        choices=_values(Search),
+        default=Search.AUTO.value,
+        help="propose pairs by their features, and by their hashes where those bring nothing (auto, the default), "
+        "or by one of them alone",
+    )
+    group.add_argument(
         "--distance",
         type=int,
         default=12,
@@ -154,6 +162,12 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         default=0.3,
         metavar="F",
         help="share of the LR frame that the HR must cover (default 0.3)",
+    )
+    group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
+    group.add_argument(
+        "--all_matches",
+        action="store_true",
+        help="write every pair that passes, however often an image is in one",
     )
     group.add_argument("--limit", type=int, metavar="N", help="stop after N pairs")
 

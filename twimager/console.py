@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import NoReturn, TextIO
+from typing import NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
+
+T = TypeVar("T")
 
 C_STDERR = 2
 
@@ -46,6 +48,12 @@ class Bar:
     def step(self) -> None:
         """One more is done."""
         self._bar.update()
+
+    def counted(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield `items`, each a step."""
+        for item in items:
+            self.step()
+            yield item
 
     def expect(self, more: int) -> None:
         """More is to come than was known."""

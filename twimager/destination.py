@@ -77,8 +77,11 @@ class Names:
         options = self._options
         if options.dest is None:
             return None, None
-        lr_name = self._hr[hr] if options.filename is Naming.HR else self._lr[lr]
-        hr_name = self._lr[lr] if options.filename is Naming.LR else self._hr[hr]
+        lr_own, hr_own = self._lr[lr], self._hr[hr]
+        if options.all_matches:  # an image may be in several pairs
+            lr_own, hr_own = f"{lr_own}__{hr_own}", f"{hr_own}__{lr_own}"
+        lr_name = hr_own if options.filename is Naming.HR else lr_own
+        hr_name = lr_own if options.filename is Naming.LR else hr_own
         both = options.output is Output.ALL
         lr_out = (options.dest / "LR" if both else options.dest) / self._file(lr_name)
         hr_out = (options.dest / "HR" if both else options.dest) / self._file(hr_name)

@@ -38,7 +38,7 @@ class Reason(Enum):
 
     UNREADABLE = "unreadable"
     NOTHING_SIMILAR = "nothing similar"
-    NO_PARTNER = "no proposal passed"
+    NO_PARTNER = "nothing similar enough"
     FEW_MATCHES = "too few matching features"
     IMPLAUSIBLE = "implausible transform"
     OVERLAP = "too little overlap"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import imagehash
@@ -13,20 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twimager.geometry import Points, Size, resize_matrix, transform_points
+from twimager.geometry import Matrix, Size, resize_matrix, transform_points
 from twimager.images import Gray, Pixels, frame_size, read_image, shrink, to_8_bit
 
-# Shorter side of the copy that is hashed and searched for features.
+# Shorter side of the copy on which pairs are refined and verified.
 WORKING_SIDE = 320
-# How many features are kept, and SIFT's contrast threshold: 500 at 0.04 leave an error on exact 4x shrinks that is
-# half as large again (0.031 to 0.021 LR pixels) and lose one pair in a hundred.
-MAX_FEATURES = 1500
+# Shorter side of the copy that is searched for features. 200 with a low contrast threshold finds as many pairs as 320
+# (0.99 of hard, 0.95 of extreme framings), in 40 % of the time; 500 features at 320 and 0.04 find 0.97 and 0.76.
+FEATURE_SIDE = 200
 MIN_CONTRAST = 0.02
+MAX_DETECTED = 600
+# So many are kept: those with the greatest contrast x size. The 300 strongest by that measure tell as much as the 1500
+# strongest by contrast alone, as what is large in the HR is still there in the LR.
+MAX_FEATURES = 500
 # RootSIFT values lie in 0..1 and rarely above 0.5: 512 uses the range of a byte as SIFT itself does.
 DESCRIPTOR_SCALE = 512
+# Where each of the 4 x 4 x 8 bins (row, column, direction) goes when the picture is mirrored: relative to a feature's
+# own orientation, rows swap sides and directions turn the other way.
+MIRRORED_BINS = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
 # From this ratio of the sides on, the centre square shows another picture than the whole frame.
 WIDE = 1.2
 HASH_SIDE = 8
+# The pHash knows 32x32 pixels; Pillow takes its time to get there from more than this.
+HASHED_SIDE = 128
 # What is kept of working copies, at most: some 900 of them.
 RECENT_BYTES = 128 * 1024 * 1024
 
@@ -71,50 +81,89 @@ class Fingerprint:
     path : Path
     size : (width, height) in pixels, upright
     hashes : 64-bit pHashes, of the whole frame and, where that is wide or tall, of its centre square
-    points : (n, 2) feature positions in pixels of the full-size image
+    points : (n, 2) feature positions in pixels of the full-size image; the strongest feature first, here and below
     radii : (n,) feature sizes in the same pixels
+    angles : (n,) feature orientations in radians, clockwise from the right
     descriptors : (n, 128) uint8 RootSIFT
     """
 
     path: Path
     size: Size
     hashes: tuple[int, ...]
-    points: Points
-    radii: NDArray[np.float64]
+    points: NDArray[np.float32]
+    radii: NDArray[np.float32]
+    angles: NDArray[np.float32]
     descriptors: NDArray[np.uint8]
+
+
+class Copy(NamedTuple):
+    """An 8-bit gray copy of an image, (h, w), and the (width, height) of the image itself."""
+
+    gray: Gray
+    size: Size
+
+    @property
+    def from_full(self) -> Matrix:
+        """The matrix from the image's pixels to the copy's."""
+        return resize_matrix(self.size, frame_size(self.gray))
 
 
 def fingerprint(path: Path) -> Fingerprint:
     """Read an image file once and return what is remembered of it; raises UnreadableImage."""
     pixels = read_image(path)
-    gray = _shrunk(pixels)
+    gray = _gray(pixels, WORKING_SIDE)
     _recent.keep(path, gray)
-    size, small = frame_size(pixels), frame_size(gray)
-    keypoints, descriptors = _features(gray)
-    to_full = resize_matrix(small, size)
+    size, small = frame_size(pixels), limited(gray, FEATURE_SIDE)
+    keypoints, descriptors = _features(small)
+    to_full = resize_matrix(frame_size(small), size)
     positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
-    radii = np.array([k.size for k in keypoints], np.float64) * np.sqrt(to_full[0, 0] * to_full[1, 1])
-    return Fingerprint(path, size, _hashes(gray), transform_points(to_full, positions), radii, descriptors)
+    radii = np.array([k.size for k in keypoints]) * np.sqrt(to_full[0, 0] * to_full[1, 1])
+    angles = np.radians([k.angle for k in keypoints])
+    return Fingerprint(
+        path, size, _hashes(limited(gray, HASHED_SIDE)), transform_points(to_full, positions).astype(np.float32),
+        radii.astype(np.float32), angles.astype(np.float32), descriptors,
+    )  # fmt: skip
 
 
-def working_copy(path: Path) -> Gray:
-    """Return the 8-bit gray copy of an image that is hashed, matched and verified: shorter side WORKING_SIDE or less.
+def mirrored(image: Fingerprint) -> Fingerprint:
+    """Return what would be remembered of the image flipped left to right; its hashes are not known."""
+    points = np.stack([image.size[0] - 1 - image.points[:, 0], image.points[:, 1]], axis=1)
+    angles = np.float32(np.pi) - image.angles
+    return replace(image, hashes=(), points=points, angles=angles, descriptors=image.descriptors[:, MIRRORED_BINS])
+
+
+def working_copy(image: Fingerprint) -> Copy:
+    """Return the copy of an image that is refined and verified: shorter side WORKING_SIDE or less.
 
     The most recent copies are remembered, so that most files need not be read again; raises UnreadableImage.
     """
-    gray = _recent.get(path)
+    gray = _recent.get(image.path)
     if gray is None:
-        gray = _shrunk(read_image(path))
-        _recent.keep(path, gray)
-    return gray
+        gray = _gray(read_image(image.path), WORKING_SIDE)
+        _recent.keep(image.path, gray)
+    return Copy(gray, image.size)
 
 
-def _shrunk(pixels: Pixels) -> Gray:
+def precise_copy(image: Fingerprint, side: int | None = None) -> Copy:
+    """Return a float32 gray copy of an image, whole or with a shorter side of `side` at most.
+
+    Raises UnreadableImage.
+    """
+    pixels = read_image(image.path)
+    top = np.iinfo(pixels.dtype).max
+    gray = np.asarray(cv2.cvtColor(np.float32(255 / top) * pixels, cv2.COLOR_BGR2GRAY), np.float32)
+    return Copy(gray if side is None else limited(gray, side), image.size)
+
+
+def limited(pixels: Pixels, side: int) -> Pixels:
+    """Return `pixels`, shrunk so that their shorter side is at most `side`."""
     width, height = frame_size(pixels)
-    ratio = WORKING_SIDE / min(width, height)
-    if ratio < 1:
-        pixels = shrink(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))))
-    return np.asarray(cv2.cvtColor(to_8_bit(pixels), cv2.COLOR_BGR2GRAY))
+    ratio = side / min(width, height)
+    return shrink(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio)))) if ratio < 1 else pixels
+
+
+def _gray(pixels: Pixels, side: int) -> Gray:
+    return np.asarray(cv2.cvtColor(to_8_bit(limited(pixels, side)), cv2.COLOR_BGR2GRAY))
 
 
 def perceptual_hash(gray: Gray, side: int) -> int:
@@ -136,9 +185,12 @@ def _hashes(gray: Gray) -> tuple[int, ...]:
 def _features(gray: Gray) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
     """Detect SIFT features (Lowe, IJCV 2004) and describe them as RootSIFT (Arandjelovic and Zisserman, CVPR 2012)."""
     # Without the precise upscale every position is off by a quarter of a pixel.
-    sift = cv2.SIFT_create(MAX_FEATURES, contrastThreshold=MIN_CONTRAST, enable_precise_upscale=True)
+    sift = cv2.SIFT_create(MAX_DETECTED, contrastThreshold=MIN_CONTRAST, enable_precise_upscale=True)
     keypoints, described = sift.detectAndCompute(gray, None)
     if described is None:
         return [], np.empty((0, 128), np.uint8)
+    strongest = np.argsort([-k.response * k.size for k in keypoints], kind="stable")[:MAX_FEATURES]
+    described = described[strongest]
     root = np.sqrt(described / np.maximum(described.sum(axis=1, keepdims=True), 1))
-    return list(keypoints), np.minimum(np.rint(root * DESCRIPTOR_SCALE), 255).astype(np.uint8)
+    descriptors = np.minimum(np.rint(root * DESCRIPTOR_SCALE), 255).astype(np.uint8)
+    return [keypoints[i] for i in strongest], descriptors

@@ -53,6 +53,11 @@ def translation(x: float, y: float) -> Matrix:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
 
 
+def mirroring(size: Size) -> Matrix:
+    """Return the matrix that flips a frame of `size` left to right."""
+    return np.array([[-1, 0, size[0] - 1], [0, 1, 0], [0, 0, 1]], np.float64)
+
+
 def resize_matrix(old: Size, new: Size) -> Matrix:
     """Return the matrix from a frame of size `old` to its resized copy of size `new`."""
     return scaling(new[0] / old[0], new[1] / old[1])
@@ -91,6 +96,8 @@ def common_rectangle(matrix: Matrix, hr_size: Size, lr_size: Size, tolerance: fl
     left, right = _covered_columns(matrix, hr_size, lr_size, tolerance)
     best, best_area = None, 0
     for top in np.flatnonzero(left <= right):
+        if (right[top] - left[top] + 1) * (lr_size[1] - top) <= best_area:
+            continue
         # The HR frame is convex: what its first and last row have in common, every row between them has too.
         x0 = np.maximum(left[top], left[top:])
         width = np.minimum(right[top], right[top:]) - x0 + 1

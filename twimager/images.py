@@ -15,8 +15,8 @@ from twimager.errors import UnreadableImage
 
 # (h, w, 3), BGR, uint8 or uint16.
 Pixels = NDArray[Any]
-# (h, w), uint8.
-Gray = NDArray[np.uint8]
+# (h, w), 0 to 255: uint8, or float32 where roundings would matter.
+Gray = NDArray[np.uint8] | NDArray[np.float32]
 
 # Colour, EXIF orientation applied, 8 or 16 bit as stored. IMREAD_UNCHANGED would ignore the orientation.
 READ_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH

@@ -1,35 +1,32 @@
 """The whole job: two folders in, pairs out.
 
-`run` is the job; below it, in order, what the main thread does and the tasks that workers do for it. A task is a
-plain function of picklable arguments to a picklable result.
+`run` is the job; below it, in order, what the main thread does. What workers do for it is in `tasks`.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from itertools import chain
 from pathlib import Path
-
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from typing import NamedTuple, TypeVar
 
 from twimager import destination, viewer
 from twimager.console import Console
-from twimager.errors import Reason, Rejection, UnreadableImage, UsageError
-from twimager.fingerprints import Fingerprint, fingerprint, working_copy
+from twimager.errors import Reason, Rejection, UsageError
+from twimager.fingerprints import Fingerprint
 from twimager.images import list_files
-from twimager.matching import match
-from twimager.options import Options
-from twimager.proposals.hashes import Proposal, propose
-from twimager.rendering import common_area, output_window
+from twimager.options import Options, Search
+from twimager.proposals import Proposal, hashes
 from twimager.report import RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order, worker_pool
-from twimager.selection import RejectedPair, VerifiedPair, select, settle_rivals
-from twimager.verification import Overlay, flaw, overlay, score
+from twimager.selection import Ballot
+from twimager.tasks import examine, remember
 from twimager.writing import Writer
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def run(options: Options, console: Console) -> Report:
@@ -48,11 +45,11 @@ def run(options: Options, console: Console) -> Report:
     report = Report(options, console.detail)
     names = destination.Names(options, lr_paths, hr_paths)
     with worker_pool(options.jobs, inline=options.debug) as pool:
-        lrs = _read(pool, "LR", lr_paths, report, console)
-        hrs = _read(pool, "HR", hr_paths, report, console)
-        proposals = propose(lrs, hrs, options.distance)
-        _pair(pool, proposals, names, report, console)
-    _account_for_unpaired(report, lrs, hrs, proposals)
+        this = _Run(pool, report, console)
+        lrs, hrs = _read(this, "LR", lr_paths), _read(this, "HR", hr_paths)
+        with Writer(pool, names, report, console) as writer:
+            _pair(this, lrs, hrs, writer)
+    _account_for_unpaired(report, lrs, hrs)
     return report
 
 
@@ -64,114 +61,94 @@ def _list(flag: str, folder: Path, options: Options) -> list[Path]:
     return paths
 
 
-def _read(pool: Executor, side: str, paths: list[Path], report: Report, console: Console) -> list[Fingerprint]:
+class _Run(NamedTuple):
+    """What goes through the whole job."""
+
+    pool: Executor
+    report: Report
+    console: Console
+
+    def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+        """Have workers do a task for everything, a few ahead of the reader."""
+        return in_order(self.pool, task, tasks, AHEAD * self.report.options.jobs)
+
+
+def _read(run: _Run, side: str, paths: list[Path]) -> list[Fingerprint]:
     """Fingerprint every file of a side; those that can't be read go to the report."""
     found = []
-    with console.bar(f"reading {side}", len(paths)) as bar:
-        results = in_order(pool, remember, paths, AHEAD * report.options.jobs)
-        for path, result in zip(paths, results, strict=True):
-            bar.step()
+    with run.console.bar(f"reading {side}", len(paths)) as bar:
+        for path, result in zip(paths, bar.counted(run.in_order(remember, paths)), strict=True):
             if isinstance(result, Fingerprint):
                 found.append(result)
             else:
-                report.rejected_images.append(RejectedImage(side, path, result))
-                console.warn(f"{path}: {result}")
+                run.report.rejected_images.append(RejectedImage(side, path, result))
+                run.console.warn(f"{path}: {result}")
     return found
 
 
-def _pair(
-    pool: Executor, proposals: Sequence[Proposal], names: destination.Names, report: Report, console: Console
-) -> None:
-    """Examine all proposals, choose, and write: group by group, as no choice in one concerns another."""
-    options = report.options
-    groups = grouped(proposals)
-    tasks = [of_one_lr for group in groups for of_one_lr in group]
-    results = in_order(pool, partial(examine, options=options), tasks, AHEAD * options.jobs)
-    with (
-        console.bar("matching", len(tasks)) as bar,
-        Writer(pool, names, report, console) as writer,
-    ):
-        for group in groups:
-            choices = []
-            for _ in group:
-                kept, rejected = next(results)
-                bar.step()
-                choices.append(kept)
-                report.turn_down(*rejected)
-            chosen, taken = select(choices)
-            report.turn_down(*taken)
+def _pair(run: _Run, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], writer: Writer) -> None:
+    """Propose, examine, choose and write; then once more with what is left, more thoroughly and mirrored too."""
+    options = run.report.options
+    by_hash: list[list[Proposal]] = [[] for _ in lrs]
+    if options.search is not Search.FEATURES:
+        by_hash, run.report.near_hashes = hashes.propose(lrs, hrs, options.distance)
+    if options.search is Search.HASH:
+        _decide(run, by_hash, writer)
+        return
+    # Imported here, as FAISS takes its time.
+    from twimager.proposals.features import FeatureIndex
+
+    index = FeatureIndex(hrs, options.jobs)
+    with run.console.bar("searching", len(lrs)) as bar:
+        proposals = [[*voted, *near] for voted, near in zip(bar.counted(index.propose(lrs)), by_hash, strict=True)]
+    if not _decide(run, proposals, writer):
+        return
+    done = run.report.decided_paths
+    left = [lr for lr in lrs if lr.path not in done]
+    searches = [index.propose(left, thorough=True)]
+    if options.mirror:
+        searches.append(index.propose(left, mirror=True, thorough=True))
+    with run.console.bar("searching again", len(left) * len(searches)) as bar:
+        found = [list(bar.counted(search)) for search in searches]
+    tried = {proposal.key for of_one_lr in proposals for proposal in of_one_lr}
+    again = [
+        [p for p in chain(*of_one_lr) if p.hr.path not in done and p.key not in tried] for of_one_lr in zip(*found)
+    ]
+    _decide(run, again, writer)
+
+
+def _decide(run: _Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:
+    """Examine every LR's proposals and write what can be decided as soon as it can; tell whether more is wanted."""
+    tasks = [of_one_lr for of_one_lr in proposals if of_one_lr]
+    ballot = Ballot(tasks)
+    results = run.in_order(partial(examine, options=run.report.options), tasks)
+    with run.console.bar("matching", len(tasks)) as bar:
+        for of_one_lr, (choices, rejected) in zip(tasks, bar.counted(results), strict=True):
+            run.report.turn_down(*rejected)
+            chosen, taken = (choices, []) if run.report.options.all_matches else ballot.hear(of_one_lr, choices)
+            run.report.turn_down(*taken)
             if not all(writer.accept(pair) for pair in chosen):
-                break
+                return False
+    writer.finish()
+    return True
 
 
-def _account_for_unpaired(
-    report: Report, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], proposals: Sequence[Proposal]
-) -> None:
+def _account_for_unpaired(report: Report, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint]) -> None:
     """Say of every image that is in no pair why not."""
     stop = "aborted" if report.aborted else f"limit of {report.options.limit}"
     cut_short = report.aborted or len(report.pairs) == report.options.limit
-    paired = {i.path for record in report.pairs for i in (record.pair.proposal.lr, record.pair.proposal.hr)}
-    proposed = {image.path for proposal in proposals for image in (proposal.lr, proposal.hr)}
-    judged = {image.path for pair in report.rejected_pairs for image in (pair.proposal.lr, pair.proposal.hr)}
+    paired = report.paired_paths
+    judged = {image.path for pair in report.rejected_pairs for image in pair.proposal.images}
+    alike = {
+        image.path for pair in report.rejected_pairs if pair.rejection.reason is not Reason.FEW_MATCHES
+        for image in pair.proposal.images
+    }  # fmt: skip
     for side, images in (("LR", lrs), ("HR", hrs)):
         for path in (image.path for image in images if image.path not in paired):
-            if path not in proposed:
-                rejection = Rejection(Reason.NOTHING_SIMILAR)
-            elif cut_short and path not in judged:
+            if cut_short and (side == "HR" or path not in judged):
                 rejection = Rejection(Reason.NOT_REACHED, stop)
-            else:
+            elif path in alike:
                 rejection = Rejection(Reason.NO_PARTNER)
+            else:
+                rejection = Rejection(Reason.NOTHING_SIMILAR)
             report.rejected_images.append(RejectedImage(side, path, rejection))
-
-
-def grouped(proposals: Sequence[Proposal]) -> list[list[list[Proposal]]]:
-    """Split proposals into groups that share no image, each a list of lists with the proposals of one LR."""
-    numbers: dict[Path, int] = {}
-    edges = [[numbers.setdefault(p.lr.path, len(numbers)), numbers.setdefault(p.hr.path, len(numbers))]
-             for p in proposals]  # fmt: skip
-    if not edges:
-        return []
-    rows, columns = np.array(edges).T
-    _, labels = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(numbers),) * 2))
-    groups: dict[int, dict[Path, list[Proposal]]] = defaultdict(lambda: defaultdict(list))
-    for proposal, row in zip(proposals, rows, strict=True):
-        groups[int(labels[row])][proposal.lr.path].append(proposal)
-    return [list(group.values()) for group in groups.values()]
-
-
-def remember(path: Path) -> Fingerprint | Rejection:
-    """Worker task: fingerprint a file."""
-    try:
-        return fingerprint(path)
-    except UnreadableImage as error:
-        return Rejection(Reason.UNREADABLE, str(error))
-
-
-def examine(proposals: Sequence[Proposal], options: Options) -> tuple[list[VerifiedPair], list[RejectedPair]]:
-    """Worker task: match and verify all proposals of one LR; return those it would have, in order, and the others."""
-    outcomes = [verify(proposal, options) for proposal in proposals]
-    rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedPair)]
-    candidates = [outcome for outcome in outcomes if not isinstance(outcome, RejectedPair)]
-    kept, look_alikes = settle_rivals(candidates)
-    return kept, rejected + look_alikes
-
-
-def verify(proposal: Proposal, options: Options) -> tuple[VerifiedPair, Overlay] | RejectedPair:
-    """Match one proposal and put it through every gate."""
-    lr, hr = proposal.lr, proposal.hr
-    found = match(hr, lr, options.method)
-    if isinstance(found, Rejection):
-        return RejectedPair(proposal, found)
-    try:
-        laid = overlay(working_copy(hr.path), working_copy(lr.path), found.matrix, hr.size, lr.size)
-    except UnreadableImage as error:
-        return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
-    common = common_area(found.matrix, hr.size, lr.size, options.scale)
-    if laid is None or common is None:
-        return RejectedPair(proposal, Rejection(Reason.OVERLAP, "next to nothing in common"), found)
-    scores = score(laid, found.matrix, hr.size, lr.size)
-    failure = flaw(scores, options.threshold, options.min_overlap)
-    window = failure or output_window(common, lr.size, options)
-    if isinstance(window, Rejection):
-        return RejectedPair(proposal, window, found, scores)
-    return VerifiedPair(proposal, found, scores, common, window), laid

@@ -9,20 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import WORKING_SIDE, Fingerprint
+from twimager.fingerprints import FEATURE_SIDE, Fingerprint
 from twimager.geometry import Matrix, Points, Size, area_scale, frame_corners, transform_points
 from twimager.options import Method
 
-# Lowe's ratio test (IJCV 2004).
-RATIO = 0.8
-# Of 2,000 couples of unrelated photographs none had more than 4 inliers; true pairs have 100 to 250 (median).
+# A single match says where, how large and how far turned the HR lies; others agree if they put their feature there to
+# within this share of its distance (the LR may be stretched) and of the LR's shorter side, ...
+DISTANCE_TOLERANCE = 0.15
+POSITION_TOLERANCE = 0.02
+# ... and their own size and direction differ by no more than this, as complex factors (30 degrees, half an octave).
+TURN_TOLERANCE = 0.5
+# So many matches, the most distinctive first, are asked.
+ASKED = 60
+# Most couples of unrelated photographs have 2 or 3 that agree, one in twenty 4, one in a hundred more; those are told
+# by their pixels.
+MIN_AGREEING = 4
+# With fewer inliers an affine transform follows their noise, and a similarity serves better to start from.
 MIN_INLIERS = 8
-# How far, in units of the LR's working copy, a match may lie from the transform and still vote for it.
+# From here on the features alone put the HR in place; with fewer it was off by up to a sixth of the frame.
+CERTAIN_INLIERS = 20
+# How far, in units of the LR's copy for features, a match may lie from the transform and still vote for it.
 RANSAC_TOLERANCE = 1.5
 RANSAC_ITERATIONS = 2000
-# After ten rounds nine fits in ten are within 0.0001 LR pixels of where they end; errors beyond three deviations have
-# no vote.
-FIT_ROUNDS = 10
+# After three rounds fits are within 0.01 LR pixels of where they end, and the pixels have the last word; errors beyond
+# three deviations have no vote.
+FIT_ROUNDS = 3
 FIT_DEVIATIONS = 3.0
 MEDIAN_TO_DEVIATION = 1.4826
 # True matches agree with the transform in how much larger one feature is than the other, to a quarter of an octave.
@@ -43,50 +54,88 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class _Pairing:
-    """Matched features: positions in HR and LR pixels, (n, 2), and their sizes in the same pixels, (n,)."""
+    """Matched features: positions in HR and LR pixels, (n, 2), sizes in the same pixels, (n,), directions, (n,)."""
 
     hr: Points
     lr: Points
     hr_radii: NDArray[np.float64]
     lr_radii: NDArray[np.float64]
+    turns: NDArray[np.float64]
+
+    def __getitem__(self, wanted: NDArray[np.bool_]) -> _Pairing:
+        return _Pairing(
+            self.hr[wanted], self.lr[wanted], self.hr_radii[wanted], self.lr_radii[wanted], self.turns[wanted]
+        )
+
+    def __len__(self) -> int:
+        return len(self.hr)
 
 
 def match(hr: Fingerprint, lr: Fingerprint, method: Method) -> Match | Rejection:
     """Find the transform that takes the HR onto the LR.
 
-    RANSAC proposes it; a robust least-squares fit then weighs each match by how precisely it is located (small
-    features), how well the two feature sizes agree, and how close it lies (Tukey's biweight).
+    Matches that agree in position, size and direction (as in Lowe, IJCV 2004, section 7) tell a pair from chance;
+    RANSAC finds their transform; a robust least-squares fit then weighs each match by how precisely it is located
+    (small features), how well the two feature sizes agree, and how close it lies (Tukey's biweight).
     """
-    rows, columns = mutual_matches(hr.descriptors, lr.descriptors)
-    pairing = _Pairing(hr.points[rows], lr.points[columns], hr.radii[rows], lr.radii[columns])
-    if len(rows) < MIN_INLIERS:
-        return Rejection(Reason.FEW_MATCHES, f"{len(rows)} of at least {MIN_INLIERS}")
-    tolerance = RANSAC_TOLERANCE * max(1.0, min(lr.size) / WORKING_SIDE)
-    matrix = _ransac(pairing, method, tolerance)
-    if matrix is None:
-        return Rejection(Reason.FEW_MATCHES, f"no transform fits {len(rows)} matches")
-    inliers = int(np.count_nonzero(_distances(matrix, pairing) < tolerance))
-    if inliers < MIN_INLIERS:
-        return Rejection(Reason.FEW_MATCHES, f"{inliers} of at least {MIN_INLIERS} agree")
-    if not (flaw := implausible(matrix, hr.size)):
+    pairing = _tentative(hr, lr)
+    agreeing = _agreeing(pairing, min(lr.size))
+    if len(agreeing) < MIN_AGREEING:
+        return Rejection(Reason.FEW_MATCHES, f"{len(agreeing)} of at least {MIN_AGREEING} agree")
+    tolerance = RANSAC_TOLERANCE * max(1.0, min(lr.size) / FEATURE_SIDE)
+    matrix = _ransac(agreeing, method, tolerance)
+    inliers = 0 if matrix is None else int(np.count_nonzero(_distances(matrix, agreeing) < tolerance))
+    if matrix is None or inliers < MIN_INLIERS:
+        matrix = _similarity(agreeing)
+    elif not implausible(matrix, hr.size):
         matrix = _robust_fit(matrix, pairing, method, tolerance)
-        flaw = implausible(matrix, hr.size)
+    flaw = implausible(matrix, hr.size)
     return Rejection(Reason.IMPLAUSIBLE, flaw) if flaw else Match(matrix, inliers)
 
 
-def mutual_matches(
-    hr: NDArray[np.uint8], lr: NDArray[np.uint8], ratio: float = RATIO
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the rows of `hr` (n, 128) and of `lr` (m, 128) that are each other's nearest and pass the ratio test."""
+def _tentative(hr: Fingerprint, lr: Fingerprint) -> _Pairing:
+    rows, columns = mutual_matches(hr.descriptors, lr.descriptors)
+    return _Pairing(
+        hr.points[rows].astype(np.float64), lr.points[columns].astype(np.float64),
+        hr.radii[rows].astype(np.float64), lr.radii[columns].astype(np.float64),
+        (lr.angles[columns] - hr.angles[rows]).astype(np.float64),
+    )  # fmt: skip
+
+
+def mutual_matches(hr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows of `hr` (n, 128) and of `lr` (m, 128) that are each other's nearest.
+
+    The most distinctive come first: those whose second nearest in the HR is far compared with the nearest.
+    """
     if min(len(hr), len(lr)) < 2:
         return np.empty(0, np.intp), np.empty(0, np.intp)
-    a, b = hr.astype(np.float32), lr.astype(np.float32)
+    a, b = lr.astype(np.float32), hr.astype(np.float32)
     # Sums of products of bytes stay below 2**24: exact in float32, whatever the order of summation.
     distances = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * (a @ b.T)
-    rows, nearest = np.arange(len(a)), distances.argmin(axis=1)
-    first, second = np.partition(distances, 1, axis=1)[:, :2].T
-    good = (distances.argmin(axis=0)[nearest] == rows) & (first < ratio * ratio * second)
-    return rows[good], nearest[good]
+    nearest = distances.argmin(axis=1)
+    columns = np.flatnonzero(distances.argmin(axis=0)[nearest] == np.arange(len(a)))
+    rest = distances[columns]
+    first = rest[np.arange(len(rest)), nearest[columns]]
+    rest[np.arange(len(rest)), nearest[columns]] = np.inf
+    columns = columns[np.argsort(first / np.maximum(rest.min(axis=1), 1), kind="stable")]
+    return nearest[columns], columns
+
+
+def _agreeing(pairing: _Pairing, lr_side: int) -> _Pairing:
+    """Return the largest set of matches that agree with one of the most distinctive."""
+    hr, lr = (points @ (1, 1j) for points in (pairing.hr, pairing.lr))
+    turns = pairing.lr_radii / pairing.hr_radii * np.exp(1j * pairing.turns)
+    here, there = (points - points[:ASKED, None] for points in (hr, lr))
+    near = abs(turns[:ASKED, None] * here - there) < DISTANCE_TOLERANCE * abs(there) + POSITION_TOLERANCE * lr_side
+    agree = near & (abs(turns - turns[:ASKED, None]) < TURN_TOLERANCE * abs(turns[:ASKED, None]))
+    return pairing[agree[agree.sum(axis=1).argmax()]] if len(agree) else pairing
+
+
+def _similarity(pairing: _Pairing) -> Matrix:
+    """Return the least-squares similarity."""
+    hr, lr = (points @ (1, 1j) for points in (pairing.hr, pairing.lr))
+    turn, shift = np.linalg.lstsq(np.stack([hr, np.ones_like(hr)], axis=1), lr, rcond=None)[0]
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]], np.float64)
 
 
 def implausible(matrix: Matrix, hr_size: Size) -> str:
@@ -101,15 +150,11 @@ def implausible(matrix: Matrix, hr_size: Size) -> str:
     side = np.sqrt(scale)
     if not MIN_SIDE_SCALE <= side <= MAX_SIDE_SCALE:
         return f"{side:.4f} LR pixels per HR pixel"
-    stretch = max(_stretch(matrix, corner) for corner in corners)
+    here = transform_points(matrix, corners)
+    steps = [transform_points(matrix, corners + step) - here for step in np.eye(2)]
+    large, small = np.linalg.svd(np.stack(steps, axis=1), compute_uv=False).T
+    stretch = float((large / np.maximum(small, 1e-12)).max())
     return f"stretched {stretch:.1f} times" if stretch > MAX_STRETCH else ""
-
-
-def _stretch(matrix: Matrix, point: NDArray[np.float64]) -> float:
-    """Return the ratio of the largest to the smallest scale at a point, in any direction."""
-    here, right, below = transform_points(matrix, point + np.array([[0, 0], [1, 0], [0, 1]]))
-    large, small = np.linalg.svd(np.array([right - here, below - here]), compute_uv=False)
-    return float(large / max(small, 1e-12))
 
 
 def _ransac(pairing: _Pairing, method: Method, tolerance: float) -> Matrix | None:

@@ -32,6 +32,14 @@ class Method(str, Enum):
     WARP = "warp"
 
 
+class Search(str, Enum):
+    """Who proposes pairs: the features, and hashes where those bring nothing; hashes alone; features alone."""
+
+    AUTO = "auto"
+    HASH = "hash"
+    FEATURES = "features"
+
+
 class Naming(str, Enum):
     """After which source the files of a pair are named."""
 
@@ -103,7 +111,10 @@ class Options:
     debug: bool = False
     dry: bool = False
     report: bool = False
+    search: Search = Search.AUTO
     distance: int = 12
+    mirror: bool = True
+    all_matches: bool = False
     border: Border = Border.CROP
     min_overlap: float = 0.3
     jobs: int = 1

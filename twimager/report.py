@@ -19,6 +19,8 @@ from twimager import __version__
 from twimager.console import printable
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Crop, Options
+from twimager.proposals import CANDIDATES
+from twimager.proposals.hashes import nearest_hashes
 from twimager.selection import RejectedPair, VerifiedPair
 
 SCHEMA_VERSION = 1
@@ -44,13 +46,17 @@ class RejectedImage:
 
 @dataclass
 class Report:
-    """Everything that came out of a run; `tell` hears of each decision as it falls."""
+    """Everything that came out of a run; `tell` hears of each decision as it falls.
+
+    `near_hashes` is, for each LR that could be read, how many HRs were near its hashes.
+    """
 
     options: Options
     tell: Callable[[str], None]
     pairs: list[Record] = field(default_factory=list)
     rejected_pairs: list[RejectedPair] = field(default_factory=list)
     rejected_images: list[RejectedImage] = field(default_factory=list)
+    near_hashes: list[int] = field(default_factory=list)
     aborted: bool = False
 
     def accept(self, record: Record) -> None:
@@ -64,6 +70,18 @@ class Report:
         for pair in pairs:
             self.rejected_pairs.append(pair)
             self.tell(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
+
+    @property
+    def paired_paths(self) -> set[Path]:
+        """The images that are in a pair."""
+        return {image.path for record in self.pairs for image in record.pair.proposal.images}
+
+    @property
+    def decided_paths(self) -> set[Path]:
+        """The images that are in a pair, or in one that was skipped by hand or could not be written."""
+        final = (Reason.SKIPPED, Reason.NOT_WRITTEN)
+        dropped = (pair for pair in self.rejected_pairs if pair.rejection.reason in final)
+        return self.paired_paths | {image.path for pair in dropped for image in pair.proposal.images}
 
     @property
     def exit_code(self) -> ExitCode:
@@ -89,6 +107,7 @@ class Report:
             "twimager": __version__,
             "versions": {"python": platform.python_version(), "opencv": cv2.__version__, "numpy": np.__version__},
             "settings": {f.name: _plain(getattr(self.options, f.name)) for f in fields(self.options)},
+            "candidates": {"most": CANDIDATES, "lrs_with_more": sum(near > CANDIDATES for near in self.near_hashes)},
             "pairs": [_pair_json(record) for record in self.pairs],
             "rejected_pairs": [_rejected_json(pair) for pair in self.rejected_pairs],
             "rejected_images": [
@@ -108,6 +127,8 @@ class Report:
             why = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
             lines.append(f"{side} left without a pair: {counts.total()}" + (f" ({why})" if why else ""))
         lines += [f"files that could not be read: {self._unreadable}"] * bool(self._unreadable)
+        crowded = sum(near > CANDIDATES for near in self.near_hashes)
+        lines += [f"LR compared with the {CANDIDATES} nearest hashes only: {crowded}"] * bool(crowded)
         lines += [f"pairs that could not be written: {self._unwritten}"] * bool(self._unwritten)
         if self.pairs and not self.options.dry:
             lines.append(f"images: {self.options.dest}")
@@ -119,7 +140,8 @@ class Report:
 def numbers(pair: VerifiedPair) -> str:
     """Return what a person wants to know of a pair, in a few words."""
     scores = pair.scores
-    return f"{pair.match.inliers} inliers, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
+    words = f"{pair.match.inliers} inliers, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
+    return words + ", mirrored" * pair.proposal.mirrored
 
 
 def _pair_json(record: Record) -> dict[str, Any]:
@@ -131,6 +153,7 @@ def _pair_json(record: Record) -> dict[str, Any]:
         "hr_output": _path_json(record.hr_output),
         "matrix": pair.match.matrix.tolist(),
         "window": list(pair.window),
+        "rivals": [str(path.absolute()) for path in pair.rivals],
         **_numbers_json(pair),
     }
 
@@ -146,14 +169,21 @@ def _rejected_json(pair: RejectedPair) -> dict[str, Any]:
 
 def _numbers_json(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
     """Return what is known of a pair in numbers; null for what was not reached."""
-    scores = pair.scores
+    proposal, scores = pair.proposal, pair.scores
     return {
-        "hash_distance": pair.proposal.distance,
+        "source": proposal.source.value,
+        "mirrored": proposal.mirrored,
+        "hash_distance": nearest_hashes(proposal.lr, proposal.hr)[0],
         "inliers": pair.match and pair.match.inliers,
-        "coverage": scores and round(scores.coverage, 5),
-        "hash_agreement": scores and round(scores.agreement, 3),
-        "correlation": scores and round(scores.correlation, 4),
+        "coverage": scores and _rounded(scores.coverage),
+        "correlation": scores and _rounded(scores.correlation),
+        "hash_agreement": scores and _rounded(scores.agreement),
+        "residual": scores and _rounded(scores.residual),
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _reason_json(rejection: Rejection) -> dict[str, str]:

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from heapq import heapify, heappop, heappush
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
 from twimager.errors import Reason, Rejection
-from twimager.geometry import Rect
+from twimager.fingerprints import Copy
+from twimager.geometry import Rect, area_scale
 from twimager.matching import Match
-from twimager.proposals.hashes import Proposal
-from twimager.verification import DECISIVE, Overlay, Scores, preference
+from twimager.proposals import Proposal
+from twimager.verification import Overlay, Scores, preference
+
+
+class Candidate(NamedTuple):
+    """An aligned pair that may be the one, laid over each other for comparison with its rivals.
+
+    `hr` and `lr` are the working copies of both, `behind` says by how much the LR would rather have its favourite.
+    """
+
+    proposal: Proposal
+    match: Match
+    scores: Scores
+    laid: Overlay
+    hr: Copy
+    lr: Copy
+    behind: float = 0.0
 
 
 class VerifiedPair(NamedTuple):
     """A pair that passed every gate.
 
-    `common` are the LR pixels that the HR covers, `window` those that will be written.
+    `common` are the LR pixels that the HR covers, `window` those that will be written; `rivals` are HRs that show the
+    LR as well as this one, `behind` says by how much the LR would rather have its favourite.
     """
 
     proposal: Proposal
@@ -25,6 +48,8 @@ class VerifiedPair(NamedTuple):
     scores: Scores
     common: Rect
     window: Rect
+    rivals: tuple[Path, ...] = ()
+    behind: float = 0.0
 
 
 class RejectedPair(NamedTuple):
@@ -38,41 +63,108 @@ class RejectedPair(NamedTuple):
 
 # So many of an LR's best-liked candidates meet one another; true partners were always first or second.
 RIVALS = 6
-# Of two HRs that show the same, the one that covers more of the LR by this share is the better one.
+# Of two HRs that show the same, the one that covers more of the LR, by more than this, is the better one by so much.
 SAME_COVERAGE = 0.02
+COVERAGE_LEAD = 0.05
+# What it costs an LR to stay alone, more than any change of partners can save; a pair costs 2 to 4.
+ALONE = 8.0
+# What the order of the paths counts where nothing else does.
+BY_PATH = 1e-9
 
 
-def settle_rivals(
-    candidates: Sequence[tuple[VerifiedPair, Overlay]],
-) -> tuple[list[VerifiedPair], list[RejectedPair]]:
-    """Order one LR's candidates, its favourite first, and turn down those that are mere look-alikes of that.
+def settle_rivals(candidates: Sequence[Candidate], decisive: float, rejected: list[RejectedPair]) -> list[Candidate]:
+    """Order one LR's candidates, its favourite first, and add those that are mere look-alikes to `rejected`.
 
-    The best-liked meet one after the other: who explains the LR better becomes the favourite, who covers less of it
-    only by a decisive lead. All that the favourite beats decisively are turned down.
+    The likest meet one after the other, and who leads becomes the favourite; all that explain the LR decisively worse
+    are turned down.
     """
-    if not candidates:
-        return [], []
-    ranked = sorted(candidates, key=lambda candidate: _rank(candidate[0]))
+    if len(candidates) < 2:
+        return list(candidates)
+    ranked = sorted(candidates, key=_rank)
     favourite = ranked[0]
-    for challenger in ranked[1:RIVALS]:
-        covers_less = challenger[0].scores.coverage < favourite[0].scores.coverage - SAME_COVERAGE
-        if preference(challenger[1], favourite[1]) > (DECISIVE if covers_less else 0):
+
+    @cache
+    def lead(place: int) -> float:
+        return preference(favourite.laid, ranked[place].laid)
+
+    for place, challenger in enumerate(ranked[1:RIVALS], start=1):
+        if lead(place) + _merit(favourite, challenger) < 0:
             favourite = challenger
-    kept, rejected = [favourite[0]], []
-    for pair, laid in ranked:
-        if pair is favourite[0]:
+            lead.cache_clear()
+    kept = [favourite._replace(behind=0)]
+    for place, candidate in enumerate(ranked):
+        if candidate is favourite:
             continue
-        lead = preference(favourite[1], laid)
-        if lead < DECISIVE:
-            kept.append(pair)
+        merit = _merit(favourite, candidate)
+        if lead(place) + min(0, merit) < decisive:
+            kept.append(candidate._replace(behind=lead(place) + merit))
         else:
-            name = favourite[0].proposal.hr.path.name
-            rejected.append(reject(pair, Reason.LOOK_ALIKE, f"{name} explains the LR better by {lead:.2f}"))
-    return kept, rejected
+            detail = f"{favourite.proposal.hr.path.name} explains the LR better by {lead(place):.2f}"
+            rejected.append(reject(candidate, Rejection(Reason.LOOK_ALIKE, detail)))
+    return sorted(kept, key=lambda candidate: candidate.behind)
 
 
-def select(choices: Iterable[Sequence[VerifiedPair]]) -> tuple[list[VerifiedPair], list[RejectedPair]]:
-    """Choose one-to-one, best pairs first.
+def _merit(first: Candidate, second: Candidate) -> float:
+    """Return how much rather the first HR is wanted than the second where both show the same: for detail and coverage.
+
+    A tenth more pixels along a side make up for a tenth of the preference.
+    """
+    areas = [abs(area_scale(one.match.matrix, one.proposal.hr.size)) for one in (first, second)]
+    more = first.scores.coverage - second.scores.coverage
+    completeness = math.copysign(COVERAGE_LEAD, more) if abs(more) > SAME_COVERAGE else 0
+    return math.log(areas[1] / areas[0]) / 2 + completeness
+
+
+class Ballot:
+    """Collects what LRs would have, and tells what can be decided because nothing to come can change it."""
+
+    def __init__(self, proposals: Iterable[Sequence[Proposal]]) -> None:
+        """Take all proposals, a sequence an LR, in the order in which the LRs will be heard."""
+        self._awaited = Counter(hr for of_one_lr in proposals for hr in _hrs(of_one_lr))
+        self._wanted: dict[Path, list[list[VerifiedPair]]] = defaultdict(list)
+        self._decided: set[Path] = set()
+
+    def hear(
+        self, proposals: Sequence[Proposal], choices: list[VerifiedPair]
+    ) -> tuple[list[VerifiedPair], list[RejectedPair]]:
+        """Take what came of one LR's proposals; return what `select` makes of all LRs that are now clear."""
+        for hr in {pair.proposal.hr.path for pair in choices}:
+            self._wanted[hr].append(choices)
+        chosen, rejected = [], []
+        for hr in _hrs(proposals):
+            self._awaited[hr] -= 1
+        for hr in _hrs(proposals):
+            if group := self._clear(hr):
+                pairs, others = select(group)
+                chosen += pairs
+                rejected += others
+        return chosen, rejected
+
+    def _clear(self, start: Path) -> list[list[VerifiedPair]]:
+        """Return the choices that hang together with an HR, if all who may want one of their HRs were heard."""
+        group: dict[Path, list[VerifiedPair]] = {}
+        seen, open_ends = {start}, [start]
+        while open_ends:
+            hr = open_ends.pop()
+            if self._awaited[hr] or hr in self._decided:
+                return []
+            for choices in self._wanted[hr]:
+                group[choices[0].proposal.lr.path] = choices
+                reached = {pair.proposal.hr.path for pair in choices} - seen
+                seen |= reached
+                open_ends += reached
+        self._decided |= seen
+        return [group[lr] for lr in sorted(group)]
+
+
+def _hrs(proposals: Iterable[Proposal]) -> dict[Path, None]:
+    return {proposal.hr.path: None for proposal in proposals}
+
+
+def select(choices: Sequence[Sequence[VerifiedPair]]) -> tuple[list[VerifiedPair], list[RejectedPair]]:
+    """Choose one-to-one: as many pairs as can be, and of all ways to do that the likest.
+
+    By the Jonker-Volgenant algorithm (Computing, 1987). LRs that can't have their first choice take a later one.
 
     Parameters
     ----------
@@ -80,36 +172,44 @@ def select(choices: Iterable[Sequence[VerifiedPair]]) -> tuple[list[VerifiedPair
 
     Returns
     -------
-    The chosen pairs, best first, and those of which one side is in a better pair.
+    The chosen pairs, the likest first, and those of which one side is in another pair.
     """
-    chosen: list[VerifiedPair] = []
-    rejected: list[RejectedPair] = []
-    owner: dict[Path, VerifiedPair] = {}
-    waiting = [(_rank(pairs[0]), list(pairs)) for pairs in choices if pairs]
-    heapify(waiting)
-    while waiting:
-        _, (pair, *others) = heappop(waiting)
-        better = owner.get(pair.proposal.hr.path)
-        if better is None:
-            chosen.append(pair)
-            owner[pair.proposal.hr.path] = pair
-            rejected += [_taken(other, pair) for other in others]
-        else:
-            rejected.append(_taken(pair, better))
-            if others:
-                heappush(waiting, (_rank(others[0]), others))
-    return chosen, rejected
+    taken = _assignment([pairs for pairs in choices if pairs])
+    chosen = sorted(taken, key=_rank)
+    owner = {image: pair for pair in chosen for image in (pair.proposal.lr.path, pair.proposal.hr.path)}
+    lost = [pair for pairs in choices for pair in pairs if owner.get(pair.proposal.lr.path) is not pair]
+    return chosen, [_taken(pair, owner.get(pair.proposal.hr.path) or owner[pair.proposal.lr.path]) for pair in lost]
 
 
-def reject(pair: VerifiedPair, reason: Reason, detail: str = "") -> RejectedPair:
-    """Turn a verified pair down after all."""
-    return RejectedPair(pair.proposal, Rejection(reason, detail), pair.match, pair.scores)
+def _assignment(choices: Sequence[Sequence[VerifiedPair]]) -> list[VerifiedPair]:
+    if len(choices) < 2:
+        return [pairs[0] for pairs in choices]
+    columns: dict[Path, int] = {}
+    edges: dict[tuple[int, int], tuple[float, VerifiedPair | None]] = {}
+    for row, pairs in enumerate(choices):
+        for place, pair in enumerate(pairs):
+            column = columns.setdefault(pair.proposal.hr.path, len(columns))
+            edges[row, column] = 3 - pairs[0].scores.likeness + pair.behind + BY_PATH * (row + place), pair
+    # Every row has a column of its own for staying alone, which costs more than any change of partners can save.
+    edges |= {(row, len(columns) + row): (ALONE, None) for row in range(len(choices))}
+    rows, cols = np.array(list(edges)).T
+    costs = np.array([cost for cost, _ in edges.values()])
+    graph = coo_array((costs, (rows, cols)), shape=(len(choices), len(columns) + len(choices))).tocsr()
+    matched = zip(*min_weight_full_bipartite_matching(graph), strict=True)
+    pairs_of = [edges[int(row), int(column)][1] for row, column in matched]
+    return [pair for pair in pairs_of if pair]
+
+
+def reject(pair: VerifiedPair | Candidate, rejection: Rejection) -> RejectedPair:
+    """Turn a pair down after all."""
+    return RejectedPair(pair.proposal, rejection, pair.match, pair.scores)
 
 
 def _taken(pair: VerifiedPair, better: VerifiedPair) -> RejectedPair:
-    return reject(pair, Reason.TAKEN, f"{better.proposal.lr.path.name} with {better.proposal.hr.path.name}")
+    detail = f"{better.proposal.lr.path.name} with {better.proposal.hr.path.name}"
+    return reject(pair, Rejection(Reason.TAKEN, detail))
 
 
-def _rank(pair: VerifiedPair) -> tuple[float, tuple[str, ...], tuple[str, ...]]:
+def _rank(pair: VerifiedPair | Candidate) -> tuple[float, tuple[str, ...], tuple[str, ...]]:
     """Sort key: likeness, best first, then the paths."""
     return -pair.scores.likeness, pair.proposal.lr.path.parts, pair.proposal.hr.path.parts

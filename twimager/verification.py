@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -9,41 +10,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import perceptual_hash
-from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share, resize_matrix
+from twimager.fingerprints import Copy, perceptual_hash
+from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share
 from twimager.images import Gray, frame_size
+from twimager.matching import MEDIAN_TO_DEVIATION
 from twimager.resampling import resample
 
 REHASH_SIDE = 16
-# Local brightness and contrast are taken over about this many pixels, contrast below this many levels being noise.
-LOCAL_SIGMA = 6.0
+# Rivals are compared on this grid's shorter side: neighbouring frames are told apart on it as well as on the full one.
+GLANCE_SIDE = 96
+# Local brightness and contrast are taken over squares of this side, contrast below this many levels being noise.
+LOCAL_SIDE = 21
 LOCAL_NOISE = 3.0
 # 1,500 couples of unrelated photographs, frame on frame, stayed below 0.14; true pairs, some faded and noisy, reach
 # 0.47 and more.
 MIN_CORRELATION = 0.3
 # Below this many pixels a side, what both show is too little to judge.
 MIN_COMMON_SIDE = 16
+# Aligned by their features alone, true pairs rarely stay below; those that do are put in place by their pixels.
+GOOD_CORRELATION = 0.6
 # A rival HR is not the LR's picture if its difference from a better one explains this much of the LR: a true frame
 # beat its neighbours in a clip by 0.2 and more, overlapping crops of one photograph differed by less than 0.05.
 DECISIVE = 0.1
+# The same for HRs that are aligned by their features alone, and may be worse off for that.
+CLEAR = 0.5
 # Blurs of the rivals' mean that an LR may have on top of its own; one pixel of blur before it all quiets the noise.
 BLURS = (0.8, 1.6)
+# Residual shifts are measured on tiles of this side; below this response a tile says nothing.
+TILE_SIDE = 48
+MIN_RESPONSE = 0.15
+# What was put into one picture only (a logo, a subtitle) differs, both softened, by so many levels and deviations ...
+INSERT_LEVELS = 25.0
+INSERT_DEVIATIONS = 6.0
+INSERT_SOFTNESS = 1.5
+INSERT_MARGIN = 9
+# The deviation is taken over every so many pixels.
+SAMPLED = 8
+# ... over no more of the frame than this; where more differs, it is another picture.
+MAX_INSERT = 0.15
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How alike an LR and its aligned HR are.
+    """How alike an LR and its aligned HR are; None where it was not measured.
 
     Attributes
     ----------
-    agreement : equal bits of the 256-bit pHashes of what both show, in percent
     correlation : zero-mean normalised correlation of the locally normalised luma of what both show, -1..1
     coverage : share of the LR frame that the HR covers, 0..1
+    agreement : equal bits of the 256-bit pHashes of what both show, logos and the like left out, in percent
+    residual : shift that is left between LR and HR, the median over tiles, in LR pixels
     """
 
-    agreement: float
     correlation: float
     coverage: float
+    agreement: float | None = None
+    residual: float | None = None
 
     @property
     def likeness(self) -> float:
@@ -53,48 +75,111 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """Both pictures on the LR's working grid, (h, w) each, and the rectangle in which both have pixels."""
+    """Both pictures on one grid of the LR's frame, (h, w) each.
+
+    `both` is the rectangle in which both have pixels, `coverage` the share (0..1) of the LR frame that the HR covers.
+    """
 
     hr: Gray
     lr: Gray
     both: Rect
+    coverage: float
 
 
-def overlay(hr: Gray, lr: Gray, matrix: Matrix, hr_size: Size, lr_size: Size) -> Overlay | None:
-    """Lay the working copy of an HR over that of an LR; None if they have next to nothing in common.
+def overlay(hr: Copy, lr: Copy, matrix: Matrix, interpolation: int = cv2.INTER_LINEAR) -> Overlay | None:
+    """Lay a copy of an HR over one of an LR, on the latter's grid; None if they have next to nothing in common.
 
     `matrix` takes positions in the full-size HR to positions in the full-size LR.
     """
-    to_lr = resize_matrix(lr_size, frame_size(lr)) @ matrix @ resize_matrix(frame_size(hr), hr_size)
-    both = common_rectangle(to_lr, frame_size(hr), frame_size(lr))
+    grid = frame_size(lr.gray)
+    to_lr = lr.from_full @ matrix @ np.linalg.inv(hr.from_full)
+    both = common_rectangle(to_lr, frame_size(hr.gray), grid)
     if both is None or min(both.width, both.height) < MIN_COMMON_SIDE:
         return None
-    return Overlay(resample(hr, to_lr, frame_size(lr)), lr, both)
+    return Overlay(
+        resample(hr.gray, to_lr, grid, interpolation=interpolation),
+        lr.gray,
+        both,
+        covered_share(matrix, hr.size, lr.size),
+    )
 
 
-def score(laid: Overlay, matrix: Matrix, hr_size: Size, lr_size: Size) -> Scores:
-    """Return how alike the two pictures of an overlay are."""
+def glance(laid: Overlay) -> Scores:
+    """Return what tells pictures of different things apart."""
+    shown, reference = (_local_contrast(laid.both.cut(p)) for p in (laid.hr, laid.lr))
+    return Scores(correlation(shown, reference), laid.coverage)
+
+
+def score(laid: Overlay, lr_size: Size) -> Scores:
+    """Return all that is to be known of how alike the two pictures of an overlay are; `lr_size` is the full LR's."""
     shown, reference = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
-    bits = perceptual_hash(shown, REHASH_SIDE) ^ perceptual_hash(reference, REHASH_SIDE)
-    agreement = 100 * (1 - bits.bit_count() / REHASH_SIDE**2)
-    return Scores(agreement, correlation(shown, reference), covered_share(matrix, hr_size, lr_size))
+    bits = perceptual_hash(shown, REHASH_SIDE) ^ perceptual_hash(without_inserts(reference, shown), REHASH_SIDE)
+    contrasts = _local_contrast(shown), _local_contrast(reference)
+    shift = tile_shift(*contrasts)
+    return Scores(
+        correlation(*contrasts),
+        laid.coverage,
+        agreement=100 * (1 - bits.bit_count() / REHASH_SIDE**2),
+        residual=None if shift is None else shift * lr_size[0] / frame_size(laid.lr)[0],
+    )
 
 
 def flaw(scores: Scores, threshold: float, min_overlap: float) -> Rejection | None:
     """Return the first gate that the scores do not pass, or None."""
     if scores.coverage < min_overlap:
         return Rejection(Reason.OVERLAP, f"{scores.coverage:.2f} of the LR frame, at least {min_overlap:.2f}")
-    if scores.agreement < threshold:
-        return Rejection(Reason.HASH, f"{scores.agreement:.1f} % of the bits agree, at least {threshold:g} %")
     if scores.correlation < MIN_CORRELATION:
         return Rejection(Reason.CORRELATION, f"correlation {scores.correlation:.2f}, at least {MIN_CORRELATION:.2f}")
+    if scores.agreement is not None and scores.agreement < threshold:
+        return Rejection(Reason.HASH, f"{scores.agreement:.1f} % of the bits agree, at least {threshold:g} %")
     return None
 
 
-def correlation(a: Gray, b: Gray) -> float:
-    """Return the zero-mean normalised correlation of two locally normalised pictures of one size."""
-    x, y = (_centred(_local_contrast(p.astype(np.float32))) for p in (a, b))
+def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the zero-mean normalised correlation of two arrays of one shape, -1..1."""
+    x, y = (values - values.mean() for values in (a, b))
     return float((x * y).sum() / max(1e-9, np.sqrt((x * x).sum() * (y * y).sum())))
+
+
+def tile_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None:
+    """Return the median shift between tiles of two locally normalised pictures of one size; None if no tile tells.
+
+    In pixels, by phase correlation (Kuglin and Hines, 1975).
+    """
+    side = min(TILE_SIDE, *a.shape)
+    window = cv2.createHanningWindow((side, side), cv2.CV_32F)
+    shifts = []
+    for top in range(0, a.shape[0] - side + 1, side):
+        for left in range(0, a.shape[1] - side + 1, side):
+            tile = np.s_[top : top + side, left : left + side]
+            shift, response = cv2.phaseCorrelate(a[tile], b[tile], window)
+            shifts += [math.hypot(*shift)] * (response > MIN_RESPONSE)
+    return float(np.median(shifts)) if shifts else None
+
+
+def without_inserts(picture: Gray, other: Gray) -> Gray:
+    """Return `picture` with what was put into it alone replaced by what `other` shows there, in its tones."""
+    soft, reference = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), INSERT_SOFTNESS) for p in (picture, other))
+    same = np.ones(soft.shape, bool)
+    for _ in range(3):
+        gain, offset = _line(reference[same], soft[same])
+        error = abs(soft - (gain * reference + offset))
+        deviation = MEDIAN_TO_DEVIATION * np.median(error[same][::SAMPLED])
+        same = error <= 3 * deviation + 1
+    strange = (error > max(INSERT_LEVELS, INSERT_DEVIATIONS * deviation)).astype(np.uint8)
+    strange = np.asarray(cv2.dilate(strange, np.ones((INSERT_MARGIN, INSERT_MARGIN), np.uint8)))
+    if not 0 < strange.mean() <= MAX_INSERT:
+        return picture
+    mended = picture.copy()
+    mended[strange > 0] = np.clip(gain * other[strange > 0] + offset, 0, 255)
+    return mended
+
+
+def _line(x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[float, float]:
+    """Return gain and offset of the least-squares line y = gain x + offset."""
+    spread = float(((x - x.mean()) ** 2).sum())
+    gain = float(((x - x.mean()) * (y - y.mean())).sum()) / spread if spread > 0 else 0.0
+    return gain, float(y.mean() - gain * x.mean())
 
 
 def preference(first: Overlay, second: Overlay) -> float:
@@ -103,47 +188,43 @@ def preference(first: Overlay, second: Overlay) -> float:
     It is the partial correlation of the LR with the difference of the two, after all that the LR may owe to
     brightness, contrast, gamma, blur and a small affine misalignment has been taken out of both. Neighbouring frames
     of a clip, whose plain correlations with the LR differ by less than those nuisances, are told apart with ease.
-    Both overlays are of one LR; 0 where the two HRs have no part of it in common.
+    Both overlays are of one LR on one grid; 0 where the two HRs have no part of it in common.
     """
     both = first.both.intersection(second.both)
     if both is None:
         return 0.0
     a, b, lr = (_softened(both.cut(p)) for p in (first.hr, second.hr, first.lr))
     nuisances = _nuisances(cv2.addWeighted(a, 0.5, b, 0.5, 0))
-    difference, rest = (_without(nuisances, p.ravel()) for p in (a - b, lr))
+    difference, rest = (_without(nuisances, p.ravel().astype(np.float64)) for p in (a - b, lr))
     norm = np.sqrt((difference @ difference) * (rest @ rest))
     return float(difference @ rest / norm) if norm > 1e-6 else 0.0
 
 
-def _nuisances(mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return, as columns, what may change in a picture without its becoming another one."""
+def _nuisances(mean: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return, as columns of length 1, what may change in a picture without its becoming another one."""
     height, width = mean.shape
     x, y = np.meshgrid(np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32))
-    tone: list[NDArray[np.float32]] = [np.ones_like(mean), mean, np.asarray(mean * mean / 255, np.float32)]
+    tone: list[NDArray[np.float32]] = [np.asarray((mean / 255) ** power, np.float32) for power in range(4)]
     blur: list[NDArray[np.float32]] = [cv2.GaussianBlur(mean, (0, 0), sigma) for sigma in BLURS]
     slopes: list[NDArray[np.float32]] = [cv2.Sobel(mean, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0)]
     shift = [part for slope in slopes for part in (slope, slope * x, slope * y)]
-    columns: list[NDArray[np.float32]] = [*tone, *blur, *shift]
-    return np.stack([column.ravel() for column in columns], axis=1)
+    # In single precision, columns as alike as a picture and its blur would drown the difference of two frames.
+    columns = np.stack([part.ravel() for part in (*tone, *blur, *shift)], axis=1).astype(np.float64)
+    return np.asarray(columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-9), np.float64)
 
 
-def _without(columns: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _without(columns: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what of `values` no combination of `columns` explains."""
-    gram = (columns.T @ columns).astype(np.float64)
-    gram[np.diag_indices_from(gram)] *= 1 + 1e-6
-    weights = np.linalg.lstsq(gram, (columns.T @ values).astype(np.float64), rcond=None)[0]
-    return np.asarray(values - columns @ weights.astype(np.float32), np.float32)
+    gram, share = columns.T @ columns, columns.T @ values
+    return np.asarray(values - columns @ np.linalg.lstsq(gram, share, rcond=None)[0], np.float64)
 
 
 def _softened(gray: Gray) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 1), np.float32)
 
 
-def _centred(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(values - values.mean(), np.float32)
-
-
-def _local_contrast(gray: NDArray[np.float32]) -> NDArray[np.float32]:
-    mean = cv2.GaussianBlur(gray, (0, 0), LOCAL_SIGMA)
-    variance = cv2.GaussianBlur(gray * gray, (0, 0), LOCAL_SIGMA) - mean * mean
+def _local_contrast(picture: Gray) -> NDArray[np.float32]:
+    gray = picture.astype(np.float32)
+    mean = cv2.blur(gray, (LOCAL_SIDE, LOCAL_SIDE))
+    variance = cv2.sqrBoxFilter(gray, cv2.CV_32F, (LOCAL_SIDE, LOCAL_SIDE)) - mean * mean
     return np.asarray((gray - mean) / np.sqrt(np.maximum(variance, 0) + LOCAL_NOISE**2), np.float32)

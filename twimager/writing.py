@@ -60,11 +60,11 @@ class Writer:
         try:
             answer = viewer.ask(decode(render_lr(pair)), render_hr(pair, self._report.options), title)
         except UnreadableImage as error:
-            self._report.turn_down(reject(pair, Reason.NOT_WRITTEN, str(error)))
+            self._report.turn_down(reject(pair, Rejection(Reason.NOT_WRITTEN, str(error))))
             return False
         self._report.aborted = answer is viewer.Answer.ABORT
         if answer is viewer.Answer.SKIP:
-            self._report.turn_down(reject(pair, Reason.SKIPPED))
+            self._report.turn_down(reject(pair, Rejection(Reason.SKIPPED)))
         return answer is viewer.Answer.ACCEPT
 
     def _collect(self) -> None:
@@ -76,15 +76,20 @@ class Writer:
             self._report.accept(record)
         else:
             self._console.warn(f"{record.pair.proposal.hr.path}: {failure}")
-            self._report.turn_down(reject(record.pair, failure.reason, failure.detail))
+            self._report.turn_down(reject(record.pair, failure))
+
+    def finish(self) -> None:
+        """Wait for what is in flight."""
+        while self._in_flight:
+            self._collect()
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._bar:
-            while self._in_flight and kind is None:
-                self._collect()
+            if kind is None:
+                self.finish()
         if self._report.options.debug:
             viewer.close()
 

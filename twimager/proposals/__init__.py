@@ -1,1 +1,39 @@
 """Which HR might show the same picture as which LR."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from twimager.fingerprints import Fingerprint
+
+# So many HRs at most are compared with an LR on the word of one source: the true one was always among the first eight
+# by votes, in a clip as among crops of the same photograph.
+CANDIDATES = 8
+
+
+class Source(Enum):
+    """Who proposes a pair; the value is what reports call it."""
+
+    HASH = "hash"
+    FEATURES = "features"
+
+
+class Proposal(NamedTuple):
+    """An LR and an HR worth a closer look, the latter flipped left to right if `mirrored`."""
+
+    lr: Fingerprint
+    hr: Fingerprint
+    source: Source
+    mirrored: bool = False
+
+    @property
+    def key(self) -> tuple[Path, Path, bool]:
+        """What is the same for the same proposal of another source."""
+        return self.lr.path, self.hr.path, self.mirrored
+
+    @property
+    def images(self) -> tuple[Fingerprint, Fingerprint]:
+        """Both images."""
+        return self.lr, self.hr

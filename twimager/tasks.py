@@ -1,0 +1,178 @@
+"""What workers do: plain functions of picklable arguments to a picklable result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+
+from twimager.errors import Reason, Rejection, UnreadableImage
+from twimager.fingerprints import (
+    WORKING_SIDE,
+    Copy,
+    Fingerprint,
+    fingerprint,
+    limited,
+    mirrored,
+    precise_copy,
+    working_copy,
+)
+from twimager.geometry import covered_share, mirroring
+from twimager.matching import CERTAIN_INLIERS, Match, implausible, match
+from twimager.options import Options
+from twimager.proposals import Proposal, Source
+from twimager.proposals.hashes import nearest_hashes
+from twimager.refinement import COARSE, FINE, Pass, refine
+from twimager.rendering import common_area, output_window
+from twimager.selection import Candidate, RejectedPair, VerifiedPair, reject, settle_rivals
+from twimager.verification import CLEAR, DECISIVE, GLANCE_SIDE, GOOD_CORRELATION, flaw, glance, overlay, score
+
+T = TypeVar("T")
+
+NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
+
+
+def remember(path: Path) -> Fingerprint | Rejection:
+    """Fingerprint a file."""
+    try:
+        return fingerprint(path)
+    except UnreadableImage as error:
+        return Rejection(Reason.UNREADABLE, str(error))
+
+
+def examine(proposals: Sequence[Proposal], options: Options) -> tuple[list[VerifiedPair], list[RejectedPair]]:
+    """Match, refine and verify one LR's proposals; return those it would have, in order, and the others.
+
+    Each source of proposals is heard only if the ones before it have brought nothing.
+    """
+    rejected: list[RejectedPair] = []
+    for _, batch in groupby(proposals, key=lambda proposal: proposal.source):
+        pairs = _examine(batch, options, rejected)
+        if pairs:
+            return pairs, rejected
+    return [], rejected
+
+
+def _examine(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[VerifiedPair]:
+    """Return the pairs of one LR that pass, in the order in which it would have them; add the others to `rejected`."""
+    aligned = _passed((_align(proposal, options) for proposal in proposals), rejected)
+    candidates: list[Candidate] = []
+    for proposal, found in sorted(aligned, key=_coverage, reverse=True):
+        candidates += _passed([_compare(proposal, found, candidates, options)], rejected)
+    clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
+    candidates = [_found_again(candidate, clear, options) for candidate in candidates]
+    candidates = _passed((_gated(candidate, options) for candidate in candidates), rejected)
+    if not options.all_matches:
+        candidates = settle_rivals(candidates, CLEAR, rejected)
+    candidates = [_put_in_place(candidate, FINE, options) for candidate in candidates]
+    if len(candidates) > 1 and not options.all_matches:
+        candidates = _passed((_look_closely(candidate) for candidate in candidates), rejected)
+        candidates = settle_rivals(candidates, DECISIVE, rejected)
+    pairs = _passed((_verify(candidate, options) for candidate in candidates), rejected)
+    if options.all_matches:
+        return pairs
+    hrs = [pair.proposal.hr.path for pair in pairs]
+    return [pair._replace(rivals=tuple(hr for hr in hrs if hr != pair.proposal.hr.path)) for pair in pairs]
+
+
+def _passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:
+    """Return what was not turned down; add what was to `rejected`."""
+    kept: list[T] = []
+    for outcome in outcomes:
+        if isinstance(outcome, RejectedPair):
+            rejected.append(outcome)
+        else:
+            kept.append(outcome)
+    return kept
+
+
+def _align(proposal: Proposal, options: Options) -> tuple[Proposal, Match] | RejectedPair:
+    """Match the features, or take a hash's word for the framing."""
+    lr, hr = proposal.lr, proposal.hr
+    found = match(mirrored(hr) if proposal.mirrored else hr, lr, options.method)
+    if isinstance(found, Rejection):
+        if proposal.source is Source.FEATURES:
+            return RejectedPair(proposal, found)
+        found = Match(nearest_hashes(lr, hr)[1], 0)
+    return proposal, replace(found, matrix=found.matrix @ mirroring(hr.size)) if proposal.mirrored else found
+
+
+def _coverage(aligned: tuple[Proposal, Match]) -> float:
+    proposal, found = aligned
+    return covered_share(found.matrix, proposal.hr.size, proposal.lr.size)
+
+
+def _compare(
+    proposal: Proposal, found: Match, others: Sequence[Candidate], options: Options
+) -> Candidate | RejectedPair:
+    """Lay an aligned HR over its LR, unless it can't be as like as another one."""
+    reach = _coverage((proposal, found))
+    if others and reach < max(other.scores.likeness for other in others) and not options.all_matches:
+        detail = f"another HR covers more than {reach:.2f} of the LR"
+        return RejectedPair(proposal, Rejection(Reason.LOOK_ALIKE, detail), found)
+    try:
+        hr, lr = working_copy(proposal.hr), working_copy(proposal.lr)
+    except UnreadableImage as error:
+        return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
+    laid = overlay(hr, Copy(limited(lr.gray, GLANCE_SIDE), lr.size), found.matrix)
+    if laid is None:
+        return RejectedPair(proposal, NOTHING_IN_COMMON, found)
+    return Candidate(proposal, found, glance(laid), laid, hr, lr)
+
+
+def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candidate:
+    """Put a candidate in place by its pixels, coarsely, if neither its features nor its pixels say that it is there.
+
+    With `clear`, another candidate is, and features alone suffice.
+    """
+    lost = candidate.scores.correlation < GOOD_CORRELATION
+    if not lost or (clear and candidate.match.inliers >= CERTAIN_INLIERS):
+        return candidate
+    small = Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size)
+    return _put_in_place(candidate._replace(lr=small), COARSE, options)._replace(lr=candidate.lr)
+
+
+def _gated(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
+    """Turn a candidate down if what is known of it does not suffice."""
+    failure = flaw(candidate.scores, options.threshold, options.min_overlap)
+    return reject(candidate, failure) if failure else candidate
+
+
+def _put_in_place(candidate: Candidate, passes: tuple[Pass, ...], options: Options) -> Candidate:
+    """Refine a candidate by its pixels; leave it as it was where that would be no place for a picture."""
+    hr, lr = candidate.hr, candidate.lr
+    matrix = refine(candidate.match.matrix, hr, lr, options.method, passes)
+    if implausible(matrix @ mirroring(hr.size) if candidate.proposal.mirrored else matrix, hr.size):
+        return candidate
+    laid = overlay(hr, lr, matrix)
+    if laid is None:
+        return candidate
+    return candidate._replace(match=replace(candidate.match, matrix=matrix), scores=glance(laid), laid=laid)
+
+
+def _look_closely(candidate: Candidate) -> Candidate | RejectedPair:
+    """Lay a candidate's own pixels over the LR: what its copies have lost may tell it from its rivals."""
+    proposal = candidate.proposal
+    try:
+        hr, lr = precise_copy(proposal.hr), precise_copy(proposal.lr, WORKING_SIDE)
+    except UnreadableImage as error:
+        return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+    laid = overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
+    return candidate._replace(laid=laid) if laid else reject(candidate, NOTHING_IN_COMMON)
+
+
+def _verify(candidate: Candidate, options: Options) -> VerifiedPair | RejectedPair:
+    """Put a refined pair through every gate."""
+    proposal, found, lr_size = candidate.proposal, candidate.match, candidate.lr.size
+    common = common_area(found.matrix, candidate.hr.size, lr_size, options.scale)
+    if common is None:
+        return reject(candidate, NOTHING_IN_COMMON)
+    scores = score(candidate.laid, lr_size)
+    window = flaw(scores, options.threshold, options.min_overlap) or output_window(common, lr_size, options)
+    if isinstance(window, Rejection):
+        return RejectedPair(proposal, window, found, scores)
+    return VerifiedPair(proposal, found, scores, common, window, behind=candidate.behind)
