@@ -24,10 +24,12 @@ def gray(name: str = "P1040518") -> np.ndarray:
         (Scores(0.9, 0.5, 89.9), Reason.HASH),
         (Scores(MIN_CORRELATION - 0.01, 0.5, 90.0), Reason.CORRELATION),
         (Scores(0.9, 0.29, 90.0), Reason.OVERLAP),
+        (Scores(0.9, 0.5, 90.0, 2.0), None),
+        (Scores(0.9, 0.5, 90.0, 2.1), Reason.RESIDUAL),
     ],
 )
 def test_every_gate(scores: Scores, reason: Reason | None) -> None:
-    found = flaw(scores, threshold=90, min_overlap=0.3)
+    found = flaw(scores, threshold=90, min_overlap=0.3, max_residual=2.0)
     assert (found.reason if found else None) is reason
 
 

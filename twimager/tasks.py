@@ -22,6 +22,7 @@ from twimager.fingerprints import (
     working_copy,
 )
 from twimager.geometry import covered_share, mirroring
+from twimager.images import frame_size
 from twimager.matching import CERTAIN_INLIERS, Match, implausible, match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
@@ -29,7 +30,17 @@ from twimager.proposals.hashes import nearest_hashes
 from twimager.refinement import COARSE, FINE, Pass, refine
 from twimager.rendering import common_area, output_window
 from twimager.selection import Candidate, RejectedPair, VerifiedPair, reject, settle_rivals
-from twimager.verification import CLEAR, DECISIVE, GLANCE_SIDE, GOOD_CORRELATION, flaw, glance, overlay, score
+from twimager.verification import (
+    CLEAR,
+    DECISIVE,
+    GLANCE_SIDE,
+    GOOD_CORRELATION,
+    MAX_RESIDUAL,
+    flaw,
+    glance,
+    overlay,
+    score,
+)
 
 T = TypeVar("T")
 
@@ -172,7 +183,9 @@ def _verify(candidate: Candidate, options: Options) -> VerifiedPair | RejectedPa
     if common is None:
         return reject(candidate, NOTHING_IN_COMMON)
     scores = score(candidate.laid, lr_size)
-    window = flaw(scores, options.threshold, options.min_overlap) or output_window(common, lr_size, options)
+    max_residual = MAX_RESIDUAL * lr_size[0] / frame_size(candidate.lr.gray)[0]
+    failure = flaw(scores, options.threshold, options.min_overlap, max_residual)
+    window = failure or output_window(common, lr_size, options)
     if isinstance(window, Rejection):
         return RejectedPair(proposal, window, found, scores)
     return VerifiedPair(proposal, found, scores, common, window, behind=candidate.behind)

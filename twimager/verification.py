@@ -36,9 +36,13 @@ DECISIVE = 0.1
 CLEAR = 0.5
 # Blurs of the rivals' mean that an LR may have on top of its own; one pixel of blur before it all quiets the noise.
 BLURS = (0.8, 1.6)
-# Residual shifts are measured on tiles of this side; below this response a tile says nothing.
+# Residual shifts are measured on tiles of this side. Below this response a tile says nothing, nor does it beyond this
+# shift: there it is the blocks of a strong JPEG compression that fit each other.
 TILE_SIDE = 48
 MIN_RESPONSE = 0.15
+MAX_TILE_SHIFT = 6.0
+# In pixels of the LR's working copy. Smoothly bent pictures, aligned by an affine transform, stay below 1.6.
+MAX_RESIDUAL = 2.5
 # What was put into one picture only (a logo, a subtitle) differs, both softened, by so many levels and deviations ...
 INSERT_LEVELS = 25.0
 INSERT_DEVIATIONS = 6.0
@@ -124,14 +128,16 @@ def score(laid: Overlay, lr_size: Size) -> Scores:
     )
 
 
-def flaw(scores: Scores, threshold: float, min_overlap: float) -> Rejection | None:
-    """Return the first gate that the scores do not pass, or None."""
+def flaw(scores: Scores, threshold: float, min_overlap: float, max_residual: float = math.inf) -> Rejection | None:
+    """Return the first gate that the scores do not pass, or None; what was not measured passes."""
     if scores.coverage < min_overlap:
         return Rejection(Reason.OVERLAP, f"{scores.coverage:.2f} of the LR frame, at least {min_overlap:.2f}")
     if scores.correlation < MIN_CORRELATION:
         return Rejection(Reason.CORRELATION, f"correlation {scores.correlation:.2f}, at least {MIN_CORRELATION:.2f}")
     if scores.agreement is not None and scores.agreement < threshold:
         return Rejection(Reason.HASH, f"{scores.agreement:.1f} % of the bits agree, at least {threshold:g} %")
+    if scores.residual is not None and scores.residual > max_residual:
+        return Rejection(Reason.RESIDUAL, f"{scores.residual:.2f} LR pixels, at most {max_residual:.2f}")
     return None
 
 
@@ -152,8 +158,9 @@ def tile_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None:
     for top in range(0, a.shape[0] - side + 1, side):
         for left in range(0, a.shape[1] - side + 1, side):
             tile = np.s_[top : top + side, left : left + side]
-            shift, response = cv2.phaseCorrelate(a[tile], b[tile], window)
-            shifts += [math.hypot(*shift)] * (response > MIN_RESPONSE)
+            (x, y), response = cv2.phaseCorrelate(a[tile], b[tile], window)
+            if response > MIN_RESPONSE and math.hypot(x, y) < MAX_TILE_SHIFT:
+                shifts.append(math.hypot(x, y))
     return float(np.median(shifts)) if shifts else None
 
 
