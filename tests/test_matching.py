@@ -58,11 +58,8 @@ def test_unrelated_pictures_do_not_match(remembered) -> None:
 def made_up(
     points: np.ndarray, descriptors: np.ndarray, name: str, size: tuple[int, int], radius: float = 1
 ) -> Fingerprint:
-    count = len(points)
-    return Fingerprint(
-        Path(name), size, (), points.astype(np.float32), np.full(count, radius, np.float32), np.zeros(count, np.float32),
-        descriptors,
-    )  # fmt: skip
+    radii, angles = np.full(len(points), radius, np.float32), np.zeros(len(points), np.float32)
+    return Fingerprint(Path(name), size, (), points.astype(np.float32), radii, angles, descriptors)
 
 
 def test_matches_that_collapse_into_a_point_are_turned_down() -> None:

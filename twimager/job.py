@@ -111,10 +111,9 @@ def _pair(run: _Run, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], wri
     with run.console.bar("searching again", len(left) * len(searches)) as bar:
         found = [list(bar.counted(search)) for search in searches]
     tried = {proposal.key for of_one_lr in proposals for proposal in of_one_lr}
-    again = [
-        [p for p in chain(*of_one_lr) if p.hr.path not in done and p.key not in tried] for of_one_lr in zip(*found)
-    ]
-    _decide(run, again, writer)
+    again = (chain(*of_one_lr) for of_one_lr in zip(*found, strict=True))
+    fresh = [[p for p in voted if p.hr.path not in done and p.key not in tried] for voted in again]
+    _decide(run, fresh, writer)
 
 
 def _decide(run: _Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:
