@@ -16,7 +16,9 @@ from twimager.resampling import resample
 
 # Rim of what both show that has no say, in pixels: blurred by the interpolation from beyond.
 RIM = 2
+# Below this many pixels a side, what both show is too little to align.
 MIN_SIDE = 16
+# ECC stops where the correlation changes by less.
 PRECISION = 1e-5
 
 
@@ -28,9 +30,9 @@ class Pass(NamedTuple):
 
 
 # The second pass starts from a picture resampled anew, where the first has left it: that takes the error from 0.013 to
-# 0.010 LR pixels. A hypothesis must find its
-# place first.
+# 0.010 LR pixels.
 FINE = (Pass(1, 30), Pass(1, 15))
+# For what may be off by a tenth of the frame.
 COARSE = (Pass(9, 15), Pass(5, 15), Pass(1, 15))
 
 

@@ -127,8 +127,6 @@ class Report:
             why = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
             lines.append(f"{side} left without a pair: {counts.total()}" + (f" ({why})" if why else ""))
         lines += [f"files that could not be read: {self._unreadable}"] * bool(self._unreadable)
-        crowded = sum(near > CANDIDATES for near in self.near_hashes)
-        lines += [f"LR compared with the {CANDIDATES} nearest hashes only: {crowded}"] * bool(crowded)
         lines += [f"pairs that could not be written: {self._unwritten}"] * bool(self._unwritten)
         if self.pairs and not self.options.dry:
             lines.append(f"images: {self.options.dest}")

@@ -30,9 +30,10 @@ MIN_COMMON_SIDE = 16
 # Aligned by their features alone, true pairs rarely stay below; those that do are put in place by their pixels.
 GOOD_CORRELATION = 0.6
 # A rival HR is not the LR's picture if its difference from a better one explains this much of the LR: a true frame
-# beat its neighbours in a clip by 0.2 and more, overlapping crops of one photograph differed by less than 0.05.
+# beat its neighbours in a clip by 0.2 and more; of 650 overlapping crops that show the whole LR as well, one was 0.28
+# better than the true one, which has more pixels, and none of the others more than 0.06.
 DECISIVE = 0.1
-# The same for HRs that are aligned by their features alone, and may be worse off for that.
+# The same for HRs that are aligned by their features alone, and may be worse off for that: by 0.25, then.
 CLEAR = 0.5
 # Blurs of the rivals' mean that an LR may have on top of its own; one pixel of blur before it all quiets the noise.
 BLURS = (0.8, 1.6)
@@ -48,10 +49,10 @@ INSERT_LEVELS = 25.0
 INSERT_DEVIATIONS = 6.0
 INSERT_SOFTNESS = 1.5
 INSERT_MARGIN = 9
-# The deviation is taken over every so many pixels.
-SAMPLED = 8
 # ... over no more of the frame than this; where more differs, it is another picture.
 MAX_INSERT = 0.15
+# The deviation is taken over every so many pixels.
+SAMPLED = 8
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ NEIGHBOURS = 5
 # An HR with less than this share of the votes that the first one has was never the true one in three sets of ten.
 MIN_SHARE = 0.25
 # Up to so many features every one is compared; beyond, those of the nearest lists (of 2 x the square root of their
-# number): an LR then takes 2 to 5 ms instead of 20 to 300, and the same HRs are first.
+# number): for 22,000 features an LR then takes 1 ms instead of 15, for 140,000 it takes 3 instead of 160.
 EXACT_UP_TO = 4000
 LISTS_PROBED = 4
 LISTS_PROBED_THOROUGHLY = 32
