@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import Copy
@@ -184,6 +182,10 @@ def select(choices: Sequence[Sequence[VerifiedPair]]) -> tuple[list[VerifiedPair
 def _assignment(choices: Sequence[Sequence[VerifiedPair]]) -> list[VerifiedPair]:
     if len(choices) < 2:
         return [pairs[0] for pairs in choices]
+    # Imported here, as it takes 0.2 s and many jobs never come this way.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
     columns: dict[Path, int] = {}
     edges: dict[tuple[int, int], tuple[float, VerifiedPair | None]] = {}
     for row, pairs in enumerate(choices):
