@@ -295,3 +295,12 @@ def test_debug_and_limit_and_dry_work_together(run: Run, folders: Folders, monke
     assert run(*folders.flags, "--debug", "--dry", "--limit", 1, "--report").code == 0
     assert len(shown) == 1
     assert sorted(contents(folders.dest)) == ["report.json"]
+
+
+@pytest.mark.parametrize("side", ["lr", "hr"])
+def test_a_side_of_which_nothing_can_be_read_ends_without_a_pair(run: Run, folders: Folders, side: str) -> None:
+    for path in getattr(folders, side).iterdir():
+        path.write_bytes(b"nothing")
+    outcome = run(*folders.flags)
+    assert outcome.code == 4
+    assert "files that could not be read: 2" in outcome.out
