@@ -53,7 +53,7 @@ def refused(outcome, code: int, *words: str) -> None:
         (["--prefix", "a/b"], "--prefix"),
         (["--suffix", "a\nb"], "--suffix"),
         (["--output", "both"], "--output"),
-        (["--method", "flow"], "--method"),
+        (["--method", "dense"], "--method"),
         (["--colour"], "--colour"),
         (["stray"], "stray"),
     ],

@@ -13,7 +13,8 @@ from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager import viewer
-from twimager.geometry import scaling
+from twimager.geometry import Flow, scaling
+from twimager.resampling import resample
 from twimager.viewer import Answer
 
 CAST = {
@@ -184,6 +185,47 @@ def reframed(hr: np.ndarray, **framing_of_it: Any) -> tuple[np.ndarray, np.ndarr
     """A degraded LR of a part of an HR, and the matrix that goes with it."""
     truth, size = framing((hr.shape[1], hr.shape[0]), **framing_of_it)
     return degraded(seen_through(truth, hr, size), np.random.default_rng(0)), truth
+
+
+def test_max_error_turns_down_what_is_not_in_place(run: Run, folders: Folders) -> None:
+    assert run(*folders.flags, "--max_error", 0.5).code == 0
+    other = folders.dest.with_name("strict")
+    outcome = run(*folders.flags[:5], other, "--max_error", 0.0001, "--report")
+    assert outcome.code == 4
+    rejected = report_of(other)["rejected_pairs"]
+    bent = {Path(pair["lr"]).stem for pair in rejected if pair["reason"] == "aligned pair is shifted or bent"}
+    assert bent == {"l0", "l1"}
+
+
+def test_hrs_with_too_few_pixels_are_said_and_turned_down(run: Run, folders: Folders) -> None:
+    plain = run(*folders.flags, "--scale", 3, "--report")
+    assert "warning" not in plain.out
+    for pair in report_of(folders.dest)["pairs"]:
+        assert pair["native_scale"] == pytest.approx(1, abs=0.002)
+    enlarged = run(*folders.flags[:4], "--dry", "--scale", 4)
+    assert "warning: 2 of 2 HRs have fewer pixels than --scale 4 asks for" in enlarged.out
+    assert "--scale 2.99 would" in enlarged.out or "--scale 3 would" in enlarged.out
+    assert run(*folders.flags[:4], "--dry", "--scale", 3, "--min_native_scale", 1).code == 0
+    assert run(*folders.flags[:4], "--dry", "--scale", 4, "--min_native_scale", 1).code == 4
+
+
+@pytest.mark.parametrize("method", ["flow", "auto"])
+def test_a_bent_picture_is_straightened(run: Run, folders: Folders, method: str) -> None:
+    size = 150, 100
+    flat = Flow.none(size, (4, 3))
+    flow = Flow(np.random.default_rng(1).uniform(-3, 3, flat.controls.shape), flat.to_knots)
+    hr = cv2.imread(str(folders.hr / "h0.png"))
+    cv2.imwrite(str(folders.lr / "l0.png"), resample(hr, scaling(1 / 3), size, flow=flow))
+    assert run(*folders.flags, "--method", method, "--report", "--border", "keep").code == 0
+    pairs = report_of(folders.dest)["pairs"]
+    assert [pair["flow"] is not None for pair in pairs] == [True, False]
+    lr, written = (cv2.imread(str(folders.dest / side / "h0.png")) for side in ("LR", "HR"))
+    assert written.shape[:2] == (200, 300)
+    there = np.s_[10:-10, 10:-10]
+    small = cv2.resize(written, size, interpolation=cv2.INTER_AREA)
+    unbent = resample(hr, scaling(1 / 3), size)
+    left, before = (np.abs(p[there].astype(int) - lr[there]).mean() for p in (small, unbent))
+    assert left < before / 5
 
 
 @pytest.mark.parametrize("search", ["auto", "features"])

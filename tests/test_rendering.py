@@ -29,7 +29,7 @@ def pair_of(folder: Path, lr: Any, hr: Any, matrix: Matrix, wanted: Options) -> 
     for name, pixels in (("lr.png", lr), ("hr.png", hr)):
         cv2.imwrite(str(folder / name), pixels)
     proposal = Proposal(fingerprint(folder / "lr.png"), fingerprint(folder / "hr.png"), 0)
-    common = common_area(matrix, frame_size(hr), frame_size(lr), wanted.scale)
+    common = common_area(Match(matrix, 99), frame_size(hr), frame_size(lr), wanted.scale)
     assert common is not None
     window = output_window(common, frame_size(lr), wanted)
     assert isinstance(window, Rect)

@@ -84,7 +84,8 @@ def _options(values: argparse.Namespace) -> Options:
         prefix=values.prefix, suffix=values.suffix, threshold=values.threshold, limit=values.limit,
         debug=values.debug, dry=values.dry, report=values.report, search=Search(values.search),
         distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
-        border=Border(values.border), min_overlap=values.min_overlap, jobs=values.jobs, recursive=values.recursive,
+        border=Border(values.border), min_overlap=values.min_overlap, max_error=values.max_error,
+        min_native_scale=values.min_native_scale, jobs=values.jobs, recursive=values.recursive,
         overwrite=values.overwrite,
     )  # fmt: skip
 
@@ -163,6 +164,19 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         metavar="F",
         help="share of the LR frame that the HR must cover (default 0.3)",
     )
+    group.add_argument(
+        "--max_error",
+        type=float,
+        metavar="PX",
+        help="LR pixels that the aligned pair may be shifted by, over the median tile (default: 2.5 pixels of a copy "
+        "with a shorter side of 320)",
+    )
+    group.add_argument(
+        "--min_native_scale",
+        type=float,
+        metavar="F",
+        help="HR source pixels, along a side, that each output pixel must come from: 1 turns down what is enlarged",
+    )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(
         "--all_matches",
@@ -177,7 +191,8 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
         "--method",
         choices=_values(Method),
         default=Method.TRANSFORM.value,
-        help="affine (transform, the default) or perspective (warp) alignment",
+        help="align by an affine (transform, the default) or perspective (warp) transform, by that and a smooth "
+        "displacement where it explains more (flow), or by the simplest of them that will do (auto)",
     )
     group.add_argument(
         "--scale",

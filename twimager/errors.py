@@ -46,6 +46,7 @@ class Reason(Enum):
     LOOK_ALIKE = "another HR fits the LR better"
     HASH = "hashes of the aligned pair differ"
     CORRELATION = "pixels of the aligned pair differ"
+    ENLARGED = "HR has too few pixels for the scale"
     RESIDUAL = "aligned pair is shifted or bent"
     TAKEN = "in a better pair"
     SKIPPED = "skipped by hand"

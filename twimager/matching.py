@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import FEATURE_SIDE, Fingerprint
-from twimager.geometry import Matrix, Points, Size, area_scale, frame_corners, transform_points
+from twimager.geometry import Flow, Matrix, Points, Size, area_scale, frame_corners, transform_points
 from twimager.options import Method
 
 # A single match says where, how large and how far turned the HR lies; others agree if they put their feature there to
@@ -36,6 +36,8 @@ RANSAC_ITERATIONS = 2000
 FIT_ROUNDS = 3
 FIT_DEVIATIONS = 3.0
 MEDIAN_TO_DEVIATION = 1.4826
+# Methods that start from a perspective; the others find theirs, if any, by the pixels.
+PERSPECTIVE = (Method.WARP, Method.FLOW)
 # True matches agree with the transform in how much larger one feature is than the other, to a quarter of an octave.
 OCTAVE_DEVIATION = 0.25
 # No camera, scanner or broadcast stretches a picture by more in one direction than in the other.
@@ -46,10 +48,15 @@ MIN_SIDE_SCALE, MAX_SIDE_SCALE = 1 / 64, 4.0
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """How an HR lies on an LR: `matrix` takes HR pixels to LR pixels, `inliers` features agree with it."""
+    """How an HR lies on an LR.
+
+    `matrix` takes HR pixels to LR pixels, `inliers` features agree with it; `flow` is what it must be bent by on top,
+    in LR pixels.
+    """
 
     matrix: Matrix
     inliers: int
+    flow: Flow | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +165,7 @@ def implausible(matrix: Matrix, hr_size: Size) -> str:
 
 
 def _ransac(pairing: _Pairing, method: Method, tolerance: float) -> Matrix | None:
-    if method is Method.WARP:
+    if method in PERSPECTIVE:
         found, _ = cv2.findHomography(pairing.hr, pairing.lr, cv2.RANSAC, tolerance, maxIters=RANSAC_ITERATIONS)
         return None if found is None else np.asarray(found, np.float64)
     affine, _ = cv2.estimateAffine2D(
@@ -193,7 +200,7 @@ def _least_squares(matrix: Matrix, pairing: _Pairing, weights: NDArray[np.float6
     """Return the weighted least-squares affine, or homography by one Gauss-Newton step from `matrix`."""
     root = np.sqrt(weights)[:, None]
     ones = np.ones((len(root), 1))
-    if method is Method.TRANSFORM:
+    if method not in PERSPECTIVE:
         solution = np.linalg.lstsq(np.hstack([pairing.hr, ones]) * root, pairing.lr * root, rcond=None)[0]
         return np.vstack([solution.T, [0, 0, 1]])
     homogeneous = np.hstack([pairing.hr, ones])

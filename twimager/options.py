@@ -26,10 +26,17 @@ class Output(str, Enum):
 
 
 class Method(str, Enum):
-    """How an HR is bent onto its LR: affine or perspective."""
+    """How an HR is brought onto its LR: affine, perspective, that and a smooth flow, or the simplest that will do."""
 
     TRANSFORM = "transform"
     WARP = "warp"
+    FLOW = "flow"
+    AUTO = "auto"
+
+    @property
+    def bends(self) -> bool:
+        """Whether a flow may be added."""
+        return self in (Method.FLOW, Method.AUTO)
 
 
 class Search(str, Enum):
@@ -117,6 +124,8 @@ class Options:
     all_matches: bool = False
     border: Border = Border.CROP
     min_overlap: float = 0.3
+    max_error: float | None = None
+    min_native_scale: float | None = None
     jobs: int = 1
     recursive: bool = False
     overwrite: bool = False
@@ -128,6 +137,11 @@ class Options:
         _require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
         _require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
         _require(0 <= self.min_overlap <= 1, "--min_overlap must be 0 to 1 (share of the LR frame)")
+        _require(self.max_error is None or self.max_error > 0, "--max_error must be above 0 (LR pixels)")
+        _require(
+            self.min_native_scale is None or self.min_native_scale > 0,
+            "--min_native_scale must be above 0 (source pixels per output pixel)",
+        )
         _require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
         _require(self.jobs >= 1, "--jobs must be 1 or more workers")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):

@@ -10,47 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.fingerprints import Copy
-from twimager.geometry import Matrix, Rect, common_rectangle, translation
+from twimager.geometry import Matrix, Rect, common_rectangle, transform_points, translation
 from twimager.images import Gray, frame_size
 from twimager.options import Method
+from twimager.photometry import Columns, Picture, blurs, compare, slopes, soften, solve
 from twimager.resampling import resample, source_density
-
-# (k, n): k values of each of n pixels.
-Columns = NDArray[np.float32]
-# (h, w), 0 to 255.
-Picture = NDArray[np.float32]
 
 # Rim of what both show that has no say, in pixels: blurred by the interpolation from beyond.
 RIM = 2
 # Below this many pixels a side, or with less contrast (deviation, in levels), there is nothing to align by.
 MIN_SIDE = 16
 MIN_CONTRAST = 1.0
-# An LR may be blurrier or sharper than its HR by any mixture of these (Gaussian, in pixels). Without them an alignment
-# that blurs is preferred to the right one: errors (median, 90 %) of 0.018, 0.076 LR pixels instead of 0.006, 0.013.
-BLURS = (0.8, 1.6)
-# Derivative of a picture along x, exact to 3 % for waves of six pixels and more: two steps take an error of 0.15 pixels
-# to 0.007, where a central difference leaves 0.018.
-DERIVATIVE = np.array([[1, -8, 0, 8, -1]], np.float32) / 12
-# Where the pictures differ, over squares of this side, they have less say: inserts, dirt, hard compression, noise. The
-# variance of the error there is that of the square and of the whole, and no less than so many levels, squared: without
-# noise, edges would have no say before they are in place.
-LOCAL_SIDE = 9
-LEAST_VARIANCE = 25.0
 # In pixels: done where a step moves no part of the frame by more. The next one would move it by a tenth of that.
 PRECISION = 0.01
 # Lost: a step by more than this share of the frame, or an HR with more pixels along the side of an LR's than this.
 MAX_STEP = 0.25
 MAX_DENSITY = 64.0
-# What the equations say less of, relative to the strongest, is left alone.
-RANK = 1e-6
-# The six ways in which an affine transform moves a picture, the two more of a perspective one, and the four of an HR
-# that is not turned, in the order of `_motions`.
-AFFINE = (0, 1, 2, 3, 4, 5)
-PERSPECTIVE = (*AFFINE, 6, 7)
-UPRIGHT = (0, 1, 3, 5)
-# A turn of less than so many times its uncertainty is none: of 350 pairs without any, two were above; of 220 turned by
-# up to 20 degrees, all.
-CERTAIN_TURN = 3.0
+# The ways, in the order of `_motions`, in which a transform may move a picture; each knows fewer than the one before.
+Ways = tuple[int, ...]
+PERSPECTIVE: Ways = (0, 1, 2, 3, 4, 5, 6, 7)
+AFFINE: Ways = (0, 1, 2, 3, 4, 5)
+UPRIGHT: Ways = (0, 1, 3, 5)
+# A turn, or a perspective, of less than so many times its uncertainty is none: of 350 pairs that are not turned, two
+# were above; of 220 turned by up to 20 degrees, all.
+CERTAIN = 3.0
 
 
 class Pass(NamedTuple):
@@ -70,21 +53,24 @@ def refine(matrix: Matrix, hr: Copy, lr: Copy, method: Method, passes: Sequence[
 
     Gauss-Newton steps (Lucas-Kanade, forwards compositional: Baker and Matthews, IJCV 2004), each on the HR resampled
     anew; brightness, contrast, gamma and blur are solved for along with the motion (as in Bartoli, PAMI 2008), and
-    each pixel weighs what the error around it allows (iteratively reweighted least squares).
+    each pixel weighs what the error around it allows (iteratively reweighted least squares). A perspective, or a turn,
+    that is not certain is taken out again, as what is solved for without need adds to the error.
 
     `matrix` takes positions in the full-size HR to positions in the full-size LR. Returns the refined one, or `matrix`
     itself where the two have too little in common to tell.
     """
     to_grid = lr.from_full @ matrix @ np.linalg.inv(hr.from_full)
-    last: _Step | None = None
     for stage in passes:
-        reference = _softened(lr.gray.astype(np.float32), stage.softness)
-        ways = PERSPECTIVE if method is Method.WARP else AFFINE
+        reference = soften(lr.gray.astype(np.float32), stage.softness)
+        # Softened pictures of what may be far off tell little of a perspective.
+        ways = AFFINE if method is Method.TRANSFORM or stage.softness else PERSPECTIVE
         to_grid, last = _stepped(to_grid, hr.gray, reference, ways, stage)
         if last is None:
             return matrix
-    if last and method is Method.TRANSFORM and not last.turns(to_grid):
-        to_grid, _ = _stepped(last.turned_back(to_grid), hr.gray, reference, UPRIGHT, stage)
+    for plainer in (AFFINE, UPRIGHT):
+        if last and len(plainer) < len(ways) and not last.needs(ways, to_grid):
+            ways = plainer
+            to_grid, last = _stepped(last.without(ways, to_grid), hr.gray, reference, ways, stage)
     return np.asarray(np.linalg.inv(lr.from_full) @ to_grid @ hr.from_full, np.float64)
 
 
@@ -101,34 +87,49 @@ class _Step(NamedTuple):
     error: float
 
     @property
+    def half(self) -> NDArray[np.float64]:
+        """Half the frame's width and height."""
+        return np.array([self.frame.width - 1, self.frame.height - 1]) / 2
+
+    @property
+    def middle(self) -> NDArray[np.float64]:
+        """The middle of the frame."""
+        return np.array([self.frame.x, self.frame.y]) + self.half
+
+    @property
     def matrix(self) -> Matrix:
         """The matrix on the LR's grid that takes the HR there, to first order."""
-        half = (self.frame.width - 1) / 2, (self.frame.height - 1) / 2
-        to_unit = np.diag([1 / half[0], 1 / half[1], 1]) @ translation(-self.frame.x - half[0], -self.frame.y - half[1])
+        to_unit = np.diag([*(1 / self.half), 1]) @ translation(*-self.middle)
         sampled = np.eye(3)
-        sampled[0] += self.motion[[1, 2, 0]] / half[0]
-        sampled[1] += self.motion[[4, 5, 3]] / half[1]
-        sampled[2, :2] -= self.motion[6:] / max(half)
+        sampled[0] += self.motion[[1, 2, 0]] / self.half[0]
+        sampled[1] += self.motion[[4, 5, 3]] / self.half[1]
+        sampled[2, :2] -= self.motion[6:] / self.half.max()
         return np.asarray(np.linalg.inv(to_unit) @ np.linalg.inv(sampled) @ to_unit, np.float64)
 
-    def turns(self, to_grid: Matrix) -> bool:
-        """Tell whether it is certain that `to_grid` turns or skews the HR."""
-        drift = (
-            to_grid[0, 1] / to_grid[1, 1] * self.frame.height / 2,
-            to_grid[1, 0] / to_grid[0, 0] * self.frame.width / 2,
-        )
-        return bool((abs(np.array(drift)) > CERTAIN_TURN * self.deviation[[2, 4]]).any())
+    def needs(self, ways: Ways, to_grid: Matrix) -> bool:
+        """Tell whether it is certain that `to_grid` moves the HR in ways that the next plainer transform does not know.
 
-    def turned_back(self, to_grid: Matrix) -> Matrix:
-        """Return `to_grid` without turn and skew, the middle of the frame where it was."""
-        middle = np.array([self.frame.x + self.frame.width / 2, self.frame.y + self.frame.height / 2, 1])
-        there = np.linalg.inv(to_grid) @ middle
-        upright = np.diag(to_grid.diagonal())
-        upright[:2, 2] = middle[:2] - upright[:2, :2] @ there[:2]
-        return upright
+        Those are its perspective, or else its turn and skew.
+        """
+        back = np.linalg.inv(to_grid)
+        if ways is PERSPECTIVE:
+            depth = back[2] @ [*self.middle, 1]
+            drift, unsure = back[2, :2] / depth * self.half * self.half.max(), self.deviation[6:]
+        else:
+            drift, unsure = self.half[::-1] * (back[0, 1] / back[0, 0], back[1, 0] / back[1, 1]), self.deviation[[2, 4]]
+        return bool((abs(drift) > CERTAIN * unsure).any())
+
+    def without(self, ways: Ways, to_grid: Matrix) -> Matrix:
+        """Return `to_grid` reduced to plainer ways, the middle of the frame where it was."""
+        there = transform_points(np.asarray(np.linalg.inv(to_grid), np.float64), self.middle[None])
+        steps = transform_points(to_grid, there + np.eye(2) / 2) - transform_points(to_grid, there - np.eye(2) / 2)
+        plain = np.eye(3)
+        plain[:2, :2] = steps.T if ways is AFFINE else np.diag(steps.diagonal())
+        plain[:2, 2] = self.middle - plain[:2, :2] @ there[0]
+        return plain
 
 
-def _stepped(start: Matrix, hr: Gray, lr: Picture, ways: Sequence[int], stage: Pass) -> tuple[Matrix, _Step | None]:
+def _stepped(start: Matrix, hr: Gray, lr: Picture, ways: Ways, stage: Pass) -> tuple[Matrix, _Step | None]:
     """Return the matrix after the stage's steps, `start` where they did not help, and the last step, None if lost."""
     to_grid, taken = start, list[_Step]()
     for _ in range(stage.steps):
@@ -142,7 +143,7 @@ def _stepped(start: Matrix, hr: Gray, lr: Picture, ways: Sequence[int], stage: P
     return (to_grid if taken[-1].error <= taken[0].error else start), taken[-1]
 
 
-def _step(to_grid: Matrix, hr: Gray, lr: Picture, ways: Sequence[int], softness: float) -> _Step | None:
+def _step(to_grid: Matrix, hr: Gray, lr: Picture, ways: Ways, softness: float) -> _Step | None:
     grid = frame_size(lr)
     both = common_rectangle(to_grid, frame_size(hr), grid)
     if both is None or min(both.width, both.height) < MIN_SIDE + 2 * RIM:
@@ -150,62 +151,26 @@ def _step(to_grid: Matrix, hr: Gray, lr: Picture, ways: Sequence[int], softness:
     if not source_density(to_grid, grid) < MAX_DENSITY:
         return None
     frame = Rect(both.x + RIM, both.y + RIM, both.width - 2 * RIM, both.height - 2 * RIM)
-    shown = _softened(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR).astype(np.float32), softness)
-    wanted = frame.cut(lr)
-    if min(frame.cut(shown).std(), wanted.std()) < MIN_CONTRAST:
+    shown = soften(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR).astype(np.float32), softness)
+    if min(frame.cut(shown).std(), frame.cut(lr).std()) < MIN_CONTRAST:
         return None
-    looks = _looks(shown, frame)
-    fitted = (_solved(looks, wanted.ravel())[0] @ looks).reshape(wanted.shape).astype(np.float32)
-    error = wanted - fitted
-    weights = _certainty(error)
-    found, deviation = _solved(np.concatenate([_motions(fitted, ways), looks]), error.ravel(), weights.ravel())
+    likeness = compare(frame.cut(shown), frame.cut(lr), np.stack([frame.cut(b).ravel() for b in blurs(shown)]))
+    columns = np.concatenate([_motions(likeness.fitted, ways), likeness.looks])
+    found, deviation = solve(columns, likeness.error.ravel(), likeness.weights.ravel())
     if not abs(found[: len(ways)]).max() < MAX_STEP * min(grid):
         return None
     motion, uncertainty = np.zeros((2, len(PERSPECTIVE)))
     motion[list(ways)], uncertainty[list(ways)] = found[: len(ways)], deviation[: len(ways)]
-    return _Step(motion, uncertainty, frame, float((error * error * weights).sum() / weights.sum()))
+    return _Step(motion, uncertainty, frame, likeness.mean_square)
 
 
-def _looks(shown: Picture, frame: Rect) -> Columns:
-    """Return what, mixed, gives all that the picture may look like in the LR."""
-    blurred = [shown, *(cv2.GaussianBlur(shown, (0, 0), blur) for blur in BLURS)]
-    plain, *softer = (frame.cut(picture).ravel() for picture in blurred)
-    tone = (plain - plain.mean()) / 64
-    bands = [finer - coarser for finer, coarser in zip([plain, *softer[:-1]], softer, strict=True)]
-    return np.stack([np.ones_like(tone), tone, tone * tone, tone * tone * tone, *bands])
-
-
-def _motions(picture: Picture, ways: Sequence[int]) -> Columns:
+def _motions(picture: Picture, ways: Ways) -> Columns:
     """Return how each pixel changes per pixel of motion at the frame's edge, for each way in which it can move."""
     height, width = picture.shape
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    right, down = cv2.filter2D(picture, -1, DERIVATIVE), cv2.filter2D(picture, -1, DERIVATIVE.T)
+    right, down = slopes(picture)
     motions = [right, right * x, right * y, down, down * x, down * y]
-    if len(ways) > len(motions):
+    if ways is PERSPECTIVE:
         outwards = (width * right * x + height * down * y) / max(width, height)
-        motions += [outwards * x * width / max(width, height), outwards * y * height / max(width, height)]
+        motions += [outwards * x, outwards * y]
     return np.stack([motions[way].ravel() for way in ways])
-
-
-def _solved(
-    columns: Columns, wanted: NDArray[np.float32], weights: NDArray[np.float32] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how much of each column makes up, in the weighted least squares, what is wanted, and its deviation.
-
-    Deviations are those of errors of a variance of one by the weight.
-    """
-    length = np.sqrt((columns * columns).mean(axis=1)) + np.float32(1e-9)
-    weighted = columns if weights is None else columns * weights
-    gram, share = (weighted @ columns.T).astype(np.float64), (weighted @ wanted).astype(np.float64)
-    inverse = np.linalg.pinv(gram / np.outer(length, length), rcond=RANK, hermitian=True)
-    return inverse @ (share / length) / length, np.sqrt(inverse.diagonal()) / length
-
-
-def _certainty(error: Picture) -> Picture:
-    """Return the weight of each pixel of a picture: one by the variance of the error around it."""
-    variance = cv2.blur(error * error, (LOCAL_SIDE, LOCAL_SIDE))
-    return np.asarray(1 / (variance + np.median(variance) + LEAST_VARIANCE), np.float32)
-
-
-def _softened(picture: Picture, softness: float) -> Picture:
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), softness), np.float32) if softness else picture

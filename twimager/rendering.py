@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
-from twimager.geometry import Matrix, Rect, Size, common_rectangle, scaling, translation
+from twimager.geometry import (
+    Flow,
+    Matrix,
+    Rect,
+    Size,
+    area_scale,
+    common_rectangle,
+    covered,
+    scaling,
+    translation,
+    trimmed,
+)
 from twimager.images import Pixels, decode, encode_png, frame_size, is_plain_png, read_bytes, read_image
+from twimager.matching import Match
 from twimager.options import Border, Crop, Options
 from twimager.resampling import resample
 from twimager.selection import VerifiedPair
@@ -17,11 +31,16 @@ from twimager.selection import VerifiedPair
 # An LR pixel counts as covered where at most a quarter of an output pixel of it lies outside the HR frame: a frame
 # that fits to within the alignment's error keeps its outermost pixels, and no output pixel shows mostly nothing.
 EDGE_TOLERANCE = 0.25
+# An HR with so much less than one source pixel per output pixel is none the smaller for it: alignments err by as much.
+SAME_SIZE = 0.005
 
 
-def common_area(matrix: Matrix, hr_size: Size, lr_size: Size, scale: Fraction) -> Rect | None:
+def common_area(match: Match, hr_size: Size, lr_size: Size, scale: Fraction) -> Rect | None:
     """Return the LR pixels of which the HR has a picture: the largest rectangle of them, or None."""
-    return common_rectangle(matrix, hr_size, lr_size, EDGE_TOLERANCE / max(float(scale), 1.0))
+    tolerance = EDGE_TOLERANCE / max(float(scale), 1.0)
+    if match.flow is None:
+        return common_rectangle(match.matrix, hr_size, lr_size, tolerance)
+    return trimmed(covered(match.matrix, match.flow, hr_size, lr_size, tolerance))
 
 
 def output_window(common: Rect, lr_size: Size, options: Options) -> Rect | Rejection:
@@ -35,6 +54,11 @@ def output_window(common: Rect, lr_size: Size, options: Options) -> Rect | Rejec
     if min(width, height) == 0:
         return Rejection(Reason.CROP, f"{cropped.width}x{cropped.height} LR pixels make no whole pixels at this scale")
     return cropped._replace(width=width, height=height).moved(frame.x, frame.y)
+
+
+def native_scale(match: Match, hr_size: Size, scale: Fraction) -> float:
+    """Return how many HR source pixels there are, along a side, per output pixel; below 1 the HR is enlarged."""
+    return 1 / (math.sqrt(abs(area_scale(match.matrix, hr_size))) * float(scale))
 
 
 def _cropped(size: Size, crop: Crop) -> Rect | None:
@@ -63,26 +87,30 @@ def render_lr(pair: VerifiedPair) -> bytes:
 def render_hr(pair: VerifiedPair, options: Options) -> Pixels:
     """Return the HR output, resampled once from the source's pixels; of the source's depth."""
     pixels = read_image(pair.proposal.hr.path)
-    to_output = scaling(float(options.scale)) @ translation(-pair.window.x, -pair.window.y) @ pair.match.matrix
+    from_lr = scaling(float(options.scale)) @ translation(-pair.window.x, -pair.window.y)
+    to_output = from_lr @ pair.match.matrix
     size = output_size(pair.window, options.scale)
-    rendered = resample(pixels, to_output, size)
+    flow = pair.match.flow and pair.match.flow.on(from_lr)
+    rendered = resample(pixels, to_output, size, flow=flow)
     if options.color_transfer:
         rendered = _with_lr_colors(rendered, pixels, pair)
     if options.border is Border.KEEP:
-        rendered[~_covered(to_output, frame_size(pixels), size)] = 0
+        rendered[~_shown(to_output, frame_size(pixels), size, flow)] = 0
     return rendered
 
 
-def _covered(to_output: Matrix, hr_size: Size, size: Size) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _shown(to_output: Matrix, hr_size: Size, size: Size, flow: Flow | None) -> NDArray[np.bool_]:
     """Tell, (height, width), of which output pixels the HR frame covers at least half."""
     frame = np.full(hr_size[::-1], 255, np.uint8)
-    return np.asarray(resample(frame, to_output, size, cv2.BORDER_CONSTANT) >= 128)
+    return np.asarray(resample(frame, to_output, size, cv2.BORDER_CONSTANT, flow=flow) >= 128)
 
 
 def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair) -> Pixels:
     """Carry the LR's colours over, measured on the pixels that both have, on the LR's grid."""
     lr = pair.common.cut(read_image(pair.proposal.lr.path))
-    seen = resample(hr, translation(-pair.common.x, -pair.common.y) @ pair.match.matrix, frame_size(lr))
+    from_lr = translation(-pair.common.x, -pair.common.y)
+    flow = pair.match.flow and pair.match.flow.on(from_lr)
+    seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), flow=flow)
     return transfer_color(rendered, seen, lr)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
+import statistics
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -21,6 +23,7 @@ from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Crop, Options
 from twimager.proposals import CANDIDATES
 from twimager.proposals.hashes import nearest_hashes
+from twimager.rendering import SAME_SIZE
 from twimager.selection import RejectedPair, VerifiedPair
 
 SCHEMA_VERSION = 1
@@ -117,6 +120,20 @@ class Report:
         }
         return json.dumps(document, indent=1) + "\n"
 
+    def _enlargement(self) -> list[str]:
+        """Warn if most HRs have fewer pixels than the scale asks for: a network learns their blur."""
+        native = [record.pair.native_scale for record in self.pairs]
+        enlarged = sum(scale < 1 - SAME_SIZE for scale in native)
+        if 2 * enlarged <= len(native):
+            return []
+        median = statistics.median(native)
+        fitting = math.floor(float(self.options.scale) * median * 100) / 100
+        return [
+            f"warning: {enlarged} of {len(native)} HRs have fewer pixels than --scale {float(self.options.scale):g} "
+            f"asks for and are enlarged, by {1 / median:.2f} in the median",
+            f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 turns down what is enlarged)",
+        ]
+
     def summary(self, report: Path | None) -> str:
         """Return a few lines for a person: what was found, what was not, where things are."""
         outcome = "found" if self.options.dry else "written"
@@ -128,6 +145,7 @@ class Report:
             lines.append(f"{side} left without a pair: {counts.total()}" + (f" ({why})" if why else ""))
         lines += [f"files that could not be read: {self._unreadable}"] * bool(self._unreadable)
         lines += [f"pairs that could not be written: {self._unwritten}"] * bool(self._unwritten)
+        lines += self._enlargement()
         if self.pairs and not self.options.dry:
             lines.append(f"images: {self.options.dest}")
         if report:
@@ -150,6 +168,8 @@ def _pair_json(record: Record) -> dict[str, Any]:
         "lr_output": _path_json(record.lr_output),
         "hr_output": _path_json(record.hr_output),
         "matrix": pair.match.matrix.tolist(),
+        "flow": pair.match.flow and _rounded(pair.match.flow.size),
+        "native_scale": _rounded(pair.native_scale),
         "window": list(pair.window),
         "rivals": [str(path.absolute()) for path in pair.rivals],
         **_numbers_json(pair),

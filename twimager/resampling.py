@@ -6,9 +6,13 @@ import math
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from twimager.geometry import Matrix, Size, frame_corners, scaling, transform_points
+from twimager.geometry import Flow, Matrix, Size, frame_corners, scaling, transform_points, translation
 from twimager.images import Pixels, shrink
+
+# Rows of the new grid that are sampled at a time where each pixel has a position of its own.
+STRIP = 128
 
 
 def resample(
@@ -16,7 +20,9 @@ def resample(
     matrix: Matrix,
     size: Size,
     outside: int = cv2.BORDER_REPLICATE,
+    *,
     interpolation: int = cv2.INTER_CUBIC,
+    flow: Flow | None = None,
 ) -> Pixels:
     """Sample `pixels` on a new grid.
 
@@ -29,16 +35,36 @@ def resample(
     matrix : takes positions in `pixels` to positions on the new grid
     size : (width, height) of the new grid
     outside : OpenCV's border mode, for positions outside `pixels`
-    interpolation : OpenCV's; linear takes a third of the time, and ECC finds its way on it as well
+    interpolation : OpenCV's; linear takes a third of the time, and is as good to align by
+    flow : displacement on the new grid, on top of the matrix
 
     Returns
     -------
     (height, width) or (height, width, 3), of the source's type
     """
     zoom = max(1, math.ceil(source_density(matrix, size) - 1e-3))
-    fine = (size[0] * zoom, size[1] * zoom)
-    sampled = _warp(pixels, scaling(zoom) @ matrix, fine, outside, interpolation)
-    return shrink(sampled, size) if zoom > 1 else sampled
+    to_fine = scaling(zoom)
+    if flow is None:
+        fine = (size[0] * zoom, size[1] * zoom)
+        sampled = _warp(pixels, to_fine @ matrix, fine, outside, interpolation)
+        return shrink(sampled, size) if zoom > 1 else sampled
+    strips = []
+    for top in range(0, size[1], STRIP):
+        rows = min(STRIP, size[1] - top)
+        to_strip = to_fine @ translation(0, -top)
+        maps = _sources(to_strip @ matrix, flow.on(to_strip), (size[0] * zoom, rows * zoom))
+        sampled = np.asarray(cv2.remap(pixels, *maps, interpolation, borderMode=outside))
+        strips.append(shrink(sampled, (size[0], rows)) if zoom > 1 else sampled)
+    return np.concatenate(strips)
+
+
+def _sources(matrix: Matrix, flow: Flow, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return where in the source, right and down, each pixel of a grid of `size` is to be found."""
+    x, y = flow.shifts(size)
+    x += np.arange(size[0], dtype=np.float32)
+    y += np.arange(size[1], dtype=np.float32)[:, None]
+    right, down, depth = (row[0] * x + row[1] * y + row[2] for row in np.linalg.inv(matrix).astype(np.float32))
+    return right / depth, down / depth
 
 
 def source_density(matrix: Matrix, size: Size) -> float:

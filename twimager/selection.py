@@ -38,7 +38,8 @@ class VerifiedPair(NamedTuple):
     """A pair that passed every gate.
 
     `common` are the LR pixels that the HR covers, `window` those that will be written; `rivals` are HRs that show the
-    LR as well as this one, `behind` says by how much the LR would rather have its favourite.
+    LR as well as this one, `behind` says by how much the LR would rather have its favourite, `native_scale` how many
+    HR source pixels there are, along a side, per output pixel.
     """
 
     proposal: Proposal
@@ -48,6 +49,7 @@ class VerifiedPair(NamedTuple):
     window: Rect
     rivals: tuple[Path, ...] = ()
     behind: float = 0.0
+    native_scale: float = 1.0
 
 
 class RejectedPair(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import cv2
 
+from twimager.bending import bend
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprints import (
     WORKING_SIDE,
@@ -28,7 +29,7 @@ from twimager.options import Options
 from twimager.proposals import Proposal, Source
 from twimager.proposals.hashes import nearest_hashes
 from twimager.refinement import COARSE, FINE, Pass, refine
-from twimager.rendering import common_area, output_window
+from twimager.rendering import SAME_SIZE, common_area, native_scale, output_window
 from twimager.selection import Candidate, RejectedPair, VerifiedPair, reject, settle_rivals
 from twimager.verification import (
     CLEAR,
@@ -83,6 +84,8 @@ def _examine(proposals: Iterable[Proposal], options: Options, rejected: list[Rej
     if len(candidates) > 1 and not options.all_matches:
         candidates = _passed((_look_closely(candidate) for candidate in candidates), rejected)
         candidates = settle_rivals(candidates, DECISIVE, rejected)
+    if options.method.bends:
+        candidates = [_bent(candidate) for candidate in candidates]
     pairs = _passed((_verify(candidate, options) for candidate in candidates), rejected)
     if options.all_matches:
         return pairs
@@ -176,16 +179,32 @@ def _look_closely(candidate: Candidate) -> Candidate | RejectedPair:
     return candidate._replace(laid=laid) if laid else reject(candidate, NOTHING_IN_COMMON)
 
 
+def _bent(candidate: Candidate) -> Candidate:
+    """Bend a candidate onto its LR, if that explains more of the LR."""
+    hr, lr, found = candidate.hr, candidate.lr, candidate.match
+    flow = bend(found.matrix, hr, lr)
+    laid = flow and overlay(hr, lr, found.matrix, flow=flow)
+    return candidate._replace(match=replace(found, flow=flow), laid=laid) if laid else candidate
+
+
 def _verify(candidate: Candidate, options: Options) -> VerifiedPair | RejectedPair:
     """Put a refined pair through every gate."""
     proposal, found, lr_size = candidate.proposal, candidate.match, candidate.lr.size
-    common = common_area(found.matrix, candidate.hr.size, lr_size, options.scale)
+    common = common_area(found, candidate.hr.size, lr_size, options.scale)
     if common is None:
         return reject(candidate, NOTHING_IN_COMMON)
     scores = score(candidate.laid, lr_size)
-    max_residual = MAX_RESIDUAL * lr_size[0] / frame_size(candidate.lr.gray)[0]
-    failure = flaw(scores, options.threshold, options.min_overlap, max_residual)
+    max_residual = options.max_error or MAX_RESIDUAL * lr_size[0] / frame_size(candidate.lr.gray)[0]
+    native = native_scale(found, candidate.hr.size, options.scale)
+    failure = flaw(scores, options.threshold, options.min_overlap, max_residual) or _enlarged(native, options)
     window = failure or output_window(common, lr_size, options)
     if isinstance(window, Rejection):
         return RejectedPair(proposal, window, found, scores)
-    return VerifiedPair(proposal, found, scores, common, window, behind=candidate.behind)
+    return VerifiedPair(proposal, found, scores, common, window, behind=candidate.behind, native_scale=native)
+
+
+def _enlarged(native: float, options: Options) -> Rejection | None:
+    least = options.min_native_scale
+    if least is None or native >= least * (1 - SAME_SIZE):
+        return None
+    return Rejection(Reason.ENLARGED, f"{native:.2f} source pixels per output pixel, at least {least:g}")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import Copy, perceptual_hash
-from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share
+from twimager.geometry import Flow, Matrix, Rect, Size, common_rectangle, covered_share
 from twimager.images import Gray, frame_size
 from twimager.matching import MEDIAN_TO_DEVIATION
 from twimager.resampling import resample
@@ -91,7 +91,9 @@ class Overlay:
     coverage: float
 
 
-def overlay(hr: Copy, lr: Copy, matrix: Matrix, interpolation: int = cv2.INTER_LINEAR) -> Overlay | None:
+def overlay(
+    hr: Copy, lr: Copy, matrix: Matrix, interpolation: int = cv2.INTER_LINEAR, flow: Flow | None = None
+) -> Overlay | None:
     """Lay a copy of an HR over one of an LR, on the latter's grid; None if they have next to nothing in common.
 
     `matrix` takes positions in the full-size HR to positions in the full-size LR.
@@ -102,7 +104,7 @@ def overlay(hr: Copy, lr: Copy, matrix: Matrix, interpolation: int = cv2.INTER_L
     if both is None or min(both.width, both.height) < MIN_COMMON_SIDE:
         return None
     return Overlay(
-        resample(hr.gray, to_lr, grid, interpolation=interpolation),
+        resample(hr.gray, to_lr, grid, interpolation=interpolation, flow=flow and flow.on(lr.from_full)),
         lr.gray,
         both,
         covered_share(matrix, hr.size, lr.size),

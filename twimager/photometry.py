@@ -1,0 +1,90 @@
+"""What an LR may look like, seen what its HR looks like: another tone, another sharpness, and errors here and there."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# (k, n): k values of each of n pixels.
+Columns = NDArray[np.float32]
+# (h, w), 0 to 255.
+Picture = NDArray[np.float32]
+
+# An LR may be blurrier or sharper than its HR by any mixture of these (Gaussian, in pixels). Without them an alignment
+# that blurs is preferred to the right one: errors (median, 90 %) of 0.018, 0.076 LR pixels instead of 0.006, 0.013.
+BLURS = (0.8, 1.6)
+# Derivative of a picture along x, exact to 3 % for waves of six pixels and more: two steps take an error of 0.15 pixels
+# to 0.007, where a central difference leaves 0.018.
+DERIVATIVE = np.array([[1, -8, 0, 8, -1]], np.float32) / 12
+# Where the pictures differ, over squares of this side, they have less say: inserts, dirt, hard compression, noise. The
+# variance of the error there is that of the square and of the whole, and no less than so many levels, squared: without
+# noise, edges would have no say before they are in place.
+LOCAL_SIDE = 9
+LEAST_VARIANCE = 25.0
+# What the equations say less of, relative to the strongest, is left alone.
+RANK = 1e-6
+
+
+class Likeness(NamedTuple):
+    """How an LR differs from its HR, brought to its grid, beyond tone and sharpness.
+
+    `looks` are what was mixed to make the HR look like the LR, `fitted` is the result, `error` what it lacks, and
+    `weights` are one by the variance of the error around each pixel.
+    """
+
+    looks: Columns
+    fitted: Picture
+    error: Picture
+    weights: Picture
+
+    @property
+    def mean_square(self) -> float:
+        """The weighted mean square of the error, in levels."""
+        return float((self.error * self.error * self.weights).sum() / max(self.weights.sum(), 1e-12))
+
+
+def compare(shown: Picture, lr: Picture, blurred: Columns) -> Likeness:
+    """Fit tone and sharpness of an HR to those of an LR on the same grid; `blurred` are the `blurs` of `shown`."""
+    plain = shown.ravel()
+    tone = (plain - plain.mean()) / 64
+    finer = [plain, *blurred[:-1]]
+    bands = [fine - coarse for fine, coarse in zip(finer, blurred, strict=True)]
+    looks = np.stack([np.ones_like(tone), tone, tone * tone, tone * tone * tone, *bands])
+    fitted = (solve(looks, lr.ravel())[0] @ looks).reshape(lr.shape).astype(np.float32)
+    error = lr - fitted
+    variance = cv2.blur(error * error, (LOCAL_SIDE, LOCAL_SIDE))
+    weights = np.asarray(1 / (variance + np.median(variance) + LEAST_VARIANCE), np.float32)
+    return Likeness(looks, fitted, error, weights)
+
+
+def blurs(picture: Picture) -> list[Picture]:
+    """Return the picture in the blurs that an LR may have on top of its own."""
+    return [soften(picture, blur) for blur in BLURS]
+
+
+def soften(picture: Picture, deviation: float) -> Picture:
+    """Return the picture blurred by a Gaussian; as it is where that is none."""
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), deviation), np.float32) if deviation else picture
+
+
+def slopes(picture: Picture) -> tuple[Picture, Picture]:
+    """Return by how much the picture rises, in levels a pixel, to the right and down."""
+    right, down = (cv2.filter2D(picture, -1, kernel) for kernel in (DERIVATIVE, DERIVATIVE.T))
+    return np.asarray(right, np.float32), np.asarray(down, np.float32)
+
+
+def solve(
+    columns: Columns, wanted: NDArray[np.float32], weights: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how much of each column makes up, in the weighted least squares, what is wanted, and its deviation.
+
+    Deviations are those of errors of a variance of one by the weight.
+    """
+    length = np.sqrt((columns * columns).mean(axis=1)) + np.float32(1e-9)
+    weighted = columns if weights is None else columns * weights
+    gram, share = (weighted @ columns.T).astype(np.float64), (weighted @ wanted).astype(np.float64)
+    inverse = np.linalg.pinv(gram / np.outer(length, length), rcond=RANK, hermitian=True)
+    return inverse @ (share / length) / length, np.sqrt(inverse.diagonal()) / length
