@@ -11,7 +11,8 @@ from pictures import cat
 from PIL import Image
 
 from twimager.errors import UnreadableImage
-from twimager.images import decode, is_plain_png, list_files, read_image, to_8_bit
+from twimager.images import decode, encode, is_plain, list_files, read_image, to_8_bit
+from twimager.options import Format
 
 
 def encoded(pixels: Any, extension: str = ".png") -> bytes:
@@ -84,12 +85,37 @@ def test_white_stays_white_in_8_bit() -> None:
     assert to_8_bit(np.array([[0, 257, 65535]], np.uint16)).tolist() == [[0, 1, 255]]
 
 
-def test_a_png_that_must_be_turned_is_not_plain() -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"), [(Format.PNG, "PNG"), (Format.JPG, "JPEG"), (Format.WEBP, "WEBP"), (Format.TIFF, "TIFF")]
+)
+def test_a_file_that_must_be_turned_or_is_of_another_format_is_not_plain(kind: Format, name: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert is_plain_png(saved(rgb(), "PNG"))
-    assert not is_plain_png(saved(rgb(), "PNG", exif=exif))
-    assert not is_plain_png(saved(rgb(), "JPEG"))
+    assert is_plain(saved(rgb(), name), kind)
+    assert not is_plain(saved(rgb(), name, exif=exif), kind)
+    assert not is_plain(saved(rgb(), "BMP"), kind)
+    assert not is_plain(b"nothing", kind)
+
+
+def test_an_animation_is_not_plain() -> None:
+    frames = [rgb(), rgb().rotate(180)]
+    for kind, name in ((Format.PNG, "PNG"), (Format.WEBP, "WEBP"), (Format.TIFF, "TIFF")):
+        assert not is_plain(saved(frames[0], name, save_all=True, append_images=frames[1:]), kind)
+
+
+@pytest.mark.parametrize("kind", list(Format))
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_what_is_encoded_comes_back(kind: Format, depth: type) -> None:
+    pixels = cat().astype(depth) * (257 if depth == np.uint16 else 1) + depth(1)
+    back = decode(encode(pixels, kind))
+    deep = depth == np.uint16 and kind in (Format.PNG, Format.TIFF)
+    assert back.dtype == (np.uint16 if deep else np.uint8)
+    difference = np.abs(back.astype(int) - (pixels if deep else to_8_bit(pixels)))
+    assert difference.max() == 0 if kind is not Format.JPG else difference.mean() < 3
+
+
+def test_quality_is_that_of_jpg() -> None:
+    assert len(encode(cat(), Format.JPG, 50)) < len(encode(cat(), Format.JPG, 98)) / 2
 
 
 def test_files_are_listed_in_order_without_hidden_ones(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from twimager import __version__
 from twimager.errors import ExitCode, TwimagerError, UsageError
-from twimager.options import Border, Crop, Method, Naming, Options, Output, Search, parse_scale
+from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming, Options, Output, Search, parse_scale
 
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
@@ -79,14 +79,15 @@ def _run_job(arguments: Sequence[str]) -> ExitCode:
 def _options(values: argparse.Namespace) -> Options:
     return Options(
         lr=values.lr, hr=values.hr, dest=values.dest, output=Output(values.output), scale=values.scale,
-        crop=Crop.from_numbers(values.crop) if values.crop else None,
-        method=Method(values.method), color_transfer=values.color_transfer, filename=Naming(values.filename),
+        crop=Crop.from_numbers(values.crop) if values.crop else None, method=Method(values.method),
+        color_transfer=ColorTransfer(values.color_transfer) if values.color_transfer else None,
+        filename=Naming(values.filename), format=Format(values.format), quality=values.quality,
         prefix=values.prefix, suffix=values.suffix, threshold=values.threshold, limit=values.limit,
         debug=values.debug, dry=values.dry, report=values.report, search=Search(values.search),
         distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
-        border=Border(values.border), min_overlap=values.min_overlap, max_error=values.max_error,
-        min_native_scale=values.min_native_scale, jobs=values.jobs, recursive=values.recursive,
-        overwrite=values.overwrite,
+        border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
+        max_error=values.max_error, min_native_scale=values.min_native_scale, jobs=values.jobs,
+        recursive=values.recursive, overwrite=values.overwrite,
     )  # fmt: skip
 
 
@@ -214,7 +215,17 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="then cut, in LR pixels: N off every side; W H from the centre; X Y W H from X right, Y down",
     )
-    group.add_argument("--color_transfer", action="store_true", help="give the HR the colours of the LR")
+    group.add_argument(
+        "--keep_icc", action="store_true", help="leave the colours of an HR with a colour profile as they are stored"
+    )
+    group.add_argument(
+        "--color_transfer",
+        nargs="?",
+        choices=_values(ColorTransfer),
+        const=ColorTransfer.PLAIN.value,
+        help="give the HR the colours of the LR: each channel's mean and deviation (plain, what the flag alone means), "
+        "the same in CIELAB (lab), or its whole histogram",
+    )
 
 
 def _add_naming(group: argparse._ArgumentGroup) -> None:
@@ -230,8 +241,16 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
         default=Naming.HR.value,
         help="name both files of a pair after its HR (the default), its LR, or each after its own source (keep)",
     )
-    group.add_argument("--prefix", default="", metavar="P", help="P_name.png")
-    group.add_argument("--suffix", default="", metavar="S", help="name_S.png")
+    group.add_argument(
+        "--format",
+        choices=_values(Format),
+        default=Format.PNG.value,
+        help="write png (the default) or tiff, of 8 or 16 bit as the source is, lossless webp, or jpg; the last two "
+        "have 8 bit only",
+    )
+    group.add_argument("--quality", type=int, default=95, metavar="N", help="of jpg, 1 to 100 (default 95)")
+    group.add_argument("--prefix", default="", metavar="P", help="P_name")
+    group.add_argument("--suffix", default="", metavar="S", help="name_S")
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:

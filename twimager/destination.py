@@ -88,7 +88,10 @@ class Names:
         return lr_out if options.output is not Output.HR else None, hr_out if options.output is not Output.LR else None
 
     def _file(self, name: str) -> str:
-        return "_".join(filter(None, (self._options.prefix, name, self._options.suffix))) + ".png"
+        return (
+            "_".join(filter(None, (self._options.prefix, name, self._options.suffix)))
+            + f".{self._options.format.value}"
+        )
 
 
 def flat_names(paths: Sequence[Path], folder: Path) -> dict[Path, str]:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twimager.geometry import Matrix, Size, resize_matrix, transform_points
-from twimager.images import Gray, Pixels, frame_size, read_image, shrink, to_8_bit
+from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_points
+from twimager.images import Gray, Pixels, decode, frame_size, read_bytes, shrink, to_8_bit
+from twimager.letterbox import picture_area
+from twimager.profiles import embedded_profile, to_srgb
 
 # Shorter side of the copy on which pairs are refined and verified.
 WORKING_SIDE = 320
@@ -72,6 +74,18 @@ class _Recent:
 _recent = _Recent(RECENT_BYTES)
 
 
+class Bars(NamedTuple):
+    """How many lines of black there are around a picture."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+
+NO_BARS = Bars()
+
+
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
     """One image, remembered.
@@ -79,12 +93,14 @@ class Fingerprint:
     Attributes
     ----------
     path : Path
-    size : (width, height) in pixels, upright
+    size : (width, height) in pixels, upright, of the picture: black bars around it are no part of it
     hashes : 64-bit pHashes, of the whole frame and, where that is wide or tall, of its centre square
     points : (n, 2) feature positions in pixels of the full-size image; the strongest feature first, here and below
     radii : (n,) feature sizes in the same pixels
     angles : (n,) feature orientations in radians, clockwise from the right
     descriptors : (n, 128) uint8 RootSIFT
+    bars : what lies around the picture in the file
+    srgb : whether it is converted to sRGB on reading
     """
 
     path: Path
@@ -94,6 +110,19 @@ class Fingerprint:
     radii: NDArray[np.float32]
     angles: NDArray[np.float32]
     descriptors: NDArray[np.uint8]
+    bars: Bars = NO_BARS
+    srgb: bool = False
+
+    @property
+    def picture(self) -> Rect:
+        """The picture in the file's frame."""
+        return Rect(self.bars.left, self.bars.top, *self.size)
+
+    @property
+    def frame(self) -> Rect:
+        """The file's frame, as seen from the picture's first pixel."""
+        left, top, right, bottom = self.bars
+        return Rect(-left, -top, self.size[0] + left + right, self.size[1] + top + bottom)
 
 
 class Copy(NamedTuple):
@@ -108,9 +137,15 @@ class Copy(NamedTuple):
         return resize_matrix(self.size, frame_size(self.gray))
 
 
-def fingerprint(path: Path) -> Fingerprint:
-    """Read an image file once and return what is remembered of it; raises UnreadableImage."""
-    pixels = read_image(path)
+def fingerprint(path: Path, srgb: bool = False) -> Fingerprint:
+    """Read an image file once and return what is remembered of it; raises UnreadableImage.
+
+    With `srgb`, what has another colour profile is converted, now and whenever it is read again.
+    """
+    frame = _read(path, srgb)
+    picture = picture_area(frame)
+    pixels = picture.cut(frame)
+    right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     gray = _gray(pixels, WORKING_SIDE)
     _recent.keep(path, gray)
     size, small = frame_size(pixels), limited(gray, FEATURE_SIDE)
@@ -122,7 +157,20 @@ def fingerprint(path: Path) -> Fingerprint:
     return Fingerprint(
         path, size, _hashes(limited(gray, HASHED_SIDE)), transform_points(to_full, positions).astype(np.float32),
         radii.astype(np.float32), angles.astype(np.float32), descriptors,
+        Bars(picture.x, picture.y, right, bottom), srgb,
     )  # fmt: skip
+
+
+def read_picture(image: Fingerprint) -> Pixels:
+    """Return an image's pixels, (h, w, 3), without the bars; raises UnreadableImage."""
+    return image.picture.cut(_read(image.path, image.srgb))
+
+
+def _read(path: Path, srgb: bool) -> Pixels:
+    data = read_bytes(path)
+    pixels = decode(data)
+    profile = embedded_profile(data) if srgb else None
+    return to_srgb(pixels, profile) if profile else pixels
 
 
 def mirrored(image: Fingerprint) -> Fingerprint:
@@ -139,7 +187,7 @@ def working_copy(image: Fingerprint) -> Copy:
     """
     gray = _recent.get(image.path)
     if gray is None:
-        gray = _gray(read_image(image.path), WORKING_SIDE)
+        gray = _gray(read_picture(image), WORKING_SIDE)
         _recent.keep(image.path, gray)
     return Copy(gray, image.size)
 
@@ -149,7 +197,7 @@ def precise_copy(image: Fingerprint, side: int | None = None) -> Copy:
 
     Raises UnreadableImage.
     """
-    pixels = read_image(image.path)
+    pixels = read_picture(image)
     top = np.iinfo(pixels.dtype).max
     gray = np.asarray(cv2.cvtColor(np.float32(255 / top) * pixels, cv2.COLOR_BGR2GRAY), np.float32)
     return Copy(gray if side is None else limited(gray, side), image.size)

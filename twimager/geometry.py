@@ -39,7 +39,7 @@ class Rect(NamedTuple):
         return Rect(x, y, width, height) if min(width, height) > 0 else None
 
     def moved(self, x: int, y: int) -> Rect:
-        """Return the rectangle of this size (x, y) further."""
+        """Return the rectangle of this size (x, y) further right and down."""
         return self._replace(x=self.x + x, y=self.y + y)
 
 

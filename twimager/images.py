@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from twimager.errors import UnreadableImage
+from twimager.options import Format
 
 # (h, w, 3), BGR, uint8 or uint16.
 Pixels = NDArray[Any]
@@ -23,6 +26,12 @@ READ_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 # What file managers leave behind; files whose names begin with a dot are passed over too.
 NOT_IMAGES = {"thumbs.db", "desktop.ini"}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PILLOW_NAMES = {Format.WEBP: "WEBP", Format.TIFF: "TIFF", Format.JPG: "JPEG"}
+# EXIF's (and TIFF's) tag for how a picture is to be turned, and its value for not at all.
+ORIENTATION, UPRIGHT = 0x0112, 1
+# OpenCV's WebP quality for lossless, and JPEG without its usual halving of the colours' resolution.
+LOSSLESS = 101
+FULL_COLOR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
 
 
 def list_files(folder: Path, recursive: bool) -> list[Path]:
@@ -72,15 +81,28 @@ def read_image(path: Path) -> Pixels:
     return decode(read_bytes(path))
 
 
-def encode_png(pixels: Pixels) -> bytes:
-    """Return `pixels` as a PNG file, 8 or 16 bit as they are."""
-    data: bytes = cv2.imencode(".png", pixels)[1].tobytes()
+def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
+    """Return `pixels` as a file: losslessly but for JPEG, of 8 or 16 bit as they are where the format has both."""
+    if kind in (Format.JPG, Format.WEBP):
+        pixels = to_8_bit(pixels)
+    settings = {
+        Format.JPG: [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, FULL_COLOR],
+        Format.WEBP: [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS],
+    }
+    data: bytes = cv2.imencode(f".{kind.value}", pixels, settings.get(kind, []))[1].tobytes()
     return data
 
 
-def is_plain_png(data: bytes) -> bool:
-    """Tell whether any reader sees in this file just what `decode` does: a PNG, upright and not animated."""
-    return data.startswith(PNG_SIGNATURE) and b"eXIf" not in data and b"acTL" not in data
+def is_plain(data: bytes, kind: Format) -> bool:
+    """Tell whether any reader sees in this file just what `decode` does: of that format, upright, a single picture."""
+    if kind is Format.PNG:
+        return data.startswith(PNG_SIGNATURE) and b"eXIf" not in data and b"acTL" not in data
+    try:
+        with Image.open(BytesIO(data)) as image:
+            single = getattr(image, "n_frames", 1) == 1 and image.getexif().get(ORIENTATION, UPRIGHT) == UPRIGHT
+            return single and image.format == PILLOW_NAMES[kind]
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def to_8_bit(pixels: Pixels) -> Pixels:

@@ -46,7 +46,7 @@ def run(options: Options, console: Console) -> Report:
     names = destination.Names(options, lr_paths, hr_paths)
     with worker_pool(options.jobs, inline=options.debug) as pool:
         this = _Run(pool, report, console)
-        lrs, hrs = _read(this, "LR", lr_paths), _read(this, "HR", hr_paths)
+        lrs, hrs = _read(this, "LR", lr_paths, srgb=False), _read(this, "HR", hr_paths, srgb=not options.keep_icc)
         with Writer(pool, names, report, console) as writer:
             _pair(this, lrs, hrs, writer)
     _account_for_unpaired(report, lrs, hrs)
@@ -73,11 +73,11 @@ class _Run(NamedTuple):
         return in_order(self.pool, task, tasks, AHEAD * self.report.options.jobs)
 
 
-def _read(run: _Run, side: str, paths: list[Path]) -> list[Fingerprint]:
+def _read(run: _Run, side: str, paths: list[Path], *, srgb: bool) -> list[Fingerprint]:
     """Fingerprint every file of a side; those that can't be read go to the report."""
     found = []
     with run.console.bar(f"reading {side}", len(paths)) as bar:
-        for path, result in zip(paths, bar.counted(run.in_order(remember, paths)), strict=True):
+        for path, result in zip(paths, bar.counted(run.in_order(partial(remember, srgb=srgb), paths)), strict=True):
             if isinstance(result, Fingerprint):
                 found.append(result)
             else:
@@ -104,13 +104,17 @@ def _pair(run: _Run, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], wri
     if not _decide(run, proposals, writer):
         return
     done = run.report.decided_paths
-    left = [lr for lr in lrs if lr.path not in done]
+    left, unheard = [], []
+    for lr, near in zip(lrs, by_hash, strict=True):
+        if lr.path not in done:
+            left.append(lr)
+            unheard.append(near)
     searches = [index.propose(left, thorough=True)]
     if options.mirror:
         searches.append(index.propose(left, mirror=True, thorough=True))
     with run.console.bar("searching again", len(left) * len(searches)) as bar:
-        found = [list(bar.counted(search)) for search in searches]
-    tried = {proposal.key for of_one_lr in proposals for proposal in of_one_lr}
+        found = [unheard, *(list(bar.counted(search)) for search in searches)]
+    tried = {pair.proposal.key for pair in run.report.rejected_pairs}
     again = (chain(*of_one_lr) for of_one_lr in zip(*found, strict=True))
     fresh = [[p for p in voted if p.hr.path not in done and p.key not in tried] for voted in again]
     _decide(run, fresh, writer)

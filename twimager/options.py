@@ -62,6 +62,23 @@ class Border(str, Enum):
     KEEP = "keep"
 
 
+class ColorTransfer(str, Enum):
+    """How the LR's colours are carried over: by mean and deviation, by those in CIELAB, by histogram."""
+
+    PLAIN = "plain"
+    LAB = "lab"
+    HISTOGRAM = "histogram"
+
+
+class Format(str, Enum):
+    """What kind of files are written; the value is their extension."""
+
+    PNG = "png"
+    WEBP = "webp"
+    TIFF = "tiff"
+    JPG = "jpg"
+
+
 @dataclass(frozen=True)
 class Crop:
     """What `--crop` asks for, in LR pixels: `margin` off every side, or a window of `width` x `height`.
@@ -109,8 +126,10 @@ class Options:
     scale: Fraction = Fraction(2)
     crop: Crop | None = None
     method: Method = Method.TRANSFORM
-    color_transfer: bool = False
+    color_transfer: ColorTransfer | None = None
     filename: Naming = Naming.HR
+    format: Format = Format.PNG
+    quality: int = 95
     prefix: str = ""
     suffix: str = ""
     threshold: float = 90.0
@@ -123,6 +142,7 @@ class Options:
     mirror: bool = True
     all_matches: bool = False
     border: Border = Border.CROP
+    keep_icc: bool = False
     min_overlap: float = 0.3
     max_error: float | None = None
     min_native_scale: float | None = None
@@ -137,6 +157,7 @@ class Options:
         _require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
         _require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
         _require(0 <= self.min_overlap <= 1, "--min_overlap must be 0 to 1 (share of the LR frame)")
+        _require(1 <= self.quality <= 100, "--quality must be 1 to 100")
         _require(self.max_error is None or self.max_error > 0, "--max_error must be above 0 (LR pixels)")
         _require(
             self.min_native_scale is None or self.min_native_scale > 0,

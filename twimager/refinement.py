@@ -21,7 +21,8 @@ RIM = 2
 # Below this many pixels a side, or with less contrast (deviation, in levels), there is nothing to align by.
 MIN_SIDE = 16
 MIN_CONTRAST = 1.0
-# In pixels: done where a step moves no part of the frame by more. The next one would move it by a tenth of that.
+# In pixels: done where a step moves no part of the frame by more (or than a twentieth of the softness). The next one
+# would move it by a tenth of that.
 PRECISION = 0.01
 # Lost: a step by more than this share of the frame, or an HR with more pixels along the side of an LR's than this.
 MAX_STEP = 0.25
@@ -45,7 +46,7 @@ class Pass(NamedTuple):
 
 FINE = (Pass(0, 12),)
 # For what may be off by a tenth of the frame.
-COARSE = (Pass(3, 6), Pass(1.5, 6), Pass(0, 6))
+COARSE = (Pass(3, 4), Pass(1.5, 3), Pass(0, 3))
 
 
 def refine(matrix: Matrix, hr: Copy, lr: Copy, method: Method, passes: Sequence[Pass]) -> Matrix:
@@ -138,7 +139,7 @@ def _stepped(start: Matrix, hr: Gray, lr: Picture, ways: Ways, stage: Pass) -> t
             return start, None
         taken.append(step)
         to_grid = step.matrix @ to_grid
-        if abs(step.motion).max() < PRECISION:
+        if abs(step.motion).max() < max(PRECISION, stage.softness / 20):
             break
     return (to_grid if taken[-1].error <= taken[0].error else start), taken[-1]
 

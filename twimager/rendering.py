@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.colors import transfer_color
 from twimager.errors import Reason, Rejection
+from twimager.fingerprints import read_picture
 from twimager.geometry import (
     Flow,
     Matrix,
@@ -22,9 +24,9 @@ from twimager.geometry import (
     translation,
     trimmed,
 )
-from twimager.images import Pixels, decode, encode_png, frame_size, is_plain_png, read_bytes, read_image
+from twimager.images import Pixels, decode, encode, frame_size, is_plain, read_bytes
 from twimager.matching import Match
-from twimager.options import Border, Crop, Options
+from twimager.options import Border, ColorTransfer, Crop, Options
 from twimager.resampling import resample
 from twimager.selection import VerifiedPair
 
@@ -43,9 +45,12 @@ def common_area(match: Match, hr_size: Size, lr_size: Size, scale: Fraction) -> 
     return trimmed(covered(match.matrix, match.flow, hr_size, lr_size, tolerance))
 
 
-def output_window(common: Rect, lr_size: Size, options: Options) -> Rect | Rejection:
-    """Return the LR pixels to be written: what border and crop leave, less the odd ones that the scale can't use."""
-    frame = common if options.border is Border.CROP else Rect(0, 0, *lr_size)
+def output_window(common: Rect, whole: Rect, options: Options) -> Rect | Rejection:
+    """Return the LR pixels to be written: what border and crop leave, less the odd ones that the scale can't use.
+
+    `common` are those that the HR covers, `whole` the LR's frame with its bars, both as seen from its picture.
+    """
+    frame = common if options.border is Border.CROP else whole
     cropped = _cropped((frame.width, frame.height), options.crop) if options.crop else Rect(0, 0, *frame[2:])
     if cropped is None:
         return Rejection(Reason.CROP, f"{frame.width}x{frame.height} LR pixels are left to crop from")
@@ -76,24 +81,26 @@ def output_size(window: Rect, scale: Fraction) -> Size:
     return int(window.width * scale), int(window.height * scale)
 
 
-def render_lr(pair: VerifiedPair) -> bytes:
-    """Return the LR output as a PNG file: the source's own bytes where nothing is cut."""
-    data = read_bytes(pair.proposal.lr.path)
-    if pair.window == Rect(0, 0, *pair.proposal.lr.size) and is_plain_png(data):
+def render_lr(pair: VerifiedPair, options: Options) -> bytes:
+    """Return the LR output as a file: the source's own bytes where nothing is cut and it is of the format."""
+    lr = pair.proposal.lr
+    data = read_bytes(lr.path)
+    if pair.window == lr.frame and is_plain(data, options.format):
         return data
-    return encode_png(pair.window.cut(decode(data)))
+    return encode(pair.window.moved(lr.picture.x, lr.picture.y).cut(decode(data)), options.format, options.quality)
 
 
 def render_hr(pair: VerifiedPair, options: Options) -> Pixels:
     """Return the HR output, resampled once from the source's pixels; of the source's depth."""
-    pixels = read_image(pair.proposal.hr.path)
+    pixels = read_picture(pair.proposal.hr)
     from_lr = scaling(float(options.scale)) @ translation(-pair.window.x, -pair.window.y)
     to_output = from_lr @ pair.match.matrix
     size = output_size(pair.window, options.scale)
     flow = pair.match.flow and pair.match.flow.on(from_lr)
-    rendered = resample(pixels, to_output, size, flow=flow)
+    # Interpolation overshoots at edges; what the source does not reach, the output does not either.
+    rendered = np.clip(resample(pixels, to_output, size, flow=flow), pixels.min(), pixels.max())
     if options.color_transfer:
-        rendered = _with_lr_colors(rendered, pixels, pair)
+        rendered = _with_lr_colors(rendered, pixels, pair, options.color_transfer)
     if options.border is Border.KEEP:
         rendered[~_shown(to_output, frame_size(pixels), size, flow)] = 0
     return rendered
@@ -105,25 +112,10 @@ def _shown(to_output: Matrix, hr_size: Size, size: Size, flow: Flow | None) -> N
     return np.asarray(resample(frame, to_output, size, cv2.BORDER_CONSTANT, flow=flow) >= 128)
 
 
-def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair) -> Pixels:
+def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair, how: ColorTransfer) -> Pixels:
     """Carry the LR's colours over, measured on the pixels that both have, on the LR's grid."""
-    lr = pair.common.cut(read_image(pair.proposal.lr.path))
+    lr = pair.common.cut(read_picture(pair.proposal.lr))
     from_lr = translation(-pair.common.x, -pair.common.y)
     flow = pair.match.flow and pair.match.flow.on(from_lr)
     seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), flow=flow)
-    return transfer_color(rendered, seen, lr)
-
-
-def transfer_color(pixels: Pixels, seen: Pixels, reference: Pixels) -> Pixels:
-    """Give `pixels` the colours that make `seen` look like `reference`.
-
-    Per channel, the mean and the standard deviation of `seen` become those of `reference` (Reinhard et al., Color
-    Transfer between Images, 2001, in the images' own channels). A channel of `seen` without any contrast is only
-    shifted. Each array may be uint8 or uint16, (h, w, 3); the result is of the type of `pixels`.
-    """
-    top = np.iinfo(pixels.dtype).max
-    mean, deviation = (m.ravel() * top / np.iinfo(seen.dtype).max for m in cv2.meanStdDev(seen))
-    wanted_mean, wanted = (m.ravel() * top / np.iinfo(reference.dtype).max for m in cv2.meanStdDev(reference))
-    gain = np.divide(wanted, deviation, out=np.ones_like(wanted), where=deviation > 0)
-    carried = (pixels.astype(np.float32) - mean) * gain + wanted_mean
-    return np.asarray(np.clip(np.rint(carried), 0, top).astype(pixels.dtype))
+    return transfer_color(rendered, seen, lr, how)

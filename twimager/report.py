@@ -20,6 +20,7 @@ import numpy as np
 from twimager import __version__
 from twimager.console import printable
 from twimager.errors import ExitCode, Reason, Rejection
+from twimager.geometry import translation
 from twimager.options import Crop, Options
 from twimager.proposals import CANDIDATES
 from twimager.proposals.hashes import nearest_hashes
@@ -162,15 +163,19 @@ def numbers(pair: VerifiedPair) -> str:
 
 def _pair_json(record: Record) -> dict[str, Any]:
     pair = record.pair
+    lr, hr = pair.proposal.images
+    to_frame = translation(lr.picture.x, lr.picture.y)
     return {
-        "lr": str(pair.proposal.lr.path.absolute()),
-        "hr": str(pair.proposal.hr.path.absolute()),
+        "lr": str(lr.path.absolute()),
+        "hr": str(hr.path.absolute()),
         "lr_output": _path_json(record.lr_output),
         "hr_output": _path_json(record.hr_output),
-        "matrix": pair.match.matrix.tolist(),
+        "matrix": (to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
         "flow": pair.match.flow and _rounded(pair.match.flow.size),
         "native_scale": _rounded(pair.native_scale),
-        "window": list(pair.window),
+        "lr_picture": list(lr.picture),
+        "hr_picture": list(hr.picture),
+        "window": list(pair.window.moved(*lr.picture[:2])),
         "rivals": [str(path.absolute()) for path in pair.rivals],
         **_numbers_json(pair),
     }

@@ -48,10 +48,10 @@ T = TypeVar("T")
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 
-def remember(path: Path) -> Fingerprint | Rejection:
-    """Fingerprint a file."""
+def remember(path: Path, srgb: bool) -> Fingerprint | Rejection:
+    """Fingerprint a file, converted to sRGB or not."""
     try:
-        return fingerprint(path)
+        return fingerprint(path, srgb)
     except UnreadableImage as error:
         return Rejection(Reason.UNREADABLE, str(error))
 
@@ -197,7 +197,7 @@ def _verify(candidate: Candidate, options: Options) -> VerifiedPair | RejectedPa
     max_residual = options.max_error or MAX_RESIDUAL * lr_size[0] / frame_size(candidate.lr.gray)[0]
     native = native_scale(found, candidate.hr.size, options.scale)
     failure = flaw(scores, options.threshold, options.min_overlap, max_residual) or _enlarged(native, options)
-    window = failure or output_window(common, lr_size, options)
+    window = failure or output_window(common, proposal.lr.frame, options)
     if isinstance(window, Rejection):
         return RejectedPair(proposal, window, found, scores)
     return VerifiedPair(proposal, found, scores, common, window, behind=candidate.behind, native_scale=native)

@@ -12,7 +12,7 @@ from twimager import viewer
 from twimager.console import Console
 from twimager.destination import Names, UnwritableName, write_files
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.images import decode, encode_png
+from twimager.images import decode, encode
 from twimager.options import Options
 from twimager.rendering import render_hr, render_lr
 from twimager.report import Record, Report, numbers
@@ -55,10 +55,11 @@ class Writer:
         return True
 
     def _approved(self, pair: VerifiedPair) -> bool:
-        proposal = pair.proposal
+        proposal, options = pair.proposal, self._report.options
         title = f"{proposal.hr.path.name}  |  {proposal.lr.path.name}  |  {numbers(pair)}"
         try:
-            answer = viewer.ask(decode(render_lr(pair)), render_hr(pair, self._report.options), title)
+            lr = decode(render_lr(pair, options))
+            answer = viewer.ask(lr, render_hr(pair, options), title)
         except UnreadableImage as error:
             self._report.turn_down(reject(pair, Rejection(Reason.NOT_WRITTEN, str(error))))
             return False
@@ -99,9 +100,9 @@ def write_pair(
 ) -> Rejection | None:
     """Worker task: render a pair and write its files; None means done."""
     try:
-        files = {lr_output: render_lr(pair)} if lr_output else {}
+        files = {lr_output: render_lr(pair, options)} if lr_output else {}
         if hr_output:
-            files[hr_output] = encode_png(render_hr(pair, options))
+            files[hr_output] = encode(render_hr(pair, options), options.format, options.quality)
         write_files(files)
     except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
