@@ -36,8 +36,8 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets")
     maker = module("sets")
     recipes = maker.recipes(str(folder), sorted((BENCH / "photos").glob("*.jpg")), BENCH / "clip.mp4")
-    for name in recipes.keys() - {"bent"}:
-        maker.save(recipes[name]())
+    for recipe in recipes.values():
+        maker.save(recipe())
     return folder
 
 
@@ -48,32 +48,44 @@ def scored(run: Run, folder: Path, dest: Path, scale: float, *flags: object) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "recall", "median", "ninth"),
+    ("name", "flags", "scale", "recall", "median", "ninth", "psnr"),
     [
-        ("exact4", 1.0, 1.0, 0.02, 0.04),
-        ("exact4", 4.0, 1.0, 0.02, 0.04),
-        ("formats", 2.0, 1.0, 0.02, 0.04),
-        ("wild", 2.0, 1.0, 0.02, 0.04),
-        ("persp", 2.0, 1.0, 0.02, 0.04),
-        ("bars", 2.0, 1.0, 0.03, 0.06),
-        ("hard", 2.0, 0.98, 0.03, 0.08),
-        ("extreme", 2.0, 0.92, 0.04, 0.12),
-        ("mirror", 2.0, 0.99, 0.02, 0.04),
-        ("video", 2.0, 0.99, 0.04, 0.08),
+        ("exact4", "", 1, 1.0, 0.010, 0.020, 51),
+        ("exact4", "", 4, 1.0, 0.010, 0.020, 51),
+        ("formats", "", 2, 1.0, 0.010, 0.020, 51),
+        ("wild", "", 2, 1.0, 0.010, 0.020, 51),
+        ("wild", "--method auto", 3, 1.0, 0.010, 0.020, 51),
+        ("wild", "--method flow", 2, 1.0, 0.010, 0.020, 51),
+        ("persp", "--method warp", 2, 1.0, 0.012, 0.025, 50),
+        ("bars", "", 2, 1.0, 0.012, 0.025, 50),
+        ("hard", "", 2, 0.98, 0.016, 0.040, 48),
+        ("extreme", "", 2, 0.92, 0.018, 0.045, 48),
+        ("mirror", "", 2, 0.99, 0.010, 0.020, 51),
+        ("video", "", 2, 0.99, 0.018, 0.030, 60),
     ],
 )
 def test_pairs_are_found_and_aligned(
-    run: Run, sets: Path, tmp_path: Path, name: str, scale: float, recall: float, median: float, ninth: float
-) -> None:
-    method = ["--method", "warp"] * (name == "persp")
-    found = scored(run, sets / name, tmp_path / "out", scale, *method)
+    run: Run, sets: Path, tmp_path: Path, name: str, flags: str, scale: float,
+    recall: float, median: float, ninth: float, psnr: float,
+) -> None:  # fmt: skip
+    found = scored(run, sets / name, tmp_path / "out", scale, *flags.split())
     assert found["recall"] >= recall
     assert found["wrong"] == 0
     assert found["err_median"] <= median
     assert found["err_p90"] <= ninth
-    assert found["psnr_ideal"] >= 42
+    assert found["over_0.25"] <= 1
+    assert found["psnr_ideal"] >= psnr
     assert found["black"] == 0
     assert found["bad_size"] == 0
+
+
+@pytest.mark.parametrize("method", ["flow", "auto"])
+def test_bent_pictures_are_straightened(run: Run, sets: Path, tmp_path: Path, method: str) -> None:
+    found = scored(run, sets / "bent", tmp_path / "out", 2, "--method", method)
+    assert found["recall"] == 1
+    assert found["wrong"] == 0
+    assert found["tile_median"] <= 0.22
+    assert found["tile_p90"] <= 0.5
 
 
 def test_strangers_are_not_paired(run: Run, sets: Path, tmp_path: Path) -> None:
