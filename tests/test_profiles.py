@@ -1,6 +1,7 @@
 """Colour profiles are followed, in 8 and 16 bit, and left alone on demand."""
 
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def file_with(profile: bytes, kind: str = "PNG") -> bytes:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_profiles_are_found_in_every_format(kind: str) -> None:
     assert embedded_profile(file_with(adobe_rgb(), kind)) == adobe_rgb()
+
+
+def test_profiles_are_found_in_16_bit_files() -> None:
+    plain = cv2.imencode(".png", cat().astype(np.uint16) * 257)[1].tobytes()
+    chunk = b"iCCPtest\0\0" + zlib.compress(adobe_rgb())
+    header = len(b"\x89PNG\r\n\x1a\n") + 25
+    length, check = struct.pack(">I", len(chunk) - 4), struct.pack(">I", zlib.crc32(chunk))
+    assert embedded_profile(plain[:header] + length + chunk + check + plain[header:]) == adobe_rgb()
 
 
 def test_srgb_no_profile_and_damaged_ones_change_nothing() -> None:

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
@@ -60,6 +61,8 @@ def _run_job(arguments: Sequence[str]) -> ExitCode:
     # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    # Pillow has more to say of odd files than users want to hear; what can't be read is said by us.
+    warnings.filterwarnings("ignore", module="PIL")
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager import destination, job
     from twimager.console import Console, own_stderr

@@ -98,7 +98,7 @@ def is_plain(data: bytes, kind: Format) -> bool:
     if kind is Format.PNG:
         return data.startswith(PNG_SIGNATURE) and b"eXIf" not in data and b"acTL" not in data
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data), formats=[PILLOW_NAMES[kind]]) as image:
             single = getattr(image, "n_frames", 1) == 1 and image.getexif().get(ORIENTATION, UPRIGHT) == UPRIGHT
             return single and image.format == PILLOW_NAMES[kind]
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):

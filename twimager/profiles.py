@@ -15,6 +15,7 @@ from twimager.images import Pixels
 
 # What profiles are announced by in PNG, JPEG, WebP and TIFF files (the tag's number, in either byte order).
 ANNOUNCED = (b"iCCP", b"ICC_PROFILE\0", b"ICCP", struct.pack("<HH", 34675, 7), struct.pack(">HH", 34675, 7))
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 # A profile that changes no colour by more levels than this is sRGB itself, whatever it is called.
 SAME_COLOR = 2
 # From the profiles' white point (D50) to linear sRGB (ICC's sRGB profile, inverted).
@@ -26,7 +27,7 @@ def embedded_profile(data: bytes) -> bytes | None:
     if not any(mark in data for mark in ANNOUNCED):
         return None
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
             profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P", "RGBX") else None
         return profile if profile and _to_srgb(profile) else None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
