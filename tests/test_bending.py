@@ -8,7 +8,8 @@ from pictures import picture
 from benchmarks.known_warp import degraded, framing, seen_through
 from twimager.bending import bend
 from twimager.fingerprints import Copy
-from twimager.geometry import Flow, Matrix, Size, covered, resize_matrix, scaling, translation, trimmed
+from twimager.flow import Flow, covered
+from twimager.geometry import Matrix, Size, resize_matrix, scaling, translation, trimmed
 from twimager.images import frame_size
 from twimager.resampling import resample
 

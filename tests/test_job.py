@@ -13,7 +13,8 @@ from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager import viewer
-from twimager.geometry import Flow, scaling
+from twimager.flow import Flow
+from twimager.geometry import scaling
 from twimager.resampling import resample
 from twimager.viewer import Answer
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.fingerprints import Copy
-from twimager.geometry import Flow, Matrix, resize_matrix
+from twimager.flow import Flow
+from twimager.geometry import Matrix, resize_matrix
 from twimager.images import Gray, frame_size
 from twimager.photometry import Likeness, Picture, blurs, compare, slopes, soften
 from twimager.resampling import resample

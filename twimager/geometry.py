@@ -7,7 +7,6 @@ LR pixels unless its name says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
@@ -130,71 +129,6 @@ def _covered_columns(
         else:
             high = np.where(edge < 0, -1.0, high)
     return np.ceil(low + 0.5 - 1e-9).astype(np.int64), np.floor(high - 0.5 + 1e-9).astype(np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class Flow:
-    """A smooth displacement over a grid of pixels: where a matrix says that p shows, the picture of p + shift shows.
-
-    It is a uniform cubic B-spline.
-
-    Attributes
-    ----------
-    controls : (2, rows, columns), right and down, in pixels of the grid
-    to_knots : takes positions on the grid to positions among the knots, of which there are rows - 3 and columns - 3
-        whole steps; it neither turns nor skews
-    """
-
-    controls: NDArray[np.float64]
-    to_knots: Matrix
-
-    @classmethod
-    def none(cls, size: Size, steps: Size) -> Flow:
-        """Return a flow without displacement over a frame of `size`, of so many steps (right, down)."""
-        return cls(np.zeros((2, steps[1] + 3, steps[0] + 3)), translation(0.5, 0.5) @ resize_matrix(size, steps))
-
-    @property
-    def size(self) -> float:
-        """How far it displaces, in pixels of the grid: the root mean square of its controls."""
-        return float(np.sqrt((self.controls**2).sum(axis=0).mean()))
-
-    def on(self, to_other: Matrix) -> Flow:
-        """Return the same flow on another grid; `to_other` takes positions there, and neither turns nor skews."""
-        scale = to_other.diagonal()[:2, None, None]
-        return Flow(self.controls * scale, self.to_knots @ np.linalg.inv(to_other))
-
-    def shifts(self, size: Size) -> NDArray[np.float32]:
-        """Return the displacement, (2, height, width), right and down, of the grid's first pixels."""
-        columns, rows = self.weights(size)
-        return np.stack([rows @ (control.astype(np.float32) @ columns.T) for control in self.controls])
-
-    def weights(self, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return how much each control has to say: (width, columns) of the columns, (height, rows) of the rows."""
-        knots = (self.to_knots[axis, axis] * np.arange(size[axis]) + self.to_knots[axis, 2] for axis in (0, 1))
-        counts = self.controls.shape[:0:-1]
-        return tuple(_cubic(at[:, None] + 1 - np.arange(count)) for at, count in zip(knots, counts, strict=True))  # type: ignore[return-value]
-
-
-def _cubic(x: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the cubic B-spline's value at so many steps from its middle."""
-    near, far = np.clip(1 - abs(x), 0, None), np.clip(2 - abs(x), 0, None)
-    return np.asarray((far**3 - 4 * near**3) / 6, np.float32)
-
-
-def covered(matrix: Matrix, flow: Flow, hr_size: Size, lr_size: Size, tolerance: float = 0.0) -> NDArray[np.bool_]:
-    """Tell, (height, width), which LR pixels a bent HR frame covers.
-
-    A pixel counts as covered where none of it lies further than `tolerance` LR pixels outside the HR frame.
-    """
-    lattice = lr_size[0] + 1, lr_size[1] + 1
-    x, y = flow.on(translation(0.5, 0.5)).shifts(lattice)
-    x += np.arange(-0.5, lr_size[0], dtype=np.float32)
-    y += np.arange(-0.5, lr_size[1], dtype=np.float32)[:, None]
-    back = np.asarray(np.linalg.inv(matrix), np.float64)
-    hr = transform_points(back, np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64))
-    slack = tolerance / np.sqrt(abs(area_scale(matrix, hr_size)))
-    inside = ((hr >= -0.5 - slack) & (hr <= np.array(hr_size) - 0.5 + slack)).all(axis=1).reshape(lattice[::-1])
-    return np.asarray(inside[:-1, :-1] & inside[:-1, 1:] & inside[1:, :-1] & inside[1:, 1:])
 
 
 def trimmed(wanted: NDArray[np.bool_]) -> Rect | None:

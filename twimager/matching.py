@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import FEATURE_SIDE, Fingerprint
-from twimager.geometry import Flow, Matrix, Points, Size, area_scale, frame_corners, transform_points
+from twimager.flow import Flow
+from twimager.geometry import Matrix, Points, Size, area_scale, frame_corners, transform_points
 from twimager.options import Method
 
 # A single match says where, how large and how far turned the HR lies; others agree if they put their feature there to

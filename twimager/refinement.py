@@ -146,10 +146,10 @@ def _stepped(start: Matrix, hr: Gray, lr: Picture, ways: Ways, stage: Pass) -> t
 
 def _step(to_grid: Matrix, hr: Gray, lr: Picture, ways: Ways, softness: float) -> _Step | None:
     grid = frame_size(lr)
+    if not source_density(to_grid, grid) < MAX_DENSITY:
+        return None
     both = common_rectangle(to_grid, frame_size(hr), grid)
     if both is None or min(both.width, both.height) < MIN_SIDE + 2 * RIM:
-        return None
-    if not source_density(to_grid, grid) < MAX_DENSITY:
         return None
     frame = Rect(both.x + RIM, both.y + RIM, both.width - 2 * RIM, both.height - 2 * RIM)
     shown = soften(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR).astype(np.float32), softness)

@@ -12,18 +12,8 @@ from numpy.typing import NDArray
 from twimager.colors import transfer_color
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import read_picture
-from twimager.geometry import (
-    Flow,
-    Matrix,
-    Rect,
-    Size,
-    area_scale,
-    common_rectangle,
-    covered,
-    scaling,
-    translation,
-    trimmed,
-)
+from twimager.flow import Flow, covered
+from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
 from twimager.images import Pixels, decode, encode, frame_size, is_plain, read_bytes
 from twimager.matching import Match
 from twimager.options import Border, ColorTransfer, Crop, Options

@@ -171,7 +171,7 @@ def _pair_json(record: Record) -> dict[str, Any]:
         "lr_output": _path_json(record.lr_output),
         "hr_output": _path_json(record.hr_output),
         "matrix": (to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
-        "flow": pair.match.flow and _rounded(pair.match.flow.size),
+        "flow": pair.match.flow and _rounded(pair.match.flow.magnitude),
         "native_scale": _rounded(pair.native_scale),
         "lr_picture": list(lr.picture),
         "hr_picture": list(hr.picture),

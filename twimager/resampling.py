@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.geometry import Flow, Matrix, Size, frame_corners, scaling, transform_points, translation
+from twimager.flow import Flow
+from twimager.geometry import Matrix, Size, frame_corners, scaling, transform_points, translation
 from twimager.images import Pixels, shrink
 
 # Rows of the new grid that are sampled at a time where each pixel has a position of its own.

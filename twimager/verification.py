@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import Copy, perceptual_hash
-from twimager.geometry import Flow, Matrix, Rect, Size, common_rectangle, covered_share
+from twimager.flow import Flow
+from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share
 from twimager.images import Gray, frame_size
 from twimager.matching import MEDIAN_TO_DEVIATION
 from twimager.resampling import resample
