@@ -37,8 +37,6 @@ RANSAC_ITERATIONS = 2000
 FIT_ROUNDS = 3
 FIT_DEVIATIONS = 3.0
 MEDIAN_TO_DEVIATION = 1.4826
-# Methods that start from a perspective; the others find theirs, if any, by the pixels.
-PERSPECTIVE = (Method.WARP, Method.FLOW)
 # True matches agree with the transform in how much larger one feature is than the other, to a quarter of an octave.
 OCTAVE_DEVIATION = 0.25
 # No camera, scanner or broadcast stretches a picture by more in one direction than in the other.
@@ -91,12 +89,14 @@ def match(hr: Fingerprint, lr: Fingerprint, method: Method) -> Match | Rejection
     if len(agreeing) < MIN_AGREEING:
         return Rejection(Reason.FEW_MATCHES, f"{len(agreeing)} of at least {MIN_AGREEING} agree")
     tolerance = RANSAC_TOLERANCE * max(1.0, min(lr.size) / FEATURE_SIDE)
-    matrix = _ransac(agreeing, method, tolerance)
+    # A perspective follows the noise of a few matches; their pixels will tell whether there is one.
+    perspective = method is not Method.TRANSFORM and len(agreeing) >= CERTAIN_INLIERS
+    matrix = _ransac(agreeing, perspective, tolerance)
     inliers = 0 if matrix is None else int(np.count_nonzero(_distances(matrix, agreeing) < tolerance))
     if matrix is None or inliers < MIN_INLIERS:
         matrix = _similarity(agreeing)
     elif not implausible(matrix, hr.size):
-        matrix = _robust_fit(matrix, pairing, method, tolerance)
+        matrix = _robust_fit(matrix, pairing, perspective, tolerance)
     flaw = implausible(matrix, hr.size)
     return Rejection(Reason.IMPLAUSIBLE, flaw) if flaw else Match(matrix, inliers)
 
@@ -165,8 +165,8 @@ def implausible(matrix: Matrix, hr_size: Size) -> str:
     return f"stretched {stretch:.1f} times" if stretch > MAX_STRETCH else ""
 
 
-def _ransac(pairing: _Pairing, method: Method, tolerance: float) -> Matrix | None:
-    if method in PERSPECTIVE:
+def _ransac(pairing: _Pairing, perspective: bool, tolerance: float) -> Matrix | None:
+    if perspective:
         found, _ = cv2.findHomography(pairing.hr, pairing.lr, cv2.RANSAC, tolerance, maxIters=RANSAC_ITERATIONS)
         return None if found is None else np.asarray(found, np.float64)
     affine, _ = cv2.estimateAffine2D(
@@ -179,7 +179,7 @@ def _distances(matrix: Matrix, pairing: _Pairing) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(transform_points(matrix, pairing.hr) - pairing.lr, axis=1), np.float64)
 
 
-def _robust_fit(matrix: Matrix, pairing: _Pairing, method: Method, tolerance: float) -> Matrix:
+def _robust_fit(matrix: Matrix, pairing: _Pairing, perspective: bool, tolerance: float) -> Matrix:
     """Refine `matrix` by iteratively reweighted least squares."""
     inside = _distances(matrix, pairing) < tolerance
     growth = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
@@ -193,15 +193,15 @@ def _robust_fit(matrix: Matrix, pairing: _Pairing, method: Method, tolerance: fl
         weights = precision * np.clip(1 - (distances / max(reach, 1e-6)) ** 2, 0, None) ** 2
         if np.count_nonzero(weights) < MIN_INLIERS:
             break
-        matrix = _least_squares(matrix, pairing, weights, method)
+        matrix = _least_squares(matrix, pairing, weights, perspective)
     return matrix
 
 
-def _least_squares(matrix: Matrix, pairing: _Pairing, weights: NDArray[np.float64], method: Method) -> Matrix:
+def _least_squares(matrix: Matrix, pairing: _Pairing, weights: NDArray[np.float64], perspective: bool) -> Matrix:
     """Return the weighted least-squares affine, or homography by one Gauss-Newton step from `matrix`."""
     root = np.sqrt(weights)[:, None]
     ones = np.ones((len(root), 1))
-    if method not in PERSPECTIVE:
+    if not perspective:
         solution = np.linalg.lstsq(np.hstack([pairing.hr, ones]) * root, pairing.lr * root, rcond=None)[0]
         return np.vstack([solution.T, [0, 0, 1]])
     homogeneous = np.hstack([pairing.hr, ones])
