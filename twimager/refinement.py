@@ -32,8 +32,8 @@ Ways = tuple[int, ...]
 PERSPECTIVE: Ways = (0, 1, 2, 3, 4, 5, 6, 7)
 AFFINE: Ways = (0, 1, 2, 3, 4, 5)
 UPRIGHT: Ways = (0, 1, 3, 5)
-# A turn, or a perspective, of less than so many times its uncertainty is none: of 350 pairs that are not turned, two
-# were above; of 220 turned by up to 20 degrees, all.
+# A turn, or a perspective, of less than so many times its uncertainty is none: of 444 pairs that are not turned 13 kept
+# a turn; of 234 that are, by up to 20 degrees, one lost it, and of 80 in perspective none.
 CERTAIN = 3.0
 
 
