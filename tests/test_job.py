@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager import viewer
+from twimager.fingerprints import Fingerprint, fingerprint
 from twimager.flow import Flow
 from twimager.geometry import scaling
+from twimager.proposals import Proposal, Source
+from twimager.proposals.features import FeatureIndex
 from twimager.resampling import resample
 from twimager.viewer import Answer
 
@@ -186,6 +190,21 @@ def reframed(hr: np.ndarray, **framing_of_it: Any) -> tuple[np.ndarray, np.ndarr
     """A degraded LR of a part of an HR, and the matrix that goes with it."""
     truth, size = framing((hr.shape[1], hr.shape[0]), **framing_of_it)
     return degraded(seen_through(truth, hr, size), np.random.default_rng(0)), truth
+
+
+def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pairs of one picture, of which the features propose one HR only."""
+    for side in (folders.lr, folders.hr):
+        shutil.copy(next(side.glob("?0.png")), next(side.glob("?1.png")))
+
+    def first_hr_only(index: FeatureIndex, lrs: list[Fingerprint], **_: bool) -> Iterator[list[Proposal]]:
+        first = fingerprint(folders.hr / "h0.png")
+        yield from ([Proposal(lr, first, Source.FEATURES)] for lr in lrs)
+
+    monkeypatch.setattr(FeatureIndex, "propose", first_hr_only)
+    assert run(*folders.flags, "--report").code == 0
+    pairs = report_of(folders.dest)["pairs"]
+    assert {Path(pair["hr"]).name: pair["source"] for pair in pairs} == {"h0.png": "features", "h1.png": "hash"}
 
 
 def test_max_error_turns_down_what_is_not_in_place(run: Run, folders: Folders) -> None:

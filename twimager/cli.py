@@ -196,7 +196,7 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
         choices=_values(Method),
         default=Method.TRANSFORM.value,
         help="align by an affine (transform, the default) or perspective (warp) transform, by that and a smooth "
-        "displacement where it explains more (flow), or by the simplest of them that will do (auto)",
+        "displacement where it explains more (flow; or auto, as no pair gets more than it certainly needs)",
     )
     group.add_argument(
         "--scale",

@@ -12,8 +12,8 @@ from twimager.options import ColorTransfer
 # (h, w, 3): 0 to 1 in BGR, or in CIELAB's own units.
 Colors = NDArray[np.float32]
 # From linear sRGB, blue first, to XYZ by its white point (IEC 61966-2-1), and from the cube roots of that to CIELAB.
-BGR_TO_XYZ = np.array([[0.1805, 0.3576, 0.4124], [0.0722, 0.7152, 0.2126], [0.9505, 0.1192, 0.0193]])
-BGR_TO_XYZ = (BGR_TO_XYZ / BGR_TO_XYZ.sum(axis=1, keepdims=True)).astype(np.float32)
+_PRIMARIES = np.array([[0.1805, 0.3576, 0.4124], [0.0722, 0.7152, 0.2126], [0.9505, 0.1192, 0.0193]], np.float32)
+BGR_TO_XYZ = _PRIMARIES / _PRIMARIES.sum(axis=1, keepdims=True)
 ROOTS_TO_LAB = np.array([[0, 116, 0], [500, -500, 0], [0, 200, -200]], np.float32)
 # Below this CIELAB is a straight line, of this slope, where the roots are below the third number.
 DARK, DARK_SLOPE, DARK_ROOT = (6 / 29) ** 3, (29 / 6) ** 2 / 3, 6 / 29

@@ -26,7 +26,10 @@ class Output(str, Enum):
 
 
 class Method(str, Enum):
-    """How an HR is brought onto its LR: affine, perspective, that and a smooth flow, or the simplest that will do."""
+    """How an HR is brought onto its LR: affine, perspective, that and a smooth flow, or the simplest that will do.
+
+    No pair is given a perspective or a flow that it does not certainly need, so that the last two are the same.
+    """
 
     TRANSFORM = "transform"
     WARP = "warp"
