@@ -24,6 +24,10 @@ DERIVATIVE = np.array([[1, -8, 0, 8, -1]], np.float32) / 12
 # noise, edges would have no say before they are in place.
 LOCAL_SIDE = 9
 LEAST_VARIANCE = 25.0
+# Variances are those of squares: every so many pixels tell the whole's.
+SAMPLED = 3
+# Pixels that the processor's cache holds at a time.
+CHUNK = 4096
 # What the equations say less of, relative to the strongest, is left alone.
 RANK = 1e-6
 
@@ -53,10 +57,12 @@ def compare(shown: Picture, lr: Picture, blurred: Columns) -> Likeness:
     finer = [plain, *blurred[:-1]]
     bands = [fine - coarse for fine, coarse in zip(finer, blurred, strict=True)]
     looks = np.stack([np.ones_like(tone), tone, tone * tone, tone * tone * tone, *bands])
-    fitted = (solve(looks, lr.ravel())[0] @ looks).reshape(lr.shape).astype(np.float32)
+    some = slice(None, None, SAMPLED)
+    fitted = (solve(looks[:, some], lr.ravel()[some])[0].astype(np.float32) @ looks).reshape(lr.shape).astype(np.float32)
     error = lr - fitted
     variance = cv2.blur(error * error, (LOCAL_SIDE, LOCAL_SIDE))
-    weights = np.asarray(1 / (variance + np.median(variance) + LEAST_VARIANCE), np.float32)
+    overall = np.median(variance[::SAMPLED, ::SAMPLED])
+    weights = np.asarray(1 / (variance + (overall + LEAST_VARIANCE)), np.float32)
     return Likeness(looks, fitted, error, weights)
 
 
@@ -83,8 +89,13 @@ def solve(
 
     Deviations are those of errors of a variance of one by the weight.
     """
-    length = np.sqrt((columns * columns).mean(axis=1)) + np.float32(1e-9)
-    weighted = columns if weights is None else columns * weights
-    gram, share = (weighted @ columns.T).astype(np.float64), (weighted @ wanted).astype(np.float64)
+    count = len(columns)
+    gram, share = np.zeros((count, count)), np.zeros(count)
+    for start in range(0, len(wanted), CHUNK):
+        part, sought = columns[:, start : start + CHUNK], wanted[start : start + CHUNK]
+        weighted = part if weights is None else part * weights[start : start + CHUNK]
+        gram += weighted @ part.T
+        share += weighted @ sought
+    length = np.sqrt(gram.diagonal()) + 1e-9
     inverse = np.linalg.pinv(gram / np.outer(length, length), rcond=RANK, hermitian=True)
     return inverse @ (share / length) / length, np.sqrt(inverse.diagonal()) / length

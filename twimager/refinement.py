@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twimager.fingerprints import Copy
 from twimager.geometry import Matrix, Rect, common_rectangle, transform_points, translation
-from twimager.images import Gray, frame_size
+from twimager.images import frame_size
 from twimager.options import Method
 from twimager.photometry import Columns, Picture, blurs, compare, slopes, soften, solve
 from twimager.resampling import resample, source_density
@@ -24,6 +24,10 @@ MIN_CONTRAST = 1.0
 # In pixels: done where a step moves no part of the frame by more (or than a twentieth of the softness). The next one
 # would move it by a tenth of that.
 PRECISION = 0.01
+# Once a step moves less than this, it is clear what the transform needs.
+SETTLED = 0.1
+# 
+MUCH_WORSE = 1.02
 # Lost: a step by more than this share of the frame, or an HR with more pixels along the side of an LR's than this.
 MAX_STEP = 0.25
 MAX_DENSITY = 64.0
@@ -61,17 +65,15 @@ def refine(matrix: Matrix, hr: Copy, lr: Copy, method: Method, passes: Sequence[
     itself where the two have too little in common to tell.
     """
     to_grid = lr.from_full @ matrix @ np.linalg.inv(hr.from_full)
+    moving = hr.gray.astype(np.float32)
     for stage in passes:
         reference = soften(lr.gray.astype(np.float32), stage.softness)
         # Softened pictures of what may be far off tell little of a perspective.
         ways = AFFINE if method is Method.TRANSFORM or stage.softness else PERSPECTIVE
-        to_grid, last = _stepped(to_grid, hr.gray, reference, ways, stage)
-        if last is None:
+        stepped = _stepped(to_grid, moving, reference, ways, stage)
+        if stepped is None:
             return matrix
-    for plainer in (AFFINE, UPRIGHT):
-        if last and len(plainer) < len(ways) and not last.needs(ways, to_grid):
-            ways = plainer
-            to_grid, last = _stepped(last.without(ways, to_grid), hr.gray, reference, ways, stage)
+        to_grid = stepped
     return np.asarray(np.linalg.inv(lr.from_full) @ to_grid @ hr.from_full, np.float64)
 
 
@@ -130,21 +132,25 @@ class _Step(NamedTuple):
         return plain
 
 
-def _stepped(start: Matrix, hr: Gray, lr: Picture, ways: Ways, stage: Pass) -> tuple[Matrix, _Step | None]:
-    """Return the matrix after the stage's steps, `start` where they did not help, and the last step, None if lost."""
+def _stepped(start: Matrix, hr: Picture, lr: Picture, ways: Ways, stage: Pass) -> Matrix | None:
+    """Return the matrix after the stage's steps, `start` where they did not help, None where the picture was lost."""
     to_grid, taken = start, list[_Step]()
     for _ in range(stage.steps):
         step = _step(to_grid, hr, lr, ways, stage.softness)
         if step is None:
-            return start, None
+            return None
         taken.append(step)
         to_grid = step.matrix @ to_grid
-        if abs(step.motion).max() < max(PRECISION, stage.softness / 20):
+        moved = abs(step.motion).max()
+        if not stage.softness and moved < SETTLED and ways is not UPRIGHT and not step.needs(ways, to_grid):
+            ways = AFFINE if ways is PERSPECTIVE else UPRIGHT
+            to_grid = step.without(ways, to_grid)
+        elif moved < max(PRECISION, stage.softness / 20):
             break
-    return (to_grid if taken[-1].error <= taken[0].error else start), taken[-1]
+    return to_grid if taken[-1].error <= taken[0].error * MUCH_WORSE else start
 
 
-def _step(to_grid: Matrix, hr: Gray, lr: Picture, ways: Ways, softness: float) -> _Step | None:
+def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, softness: float) -> _Step | None:
     grid = frame_size(lr)
     if not source_density(to_grid, grid) < MAX_DENSITY:
         return None
@@ -152,7 +158,7 @@ def _step(to_grid: Matrix, hr: Gray, lr: Picture, ways: Ways, softness: float) -
     if both is None or min(both.width, both.height) < MIN_SIDE + 2 * RIM:
         return None
     frame = Rect(both.x + RIM, both.y + RIM, both.width - 2 * RIM, both.height - 2 * RIM)
-    shown = soften(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR).astype(np.float32), softness)
+    shown = soften(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR), softness)
     if min(frame.cut(shown).std(), frame.cut(lr).std()) < MIN_CONTRAST:
         return None
     likeness = compare(frame.cut(shown), frame.cut(lr), np.stack([frame.cut(b).ravel() for b in blurs(shown)]))
