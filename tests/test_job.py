@@ -14,7 +14,7 @@ from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager import viewer
-from twimager.fingerprints import Fingerprint, fingerprint
+from twimager.fingerprints import Fingerprint, Recipe, fingerprint
 from twimager.flow import Flow
 from twimager.geometry import scaling
 from twimager.proposals import Proposal, Source
@@ -198,7 +198,7 @@ def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, mo
         shutil.copy(next(side.glob("?0.png")), next(side.glob("?1.png")))
 
     def first_hr_only(index: FeatureIndex, lrs: list[Fingerprint], **_: bool) -> Iterator[list[Proposal]]:
-        first = fingerprint(folders.hr / "h0.png")
+        first = fingerprint(folders.hr / "h0.png", Recipe())
         yield from ([Proposal(lr, first, Source.FEATURES)] for lr in lrs)
 
     monkeypatch.setattr(FeatureIndex, "propose", first_hr_only)

@@ -22,14 +22,20 @@ from twimager.profiles import embedded_profile, to_srgb
 # Shorter side of the copy on which pairs are refined and verified.
 WORKING_SIDE = 320
 # Shorter side of the copy that is searched for features. 200 with a low contrast threshold finds as many pairs as 320
-# (0.99 of hard, 0.95 of extreme framings), in 40 % of the time; 500 features at 320 and 0.04 find 0.97 and 0.76.
-FEATURE_SIDE = 200
+# (0.99 of hard, 0.95 of extreme framings), in 40 % of the time; 500 features at 320 and 0.04 find 0.97 and 0.76. An LR
+# shows a part of its HR, rarely more, and needs fewer pixels for the same details: with 160 as many pairs are found.
+HR_FEATURE_SIDE = 200
+LR_FEATURE_SIDE = 160
 MIN_CONTRAST = 0.02
-MAX_DETECTED = 600
+MAX_DETECTED = 450
+# A picture with fewer features is searched for fainter and finer ones too: pairs of smooth pictures are found so.
+FEW_FEATURES = 100
+FAINT_CONTRAST = 0.01
 # So many are kept: those with the greatest contrast x size. The 300 strongest by that measure tell as much as the 1500
 # strongest by contrast alone, as what is large in the HR is still there in the LR.
-MAX_FEATURES = 500
-# RootSIFT values lie in 0..1 and rarely above 0.5: 512 uses the range of a byte as SIFT itself does.
+MAX_FEATURES = 400
+# RootSIFT values lie in 0..1 and rarely above 0.5: 512 uses the range of a byte as SIFT itself does. In four bits, as
+# many HRs are found by vote, but one pair in eighty of hard framings can't be matched.
 DESCRIPTOR_SCALE = 512
 # Where each of the 4 x 4 x 8 bins (row, column, direction) goes when the picture is mirrored: relative to a feature's
 # own orientation, rows swap sides and directions turn the other way.
@@ -74,6 +80,13 @@ class _Recent:
 _recent = _Recent(RECENT_BYTES)
 
 
+class Recipe(NamedTuple):
+    """How the images of a side are fingerprinted: whether converted to sRGB, and features on a copy of which side."""
+
+    srgb: bool = False
+    feature_side: int = HR_FEATURE_SIDE
+
+
 class Bars(NamedTuple):
     """How many lines of black there are around a picture."""
 
@@ -100,7 +113,7 @@ class Fingerprint:
     angles : (n,) feature orientations in radians, clockwise from the right
     descriptors : (n, 128) uint8 RootSIFT
     bars : what lies around the picture in the file
-    srgb : whether it is converted to sRGB on reading
+    srgb : whether it is converted to sRGB, whenever it is read, if it has another colour profile
     """
 
     path: Path
@@ -137,19 +150,19 @@ class Copy(NamedTuple):
         return resize_matrix(self.size, frame_size(self.gray))
 
 
-def fingerprint(path: Path, srgb: bool = False) -> Fingerprint:
-    """Read an image file once and return what is remembered of it; raises UnreadableImage.
-
-    With `srgb`, what has another colour profile is converted, now and whenever it is read again.
-    """
-    frame = _read(path, srgb)
+def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
+    """Read an image file once and return what is remembered of it; raises UnreadableImage."""
+    frame = _read(path, recipe.srgb)
     picture = picture_area(frame)
     pixels = picture.cut(frame)
     right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
-    gray = _gray(pixels, WORKING_SIDE)
+    gray = _gray(pixels)
     _recent.keep(path, gray)
-    size, small = frame_size(pixels), limited(gray, FEATURE_SIDE)
-    keypoints, descriptors = _features(small)
+    size, small = frame_size(pixels), limited(gray, recipe.feature_side)
+    keypoints, descriptors = _features(small, MIN_CONTRAST)
+    if len(keypoints) < FEW_FEATURES:
+        small = gray
+        keypoints, descriptors = _features(small, FAINT_CONTRAST)
     to_full = resize_matrix(frame_size(small), size)
     positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
     radii = np.array([k.size for k in keypoints]) * np.sqrt(to_full[0, 0] * to_full[1, 1])
@@ -157,7 +170,7 @@ def fingerprint(path: Path, srgb: bool = False) -> Fingerprint:
     return Fingerprint(
         path, size, _hashes(limited(gray, HASHED_SIDE)), transform_points(to_full, positions).astype(np.float32),
         radii.astype(np.float32), angles.astype(np.float32), descriptors,
-        Bars(picture.x, picture.y, right, bottom), srgb,
+        Bars(picture.x, picture.y, right, bottom), recipe.srgb,
     )  # fmt: skip
 
 
@@ -187,7 +200,7 @@ def working_copy(image: Fingerprint) -> Copy:
     """
     gray = _recent.get(image.path)
     if gray is None:
-        gray = _gray(read_picture(image), WORKING_SIDE)
+        gray = _gray(read_picture(image))
         _recent.keep(image.path, gray)
     return Copy(gray, image.size)
 
@@ -210,8 +223,8 @@ def limited(pixels: Pixels, side: int) -> Pixels:
     return shrink(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio)))) if ratio < 1 else pixels
 
 
-def _gray(pixels: Pixels, side: int) -> Gray:
-    return np.asarray(cv2.cvtColor(to_8_bit(limited(pixels, side)), cv2.COLOR_BGR2GRAY))
+def _gray(pixels: Pixels) -> Gray:
+    return to_8_bit(limited(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)), WORKING_SIDE))
 
 
 def perceptual_hash(gray: Gray, side: int) -> int:
@@ -230,10 +243,10 @@ def _hashes(gray: Gray) -> tuple[int, ...]:
     return tuple(hashes)
 
 
-def _features(gray: Gray) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
+def _features(gray: Gray, contrast: float) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
     """Detect SIFT features (Lowe, IJCV 2004) and describe them as RootSIFT (Arandjelovic and Zisserman, CVPR 2012)."""
     # Without the precise upscale every position is off by a quarter of a pixel.
-    sift = cv2.SIFT_create(MAX_DETECTED, contrastThreshold=MIN_CONTRAST, enable_precise_upscale=True)
+    sift = cv2.SIFT_create(MAX_DETECTED, contrastThreshold=contrast, enable_precise_upscale=True)
     keypoints, described = sift.detectAndCompute(gray, None)
     if described is None:
         return [], np.empty((0, 128), np.uint8)

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from twimager import destination, viewer
 from twimager.console import Console
 from twimager.errors import Reason, Rejection, UsageError
-from twimager.fingerprints import Fingerprint
+from twimager.fingerprints import LR_FEATURE_SIDE, Fingerprint, Recipe
 from twimager.images import list_files
 from twimager.options import Options, Search
 from twimager.proposals import Proposal, hashes
@@ -46,7 +46,8 @@ def run(options: Options, console: Console) -> Report:
     names = destination.Names(options, lr_paths, hr_paths)
     with worker_pool(options.jobs, inline=options.debug) as pool:
         this = _Run(pool, report, console)
-        lrs, hrs = _read(this, "LR", lr_paths, srgb=False), _read(this, "HR", hr_paths, srgb=not options.keep_icc)
+        lrs = _read(this, "LR", lr_paths, Recipe(feature_side=LR_FEATURE_SIDE))
+        hrs = _read(this, "HR", hr_paths, Recipe(srgb=not options.keep_icc))
         with Writer(pool, names, report, console) as writer:
             _pair(this, lrs, hrs, writer)
     _account_for_unpaired(report, lrs, hrs)
@@ -73,11 +74,11 @@ class _Run(NamedTuple):
         return in_order(self.pool, task, tasks, AHEAD * self.report.options.jobs)
 
 
-def _read(run: _Run, side: str, paths: list[Path], *, srgb: bool) -> list[Fingerprint]:
+def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
     """Fingerprint every file of a side; those that can't be read go to the report."""
     found = []
     with run.console.bar(f"reading {side}", len(paths)) as bar:
-        for path, result in zip(paths, bar.counted(run.in_order(partial(remember, srgb=srgb), paths)), strict=True):
+        for path, result in zip(paths, bar.counted(run.in_order(partial(remember, recipe=recipe), paths)), strict=True):
             if isinstance(result, Fingerprint):
                 found.append(result)
             else:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import FEATURE_SIDE, Fingerprint
+from twimager.fingerprints import LR_FEATURE_SIDE, Fingerprint
 from twimager.flow import Flow
 from twimager.geometry import Matrix, Points, Size, area_scale, frame_corners, transform_points
 from twimager.options import Method
@@ -30,7 +30,7 @@ MIN_INLIERS = 8
 # From here on the features alone put the HR in place; with fewer it was off by up to a sixth of the frame.
 CERTAIN_INLIERS = 20
 # How far, in units of the LR's copy for features, a match may lie from the transform and still vote for it.
-RANSAC_TOLERANCE = 1.5
+RANSAC_TOLERANCE = 1.2
 RANSAC_ITERATIONS = 2000
 # After three rounds nine fits in ten are within 0.004 LR pixels of where they end, and the pixels have the last word;
 # errors beyond three deviations have no vote.
@@ -88,7 +88,7 @@ def match(hr: Fingerprint, lr: Fingerprint, method: Method) -> Match | Rejection
     agreeing = _agreeing(pairing, min(lr.size))
     if len(agreeing) < MIN_AGREEING:
         return Rejection(Reason.FEW_MATCHES, f"{len(agreeing)} of at least {MIN_AGREEING} agree")
-    tolerance = RANSAC_TOLERANCE * max(1.0, min(lr.size) / FEATURE_SIDE)
+    tolerance = RANSAC_TOLERANCE * max(1.0, min(lr.size) / LR_FEATURE_SIDE)
     # A perspective follows the noise of a few matches; their pixels will tell whether there is one.
     perspective = method is not Method.TRANSFORM and len(agreeing) >= CERTAIN_INLIERS
     matrix = _ransac(agreeing, perspective, tolerance)
@@ -119,7 +119,9 @@ def mutual_matches(hr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> tuple[NDArra
         return np.empty(0, np.intp), np.empty(0, np.intp)
     a, b = lr.astype(np.float32), hr.astype(np.float32)
     # Sums of products of bytes stay below 2**24: exact in float32, whatever the order of summation.
-    distances = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * (a @ b.T)
+    distances = np.dot(a, -2 * b.T)
+    distances += (a * a).sum(axis=1)[:, None]
+    distances += (b * b).sum(axis=1)
     nearest = distances.argmin(axis=1)
     columns = np.flatnonzero(distances.argmin(axis=0)[nearest] == np.arange(len(a)))
     rest = distances[columns]

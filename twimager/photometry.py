@@ -57,8 +57,8 @@ def compare(shown: Picture, lr: Picture, blurred: Columns) -> Likeness:
     finer = [plain, *blurred[:-1]]
     bands = [fine - coarse for fine, coarse in zip(finer, blurred, strict=True)]
     looks = np.stack([np.ones_like(tone), tone, tone * tone, tone * tone * tone, *bands])
-    some = slice(None, None, SAMPLED)
-    fitted = (solve(looks[:, some], lr.ravel()[some])[0].astype(np.float32) @ looks).reshape(lr.shape).astype(np.float32)
+    mixture, _ = solve(looks[:, ::SAMPLED], lr.ravel()[::SAMPLED])
+    fitted = np.dot(mixture.astype(np.float32), looks).reshape(lr.shape)
     error = lr - fitted
     variance = cv2.blur(error * error, (LOCAL_SIDE, LOCAL_SIDE))
     overall = np.median(variance[::SAMPLED, ::SAMPLED])
@@ -94,8 +94,9 @@ def solve(
     for start in range(0, len(wanted), CHUNK):
         part, sought = columns[:, start : start + CHUNK], wanted[start : start + CHUNK]
         weighted = part if weights is None else part * weights[start : start + CHUNK]
-        gram += weighted @ part.T
-        share += weighted @ sought
+        # Other threads run during np.dot; during @ they wait.
+        gram += np.dot(weighted, part.T)
+        share += np.dot(weighted, sought)
     length = np.sqrt(gram.diagonal()) + 1e-9
     inverse = np.linalg.pinv(gram / np.outer(length, length), rcond=RANK, hermitian=True)
     return inverse @ (share / length) / length, np.sqrt(inverse.diagonal()) / length

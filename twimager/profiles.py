@@ -13,8 +13,14 @@ from PIL import Image, ImageCms
 
 from twimager.images import Pixels
 
-# What profiles are announced by in PNG, JPEG, WebP and TIFF files (the tag's number, in either byte order).
-ANNOUNCED = (b"iCCP", b"ICC_PROFILE\0", b"ICCP", struct.pack("<HH", 34675, 7), struct.pack(">HH", 34675, 7))
+# How PNG, JPEG, WebP and TIFF files (of either byte order) begin, and what announces a profile in them.
+ANNOUNCED = {
+    b"\x89PNG": b"iCCP",
+    b"\xff\xd8": b"ICC_PROFILE\0",
+    b"RIFF": b"ICCP",
+    b"II": struct.pack("<HH", 34675, 7),
+    b"MM": struct.pack(">HH", 34675, 7),
+}
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 # A profile that changes no colour by more levels than this is sRGB itself, whatever it is called.
 SAME_COLOR = 2
@@ -24,7 +30,7 @@ XYZ_TO_SRGB = np.array([[3.1339, -1.6169, -0.4906], [-0.9785, 1.9160, 0.0333], [
 
 def embedded_profile(data: bytes) -> bytes | None:
     """Return the colour profile that an image file holds, if it is one for RGB and not sRGB; else None."""
-    if not any(mark in data for mark in ANNOUNCED):
+    if not any(data.startswith(beginning) and mark in data for beginning, mark in ANNOUNCED.items()):
         return None
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:

@@ -24,10 +24,11 @@ MIN_CONTRAST = 1.0
 # In pixels: done where a step moves no part of the frame by more (or than a twentieth of the softness). The next one
 # would move it by a tenth of that.
 PRECISION = 0.01
-# Once a step moves less than this, it is clear what the transform needs.
+# Once a step moves no more than this, it is clear whether the transform needs its perspective, or its turn; what goes at
+# once saves a step.
 SETTLED = 0.1
-# 
-MUCH_WORSE = 1.02
+# In the end the error must not be greater than at first, but for this: a plainer transform leaves a trace more.
+NOT_WORSE = 1.02
 # Lost: a step by more than this share of the frame, or an HR with more pixels along the side of an LR's than this.
 MAX_STEP = 0.25
 MAX_DENSITY = 64.0
@@ -147,7 +148,7 @@ def _stepped(start: Matrix, hr: Picture, lr: Picture, ways: Ways, stage: Pass) -
             to_grid = step.without(ways, to_grid)
         elif moved < max(PRECISION, stage.softness / 20):
             break
-    return to_grid if taken[-1].error <= taken[0].error * MUCH_WORSE else start
+    return to_grid if taken[-1].error <= taken[0].error * NOT_WORSE else start
 
 
 def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, softness: float) -> _Step | None:

@@ -16,6 +16,7 @@ from twimager.fingerprints import (
     WORKING_SIDE,
     Copy,
     Fingerprint,
+    Recipe,
     fingerprint,
     limited,
     mirrored,
@@ -48,10 +49,10 @@ T = TypeVar("T")
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 
-def remember(path: Path, srgb: bool) -> Fingerprint | Rejection:
-    """Fingerprint a file, converted to sRGB or not."""
+def remember(path: Path, recipe: Recipe) -> Fingerprint | Rejection:
+    """Fingerprint a file."""
     try:
-        return fingerprint(path, srgb)
+        return fingerprint(path, recipe)
     except UnreadableImage as error:
         return Rejection(Reason.UNREADABLE, str(error))
 

@@ -15,6 +15,7 @@ from twimager.flow import Flow
 from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share
 from twimager.images import Gray, frame_size
 from twimager.matching import MEDIAN_TO_DEVIATION
+from twimager.photometry import CHUNK
 from twimager.resampling import resample
 
 REHASH_SIDE = 16
@@ -38,6 +39,8 @@ DECISIVE = 0.1
 CLEAR = 0.5
 # Blurs of the rivals' mean that an LR may have on top of its own; one pixel of blur before it all quiets the noise.
 BLURS = (0.8, 1.6)
+# Of what is known but for so small a share, there is nothing left to tell the rivals by.
+NOTHING_LEFT = 1e-5
 # Residual shifts are measured on tiles of this side. Below this response a tile says nothing, nor does it beyond this
 # shift: there it is the blocks of a strong JPEG compression that fit each other.
 TILE_SIDE = 48
@@ -205,29 +208,30 @@ def preference(first: Overlay, second: Overlay) -> float:
     if both is None:
         return 0.0
     a, b, lr = (_softened(both.cut(p)) for p in (first.hr, second.hr, first.lr))
-    nuisances = _nuisances(cv2.addWeighted(a, 0.5, b, 0.5, 0))
-    difference, rest = (_without(nuisances, p.ravel().astype(np.float64)) for p in (a - b, lr))
-    norm = np.sqrt((difference @ difference) * (rest @ rest))
-    return float(difference @ rest / norm) if norm > 1e-6 else 0.0
+    rows = [p.ravel() for p in (*_nuisances(cv2.addWeighted(a, 0.5, b, 0.5, 0)), a - b, lr)]
+    gram = np.zeros((len(rows), len(rows)))
+    for start in range(0, a.size, CHUNK):
+        # In single precision, rows as alike as a picture and its blur would drown the difference of two frames.
+        part = np.stack([row[start : start + CHUNK] for row in rows]).astype(np.float64)
+        gram += np.dot(part, part.T)
+    length = np.sqrt(gram.diagonal()) + 1e-9
+    gram /= np.outer(length, length)
+    known, shared, own = gram[:-2, :-2], gram[:-2, -2:], gram[-2:, -2:]
+    # What of the difference and of the LR no combination of the nuisances explains (the Schur complement).
+    rest = own - shared.T @ np.linalg.lstsq(known, shared, rcond=None)[0]
+    norm = math.sqrt(max(rest[0, 0] * rest[1, 1], 0))
+    return float(rest[0, 1] / norm) if norm > NOTHING_LEFT else 0.0
 
 
-def _nuisances(mean: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return, as columns of length 1, what may change in a picture without its becoming another one."""
+def _nuisances(mean: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Return what may be added to a picture without its becoming another one."""
     height, width = mean.shape
-    x, y = np.meshgrid(np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32))
-    tone: list[NDArray[np.float32]] = [np.asarray((mean / 255) ** power, np.float32) for power in range(4)]
-    blur: list[NDArray[np.float32]] = [cv2.GaussianBlur(mean, (0, 0), sigma) for sigma in BLURS]
-    slopes: list[NDArray[np.float32]] = [cv2.Sobel(mean, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0)]
+    x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    bright = mean / 255
+    blur = [cv2.GaussianBlur(mean, (0, 0), sigma) for sigma in BLURS]
+    slopes = [cv2.Sobel(mean, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0)]
     shift = [part for slope in slopes for part in (slope, slope * x, slope * y)]
-    # In single precision, columns as alike as a picture and its blur would drown the difference of two frames.
-    columns = np.stack([part.ravel() for part in (*tone, *blur, *shift)], axis=1).astype(np.float64)
-    return np.asarray(columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-9), np.float64)
-
-
-def _without(columns: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what of `values` no combination of `columns` explains."""
-    gram, share = columns.T @ columns, columns.T @ values
-    return np.asarray(values - columns @ np.linalg.lstsq(gram, share, rcond=None)[0], np.float64)
+    return [np.ones_like(mean), bright, bright * bright, bright * bright * bright, *blur, *shift]
 
 
 def _softened(gray: Gray) -> NDArray[np.float32]:
