@@ -48,6 +48,14 @@ def test_the_examples_are_paired_as_they_should_be(run: Run, tmp_path: Path) -> 
         assert (lr == cv2.imread(pair["lr"])[y : y + height, x : x + width]).all()
 
 
+def test_every_stage_is_timed(run: Run, folders: Folders) -> None:
+    outcome = run(*folders.flags, "--report", "--verbose")
+    seconds = report_of(folders.dest)["seconds"]
+    assert list(seconds) == ["reading LR", "reading HR", "searching", "matching", "searching again"]
+    assert all(value >= 0 for value in seconds.values())
+    assert all(f"{stage}: " in outcome.err for stage in seconds)
+
+
 def test_results_do_not_depend_on_the_number_of_workers(run: Run, tmp_path: Path) -> None:
     for jobs in (1, 4):
         flags = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--dest", tmp_path / str(jobs)
@@ -276,7 +284,7 @@ def test_mirrored_pairs_are_found_and_turned_the_lrs_way(run: Run, folders: Fold
 
 
 def test_an_lr_with_too_few_features_is_framed_by_its_hash(run: Run, folders: Folders) -> None:
-    smooth = cv2.GaussianBlur(cat()[:300, :450], (0, 0), 40)
+    smooth = cv2.GaussianBlur(cat()[:300, :450], (0, 0), 60)
     cv2.imwrite(str(folders.hr / "h0.png"), smooth)
     cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(smooth, (150, 100), interpolation=cv2.INTER_AREA))
     assert run(*folders.flags, "--report").code == 0

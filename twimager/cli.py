@@ -18,6 +18,10 @@ from twimager import __version__
 from twimager.errors import ExitCode, TwimagerError, UsageError
 from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming, Options, Output, Search, parse_scale
 
+# What --save is called where it is given no name.
+STORE = "twimager.sqlite"
+BESIDE_DEST = Path()
+
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
 names, align it to the LR, verify it, and write the pair.
@@ -61,6 +65,8 @@ def _run_job(arguments: Sequence[str]) -> ExitCode:
     # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    # FAISS's threads would else wait for each other at full speed: minutes, where others use the processor too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Pillow has more to say of odd files than users want to hear; what can't be read is said by us.
     warnings.filterwarnings("ignore", module="PIL")
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
@@ -90,8 +96,18 @@ def _options(values: argparse.Namespace) -> Options:
         distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
         max_error=values.max_error, min_native_scale=values.min_native_scale, jobs=values.jobs,
-        recursive=values.recursive, overwrite=values.overwrite,
+        recursive=values.recursive, overwrite=values.overwrite, save=_store(values),
     )  # fmt: skip
+
+
+def _store(values: argparse.Namespace) -> Path | None:
+    """Return where fingerprints are kept: beside DEST if no file is named."""
+    named: Path | None = values.save
+    if named is not BESIDE_DEST:
+        return named
+    if values.dest is None:
+        raise UsageError("--save keeps its file beside DEST: add --dest, or name a file")
+    return Path(values.dest).absolute().parent / STORE
 
 
 def _underscored(argument: str) -> str:
@@ -260,6 +276,14 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry", action="store_true", help="do all but write images")
     group.add_argument("--report", action="store_true", help="keep a report of every decision in DEST/report.json")
     group.add_argument(
+        "--save",
+        nargs="?",
+        type=Path,
+        const=BESIDE_DEST,
+        metavar="FILE",
+        help=f"keep what is found out of each image for the next run with --save: in FILE, or in {STORE} beside DEST",
+    )
+    group.add_argument(
         "--debug",
         action="store_true",
         help="show each pair in a window: esc aborts, n or del skips, other keys accept",
@@ -268,7 +292,11 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         "--jobs", type=int, default=_processors(), metavar="N", help="worker threads (default: one a processor)"
     )
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
-    group.add_argument("--verbose", action="store_true", help="say of every pair why it was taken or turned down")
+    group.add_argument(
+        "--verbose",
+        action="store_true",
+        help="say of every pair why it was taken or turned down, and how long each stage took",
+    )
     group.add_argument("--version", action="version", version=f"twimager {__version__}", help="print the version")
     group.add_argument("-h", "--help", action="help", help="print this help")
 

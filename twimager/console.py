@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
@@ -14,6 +14,8 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 C_STDERR = 2
+# Elapsed and remaining time are the whole job's; the postfix says how fast the stage is.
+BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 class Console:
@@ -33,36 +35,47 @@ class Console:
         if self._verbose:
             self.warn(message)
 
-    def bar(self, what: str, total: int, line: int = 0) -> Bar:
-        """Open a progress bar; `line` keeps bars that run at the same time apart."""
-        return Bar(tqdm(total=total, desc=what, unit="img", file=self._stream, disable=not self._bars,
-                        leave=False, position=line, dynamic_ncols=True))  # fmt: skip
+    def progress(self, work: float) -> Progress:
+        """Open the bar of a whole job that takes so much work."""
+        bar = tqdm(total=work, file=self._stream, disable=not self._bars, leave=False, dynamic_ncols=True,
+                   smoothing=0, bar_format=BAR)  # fmt: skip
+        return Progress(bar)
 
 
-class Bar:
-    """A progress bar that closes with its block."""
+class Progress:
+    """How far a whole job is; closes with its block. `seconds` says how long each stage took."""
 
     def __init__(self, bar: tqdm[NoReturn]) -> None:
         self._bar = bar
+        self.seconds: dict[str, float] = {}
 
-    def step(self) -> None:
-        """One more is done."""
-        self._bar.update()
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Name what is being done."""
+        started = time.perf_counter()
+        self._bar.set_description_str(name)
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
 
-    def counted(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield `items`, each a step."""
-        for item in items:
-            self.step()
+    def counted(self, items: Iterable[T], work: float = 1) -> Iterator[T]:
+        """Yield items, one an image, each of which is so much work done."""
+        started = time.perf_counter()
+        for number, item in enumerate(items, start=1):
+            rate = number / max(time.perf_counter() - started, 1e-6)
+            self._bar.set_postfix_str(f"{rate:.1f} images/s", refresh=False)
+            self._bar.update(work)
             yield item
 
-    def expect(self, more: int) -> None:
-        """More is to come than was known."""
-        self._bar.total = (self._bar.total or 0) + more
+    def expect(self, work: float) -> None:
+        """More work is to come than was known, or less."""
+        self._bar.total = (self._bar.total or 0) + work
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
 
 

@@ -35,6 +35,8 @@ def check_folders(options: Options) -> None:
         folders["--dest"] = options.dest
         _check_dest(options.dest, will_write=not options.dry or options.report, overwrite=options.overwrite)
     for flag, folder in folders.items():
+        if options.save and options.save.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"--save: {options.save} lies in the folder of {flag}; keep it apart from the images")
         for other, parent in folders.items():
             if flag != other and folder.resolve().is_relative_to(parent.resolve()):
                 raise UsageError(f"{flag} is the folder of {other} or inside it; keep the three folders apart")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from twimager import destination, viewer
-from twimager.console import Console
+from twimager.console import Console, Progress
 from twimager.errors import Reason, Rejection, UsageError
 from twimager.fingerprints import LR_FEATURE_SIDE, Fingerprint, Recipe
 from twimager.images import list_files
@@ -22,8 +22,12 @@ from twimager.proposals import Proposal, hashes
 from twimager.report import RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order, worker_pool
 from twimager.selection import Ballot
-from twimager.tasks import examine, remember
+from twimager.store import Store, stamp
+from twimager.tasks import File, examine, remember
 from twimager.writing import Writer
+
+# How many times the work of reading an image it is to match an LR and to write its pair.
+MATCHING = 2.0
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,13 +48,18 @@ def run(options: Options, console: Console) -> Report:
     destination.prepare(options)
     report = Report(options, console.detail)
     names = destination.Names(options, lr_paths, hr_paths)
-    with worker_pool(options.jobs, inline=options.debug) as pool:
-        this = _Run(pool, report, console)
-        lrs = _read(this, "LR", lr_paths, Recipe(feature_side=LR_FEATURE_SIDE))
-        hrs = _read(this, "HR", hr_paths, Recipe(srgb=not options.keep_icc))
+    work = len(lr_paths) + len(hr_paths) + MATCHING * len(lr_paths)
+    with console.progress(work) as progress, worker_pool(options.jobs, inline=options.debug) as pool:
+        this = _Run(pool, report, console, progress)
+        with Store(options.save, console.warn) as store:
+            lrs = _read(this, "LR", lr_paths, Recipe(feature_side=LR_FEATURE_SIDE), store)
+            hrs = _read(this, "HR", hr_paths, Recipe(srgb=not options.keep_icc), store)
         with Writer(pool, names, report, console) as writer:
             _pair(this, lrs, hrs, writer)
     _account_for_unpaired(report, lrs, hrs)
+    report.seconds = progress.seconds
+    for stage, seconds in progress.seconds.items():
+        console.detail(f"{stage}: {seconds:.1f} s")
     return report
 
 
@@ -68,22 +77,34 @@ class _Run(NamedTuple):
     pool: Executor
     report: Report
     console: Console
+    progress: Progress
 
     def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """Have workers do a task for everything, a few ahead of the reader."""
         return in_order(self.pool, task, tasks, AHEAD * self.report.options.jobs)
 
 
-def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
-    """Fingerprint every file of a side; those that can't be read go to the report."""
-    found = []
-    with run.console.bar(f"reading {side}", len(paths)) as bar:
-        for path, result in zip(paths, bar.counted(run.in_order(partial(remember, recipe=recipe), paths)), strict=True):
-            if isinstance(result, Fingerprint):
-                found.append(result)
-            else:
-                run.report.rejected_images.append(RejectedImage(side, path, result))
-                run.console.warn(f"{path}: {result}")
+def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe, store: Store) -> list[Fingerprint]:
+    """Fingerprint every file of a side that the store does not know; those that can't be read go to the report."""
+    found, files = [], list[File]()
+
+    def looked_up() -> Iterator[File]:
+        for path in paths:
+            seen = stamp(path)
+            files.append(File(path, seen, store.get(path, seen, recipe)))
+            yield files[-1]
+
+    with run.progress.stage(f"reading {side}"):
+        results = run.progress.counted(run.in_order(partial(remember, recipe=recipe), looked_up()))
+        for number, result in enumerate(results):
+            file = files[number]
+            if isinstance(result, Rejection):
+                run.report.rejected_images.append(RejectedImage(side, file.path, result))
+                run.console.warn(f"{file.path}: {result}")
+                continue
+            found.append(result)
+            if file.known is None:
+                store.keep(result, file.seen, recipe)
     return found
 
 
@@ -99,9 +120,10 @@ def _pair(run: _Run, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], wri
     # Imported here, as FAISS takes its time.
     from twimager.proposals.features import FeatureIndex
 
-    index = FeatureIndex(hrs, options.jobs)
-    with run.console.bar("searching", len(lrs)) as bar:
-        proposals = [[*voted, *near] for voted, near in zip(bar.counted(index.propose(lrs)), by_hash, strict=True)]
+    with run.progress.stage("searching"):
+        index = FeatureIndex(hrs, options.jobs)
+        votes = run.progress.counted(index.propose(lrs), work=0)
+        proposals = [[*voted, *near] for voted, near in zip(votes, by_hash, strict=True)]
     if not _decide(run, proposals, writer):
         return
     done = run.report.decided_paths
@@ -113,8 +135,9 @@ def _pair(run: _Run, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], wri
     searches = [index.propose(left, thorough=True)]
     if options.mirror:
         searches.append(index.propose(left, mirror=True, thorough=True))
-    with run.console.bar("searching again", len(left) * len(searches)) as bar:
-        found = [unheard, *(list(bar.counted(search)) for search in searches)]
+    run.progress.expect(MATCHING * len(left))
+    with run.progress.stage("searching again"):
+        found = [unheard, *(list(run.progress.counted(search, work=0)) for search in searches)]
     tried = {pair.proposal.key for pair in run.report.rejected_pairs}
     again = (chain(*of_one_lr) for of_one_lr in zip(*found, strict=True))
     fresh = [[p for p in voted if p.hr.path not in done and p.key not in tried] for voted in again]
@@ -126,14 +149,14 @@ def _decide(run: _Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) 
     tasks = [of_one_lr for of_one_lr in proposals if of_one_lr]
     ballot = Ballot(tasks)
     results = run.in_order(partial(examine, options=run.report.options), tasks)
-    with run.console.bar("matching", len(tasks)) as bar:
-        for of_one_lr, (choices, rejected) in zip(tasks, bar.counted(results), strict=True):
+    with run.progress.stage("matching"):
+        for of_one_lr, (choices, rejected) in zip(tasks, run.progress.counted(results, MATCHING), strict=True):
             run.report.turn_down(*rejected)
             chosen, taken = (choices, []) if run.report.options.all_matches else ballot.hear(of_one_lr, choices)
             run.report.turn_down(*taken)
             if not all(writer.accept(pair) for pair in chosen):
                 return False
-    writer.finish()
+        writer.finish()
     return True
 
 

@@ -152,6 +152,7 @@ class Options:
     jobs: int = 1
     recursive: bool = False
     overwrite: bool = False
+    save: Path | None = None
 
     def __post_init__(self) -> None:
         _require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")

@@ -52,7 +52,8 @@ class RejectedImage:
 class Report:
     """Everything that came out of a run; `tell` hears of each decision as it falls.
 
-    `near_hashes` is, for each LR that could be read, how many HRs were near its hashes.
+    `near_hashes` is, for each LR that could be read, how many HRs were near its hashes; `seconds` how long each stage
+    took.
     """
 
     options: Options
@@ -61,6 +62,7 @@ class Report:
     rejected_pairs: list[RejectedPair] = field(default_factory=list)
     rejected_images: list[RejectedImage] = field(default_factory=list)
     near_hashes: list[int] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
     aborted: bool = False
 
     def accept(self, record: Record) -> None:
@@ -112,6 +114,7 @@ class Report:
             "versions": {"python": platform.python_version(), "opencv": cv2.__version__, "numpy": np.__version__},
             "settings": {f.name: _plain(getattr(self.options, f.name)) for f in fields(self.options)},
             "candidates": {"most": CANDIDATES, "lrs_with_more": sum(near > CANDIDATES for near in self.near_hashes)},
+            "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
             "pairs": [_pair_json(record) for record in self.pairs],
             "rejected_pairs": [_rejected_json(pair) for pair in self.rejected_pairs],
             "rejected_images": [

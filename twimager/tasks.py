@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 
@@ -32,6 +32,7 @@ from twimager.proposals.hashes import nearest_hashes
 from twimager.refinement import COARSE, FINE, Pass, refine
 from twimager.rendering import SAME_SIZE, common_area, native_scale, output_window
 from twimager.selection import Candidate, RejectedPair, VerifiedPair, reject, settle_rivals
+from twimager.store import Stamp
 from twimager.verification import (
     CLEAR,
     DECISIVE,
@@ -49,10 +50,18 @@ T = TypeVar("T")
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 
-def remember(path: Path, recipe: Recipe) -> Fingerprint | Rejection:
-    """Fingerprint a file."""
+class File(NamedTuple):
+    """An image file as it is now, and what is known of it already."""
+
+    path: Path
+    seen: Stamp | None = None
+    known: Fingerprint | None = None
+
+
+def remember(file: File, recipe: Recipe) -> Fingerprint | Rejection:
+    """Fingerprint a file that is not yet known."""
     try:
-        return fingerprint(path, recipe)
+        return file.known or fingerprint(file.path, recipe)
     except UnreadableImage as error:
         return Rejection(Reason.UNREADABLE, str(error))
 

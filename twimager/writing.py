@@ -25,7 +25,6 @@ class Writer:
 
     def __init__(self, pool: Executor, names: Names, report: Report, console: Console) -> None:
         self._pool, self._names, self._report, self._console = pool, names, report, console
-        self._bar = console.bar("writing", 0, line=1)
         self._in_flight: deque[tuple[Record, Future[Rejection | None]]] = deque()
 
     def accept(self, pair: VerifiedPair) -> bool:
@@ -40,7 +39,6 @@ class Writer:
             self._report.accept(Record(pair, None, None))
         else:
             self._in_flight.append((Record(pair, *outputs), self._pool.submit(write_pair, pair, *outputs, options)))
-            self._bar.expect(1)
         while len(self._in_flight) > AHEAD * options.jobs:
             self._collect()
         return self._has_room()
@@ -72,7 +70,6 @@ class Writer:
         """Wait for the oldest write and record what came of it."""
         record, future = self._in_flight.popleft()
         failure = future.result()
-        self._bar.step()
         if failure is None:
             self._report.accept(record)
         else:
@@ -88,9 +85,8 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._bar:
-            if kind is None:
-                self.finish()
+        if kind is None:
+            self.finish()
         if self._report.options.debug:
             viewer.close()
 

@@ -1,0 +1,192 @@
+"""What is kept of one run for the next."""
+
+import os
+import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import Folders, Run
+from pictures import EXAMPLES, cat
+
+from twimager import fingerprints, store, tasks
+from twimager.cli import STORE
+from twimager.fingerprints import Bars, Fingerprint, Recipe, fingerprint
+from twimager.store import Stamp, Store, stamp
+
+LR, HR = Recipe(feature_side=160), Recipe(srgb=True)
+
+
+def outputs(dest: Path) -> dict[str, bytes]:
+    return {f"{p.parent.name}/{p.name}": p.read_bytes() for p in sorted(dest.glob("*/*.png"))}
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are fingerprinted, as they are."""
+    names: list[str] = []
+
+    def counted(path: Path, recipe: Recipe) -> Fingerprint:
+        names.append(path.name)
+        return fingerprint(path, recipe)
+
+    monkeypatch.setattr(tasks, "fingerprint", counted)
+    return names
+
+
+def test_what_is_kept_is_what_was_found(tmp_path: Path) -> None:
+    image = fingerprint(EXAMPLES / "HR" / "P1040102.jpg", HR)
+    image = replace(image, bars=Bars(1, 2, 3, 4))
+    seen = stamp(image.path)
+    with Store(tmp_path / "s", pytest.fail) as kept:
+        kept.keep(image, seen, HR)
+    with Store(tmp_path / "s", pytest.fail) as kept:
+        found = kept.get(image.path, seen, HR)
+        assert found is not None
+        for field in fields(Fingerprint):
+            was, now = getattr(image, field.name), getattr(found, field.name)
+            assert type(was) is type(now)
+            assert np.array_equal(was, now)
+        assert kept.get(image.path, seen, LR) is None
+        assert kept.get(image.path, Stamp(seen.bytes, seen.modified + 1), HR) is None
+        assert kept.get(image.path.with_name("other.jpg"), seen, HR) is None
+
+
+def test_an_image_without_features_is_kept(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "flat.png"), np.full((50, 60, 3), 128, np.uint8))
+    image = fingerprint(tmp_path / "flat.png", LR)
+    with Store(tmp_path / "s", pytest.fail) as kept:
+        kept.keep(image, stamp(image.path), LR)
+    with Store(tmp_path / "s", pytest.fail) as kept:
+        found = kept.get(image.path, stamp(image.path), LR)
+    assert found is not None
+    assert (found.size, found.hashes, found.descriptors.shape) == ((60, 50), image.hashes, (0, 128))
+
+
+def test_the_second_run_reads_nothing_for_hashing_and_finds_the_same(
+    run: Run, folders: Folders, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*folders.flags, "--save").code == 0
+    assert sorted(read) == ["h0.png", "h1.png", "l0.png", "l1.png"]
+    assert (folders.dest.parent / STORE).is_file()
+    first = outputs(folders.dest)
+    read.clear()
+    monkeypatch.setattr(fingerprints, "_recent", fingerprints._Recent(fingerprints.RECENT_BYTES))
+    assert run(*folders.flags, "--save", "--overwrite").code == 0
+    assert read == []
+    assert outputs(folders.dest) == first != {}
+
+
+def test_a_file_that_has_changed_is_read_again(run: Run, folders: Folders, read: list[str]) -> None:
+    run(*folders.flags, "--save")
+    os.utime(folders.lr / "l0.png", ns=(1, 1))
+    cv2.imwrite(str(folders.hr / "h1.png"), cat()[:200, :300])
+    read.clear()
+    run(*folders.flags, "--save", "--overwrite")
+    assert sorted(read) == ["h1.png", "l0.png"]
+
+
+def test_a_file_by_another_name_serves_any_dest(run: Run, folders: Folders, tmp_path: Path, read: list[str]) -> None:
+    kept = tmp_path / "kept.db"
+    run("--lr", folders.lr, "--hr", folders.hr, "--dry", "--save", kept)
+    read.clear()
+    assert run(*folders.flags, "--save", kept).code == 0
+    assert read == []
+
+
+def damaged(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096:] = os.urandom(len(data) - 4096)
+    path.write_bytes(data)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def foreign(path: Path) -> None:
+    shutil.copy(EXAMPLES / "HR" / "P1040102.jpg", path)
+
+
+def another_database(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE fingerprints (finger TEXT)")
+    database.close()
+
+
+def older(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE about SET made_by = 'twimager 0.0.1, OpenCV 4.9.0'")
+    database.close()
+
+
+@pytest.mark.parametrize("spoil", [damaged, cut_short, foreign, another_database, older])
+def test_what_is_no_store_is_set_aside_in_one_line(run: Run, folders: Folders, read: list[str], spoil) -> None:
+    run(*folders.flags, "--save")
+    first, path = outputs(folders.dest), folders.dest.parent / STORE
+    spoil(path)
+    spoiled = path.read_bytes()
+    read.clear()
+    outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
+    assert outcome.code == 0
+    assert len(outcome.err.splitlines()) == 1
+    assert f"set aside as {STORE}.1" in outcome.err
+    assert path.with_name(f"{STORE}.1").read_bytes() == spoiled
+    assert len(read) == 4
+    assert outputs(folders.dest) == first
+    read.clear()
+    assert run(*folders.flags, "--save", "--overwrite", "--quiet").err == ""
+    assert read == []
+
+
+def test_a_damaged_entry_is_not_trusted(run: Run, folders: Folders, read: list[str]) -> None:
+    run(*folders.flags, "--save")
+    with sqlite3.connect(folders.dest.parent / STORE) as database:
+        database.execute("UPDATE fingerprints SET image = zeroblob(length(image)) WHERE srgb")
+    database.close()
+    read.clear()
+    assert run(*folders.flags, "--save", "--overwrite").code == 0
+    assert sorted(read) == ["h0.png", "h1.png"]
+
+
+def test_where_nothing_can_be_kept_the_run_goes_on(run: Run, folders: Folders, tmp_path: Path) -> None:
+    for place in (tmp_path / "missing" / "kept.db", tmp_path):
+        outcome = run("--lr", folders.lr, "--hr", folders.hr, "--dry", "--save", place, "--quiet")
+        assert outcome.code == 0
+        assert len(outcome.err.splitlines()) == 1
+        assert "not kept" in outcome.err
+
+
+@pytest.mark.parametrize("inside", ["lr", "hr", "dest"])
+def test_a_store_among_the_images_is_refused(run: Run, folders: Folders, inside: str) -> None:
+    outcome = run(*folders.flags, "--save", getattr(folders, inside) / "kept.db")
+    assert outcome.code == 2
+    assert "--save" in outcome.err
+
+
+def test_save_without_a_place_needs_dest(run: Run, folders: Folders) -> None:
+    outcome = run("--lr", folders.lr, "--hr", folders.hr, "--dry", "--save")
+    assert outcome.code == 2
+    assert "--save" in outcome.err
+
+
+def test_many_may_use_one_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BATCH", 3)
+    image = fingerprint(EXAMPLES / "LR" / "still_01.png", LR)
+    names = [[image.path.with_name(f"{worker}-{number}") for number in range(20)] for worker in range(4)]
+
+    def work(paths: list[Path]) -> None:
+        with Store(tmp_path / "s", pytest.fail) as kept:
+            for path in paths:
+                kept.keep(replace(image, path=path), Stamp(1, 2), LR)
+                kept.get(path, Stamp(1, 2), LR)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, names))
+    with Store(tmp_path / "s", pytest.fail) as kept:
+        assert all(kept.get(path, Stamp(1, 2), LR) for paths in names for path in paths)

@@ -1,0 +1,191 @@
+"""What was found out in earlier runs, on disk: one SQLite file that several runs may use at once."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from twimager import __version__
+from twimager.fingerprints import Bars, Fingerprint, Recipe
+
+# "Twim": tells our files from other SQLite databases.
+APPLICATION = 0x5477696D
+# What is remembered of an image changes with the version, and with OpenCV's.
+MADE_BY = f"twimager {__version__}, OpenCV {cv2.__version__}"
+# Seconds to wait for another run that is writing.
+PATIENCE = 60.0
+# Fingerprints that are written in one go.
+BATCH = 200
+TABLES = (
+    "CREATE TABLE about (made_by TEXT NOT NULL)",
+    """CREATE TABLE fingerprints (
+        path BLOB NOT NULL, srgb INTEGER NOT NULL, feature_side INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, modified INTEGER NOT NULL, image BLOB NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (path, srgb, feature_side))""",
+)
+LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, srgb, feature_side, bytes, modified) = (?, ?, ?, ?, ?)"
+# An image's size, its bars and how many hashes follow; then a feature: position, size, direction, descriptor.
+HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4), ("hashes", "<i4")])
+FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
+
+
+class Stamp(NamedTuple):
+    """What shows that a file has changed: its size in bytes and its time in nanoseconds."""
+
+    bytes: int
+    modified: int
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Return a file's stamp, or None if it can't be had."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return Stamp(status.st_size, status.st_mtime_ns)
+
+
+class Store:
+    """The fingerprints of earlier runs, for one thread.
+
+    A file that is damaged, older or something else is set aside; where nothing can be kept, the run goes on without.
+    `path` is the file, None keeps nothing; `warn` hears of trouble.
+    """
+
+    def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
+        self._path, self._warn = path, warn
+        self._waiting: list[tuple[object, ...]] = []
+        self._database = self._opened() if path else None
+
+    def get(self, path: Path, seen: Stamp | None, recipe: Recipe) -> Fingerprint | None:
+        """Return what is remembered of a file with this stamp."""
+        if not self._database or not seen:
+            return None
+        try:
+            row = self._database.execute(LOOK_UP, (*_key(path, recipe), *seen)).fetchone()
+        except sqlite3.Error as error:
+            self._lose(error)
+            return None
+        return _unpacked(path, row[0], recipe) if row and zlib.crc32(row[0]) == row[1] else None
+
+    def keep(self, image: Fingerprint, seen: Stamp | None, recipe: Recipe) -> None:
+        """Remember a file that had this stamp before it was read."""
+        if self._database and seen:
+            packed = _packed(image)
+            self._waiting.append((*_key(image.path, recipe), *seen, packed, zlib.crc32(packed)))
+            if len(self._waiting) >= BATCH:
+                self._write()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+        if self._database:
+            self._database.close()
+        self._database = None
+
+    def _write(self) -> None:
+        rows, self._waiting = self._waiting, []
+        if not self._database or not rows:
+            return
+        try:
+            with self._database:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.executemany("INSERT OR REPLACE INTO fingerprints VALUES (?,?,?,?,?,?,?)", rows)
+        except sqlite3.Error as error:
+            self._lose(error)
+
+    def _lose(self, error: sqlite3.Error) -> None:
+        """Go on without what can't be used."""
+        assert self._database
+        self._database.close()
+        self._database = self._replaced(error)
+
+    def _opened(self) -> sqlite3.Connection | None:
+        assert self._path
+        try:
+            return _open(self._path)
+        except sqlite3.Error as error:
+            return self._replaced(error)
+
+    def _replaced(self, error: sqlite3.Error) -> sqlite3.Connection | None:
+        """Set a file aside that is no store, or one no more, and begin anew; give up if it is only out of reach."""
+        assert self._path
+        try:
+            if isinstance(error, sqlite3.OperationalError):
+                raise error
+            aside = _set_aside(self._path)
+            self._warn(f"{self._path}: {error}; set aside as {aside.name}")
+            return _open(self._path)
+        except (sqlite3.Error, OSError) as why:
+            self._warn(f"{self._path}: {why}; fingerprints are not kept")
+            return None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open a store, a new one if there is none; raises sqlite3.Error, OperationalError if it is only out of reach."""
+    database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    try:
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            if not database.execute("SELECT * FROM sqlite_master").fetchall():
+                for table in TABLES:
+                    database.execute(table)
+                database.execute("INSERT INTO about VALUES (?)", (MADE_BY,))
+                database.execute(f"PRAGMA application_id = {APPLICATION}")
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        marked = database.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
+        if not marked or tables != {"about", "fingerprints"}:
+            raise sqlite3.DatabaseError("not a store of fingerprints")
+        made_by = database.execute("SELECT made_by FROM about").fetchone()
+        if made_by != (MADE_BY,):
+            raise sqlite3.DatabaseError(f"made by {made_by[0] if made_by else 'nobody'}, this is {MADE_BY}")
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a file to a name that nobody has."""
+    for number in count(1):
+        aside = path.with_name(f"{path.name}.{number}")
+        if not aside.exists():
+            path.rename(aside)
+            return aside
+    raise AssertionError
+
+
+def _key(path: Path, recipe: Recipe) -> tuple[bytes, bool, int]:
+    return os.fsencode(path.absolute()), recipe.srgb, recipe.feature_side
+
+
+def _packed(image: Fingerprint) -> bytes:
+    head = np.array((image.size, image.bars, len(image.hashes)), HEAD)
+    features = np.empty(len(image.points), FEATURE)
+    features["point"], features["radius"], features["angle"] = image.points, image.radii, image.angles
+    features["descriptor"] = image.descriptors
+    return head.tobytes() + np.array(image.hashes, "<u8").tobytes() + features.tobytes()
+
+
+def _unpacked(path: Path, packed: bytes, recipe: Recipe) -> Fingerprint:
+    head = np.frombuffer(packed, HEAD, 1)[0]
+    hashes = np.frombuffer(packed, "<u8", head["hashes"], HEAD.itemsize)
+    features = np.frombuffer(packed, FEATURE, offset=HEAD.itemsize + hashes.nbytes)
+    points, radii, angles, descriptors = (
+        np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")
+    )
+    width, height = head["size"].tolist()
+    return Fingerprint(
+        path, (width, height), tuple(hashes.tolist()), points, radii, angles, descriptors,
+        Bars(*head["bars"].tolist()), recipe.srgb,
+    )  # fmt: skip
