@@ -28,7 +28,7 @@ HR_FEATURE_SIDE = 200
 LR_FEATURE_SIDE = 160
 MIN_CONTRAST = 0.02
 MAX_DETECTED = 450
-# A picture with fewer features is searched for fainter and finer ones too: pairs of smooth pictures are found so.
+# A picture with fewer features is searched for fainter ones too: pairs of smooth pictures are found so.
 FEW_FEATURES = 100
 FAINT_CONTRAST = 0.01
 # So many are kept: those with the greatest contrast x size. The 300 strongest by that measure tell as much as the 1500
@@ -161,7 +161,7 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
     size, small = frame_size(pixels), limited(gray, recipe.feature_side)
     keypoints, descriptors = _features(small, MIN_CONTRAST)
     if len(keypoints) < FEW_FEATURES:
-        small = gray
+        small = limited(gray, HR_FEATURE_SIDE)
         keypoints, descriptors = _features(small, FAINT_CONTRAST)
     to_full = resize_matrix(frame_size(small), size)
     positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)

@@ -25,8 +25,9 @@ MIN_SHARE = 0.2
 EXACT_UP_TO = 4000
 CODES = 64
 CODE_BITS = 4
-# So many features teach the codes.
+# So many features teach the codes, in so many rounds of k-means; more of either finds no more.
 TRAINED_ON = 8192
+ROUNDS = 6
 LISTS_PROBED = 4
 LISTS_PROBED_THOROUGHLY = 32
 # RootSIFT descriptors lie on a sphere; none are farther apart, squared.
@@ -96,6 +97,7 @@ def _empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
     quantizer.add(drawn[:lists])
     index = faiss.IndexIVFPQFastScan(quantizer, 128, lists, CODES, CODE_BITS)
     index.by_residual = False
+    index.pq.cp.niter = ROUNDS
     index.pq.train(drawn[lists:])
     index.is_trained = True
     return index
