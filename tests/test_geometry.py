@@ -95,8 +95,12 @@ def test_common_rectangle_is_the_largest_of_covered_pixels(
     columns, rows = np.meshgrid(np.arange(lr_size[0]), np.arange(lr_size[1]))
     corners = np.stack([columns, rows], -1).reshape(-1, 1, 2) + np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
     source = transform_points(np.asarray(np.linalg.inv(matrix)), corners.reshape(-1, 2)).reshape(-1, 4, 2)
-    inside = (source > -0.5 - 1e-6) & (source < np.array(hr_size) - 0.5 + 1e-6)
-    covered = inside.all(axis=(1, 2)).reshape(lr_size[::-1])
     found = common_rectangle(matrix, hr_size, lr_size)
-    assert (found.width * found.height if found else 0) == largest_by_brute_force(covered)
-    assert found is None or found.cut(covered).all()
+    area = found.width * found.height if found else 0
+    # Pixels that the frame's edge touches, to within a few millionths, may count or not.
+    surely, perhaps = (
+        ((source > -0.5 - slack) & (source < np.array(hr_size) - 0.5 + slack)).all(axis=(1, 2)).reshape(lr_size[::-1])
+        for slack in (-5e-6, 5e-6)
+    )
+    assert largest_by_brute_force(surely) <= area <= largest_by_brute_force(perhaps)
+    assert found is None or found.cut(perhaps).all()
