@@ -16,8 +16,9 @@ from conftest import Run
 SHARED = Path(os.environ.get("TWIMAGER_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
 BENCH = SHARED / "bench"
 
-# OpenCV 4 samples pictures at whole 32nds of a pixel: what it writes lies by so much less exactly, in LR pixels.
-COARSER = 0.002 if cv2.__version__.startswith("4.") else 0.0
+# OpenCV 4 samples pictures at whole 32nds of a pixel, and so does the scorer with it, for what it compares with: by so
+# many LR pixels more the same files are off. (Scored with OpenCV 5, those of the clip are off by 0.0157 instead of 0.0210.)
+COARSER = 0.004 if cv2.__version__.startswith("4.") else 0.0
 
 pytestmark = [
     pytest.mark.shared,

@@ -1,5 +1,6 @@
 """What is kept of one run for the next."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -23,6 +24,21 @@ LR, HR = Recipe(feature_side=160), Recipe(srgb=True)
 
 def outputs(dest: Path) -> dict[str, bytes]:
     return {f"{p.parent.name}/{p.name}": p.read_bytes() for p in sorted(dest.glob("*/*.png"))}
+
+
+@pytest.fixture
+def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the LRs whose proposals are examined, as they are."""
+    names: list[str] = []
+    examine = tasks._examine
+
+    def counted(proposals, *others):
+        batch = list(proposals)
+        names.append(batch[0].lr.path.name)
+        return examine(batch, *others)
+
+    monkeypatch.setattr(tasks, "_examine", counted)
+    return names
 
 
 @pytest.fixture
@@ -88,6 +104,45 @@ def test_a_file_that_has_changed_is_read_again(run: Run, folders: Folders, read:
     read.clear()
     run(*folders.flags, "--save", "--overwrite")
     assert sorted(read) == ["h1.png", "l0.png"]
+
+
+def without_times(dest: Path) -> dict:
+    report = json.loads((dest / "report.json").read_text())
+    return {key: value for key, value in report.items() if key not in ("seconds", "settings")}
+
+
+@pytest.mark.parametrize("flags", [(), ("--method", "flow"), ("--all_matches",)])
+def test_the_second_run_examines_nothing_and_says_the_same(
+    run: Run, folders: Folders, tmp_path: Path, examined: list[str], flags: tuple[str, ...]
+) -> None:
+    shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
+    x, y = np.meshgrid(np.arange(450, dtype=np.float32), np.arange(300, dtype=np.float32))
+    bent = cv2.remap(cat()[:300, :450], x + 4 * np.sin(y / 40), y + 4 * np.sin(x / 50), cv2.INTER_CUBIC)
+    cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(bent, (150, 100), interpolation=cv2.INTER_AREA))
+    same = *folders.flags[:4], "--save", tmp_path / "kept", "--report", *flags
+    assert run(*same, "--dest", tmp_path / "first").code == 0
+    assert set(examined) == {"l0.png", "l1.png"}
+    examined.clear()
+    assert run(*same, "--dest", tmp_path / "second", "--suffix", "again", "--jobs", 1).code == 0
+    assert examined == []
+    images = [[p.read_bytes() for p in sorted((tmp_path / d).glob("*/*.png"))] for d in ("first", "second")]
+    assert images[0] == images[1] != []
+    first, second = (
+        json.dumps(without_times(tmp_path / d)).replace("_again.png", ".png").replace(f"/{d}/", "/")
+        for d in ("first", "second")
+    )
+    assert first == second
+
+
+def test_verdicts_hold_under_the_same_circumstances_only(run: Run, folders: Folders, examined: list[str]) -> None:
+    run(*folders.flags, "--save")
+    examined.clear()
+    run(*folders.flags, "--save", "--overwrite", "--scale", 3)
+    assert sorted(examined) == ["l0.png", "l1.png"]
+    examined.clear()
+    os.utime(folders.hr / "h1.png", ns=(1, 1))
+    run(*folders.flags, "--save", "--overwrite", "--scale", 3)
+    assert examined == ["l1.png"]
 
 
 def test_a_file_by_another_name_serves_any_dest(run: Run, folders: Folders, tmp_path: Path, read: list[str]) -> None:

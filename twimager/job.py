@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -23,7 +24,8 @@ from twimager.report import RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order, worker_pool
 from twimager.selection import Ballot
 from twimager.store import Store, stamp
-from twimager.tasks import File, examine, remember
+from twimager.tasks import Case, File, examine, preload, remember
+from twimager.verdicts import Verdict, circumstances, is_final, to_text
 from twimager.writing import Writer
 
 # How many times the work of reading an image it is to match an LR and to write its pair.
@@ -50,11 +52,11 @@ def run(options: Options, console: Console) -> Report:
     names = destination.Names(options, lr_paths, hr_paths)
     work = len(lr_paths) + len(hr_paths) + MATCHING * len(lr_paths)
     with console.progress(work) as progress, worker_pool(options.jobs, inline=options.debug) as pool:
-        this = _Run(pool, report, console, progress)
-        with Store(options.save, console.warn) as store:
-            lrs = _read(this, "LR", lr_paths, Recipe(feature_side=LR_FEATURE_SIDE), store)
-            hrs = _read(this, "HR", hr_paths, Recipe(srgb=not options.keep_icc), store)
-        with Writer(pool, names, report, console) as writer:
+        pool.submit(preload)
+        with Store(options.save, console.warn) as store, Writer(pool, names, report, console) as writer:
+            this = _Run(pool, report, console, progress, store)
+            lrs = _read(this, "LR", lr_paths, Recipe(feature_side=LR_FEATURE_SIDE))
+            hrs = _read(this, "HR", hr_paths, Recipe(srgb=not options.keep_icc))
             _pair(this, lrs, hrs, writer)
     _account_for_unpaired(report, lrs, hrs)
     report.seconds = progress.seconds
@@ -78,33 +80,34 @@ class _Run(NamedTuple):
     report: Report
     console: Console
     progress: Progress
+    store: Store
 
     def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """Have workers do a task for everything, a few ahead of the reader."""
         return in_order(self.pool, task, tasks, AHEAD * self.report.options.jobs)
 
 
-def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe, store: Store) -> list[Fingerprint]:
+def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
     """Fingerprint every file of a side that the store does not know; those that can't be read go to the report."""
-    found, files = [], list[File]()
+    found, files = [], deque[File]()
 
     def looked_up() -> Iterator[File]:
         for path in paths:
             seen = stamp(path)
-            files.append(File(path, seen, store.get(path, seen, recipe)))
+            files.append(File(path, seen, run.store.get(path, seen, recipe)))
             yield files[-1]
 
     with run.progress.stage(f"reading {side}"):
         results = run.progress.counted(run.in_order(partial(remember, recipe=recipe), looked_up()))
-        for number, result in enumerate(results):
-            file = files[number]
+        for result in results:
+            file = files.popleft()
             if isinstance(result, Rejection):
                 run.report.rejected_images.append(RejectedImage(side, file.path, result))
                 run.console.warn(f"{file.path}: {result}")
                 continue
             found.append(result)
             if file.known is None:
-                store.keep(result, file.seen, recipe)
+                run.store.keep(result, file.seen, recipe)
     return found
 
 
@@ -148,9 +151,9 @@ def _decide(run: _Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) 
     """Examine every LR's proposals and write what can be decided as soon as it can; tell whether more is wanted."""
     tasks = [of_one_lr for of_one_lr in proposals if of_one_lr]
     ballot = Ballot(tasks)
-    results = run.in_order(partial(examine, options=run.report.options), tasks)
+    verdicts = run.progress.counted(_verdicts(run, tasks), MATCHING)
     with run.progress.stage("matching"):
-        for of_one_lr, (choices, rejected) in zip(tasks, run.progress.counted(results, MATCHING), strict=True):
+        for of_one_lr, (choices, rejected) in zip(tasks, verdicts, strict=True):
             run.report.turn_down(*rejected)
             chosen, taken = (choices, []) if run.report.options.all_matches else ballot.hear(of_one_lr, choices)
             run.report.turn_down(*taken)
@@ -158,6 +161,25 @@ def _decide(run: _Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) 
                 return False
         writer.finish()
     return True
+
+
+def _verdicts(run: _Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
+    """Have every LR's proposals examined that the store has no verdict on."""
+    cases = deque[tuple[list[Path], str, Case]]()
+
+    def looked_up() -> Iterator[Case]:
+        for of_one_lr in tasks:
+            images = [of_one_lr[0].lr.path, *(proposal.hr.path for proposal in of_one_lr)]
+            under = circumstances(run.report.options, of_one_lr)
+            cases.append((images, under, Case(of_one_lr, run.store.verdict(images, under))))
+            yield cases[-1][-1]
+
+    results = run.in_order(partial(examine, options=run.report.options), looked_up())
+    for verdict in results:
+        images, under, case = cases.popleft()
+        if run.report.options.save and case.known is None and is_final(verdict):
+            run.store.keep_verdict(images, under, to_text(verdict, case.proposals))
+        yield verdict
 
 
 def _account_for_unpaired(report: Report, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint]) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from twimager.flow import Flow
 from twimager.geometry import Matrix, Size, frame_corners, scaling, transform_points, translation
 from twimager.images import Pixels, shrink
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Rows of the new grid that are made at a time where they need more than themselves.
 STRIP = 128
@@ -103,6 +106,9 @@ def _taps(
 
 def _mixture(taps: NDArray[np.int32], weights: NDArray[np.float32], sources: int) -> csr_array:
     """Return taps and their weights as a matrix, (targets, sources)."""
+    # Imported here, as it takes its time, and `preload` sees to it that nobody waits for it.
+    from scipy.sparse import csr_array
+
     starts = np.arange(len(taps) + 1, dtype=np.int32) * taps.shape[1]
     return csr_array((weights.ravel(), taps.ravel(), starts), shape=(len(taps), sources))
 

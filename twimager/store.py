@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ APPLICATION = 0x5477696D
 MADE_BY = f"twimager {__version__}, OpenCV {cv2.__version__}"
 # Seconds to wait for another run that is writing.
 PATIENCE = 60.0
-# Fingerprints that are written in one go.
+# Entries that are written in one go.
 BATCH = 200
 TABLES = (
     "CREATE TABLE about (made_by TEXT NOT NULL)",
@@ -30,7 +31,13 @@ TABLES = (
         path BLOB NOT NULL, srgb INTEGER NOT NULL, feature_side INTEGER NOT NULL,
         bytes INTEGER NOT NULL, modified INTEGER NOT NULL, image BLOB NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (path, srgb, feature_side))""",
+    "CREATE TABLE verdicts (key BLOB PRIMARY KEY, verdict TEXT NOT NULL, checksum INTEGER NOT NULL)",
 )
+# What is written, by table.
+ENTER = {
+    "fingerprints": "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "verdicts": "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)",
+}
 LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, srgb, feature_side, bytes, modified) = (?, ?, ?, ?, ?)"
 # An image's size, its bars and how many hashes follow; then a feature: position, size, direction, descriptor.
 HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4), ("hashes", "<i4")])
@@ -54,7 +61,7 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class Store:
-    """The fingerprints of earlier runs, for one thread.
+    """The fingerprints and verdicts of earlier runs, for one thread.
 
     A file that is damaged, older or something else is set aside; where nothing can be kept, the run goes on without.
     `path` is the file, None keeps nothing; `warn` hears of trouble.
@@ -62,27 +69,55 @@ class Store:
 
     def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
         self._path, self._warn = path, warn
-        self._waiting: list[tuple[object, ...]] = []
+        self._waiting: list[tuple[str, tuple[object, ...]]] = []
+        self._seen: dict[Path, Stamp] = {}
         self._database = self._opened() if path else None
 
     def get(self, path: Path, seen: Stamp | None, recipe: Recipe) -> Fingerprint | None:
         """Return what is remembered of a file with this stamp."""
         if not self._database or not seen:
             return None
-        try:
-            row = self._database.execute(LOOK_UP, (*_key(path, recipe), *seen)).fetchone()
-        except sqlite3.Error as error:
-            self._lose(error)
-            return None
+        self._seen[path] = seen
+        row = self._asked(LOOK_UP, (*_key(path, recipe), *seen))
         return _unpacked(path, row[0], recipe) if row and zlib.crc32(row[0]) == row[1] else None
 
     def keep(self, image: Fingerprint, seen: Stamp | None, recipe: Recipe) -> None:
         """Remember a file that had this stamp before it was read."""
         if self._database and seen:
             packed = _packed(image)
-            self._waiting.append((*_key(image.path, recipe), *seen, packed, zlib.crc32(packed)))
-            if len(self._waiting) >= BATCH:
-                self._write()
+            self._enter("fingerprints", (*_key(image.path, recipe), *seen, packed, zlib.crc32(packed)))
+
+    def verdict(self, images: Sequence[Path], circumstances: str) -> str | None:
+        """Return what was said of these images under the same circumstances, if none of them has changed."""
+        key = self._verdict_key(images, circumstances)
+        row = self._asked("SELECT verdict, checksum FROM verdicts WHERE key = ?", (key,)) if key else None
+        return row[0] if row and zlib.crc32(row[0].encode()) == row[1] else None
+
+    def keep_verdict(self, images: Sequence[Path], circumstances: str, verdict: str) -> None:
+        """Remember what was said of these images."""
+        if key := self._verdict_key(images, circumstances):
+            self._enter("verdicts", (key, verdict, zlib.crc32(verdict.encode())))
+
+    def _verdict_key(self, images: Sequence[Path], circumstances: str) -> bytes | None:
+        if not self._database or not all(path in self._seen for path in images):
+            return None
+        files = [(os.fsencode(path.absolute()), *self._seen[path]) for path in images]
+        return hashlib.sha256(repr((files, circumstances)).encode()).digest()
+
+    def _asked(self, query: str, values: tuple[object, ...]) -> Any:
+        """Return the first row of an answer, None if there is none."""
+        if not self._database:
+            return None
+        try:
+            return self._database.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            self._lose(error)
+            return None
+
+    def _enter(self, table: str, row: tuple[object, ...]) -> None:
+        self._waiting.append((ENTER[table], row))
+        if len(self._waiting) >= BATCH:
+            self._write()
 
     def __enter__(self) -> Store:
         return self
@@ -100,7 +135,8 @@ class Store:
         try:
             with self._database:
                 self._database.execute("BEGIN IMMEDIATE")
-                self._database.executemany("INSERT OR REPLACE INTO fingerprints VALUES (?,?,?,?,?,?,?)", rows)
+                for command, row in rows:
+                    self._database.execute(command, row)
         except sqlite3.Error as error:
             self._lose(error)
 
@@ -144,7 +180,7 @@ def _open(path: Path) -> sqlite3.Connection:
                 database.execute(f"PRAGMA application_id = {APPLICATION}")
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         marked = database.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
-        if not marked or tables != {"about", "fingerprints"}:
+        if not marked or tables != {"about", *ENTER}:
             raise sqlite3.DatabaseError("not a store of fingerprints")
         made_by = database.execute("SELECT made_by FROM about").fetchone()
         if made_by != (MADE_BY,):

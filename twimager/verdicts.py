@@ -1,0 +1,81 @@
+"""What came of an LR's proposals, as text and back: what the store keeps of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twimager.errors import Reason, Rejection
+from twimager.flow import Flow
+from twimager.geometry import Rect
+from twimager.matching import Match
+from twimager.options import Naming, Options, Output
+from twimager.proposals import Proposal
+from twimager.selection import RejectedPair, VerifiedPair
+from twimager.verification import Scores
+
+Verdict = tuple[list[VerifiedPair], list[RejectedPair]]
+
+
+def circumstances(options: Options, proposals: Sequence[Proposal]) -> str:
+    """Return what a verdict depends on beside the images' contents: the same text, the same verdict."""
+    elsewhere = replace(
+        options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
+        limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
+    )  # fmt: skip
+    return repr((elsewhere, [(proposal.source, proposal.mirrored) for proposal in proposals]))
+
+
+def is_final(verdict: Verdict) -> bool:
+    """Tell whether the same images would get the same verdict again: not if one of them could not be read."""
+    return all(pair.rejection.reason is not Reason.UNREADABLE for pair in verdict[1])
+
+
+def to_text(verdict: Verdict, proposals: Sequence[Proposal]) -> str:
+    """Return a verdict on these proposals as JSON."""
+    places = {id(proposal): place for place, proposal in enumerate(proposals)}
+    choices, rejected = verdict
+    document = {
+        "choices": [
+            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.common, pair.window,
+             [str(path) for path in pair.rivals], pair.behind, pair.native_scale]
+            for pair in choices
+        ],
+        "rejected": [
+            [places[id(pair.proposal)], pair.rejection.reason.name, pair.rejection.detail,
+             pair.match and _match_to_json(pair.match), pair.scores and astuple(pair.scores)]
+            for pair in rejected
+        ],
+    }  # fmt: skip
+    return json.dumps(document, default=lambda number: number.item())
+
+
+def from_text(text: str, proposals: Sequence[Proposal]) -> Verdict:
+    """Return what `to_text` was given."""
+    document = json.loads(text)
+    choices = [
+        VerifiedPair(proposals[place], _match_from_json(match), Scores(*scores), Rect(*common), Rect(*window),
+                     tuple(map(Path, rivals)), behind, native_scale)
+        for place, match, scores, common, window, rivals, behind, native_scale in document["choices"]
+    ]  # fmt: skip
+    rejected = [
+        RejectedPair(proposals[place], Rejection(Reason[reason], detail), match and _match_from_json(match),
+                     scores and Scores(*scores))
+        for place, reason, detail, match, scores in document["rejected"]
+    ]  # fmt: skip
+    return choices, rejected
+
+
+def _match_to_json(match: Match) -> list[Any]:
+    flow = match.flow and [match.flow.controls.tolist(), match.flow.to_knots.tolist()]
+    return [match.matrix.tolist(), match.inliers, flow]
+
+
+def _match_from_json(match: list[Any]) -> Match:
+    matrix, inliers, flow = match
+    return Match(np.array(matrix), inliers, flow and Flow(*map(np.array, flow)))
