@@ -281,7 +281,8 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         type=Path,
         const=BESIDE_DEST,
         metavar="FILE",
-        help=f"keep what is found out of each image and pair for the next run with --save: in FILE, or in {STORE} beside DEST",
+        help="keep what is found out of each image and pair for the next run with --save: in FILE, or in "
+        f"{STORE} beside DEST",
     )
     group.add_argument(
         "--debug",
