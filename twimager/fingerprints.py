@@ -27,7 +27,7 @@ WORKING_SIDE = 320
 HR_FEATURE_SIDE = 200
 LR_FEATURE_SIDE = 160
 MIN_CONTRAST = 0.02
-MAX_DETECTED = 450
+MAX_DETECTED = 500
 # A picture with fewer features is searched for fainter ones too: pairs of smooth pictures are found so.
 FEW_FEATURES = 100
 FAINT_CONTRAST = 0.01

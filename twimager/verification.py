@@ -55,8 +55,8 @@ INSERT_SOFTNESS = 1.5
 INSERT_MARGIN = 9
 # ... over no more of the frame than this; where more differs, it is another picture.
 MAX_INSERT = 0.15
-# The deviation is taken over every so many pixels.
-SAMPLED = 8
+# Every so many pixels tell how bright the one is where the other is so bright.
+SAMPLED = 7
 
 
 @dataclass(frozen=True)
@@ -174,13 +174,15 @@ def tile_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None:
 def without_inserts(picture: Gray, other: Gray) -> Gray:
     """Return `picture` with what was put into it alone replaced by what `other` shows there, in its tones."""
     soft, reference = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), INSERT_SOFTNESS) for p in (picture, other))
-    same = np.ones(soft.shape, bool)
+    x, y = reference.ravel()[::SAMPLED], soft.ravel()[::SAMPLED]
+    same = np.ones(x.shape, bool)
     for _ in range(3):
-        gain, offset = _line(reference[same], soft[same])
-        error = abs(soft - (gain * reference + offset))
-        deviation = MEDIAN_TO_DEVIATION * np.median(error[same][::SAMPLED])
+        gain, offset = _line(x[same], y[same])
+        error = abs(y - (gain * x + offset))
+        deviation = MEDIAN_TO_DEVIATION * np.median(error[same])
         same = error <= 3 * deviation + 1
-    strange = (error > max(INSERT_LEVELS, INSERT_DEVIATIONS * deviation)).astype(np.uint8)
+    most = max(INSERT_LEVELS, INSERT_DEVIATIONS * deviation)
+    strange = (abs(soft - (gain * reference + offset)) > most).astype(np.uint8)
     strange = np.asarray(cv2.dilate(strange, np.ones((INSERT_MARGIN, INSERT_MARGIN), np.uint8)))
     if not 0 < strange.mean() <= MAX_INSERT:
         return picture
