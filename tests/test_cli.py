@@ -13,7 +13,7 @@ from conftest import Folders, Run
 from pictures import cat
 
 from twimager import __version__, destination
-from twimager.cli import parser
+from twimager.arguments import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -224,7 +224,9 @@ def test_the_launcher_prints_the_version() -> None:
 
 def test_help_does_not_wait_for_heavy_modules() -> None:
     script = (
-        "import sys, twimager.cli as c\nc.parser().format_help()\nprint({'cv2', 'numpy', 'scipy'} & set(sys.modules))"
+        "import sys, twimager.arguments, twimager.cli\n"
+        "twimager.arguments.parser().format_help()\n"
+        "print({'cv2', 'numpy', 'scipy'} & set(sys.modules))"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
     assert ended.stdout == "set()\n"

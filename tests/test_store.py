@@ -15,7 +15,7 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat
 
 from twimager import fingerprints, store, tasks
-from twimager.cli import STORE
+from twimager.arguments import STORE
 from twimager.fingerprints import Bars, Fingerprint, Recipe, fingerprint
 from twimager.store import Stamp, Store, stamp
 

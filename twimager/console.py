@@ -69,7 +69,7 @@ class Progress:
             yield item
 
     def expect(self, work: float) -> None:
-        """More work is to come than was known, or less."""
+        """More work is to come than was known."""
         self._bar.total = (self._bar.total or 0) + work
 
     def __enter__(self) -> Progress:

@@ -19,8 +19,6 @@ from twimager.fingerprints import Bars, Fingerprint, Recipe
 
 # "Twim": tells our files from other SQLite databases.
 APPLICATION = 0x5477696D
-# What is remembered of an image changes with the version, and with OpenCV's.
-MADE_BY = f"twimager {__version__}, OpenCV {cv2.__version__}"
 # Seconds to wait for another run that is writing.
 PATIENCE = 60.0
 # Entries that are written in one go.
@@ -42,6 +40,14 @@ LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, srgb, feature_s
 # An image's size, its bars and how many hashes follow; then a feature: position, size, direction, descriptor.
 HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4), ("hashes", "<i4")])
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
+
+
+def _made_by() -> str:
+    """Name what decides what is remembered of an image: this very source, settings and all, and OpenCV."""
+    source = hashlib.sha256()
+    for module in sorted(Path(__file__).parent.rglob("*.py")):
+        source.update(module.read_bytes())
+    return f"twimager {__version__} ({source.hexdigest()[:12]}), OpenCV {cv2.__version__}"
 
 
 class Stamp(NamedTuple):
@@ -169,6 +175,7 @@ class Store:
 
 def _open(path: Path) -> sqlite3.Connection:
     """Open a store, a new one if there is none; raises sqlite3.Error, OperationalError if it is only out of reach."""
+    made_by = _made_by()
     database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
         with database:
@@ -176,15 +183,15 @@ def _open(path: Path) -> sqlite3.Connection:
             if not database.execute("SELECT * FROM sqlite_master").fetchall():
                 for table in TABLES:
                     database.execute(table)
-                database.execute("INSERT INTO about VALUES (?)", (MADE_BY,))
+                database.execute("INSERT INTO about VALUES (?)", (made_by,))
                 database.execute(f"PRAGMA application_id = {APPLICATION}")
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         marked = database.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
         if not marked or tables != {"about", *ENTER}:
             raise sqlite3.DatabaseError("not a store of fingerprints")
-        made_by = database.execute("SELECT made_by FROM about").fetchone()
-        if made_by != (MADE_BY,):
-            raise sqlite3.DatabaseError(f"made by {made_by[0] if made_by else 'nobody'}, this is {MADE_BY}")
+        maker = database.execute("SELECT made_by FROM about").fetchone()
+        if maker != (made_by,):
+            raise sqlite3.DatabaseError(f"made by {maker[0] if maker else 'nobody'}, this is {made_by}")
     except sqlite3.Error:
         database.close()
         raise
