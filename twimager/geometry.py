@@ -93,6 +93,8 @@ def common_rectangle(matrix: Matrix, hr_size: Size, lr_size: Size, tolerance: fl
 
     A pixel counts as covered where none of it lies further than `tolerance` LR pixels outside the HR frame.
     """
+    if _covers(matrix, hr_size, lr_size):
+        return Rect(0, 0, *lr_size)
     left, right = _covered_columns(matrix, hr_size, lr_size, tolerance)
     best, best_area = None, 0
     for top in np.flatnonzero(left <= right):
@@ -106,6 +108,18 @@ def common_rectangle(matrix: Matrix, hr_size: Size, lr_size: Size, tolerance: fl
         if area[last] > best_area:
             best, best_area = Rect(int(x0[last]), int(top), int(width[last]), last + 1), area[last]
     return best
+
+
+def _covers(matrix: Matrix, hr_size: Size, lr_size: Size) -> bool:
+    """Tell whether the HR frame covers the whole LR frame."""
+    try:
+        back = np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    corners = frame_corners(lr_size)
+    seen = transform_points(np.asarray(back, np.float64), corners)
+    ahead = bool((corners @ back[2, :2] + back[2, 2] > 0).all())
+    return ahead and bool((seen >= -0.5).all() and (seen <= np.array(hr_size) - 0.5).all())
 
 
 def _covered_columns(

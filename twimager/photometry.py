@@ -98,5 +98,7 @@ def solve(
         gram += np.dot(weighted, part.T)
         share += np.dot(weighted, sought)
     length = np.sqrt(gram.diagonal()) + 1e-9
-    inverse = np.linalg.pinv(gram / np.outer(length, length), rcond=RANK, hermitian=True)
+    strengths, directions = np.linalg.eigh(gram / np.outer(length, length))
+    told = strengths > RANK * strengths[-1]
+    inverse = np.dot(directions[:, told] / strengths[told], directions[:, told].T)
     return inverse @ (share / length) / length, np.sqrt(inverse.diagonal()) / length

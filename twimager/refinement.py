@@ -23,7 +23,7 @@ MIN_SIDE = 16
 MIN_CONTRAST = 1.0
 # In pixels: done where a step moves no part of the frame by more (or than a twentieth of the softness). The next one
 # would move it by a tenth of that.
-PRECISION = 0.01
+PRECISION = 0.02
 # Once a step moves no more than this, it is clear whether the transform needs its perspective, or its turn; to take it
 # out at once saves a step.
 SETTLED = 0.1
@@ -143,10 +143,10 @@ def _stepped(start: Matrix, hr: Picture, lr: Picture, ways: Ways, stage: Pass) -
         taken.append(step)
         to_grid = step.matrix @ to_grid
         moved = abs(step.motion).max()
-        if not stage.softness and moved < SETTLED and ways is not UPRIGHT and not step.needs(ways, to_grid):
+        while moved < SETTLED and not stage.softness and ways is not UPRIGHT and not step.needs(ways, to_grid):
             ways = AFFINE if ways is PERSPECTIVE else UPRIGHT
             to_grid = step.without(ways, to_grid)
-        elif moved < max(PRECISION, stage.softness / 20):
+        if moved < max(PRECISION, stage.softness / 20):
             break
     return to_grid if taken[-1].error <= taken[0].error * NOT_WORSE else start
 
