@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from twimager import __version__
+from twimager.anatomy import MAX_PIXELS
 from twimager.errors import UsageError
 from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming, Options, Output, Search, parse_scale
 
@@ -50,8 +51,8 @@ def to_options(values: argparse.Namespace) -> Options:
         debug=values.debug, dry=values.dry, report=values.report, search=Search(values.search),
         distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
-        max_error=values.max_error, min_native_scale=values.min_native_scale, jobs=values.jobs,
-        recursive=values.recursive, overwrite=values.overwrite, save=_store(values),
+        max_error=values.max_error, min_native_scale=values.min_native_scale, max_pixels=values.max_pixels,
+        jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, save=_store(values),
     )  # fmt: skip
 
 
@@ -103,6 +104,13 @@ def _add_folders(group: argparse._ArgumentGroup) -> None:
         "--dest", type=Path, metavar="DIR", help="where to write; made if missing, not needed with --dry"
     )
     group.add_argument("--recursive", action="store_true", help="look into the folders inside LR and HR too")
+    group.add_argument(
+        "--max_pixels",
+        type=int,
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"turn down images of more pixels (default {MAX_PIXELS})",
+    )
     group.add_argument(
         "--overwrite",
         action="store_true",

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
 
+from twimager.anatomy import LIMIT_VARIABLE
 from twimager.arguments import parse, to_options
 from twimager.errors import ExitCode, TwimagerError
 
@@ -42,6 +43,8 @@ def _run_job(arguments: Sequence[str]) -> ExitCode:
         os.environ.setdefault(variable, "1")
     # FAISS's threads would else wait for each other at full speed: minutes, where others use the processor too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenCV's limit, for what only it can tell the size of; the decoders' processes inherit it.
+    os.environ[LIMIT_VARIABLE] = str(options.max_pixels)
     # Pillow has more to say of odd files than users want to hear; what can't be read is said by us.
     warnings.filterwarnings("ignore", module="PIL")
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -17,10 +17,10 @@ from twimager import destination, viewer
 from twimager.console import Console, Progress
 from twimager.errors import Reason, Rejection, UsageError
 from twimager.fingerprints import LR_FEATURE_SIDE, Fingerprint, Recipe
-from twimager.images import list_files
+from twimager.images import is_animated, list_files
 from twimager.options import Options, Search
 from twimager.proposals import Proposal, hashes
-from twimager.report import RejectedImage, Report
+from twimager.report import Note, RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order, worker_pool
 from twimager.selection import Ballot
 from twimager.store import Store, stamp
@@ -30,6 +30,7 @@ from twimager.writing import Writer
 
 # How many times the work of reading an image it is to match an LR and to write its pair.
 MATCHING = 2.0
+FIRST_PICTURE = "holds several pictures; the first is used"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -46,7 +47,8 @@ def run(options: Options, console: Console) -> Report:
     destination.check_folders(options)
     if options.debug:
         viewer.require_display()
-    lr_paths, hr_paths = _list("--lr", options.lr, options), _list("--hr", options.hr, options)
+    lr_paths = _list("--lr", options.lr, options, console.warn)
+    hr_paths = _list("--hr", options.hr, options, console.warn)
     destination.prepare(options)
     report = Report(options, console.detail)
     names = destination.Names(options, lr_paths, hr_paths)
@@ -54,9 +56,10 @@ def run(options: Options, console: Console) -> Report:
     with console.progress(work) as progress, worker_pool(options.jobs, inline=options.debug) as pool:
         pool.submit(preload)
         with Store(options.save, console.warn) as store, Writer(pool, names, report, console) as writer:
-            this = _Run(pool, report, console, progress, store)
+            this = _Run(pool, report, console, progress, store, Counter())
             lrs = _read(this, "LR", lr_paths, Recipe(feature_side=LR_FEATURE_SIDE))
             hrs = _read(this, "HR", hr_paths, Recipe(srgb=not options.keep_icc))
+            this.count_strangers()
             _pair(this, lrs, hrs, writer)
     _account_for_unpaired(report, lrs, hrs)
     report.seconds = progress.seconds
@@ -65,8 +68,8 @@ def run(options: Options, console: Console) -> Report:
     return report
 
 
-def _list(flag: str, folder: Path, options: Options) -> list[Path]:
-    paths = list_files(folder, options.recursive)
+def _list(flag: str, folder: Path, options: Options, warn: Callable[[str], None]) -> list[Path]:
+    paths = list_files(folder, options.recursive, warn)
     if not paths:
         below = "" if options.recursive else " (--recursive looks into its folders too)"
         raise UsageError(f"{flag}: there are no files in {folder}{below}")
@@ -81,10 +84,26 @@ class _Run(NamedTuple):
     console: Console
     progress: Progress
     store: Store
+    strangers: Counter[str]
 
     def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """Have workers do a task for everything, a few ahead of the reader."""
         return in_order(self.pool, task, tasks, AHEAD * self.report.options.jobs)
+
+    def tell(self, path: Path, rejection: Rejection) -> None:
+        """Name a file that can't be read; of each kind of file that is no image, the first only."""
+        if rejection.reason is Reason.UNSUPPORTED:
+            self.strangers[path.suffix.lower()] += 1
+            if self.strangers[path.suffix.lower()] > 1:
+                return
+        self.console.warn(f"{path}: {rejection}")
+
+    def count_strangers(self) -> None:
+        """Say how many more files of each kind there were."""
+        for kind, number in sorted(self.strangers.items()):
+            if number > 1:
+                what = f"files *{kind}" if kind else "files without an extension"
+                self.console.warn(f"{number - 1} more {what}: {Reason.UNSUPPORTED.value}")
 
 
 def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
@@ -103,9 +122,12 @@ def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Finge
             file = files.popleft()
             if isinstance(result, Rejection):
                 run.report.rejected_images.append(RejectedImage(side, file.path, result))
-                run.console.warn(f"{file.path}: {result}")
+                run.tell(file.path, result)
                 continue
             found.append(result)
+            if is_animated(file.path):
+                run.report.notes.append(Note(file.path, FIRST_PICTURE))
+                run.console.warn(f"{file.path}: {FIRST_PICTURE}")
             if file.known is None:
                 run.store.keep(result, file.seen, recipe)
     return found

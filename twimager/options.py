@@ -8,6 +8,7 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 
+from twimager.anatomy import MAX_PIXELS
 from twimager.errors import UsageError
 
 # A scale is a ratio of whole pixels; finer ones than thousandths only restate a rounded decimal (1.3333 is 4/3).
@@ -149,6 +150,7 @@ class Options:
     min_overlap: float = 0.3
     max_error: float | None = None
     min_native_scale: float | None = None
+    max_pixels: int = MAX_PIXELS
     jobs: int = 1
     recursive: bool = False
     overwrite: bool = False
@@ -168,6 +170,7 @@ class Options:
             "--min_native_scale must be above 0 (source pixels per output pixel)",
         )
         _require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
+        _require(self.max_pixels >= 1, "--max_pixels must be 1 or more")
         _require(self.jobs >= 1, "--jobs must be 1 or more workers")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
             _require(

@@ -28,6 +28,7 @@ from twimager.rendering import SAME_SIZE
 from twimager.selection import RejectedPair, VerifiedPair
 
 SCHEMA_VERSION = 1
+NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ class RejectedImage:
     rejection: Rejection
 
 
+@dataclass(frozen=True)
+class Note:
+    """What is to be known of an image that is used."""
+
+    path: Path
+    text: str
+
+
 @dataclass
 class Report:
     """Everything that came out of a run; `tell` hears of each decision as it falls.
@@ -61,6 +70,7 @@ class Report:
     pairs: list[Record] = field(default_factory=list)
     rejected_pairs: list[RejectedPair] = field(default_factory=list)
     rejected_images: list[RejectedImage] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     near_hashes: list[int] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     aborted: bool = False
@@ -100,7 +110,7 @@ class Report:
 
     @property
     def _unreadable(self) -> int:
-        return sum(image.rejection.reason is Reason.UNREADABLE for image in self.rejected_images)
+        return sum(image.rejection.reason in NOT_READ for image in self.rejected_images)
 
     @property
     def _unwritten(self) -> int:
@@ -121,6 +131,7 @@ class Report:
                 {"side": image.side, "path": str(image.path.absolute()), **_reason_json(image.rejection)}
                 for image in self.rejected_images
             ],
+            "notes": [{"path": str(note.path.absolute()), "note": note.text} for note in self.notes],
         }
         return json.dumps(document, indent=1) + "\n"
 
@@ -144,7 +155,7 @@ class Report:
         lines = [f"pairs {outcome}: {len(self.pairs)}"]
         for side in ("LR", "HR"):
             images = [image.rejection.reason for image in self.rejected_images if image.side == side]
-            counts = Counter(reason.value for reason in images if reason is not Reason.UNREADABLE)
+            counts = Counter(reason.value for reason in images if reason not in NOT_READ)
             why = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
             lines.append(f"{side} left without a pair: {counts.total()}" + (f" ({why})" if why else ""))
         lines += [f"files that could not be read: {self._unreadable}"] * bool(self._unreadable)
