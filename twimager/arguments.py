@@ -52,7 +52,8 @@ def to_options(values: argparse.Namespace) -> Options:
         distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
         max_error=values.max_error, min_native_scale=values.min_native_scale, max_pixels=values.max_pixels,
-        jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, save=_store(values),
+        jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
+        save=_store(values),
     )  # fmt: skip
 
 
@@ -115,6 +116,11 @@ def _add_folders(group: argparse._ArgumentGroup) -> None:
         "--overwrite",
         action="store_true",
         help="write into a DEST that is not empty: replaces files of the same names, deletes none",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run into DEST that was stopped: the same folders and options, nothing done twice",
     )
 
 

@@ -29,6 +29,15 @@ class UsageError(TwimagerError):
     exit_code = ExitCode.USAGE
 
 
+class Interrupted(TwimagerError):
+    """The user, or the system, wants the run to end."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, resumable: bool = False) -> None:
+        super().__init__("interrupted" + "; the same command with --resume goes on" * resumable)
+
+
 class Reason(Enum):
     """Why an image or a pair is turned down; the value is what reports call it."""
 

@@ -8,9 +8,7 @@ import platform
 import statistics
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from enum import Enum
-from fractions import Fraction
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from twimager import __version__
 from twimager.console import printable
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.geometry import translation
-from twimager.options import Crop, Options
+from twimager.options import Options, plain_settings
 from twimager.proposals import CANDIDATES
 from twimager.proposals.hashes import nearest_hashes
 from twimager.rendering import SAME_SIZE
@@ -74,6 +72,7 @@ class Report:
     near_hashes: list[int] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     aborted: bool = False
+    interrupted: bool = False
 
     def accept(self, record: Record) -> None:
         """Enter a pair."""
@@ -122,7 +121,7 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             "twimager": __version__,
             "versions": {"python": platform.python_version(), "opencv": cv2.__version__, "numpy": np.__version__},
-            "settings": {f.name: _plain(getattr(self.options, f.name)) for f in fields(self.options)},
+            "settings": plain_settings(self.options),
             "candidates": {"most": CANDIDATES, "lrs_with_more": sum(near > CANDIDATES for near in self.near_hashes)},
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
             "pairs": [_pair_json(record) for record in self.pairs],
@@ -229,17 +228,3 @@ def _reason_json(rejection: Rejection) -> dict[str, str]:
 
 def _path_json(path: Path | None) -> str | None:
     return str(path.absolute()) if path else None
-
-
-def _plain(value: Any) -> Any:
-    """Return a setting as JSON knows it."""
-    match value:
-        case Path():
-            return str(value.absolute())
-        case Enum():
-            return value.value
-        case Fraction():
-            return value.numerator if value.denominator == 1 else float(value)
-        case Crop():
-            return value.numbers
-    return value

@@ -27,7 +27,7 @@ def circumstances(options: Options, proposals: Sequence[Proposal]) -> str:
     elsewhere = replace(
         options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
         limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
-        max_pixels=1,
+        max_pixels=1, resume=False,
     )  # fmt: skip
     return repr((elsewhere, [(proposal.source, proposal.mirrored) for proposal in proposals]))
 
