@@ -17,7 +17,7 @@ from twimager.interruption import Interruption
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
-        with Interruption() as interruption:
+        with Interruption(last=arguments is None) as interruption:
             return int(_run_job(sys.argv[1:] if arguments is None else arguments, interruption))
     except TwimagerError as error:
         return _fail(str(error), error.exit_code)

@@ -30,7 +30,9 @@ class Interruption:
     thread, which the system tells of signals too, sees to it that the process ends in time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last: bool) -> None:
+        """With `last`, the process has nothing to do after the block, and may not be disturbed in ending."""
+        self._last = last
         self._message = str(Interrupted())
         self._begun = False
         self._placing = threading.Lock()
@@ -66,7 +68,7 @@ class Interruption:
         if not self._before:
             return
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._last else handler)
         signal.set_wakeup_fd(self._woken)
         self._mouth.close()
 

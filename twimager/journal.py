@@ -215,7 +215,7 @@ def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
             journal.begin(head)
     except OSError as error:
         raise unwritable(path, error) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"--resume: the journal in {dest} is damaged; --overwrite starts anew") from error
     report = report_path(options)
     if report and not report.exists():
