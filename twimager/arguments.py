@@ -32,6 +32,7 @@ examples:
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not written, 4 done but no pair found, 130 interrupted.
+--resume goes on after 1 and 130.
 """
 
 
