@@ -29,8 +29,11 @@ JPEG_USUAL_FRAMES = {0xC0, 0xC1, 0xC2}
 JPEG_PROGRESSIVE, JPEG_SCAN, JPEG_END = 0xC2, 0xDA, 0xD9
 WEBP_ANIMATED = 0x02
 BMP_HEADERS = {40, 52, 56, 108, 124}
+# More strips than any height that fits the limit asks for would only take memory to look at.
+USUAL_STRIPS = 100_000
 # TIFF's tags, the bytes of its types of number, and its compressions that are plain, LZW, Deflate (twice) or PackBits.
 WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, COUNTS = 256, 257, 258, 259, 273, 277, 279
+TIFF_TAGS = {WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, COUNTS}
 TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
 TIFF_USUAL_COMPRESSIONS = {1, 5, 8, 32946, 32773}
 
@@ -215,7 +218,8 @@ def _tiff(data: bytes) -> Anatomy:
     start = struct.unpack_from(order + "I", data, 4)[0]
     count = struct.unpack_from(order + "H", data, start)[0]
     entries = struct.iter_unpack(order + "HHI4s", data[start + 2 : start + 2 + 12 * count])
-    tags = {tag: values for tag, *entry in entries if (values := _tiff_values(data, order, *entry))}
+    wanted = {tag: entry for tag, *entry in entries if tag in TIFF_TAGS}
+    tags = {tag: values for tag, entry in wanted.items() if (values := _tiff_values(data, order, *entry))}
     animated = struct.unpack_from(order + "I", data, start + 2 + 12 * count)[0] != 0
     if WIDTH not in tags or HEIGHT not in tags:
         return Anatomy(None, animated=animated)
@@ -237,7 +241,7 @@ def _tiff_order(data: bytes) -> str:
 def _tiff_values(data: bytes, order: str, kind: int, count: int, field: bytes) -> tuple[int, ...]:
     """Return a tag's numbers: those of its field or, where they are longer, those that it points to."""
     letter = TIFF_TYPES.get(kind)
-    if letter is None or not 0 < count <= len(data):
+    if letter is None or not 0 < count <= USUAL_STRIPS:
         return ()
     layout = f"{order}{count}{letter}"
     if struct.calcsize(layout) <= len(field):

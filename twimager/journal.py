@@ -12,6 +12,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -75,7 +76,7 @@ class Journal:
         self.store = dest / JOURNALS / STORE if dest else None
         self.ended: Outcome | None = None
         self._dest = dest
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._pairs: dict[tuple[str, str], Marks] = {}
 
     def marks(self, lr: Path, hr: Path) -> Marks:
@@ -104,16 +105,17 @@ class Journal:
     def _write(self, line: dict[str, Any]) -> None:
         if self._file is None:
             return
+        data = json.dumps(line).encode() + b"\n"
         try:
-            self._file.write(json.dumps(line).encode() + b"\n")
-            self._file.flush()
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise unwritable(Path(self._file.name), error) from error
 
     def begin(self, head: dict[str, Any]) -> None:
         """Start a new journal."""
         assert self._dest
-        self._file = (self._dest / JOURNALS / JOURNAL).open("wb")
+        self._file = (self._dest / JOURNALS / JOURNAL).open("wb", buffering=0)
         self._write({**head, "run": self.run, "overwrite": self.replace})
 
     def go_on(self, lines: Sequence[dict[str, Any]], length: int) -> None:
@@ -125,15 +127,14 @@ class Journal:
                 self._pairs[line["lr"], line["hr"]] = files
             elif "summary" in line:
                 self.ended = Outcome(ExitCode(line["exit_code"]), line["summary"])
-        self._file = (self._dest / JOURNALS / JOURNAL).open("r+b")
+        self._file = (self._dest / JOURNALS / JOURNAL).open("r+b", buffering=0)
         self._file.truncate(length)
         self._file.seek(length)
 
     def close(self) -> None:
         """Write no more."""
         if self._file:
-            with suppress(OSError):  # what can't be written was said when it was
-                self._file.close()
+            self._file.close()
 
 
 @contextmanager
