@@ -74,6 +74,7 @@ def test_a_folder_that_cannot_be_read_is_said_once(run: Run, folders: Folders, m
         return iterdir(path)
 
     monkeypatch.setattr(Path, "iterdir", guarded)
+    refused(run("--lr", folders.hr / "closed", "--hr", folders.lr, "--dry"), 2, "--lr", "can't be looked into")
     outcome = run(*folders.flags, "--recursive")
     assert outcome.code == 0
     assert outcome.err.splitlines() == [f"{folders.hr / 'closed'}: can't be looked into: Permission denied"]

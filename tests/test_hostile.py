@@ -126,6 +126,16 @@ def test_a_decoder_that_crashes_costs_one_file(does: str) -> None:
     decoders.close()
 
 
+def test_a_crash_that_another_image_has_prepared_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "first").touch()
+    decoders = decoders_that(
+        f"import pathlib; mark = pathlib.Path({str(tmp_path / 'first')!r}); data = data[3:]\n"
+        "                if mark.exists(): mark.unlink(); os.abort()"
+    )
+    assert decoders.decode(b"bad" + hostile.encoded(".png")).shape == (48, 64, 3)
+    decoders.close()
+
+
 @pytest.mark.parametrize("does", ["time.sleep(60)", "while True: pass"])
 def test_a_decoder_that_hangs_costs_one_file(does: str) -> None:
     decoders, started = decoders_that(does, patience=1), time.monotonic()

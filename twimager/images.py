@@ -55,7 +55,8 @@ FULL_COLOR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
 def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> list[Path]:
     """Return the files of `folder` (and below it), sorted by their path inside it, hidden ones left out.
 
-    Links are followed, a folder is entered once, however many lead there. `warn` hears of folders that can't be read.
+    Links are followed, a folder is entered once, however many lead there. `warn` hears of folders inside that can't be
+    looked into; for `folder` itself, OSError is raised.
     """
     return sorted(_walk(folder, recursive, warn), key=lambda path: path.relative_to(folder).parts)
 
@@ -72,6 +73,8 @@ def _walk(folder: Path, recursive: bool, warn: Callable[[str], None]) -> Iterato
         try:
             entries = sorted(parent.iterdir())
         except OSError as error:
+            if parent == folder:
+                raise
             warn(f"{parent}: can't be looked into: {error.strerror}")
             continue
         for path in entries:

@@ -84,29 +84,36 @@ class Decoders:
         self._all: set[_Decoder] = set()
 
     def decode(self, data: bytes) -> Pixels:
-        """Return an image's pixels, as `decode_here` does; a decoder that crashes or takes too long is one more no."""
-        with self._one() as decoder:
-            late = threading.Event()
-            timer = threading.Timer(self._patience, _give_up, (decoder, late))
-            timer.daemon = True
-            timer.start()
-            try:
+        """Return an image's pixels, as `decode_here` does; a decoder that crashes or takes too long is one more no.
+
+        After a crash a new one tries again: what the images before have done to it is no fault of this one.
+        """
+        for fresh in (False, True):
+            with self._one(fresh) as decoder, suppress(EOFError), self._deadline(decoder):
                 return decoder.decode(data)
-            except EOFError as error:
-                self._drop(decoder)
-                if late.is_set():
-                    raise UnreadableImage(f"decoding takes longer than {self._patience:g} s") from error
-                raise UnreadableImage("its decoder crashed") from error
-            finally:
-                timer.cancel()
+            self._drop(decoder)
+        raise UnreadableImage("its decoder crashed")
 
     @contextmanager
-    def _one(self) -> Iterator[_Decoder]:
-        with self._lock:
-            fitting = [decoder for decoder in self._idle if decoder.limit == max_pixels()]
-            decoder = fitting[0] if fitting else None
-            if decoder:
-                self._idle.remove(decoder)
+    def _deadline(self, decoder: _Decoder) -> Iterator[None]:
+        late = threading.Event()
+        timer = threading.Timer(self._patience, _give_up, (decoder, late))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except EOFError:
+            if not late.is_set():
+                raise
+            self._drop(decoder)
+            raise UnreadableImage(f"decoding takes longer than {self._patience:g} s") from None
+        finally:
+            timer.cancel()
+
+    @contextmanager
+    def _one(self, fresh: bool) -> Iterator[_Decoder]:
+        """Lend a decoder, an idle one or a new one."""
+        decoder = None if fresh else self._taken()
         if decoder is None:
             try:
                 decoder = _Decoder(self._command)
@@ -121,9 +128,19 @@ class Decoders:
                 if decoder in self._all:
                     self._idle.append(decoder)
 
+    def _taken(self) -> _Decoder | None:
+        with self._lock:
+            for decoder in self._idle:
+                if decoder.limit == max_pixels():
+                    self._idle.remove(decoder)
+                    return decoder
+        return None
+
     def _drop(self, decoder: _Decoder) -> None:
         with self._lock:
             self._all.discard(decoder)
+            if decoder in self._idle:
+                self._idle.remove(decoder)
         decoder.close()
 
     def kill(self) -> None:

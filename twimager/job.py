@@ -92,7 +92,10 @@ def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Con
 
 
 def _list(flag: str, folder: Path, options: Options, console: Console) -> list[Path]:
-    paths = list_files(folder, options.recursive, console.warn)
+    try:
+        paths = list_files(folder, options.recursive, console.warn)
+    except OSError as error:
+        raise UsageError(f"{flag}: {folder} can't be looked into: {error.strerror}") from error
     if not paths:
         below = "" if options.recursive else " (--recursive looks into its folders too)"
         raise UsageError(f"{flag}: there are no files in {folder}{below}")
@@ -151,7 +154,7 @@ def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Finge
             found.append(result)
             if is_animated(file.path):
                 run.report.notes.append(Note(file.path, FIRST_PICTURE))
-                run.console.warn(f"{file.path}: {FIRST_PICTURE}")
+                run.console.note(f"{file.path}: {FIRST_PICTURE}")
             if file.known is None:
                 run.store.keep(result, file.seen, recipe)
     return found
