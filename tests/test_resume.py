@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 
 import hostile
@@ -28,6 +29,8 @@ from twimager.report import Report
 
 # Marks the processes that a test starts, and those that they start.
 MARK = "TWIMAGER_TEST"
+# Tests that are run in the background are deaf to SIGINT, and so would be what they start.
+HEAR = partial(signal.signal, signal.SIGINT, signal.SIG_DFL) if os.name == "posix" else None
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc or mount")
 
@@ -45,7 +48,7 @@ class Job:
         command = [sys.executable, ROOT / "twimager.py", "--lr", self.folder / "LR", "--hr", self.folder / "HR"]
         return subprocess.Popen(
             [*map(str, command), "--dest", str(dest), "--jobs", "2", *map(str, flags)], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, MARK: self.mark},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, MARK: self.mark}, preexec_fn=HEAR,
         )  # fmt: skip
 
     def finish(self, dest: Path, *flags: object) -> tuple[int, str, str]:
@@ -111,6 +114,7 @@ def test_stopped_at_any_moment_it_ends_as_if_it_had_not_been(job: Job, undisturb
     code = -number if name == "SIGKILL" else 130
     while stopped < (20 if name != "SIGTERM" else 5):
         dest = tmp_path / str(rounds)
+        assert rounds < 60
         while True:
             # from when its handlers stand
             ended, out, err, took = stop(job, dest, moments.uniform(0.3, seconds), number)
