@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import hostile
@@ -29,8 +29,6 @@ from twimager.report import Report
 
 # Marks the processes that a test starts, and those that they start.
 MARK = "TWIMAGER_TEST"
-# Tests that are run in the background are deaf to SIGINT, and so would be what they start.
-HEAR = partial(signal.signal, signal.SIGINT, signal.SIG_DFL) if os.name == "posix" else None
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc or mount")
 
@@ -48,7 +46,7 @@ class Job:
         command = [sys.executable, ROOT / "twimager.py", "--lr", self.folder / "LR", "--hr", self.folder / "HR"]
         return subprocess.Popen(
             [*map(str, command), "--dest", str(dest), "--jobs", "2", *map(str, flags)], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, MARK: self.mark}, preexec_fn=HEAR,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, MARK: self.mark},
         )  # fmt: skip
 
     def finish(self, dest: Path, *flags: object) -> tuple[int, str, str]:
@@ -66,6 +64,14 @@ class Job:
             except OSError:
                 continue
         return left
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hearing() -> Iterator[None]:
+    """What is run in the background is deaf to SIGINT, and so would be what the tests start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
