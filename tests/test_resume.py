@@ -191,6 +191,22 @@ def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool)
         assert err == "twimager: interrupted; the same command with --resume goes on\n"
 
 
+@posix
+def test_a_caller_of_ours_lives_on(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept = Report.accept
+
+    def once(report: Report, record) -> None:
+        accept(report, record)
+        if len(report.pairs) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Report, "accept", once)
+        refused(run(*folders.flags), 130, "interrupted", "--resume")
+    assert run(*folders.flags, "--resume").code == 0
+    assert len(contents(folders.dest)) == 4
+
+
 @linux
 @pytest.mark.slow
 def test_a_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on(job: Job, undisturbed, tmp_path: Path) -> None:

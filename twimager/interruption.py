@@ -31,7 +31,7 @@ class Interruption:
     """
 
     def __init__(self, last: bool) -> None:
-        """With `last`, the process has nothing to do after the block, and may not be disturbed in ending."""
+        """With `last`, the process has nothing to do after the block: it is not disturbed in ending, or ends there."""
         self._last = last
         self._message = str(Interrupted())
         self._begun = False
@@ -63,9 +63,9 @@ class Interruption:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._came:
+        if self._came and self._last:
             self._end()
-        if not self._before:
+        if not hasattr(self, "_mouth"):  # another thread than the main one
             return
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_IGN if self._last else handler)
@@ -85,7 +85,7 @@ class Interruption:
         while heard < 2:
             ready, _, _ = select.select([self._ear], [], [], seconds)
             numbers = self._ear.recv(1) if ready else b""
-            if not numbers and not heard:  # nobody can call any more
+            if ready and not numbers:  # nobody can call any more
                 self._ear.close()
                 os.close(self._stderr)
                 return
