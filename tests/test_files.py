@@ -18,7 +18,7 @@ from test_job import contents, report_of
 from twimager import destination, tasks, writing
 from twimager.destination import write_files
 from twimager.errors import UnreadableImage
-from twimager.fingerprints import read_picture
+from twimager.fingerprints import LIGHT_HR, read_picture
 from twimager.images import list_files
 
 RUN = "e" * 32
@@ -148,7 +148,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
 
 
 def test_pixels_of_another_size_are_not_cut_as_before(folders: Folders) -> None:
-    image = tasks.remember(tasks.File(folders.hr / "h0.png"), tasks.Recipe())
+    image = tasks.remember(tasks.File(folders.hr / "h0.png"), LIGHT_HR)
     cv2.imwrite(str(folders.hr / "h0.png"), cat()[:90, :90])
     with pytest.raises(UnreadableImage, match="changed"):
         read_picture(image)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import cat
 
-from twimager.fingerprints import Fingerprint, Recipe, fingerprint
+from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
 from twimager.geometry import transform_points
 from twimager.proposals import CANDIDATES
 from twimager.proposals.hashes import HashIndex, nearest_hashes, propose
@@ -71,6 +71,6 @@ def test_a_wide_picture_is_also_known_by_its_centre_square(tmp_path: Path) -> No
     wide = cat()[:280, :448]
     for name, pixels in (("wide", wide), ("square", wide[:, 84:364])):
         cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
-    square, whole = fingerprint(tmp_path / "square.png", Recipe()), fingerprint(tmp_path / "wide.png", Recipe())
+    square, whole = fingerprint(tmp_path / "square.png", LIGHT_HR), fingerprint(tmp_path / "wide.png", LIGHT_HR)
     assert len(square.hashes) == 1
     assert nearest_hashes(square, whole)[0] <= 4

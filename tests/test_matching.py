@@ -9,7 +9,7 @@ from pictures import picture
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import Fingerprint, Recipe, fingerprint, mirrored
+from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint, mirrored
 from twimager.geometry import scaling, transform_points
 from twimager.images import frame_size
 from twimager.matching import MIN_INLIERS, Match, implausible, match, mutual_matches
@@ -21,7 +21,7 @@ def remembered(tmp_path: Path):
     def remember(pixels: np.ndarray, name: str) -> Fingerprint:
         path = tmp_path / f"{name}.png"
         cv2.imwrite(str(path), pixels)
-        return fingerprint(path, Recipe())
+        return fingerprint(path, LIGHT_HR)
 
     return remember
 

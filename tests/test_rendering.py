@@ -10,7 +10,7 @@ import pytest
 from pictures import cat, shift
 
 from twimager.errors import Rejection
-from twimager.fingerprints import Recipe, fingerprint
+from twimager.fingerprints import LIGHT_HR, fingerprint
 from twimager.geometry import Matrix, Rect, scaling, translation
 from twimager.images import decode, frame_size
 from twimager.matching import Match
@@ -28,7 +28,7 @@ def options(**settings: Any) -> Options:
 def pair_of(folder: Path, lr: Any, hr: Any, matrix: Matrix, wanted: Options) -> VerifiedPair:
     for name, pixels in (("lr.png", lr), ("hr.png", hr)):
         cv2.imwrite(str(folder / name), pixels)
-    proposal = Proposal(fingerprint(folder / "lr.png", Recipe()), fingerprint(folder / "hr.png", Recipe()), 0)
+    proposal = Proposal(fingerprint(folder / "lr.png", LIGHT_HR), fingerprint(folder / "hr.png", LIGHT_HR), 0)
     common = common_area(Match(matrix, 99), frame_size(hr), frame_size(lr), wanted.scale)
     assert common is not None
     window = output_window(common, proposal.lr.frame, wanted)

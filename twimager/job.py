@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from twimager import destination, viewer
 from twimager.console import Console, Progress
 from twimager.errors import Interrupted, Reason, Rejection, UsageError
-from twimager.fingerprints import LR_FEATURE_SIDE, Fingerprint, Recipe
+from twimager.fingerprints import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
 from twimager.images import is_animated, list_files
 from twimager.journal import Journal, Outcome, keep_journal
 from twimager.options import Options, Search
@@ -31,6 +31,9 @@ from twimager.writing import Writer
 
 # How many times the work of reading an image it is to match an LR and to write its pair.
 MATCHING = 2.0
+# So many features of images that are read again may fill the memory, 144 bytes each; but each image keeps the least.
+RICH_IN_ALL = 8_000_000
+LEAST_RICH = 400
 FIRST_PICTURE = "holds several pictures; the first is used"
 
 T = TypeVar("T")
@@ -83,8 +86,8 @@ def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Con
         with Store(kept, warn) as store:
             this = _Run(pool, report, console, progress, store, {}, Counter())
             with Writer(pool, names, report, console, journal=journal, seen=this.seen) as writer:
-                lrs = _read(this, "LR", lr_paths, Recipe(feature_side=LR_FEATURE_SIDE))
-                hrs = _read(this, "HR", hr_paths, Recipe(srgb=not options.keep_icc))
+                lrs = _read(this, "LR", lr_paths, LIGHT_LR)
+                hrs = _read(this, "HR", hr_paths, LIGHT_HR._replace(srgb=not options.keep_icc))
                 this.count_strangers()
                 _pair(this, lrs, hrs, writer)
     for stage, seconds in report.seconds.items():
@@ -134,8 +137,24 @@ class _Run(NamedTuple):
 
 
 def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
-    """Fingerprint every file of a side that the store does not know; those that can't be read go to the report."""
-    found, files = [], deque[File]()
+    """Fingerprint every file of a side; those that can't be read go to the report."""
+    found = []
+    with run.progress.stage(f"reading {side}"):
+        for path, result in zip(paths, _remembered(run, paths, recipe), strict=True):
+            if isinstance(result, Rejection):
+                run.report.rejected_images.append(RejectedImage(side, path, result))
+                run.tell(path, result)
+                continue
+            found.append(result)
+            if is_animated(path):
+                run.report.notes.append(Note(path, FIRST_PICTURE))
+                run.console.note(f"{path}: {FIRST_PICTURE}")
+    return found
+
+
+def _remembered(run: _Run, paths: Iterable[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
+    """Fingerprint every file that the store does not know."""
+    files = deque[File]()
 
     def looked_up() -> Iterator[File]:
         for path in paths:
@@ -143,57 +162,74 @@ def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Finge
             files.append(File(path, seen, run.store.get(path, seen, recipe)))
             yield files[-1]
 
-    with run.progress.stage(f"reading {side}"):
-        results = run.progress.counted(run.in_order(partial(remember, recipe=recipe), looked_up()))
-        for result in results:
-            file = files.popleft()
-            if isinstance(result, Rejection):
-                run.report.rejected_images.append(RejectedImage(side, file.path, result))
-                run.tell(file.path, result)
-                continue
-            found.append(result)
-            if is_animated(file.path):
-                run.report.notes.append(Note(file.path, FIRST_PICTURE))
-                run.console.note(f"{file.path}: {FIRST_PICTURE}")
-            if file.known is None:
-                run.store.keep(result, file.seen, recipe)
-    return found
+    for result in run.progress.counted(run.in_order(partial(remember, recipe=recipe), looked_up())):
+        file = files.popleft()
+        if file.known is None and isinstance(result, Fingerprint):
+            run.store.keep(result, file.seen, recipe)
+        yield result
 
 
 def _pair(run: _Run, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], writer: Writer) -> None:
-    """Propose, examine, choose and write; then once more with what is left, more thoroughly and mirrored too."""
-    options = run.report.options
-    by_hash: list[list[Proposal]] = [[] for _ in lrs]
+    """Propose, examine, choose and write; then what is left once more, mirrored, and by more features."""
+    options, report = run.report.options, run.report
+    near: list[list[Proposal]] = [[] for _ in lrs]
     if options.search is not Search.FEATURES:
-        by_hash, run.report.near_hashes = hashes.propose(lrs, hrs, options.distance)
+        near, report.near_hashes = hashes.propose(lrs, hrs, options.distance)
     if options.search is Search.HASH:
-        _decide(run, by_hash, writer)
+        _decide(run, near, writer)
         return
     # Imported here, as FAISS takes its time.
     from twimager.proposals.features import FeatureIndex
 
     with run.progress.stage("searching"):
         index = FeatureIndex(hrs, options.jobs)
-        votes = run.progress.counted(index.propose(lrs), work=0)
-        proposals = [[*voted, *near] for voted, near in zip(votes, by_hash, strict=True)]
+        proposals = [[*voted, *by_hash] for voted, by_hash in zip(index.propose(lrs), near, strict=True)]
     if not _decide(run, proposals, writer):
         return
-    done = run.report.decided_paths
-    left, unheard = [], []
-    for lr, near in zip(lrs, by_hash, strict=True):
-        if lr.path not in done:
-            left.append(lr)
-            unheard.append(near)
-    searches = [index.propose(left, thorough=True)]
-    if options.mirror:
-        searches.append(index.propose(left, mirror=True, thorough=True))
-    run.progress.expect(MATCHING * len(left))
+    again = [(lr, by_hash) for lr, by_hash in zip(lrs, near, strict=True) if lr.path not in report.decided_paths]
+    if not again:
+        return
+    run.progress.expect(MATCHING * len(again))
     with run.progress.stage("searching again"):
-        found = [unheard, *(list(run.progress.counted(search, work=0)) for search in searches)]
-    tried = {pair.proposal.key for pair in run.report.rejected_pairs}
-    again = (chain(*of_one_lr) for of_one_lr in zip(*found, strict=True))
-    fresh = [[p for p in voted if p.hr.path not in done and p.key not in tried] for voted in again]
-    _decide(run, fresh, writer)
+        sources = [by_hash for _, by_hash in again], index.propose([lr for lr, _ in again], mirror=True)
+        proposals = _new(report, sources if options.mirror else sources[:1])
+    if not _decide(run, proposals, writer):
+        return
+    left = [lr for lr, _ in again if lr.path not in report.decided_paths]
+    mirrorings = (False, True) if options.mirror else (False,)
+    with run.progress.stage("searching again"):
+        wide = chain.from_iterable(index.propose(left, mirror=mirror, wide=True) for mirror in mirrorings)
+        named = {proposal.hr.path: proposal.hr for of_one_lr in wide for proposal in of_one_lr}
+        left_hrs = [named[path] for path in sorted(named.keys() - report.decided_paths)]
+    run.progress.expect(len(left) + len(left_hrs) + MATCHING * len(left))
+    with run.progress.stage("reading again"):
+        features = min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // (len(left) + len(left_hrs) + 1)))
+        left, left_hrs = (_read_again(run, images, features) for images in (left, left_hrs))
+    with run.progress.stage("searching again"):
+        index = FeatureIndex(left_hrs, options.jobs)
+        proposals = _new(report, [index.propose(left, mirror=mirror) for mirror in mirrorings])
+    _decide(run, proposals, writer)
+
+
+def _new(report: Report, sources: Iterable[Iterable[list[Proposal]]]) -> list[list[Proposal]]:
+    """Return what several sources propose, each a list an LR, but for what is decided; forget what is to be retried."""
+    done = report.decided_paths
+    certain = {pair.proposal.key for pair in report.rejected_pairs if pair.match and pair.match.is_certain}
+    proposals = [
+        [proposal for proposal in chain(*of_one_lr) if proposal.hr.path not in done and proposal.key not in certain]
+        for of_one_lr in zip(*sources, strict=True)
+    ]
+    report.forget(proposal.key for of_one_lr in proposals for proposal in of_one_lr)
+    return proposals
+
+
+def _read_again(run: _Run, images: Sequence[Fingerprint], features: int) -> list[Fingerprint]:
+    """Fingerprint images of one side for so many features."""
+    if not images:
+        return []
+    recipe = RICH._replace(features=features, srgb=images[0].srgb)
+    richer = _remembered(run, [image.path for image in images], recipe)
+    return [image for image in richer if isinstance(image, Fingerprint)]
 
 
 def _decide(run: _Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import LR_FEATURE_SIDE, Fingerprint
+from twimager.fingerprints import LIGHT_LR, Fingerprint
 from twimager.flow import Flow
 from twimager.geometry import Matrix, Points, Size, area_scale, frame_corners, transform_points
 from twimager.options import Method
@@ -57,6 +57,11 @@ class Match:
     inliers: int
     flow: Flow | None = None
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether so many features agree that they alone put the HR in place."""
+        return self.inliers >= CERTAIN_INLIERS
+
 
 @dataclass(frozen=True, eq=False)
 class _Pairing:
@@ -88,7 +93,7 @@ def match(hr: Fingerprint, lr: Fingerprint, method: Method) -> Match | Rejection
     agreeing = _agreeing(pairing, min(lr.size))
     if len(agreeing) < MIN_AGREEING:
         return Rejection(Reason.FEW_MATCHES, f"{len(agreeing)} of at least {MIN_AGREEING} agree")
-    tolerance = RANSAC_TOLERANCE * max(1.0, min(lr.size) / LR_FEATURE_SIDE)
+    tolerance = RANSAC_TOLERANCE * max(1.0, min(lr.size) / LIGHT_LR.side)
     # A perspective follows the noise of a few matches; their pixels will tell whether there is one.
     perspective = method is not Method.TRANSFORM and len(agreeing) >= CERTAIN_INLIERS
     matrix = _ransac(agreeing, perspective, tolerance)

@@ -7,7 +7,7 @@ import math
 import platform
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,11 @@ class Report:
         for pair in pairs:
             self.rejected_pairs.append(pair)
             self.tell(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
+
+    def forget(self, proposals: Iterable[Hashable]) -> None:
+        """Strike rejections of proposals, named by their keys, that are looked at anew."""
+        anew = set(proposals)
+        self.rejected_pairs = [pair for pair in self.rejected_pairs if pair.proposal.key not in anew]
 
     @property
     def paired_paths(self) -> set[Path]:

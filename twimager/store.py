@@ -29,17 +29,17 @@ DELAY = 2.0
 TABLES = (
     "CREATE TABLE about (made_by TEXT NOT NULL)",
     """CREATE TABLE fingerprints (
-        path BLOB NOT NULL, srgb INTEGER NOT NULL, feature_side INTEGER NOT NULL,
+        path BLOB NOT NULL, recipe TEXT NOT NULL,
         bytes INTEGER NOT NULL, modified INTEGER NOT NULL, image BLOB NOT NULL, checksum INTEGER NOT NULL,
-        PRIMARY KEY (path, srgb, feature_side))""",
+        PRIMARY KEY (path, recipe))""",
     "CREATE TABLE verdicts (key BLOB PRIMARY KEY, verdict TEXT NOT NULL, checksum INTEGER NOT NULL)",
 )
 # What is written, by table.
 ENTER = {
-    "fingerprints": "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "fingerprints": "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?, ?, ?, ?)",
     "verdicts": "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)",
 }
-LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, srgb, feature_side, bytes, modified) = (?, ?, ?, ?, ?)"
+LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, recipe, bytes, modified) = (?, ?, ?, ?)"
 # An image's size, its bars and how many hashes follow; then a feature: position, size, direction, descriptor.
 HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4), ("hashes", "<i4")])
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
@@ -217,8 +217,8 @@ def _set_aside(path: Path) -> Path:
     raise AssertionError
 
 
-def _key(path: Path, recipe: Recipe) -> tuple[bytes, bool, int]:
-    return os.fsencode(path.absolute()), recipe.srgb, recipe.feature_side
+def _key(path: Path, recipe: Recipe) -> tuple[bytes, str]:
+    return os.fsencode(path.absolute()), repr(tuple(recipe))
 
 
 def _packed(image: Fingerprint) -> bytes:

@@ -20,6 +20,8 @@ INDEXED = 300
 NEIGHBOURS = 5
 # True HRs had at least 0.26 of the first one's votes, in two sets of 500 overlapping crops of 100 photographs each.
 MIN_SHARE = 0.2
+# So many HRs are read again for an LR that is in no pair after the first round.
+WIDELY = 32
 # Up to so many features every one is compared; beyond, those of the nearest lists (of the square root of their number),
 # each feature remembered in 64 x 4 bits (product quantization): as many HRs are found, in half the time.
 EXACT_UP_TO = 4000
@@ -29,7 +31,7 @@ CODE_BITS = 4
 TRAINED_ON = 8192
 ROUNDS = 6
 LISTS_PROBED = 4
-LISTS_PROBED_THOROUGHLY = 32
+LISTS_PROBED_WIDELY = 32
 # RootSIFT descriptors lie on a sphere; none are farther apart, squared.
 FARTHEST = 2 * 512.0**2
 # Images that are looked up, or entered, in one go.
@@ -51,7 +53,7 @@ class FeatureIndex:
             self._index.add(np.concatenate(batch).astype(np.float32))
 
     def propose(
-        self, lrs: Sequence[Fingerprint], *, mirror: bool = False, thorough: bool = False
+        self, lrs: Sequence[Fingerprint], *, mirror: bool = False, wide: bool = False
     ) -> Iterator[list[Proposal]]:
         """Yield, for every LR, the HRs with the most votes, those first.
 
@@ -59,17 +61,18 @@ class FeatureIndex:
         ----------
         lrs : the LRs that ask
         mirror : look for the HRs' mirror images
-        thorough : take longer: look in more of the lists
+        wide : look in more of the lists, and name more HRs, however few votes they have
         """
         if isinstance(self._index, faiss.IndexIVF):
-            self._index.nprobe = LISTS_PROBED_THOROUGHLY if thorough else LISTS_PROBED
+            self._index.nprobe = LISTS_PROBED_WIDELY if wide else LISTS_PROBED
+        most, share = (WIDELY, 0.0) if wide else (CANDIDATES, MIN_SHARE)
         for start in range(0, len(lrs), BATCH):
             batch = lrs[start : start + BATCH]
             # Mirroring the LR is as good as mirroring all HRs.
             descriptors = [(mirrored(lr) if mirror else lr).descriptors for lr in batch]
             for lr, votes in zip(batch, self._votes(descriptors), strict=True):
-                order = np.argsort(-votes, kind="stable")[:CANDIDATES]
-                wanted = [number for number in order if votes[number] > MIN_SHARE * votes[order[0]]]
+                order = np.argsort(-votes, kind="stable")[:most]
+                wanted = [number for number in order if votes[number] > share * votes[order[0]]]
                 yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror) for number in wanted]
 
     def _votes(self, asking: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
