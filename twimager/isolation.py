@@ -19,6 +19,8 @@ from twimager.errors import UnreadableImage
 
 # Seconds for one file. The largest pictures allowed take some five.
 PATIENCE = 20.0
+# A pixel has three values of 16 bit, a message some hundred characters: what is longer is no answer.
+PIXEL_BYTES, MESSAGE_BYTES = 6, 10_000
 COMMAND = (sys.executable, "-m", "twimager.decoding")
 # A group of its own (a session, where there are such): an interrupt from the keyboard is for us to hear.
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -44,6 +46,8 @@ class _Decoder:
             self._process.stdin.write(data)
             self._process.stdin.flush()
             item, height, width, size = ANSWER.unpack(self._read(ANSWER.size))
+            if item > len(DEPTHS) or size > PIXEL_BYTES * self.limit + MESSAGE_BYTES:
+                raise EOFError
             answer = self._read(size)
         except OSError as error:
             raise EOFError from error
