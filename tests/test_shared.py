@@ -124,6 +124,7 @@ def whole_run(*arguments: object) -> tuple[int, str, int]:
     return ended.returncode, ended.stderr, int(ended.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are counted in Linux's kilobytes")
 def test_the_corpus_among_photographs_changes_nothing(sets: Path, tmp_path: Path) -> None:
     """Every malformed or unusual file in LR and in HR: each is read or named, and all pairs are as without them."""
