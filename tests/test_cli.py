@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import Folders, Run
 from pictures import cat
+from test_job import contents
 
 from twimager import __version__, destination
 from twimager.arguments import parser
@@ -115,10 +116,10 @@ def test_overwrite_replaces_its_own_names_and_deletes_nothing(run: Run, folders:
 
 
 def test_dest_that_cannot_be_written(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(path: Path, *_: object) -> None:
+    def denied(path: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "write_bytes", denied)
+    monkeypatch.setattr(Path, "mkdir", denied)
     refused(run(*folders.flags), 1, "Permission denied", "--dest")
 
 
@@ -128,16 +129,12 @@ def test_a_dest_that_cannot_be_named(run: Run, folders: Folders) -> None:
 
 
 def test_a_disk_that_fills_up_ends_the_run(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Path.write_bytes
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    def full(path: Path, data: bytes) -> int:
-        if data:
-            raise OSError(28, "No space left on device")
-        return write(path, data)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    refused(run(*folders.flags), 1, "No space left on device", str(folders.dest))
-    assert [p for p in folders.dest.rglob("*") if p.is_file()] == []
+    monkeypatch.setattr(os, "fsync", full)
+    refused(run(*folders.flags), 1, "No space left on device", str(folders.dest), "--resume")
+    assert contents(folders.dest) == {}
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

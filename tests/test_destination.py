@@ -9,6 +9,8 @@ import pytest
 from twimager.destination import UnwritableName, flat_names, write_files
 from twimager.errors import TwimagerError
 
+RUN = "f" * 32
+
 
 def named(*paths: str) -> dict[str, str]:
     folder = Path("in")
@@ -39,31 +41,32 @@ def test_names_do_not_depend_on_the_order_of_the_list() -> None:
 
 
 def test_files_are_written_whole(tmp_path: Path) -> None:
-    write_files({tmp_path / "LR" / "a.png": b"l", tmp_path / "HR" / "a.png": b"h"})
+    write_files({tmp_path / "LR" / "a.png": b"l", tmp_path / "HR" / "a.png": b"h"}, RUN)
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.png", "a.png"]
 
 
-@pytest.mark.parametrize("failing", ["write", "first rename", "second rename"])
+@pytest.mark.parametrize("failing", ["write", "first name", "second name"])
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
-    rename, calls = os.replace, []
+    link, calls = os.link, []
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def replace(source: Path, target: Path) -> None:
+    def named(source: Path, target: Path) -> None:
         calls.append(target)
-        full() if len(calls) == (1 if failing == "first rename" else 2) else rename(source, target)
+        full() if len(calls) == (1 if failing == "first name" else 2) else link(source, target)
 
     if failing == "write":
-        monkeypatch.setattr(Path, "write_bytes", full)
+        monkeypatch.setattr(os, "fsync", full)
     else:
-        monkeypatch.setattr(os, "replace", replace)
+        monkeypatch.setattr(os, "link", named)
+        monkeypatch.setattr(os, "rename", full)
     with pytest.raises(TwimagerError, match="No space left on device"):
-        write_files({tmp_path / "LR" / "a.png": b"l", tmp_path / "HR" / "a.png": b"h"})
+        write_files({tmp_path / "LR" / "a.png": b"l", tmp_path / "HR" / "a.png": b"h"}, RUN)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
 def test_a_name_too_long_concerns_one_file(tmp_path: Path) -> None:
     with pytest.raises(UnwritableName):
-        write_files({tmp_path / ("a" * 300): b""})
+        write_files({tmp_path / ("a" * 300): b""}, RUN)
     assert list(tmp_path.iterdir()) == []

@@ -122,5 +122,7 @@ def test_files_are_listed_in_order_without_hidden_ones(tmp_path: Path) -> None:
     for name in ("b.png", "a.png", ".hidden.png", "Thumbs.db", "sub/c.png", ".git/d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert list_files(tmp_path, recursive=False) == [tmp_path / "a.png", tmp_path / "b.png"]
-    assert list_files(tmp_path, recursive=True) == [tmp_path / n for n in ("a.png", "b.png", "sub/c.png")]
+    assert list_files(tmp_path, recursive=False, warn=pytest.fail) == [tmp_path / "a.png", tmp_path / "b.png"]
+    assert list_files(tmp_path, recursive=True, warn=pytest.fail) == [
+        tmp_path / n for n in ("a.png", "b.png", "sub/c.png")
+    ]

@@ -29,7 +29,9 @@ CAST = {
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """What lies open in a folder, and what is left half written; not the journal."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and ".twimager" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def report_of(dest: Path) -> dict:

@@ -34,7 +34,7 @@ def test_bars_are_found(bars: tuple[int, int, int, int], level: int, depth: type
         assert found in ((true, true + 1, true + 2) if true else (0,))
 
 
-@pytest.mark.parametrize("path", [p for side in ("LR", "HR") for p in list_files(EXAMPLES / side, recursive=False)])
+@pytest.mark.parametrize("path", [p for side in ("LR", "HR") for p in list_files(EXAMPLES / side, False, print)])
 def test_photographs_have_none(path: Any) -> None:
     pixels = read_image(path)
     assert picture_area(pixels) == Rect(0, 0, pixels.shape[1], pixels.shape[0])

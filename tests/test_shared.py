@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 import cv2
 import pytest
 from conftest import Run
+from test_cli import ROOT
 
 SHARED = Path(os.environ.get("TWIMAGER_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
 BENCH = SHARED / "bench"
@@ -101,3 +103,52 @@ def test_strangers_are_not_paired(run: Run, sets: Path, tmp_path: Path) -> None:
         for name in names:
             shutil.copy(sets / "exact4" / side / name, tmp_path / side)
     assert run("--lr", tmp_path / "LR", "--hr", tmp_path / "HR", "--dest", tmp_path / "out").code == 4
+
+
+def linked(folder: Path, files: list[Path]) -> None:
+    """Put files into a folder, by links, under names of their own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, path in enumerate(files):
+        (folder / f"{number:03}_{path.name}").symlink_to(path)
+
+
+def whole_run(*arguments: object) -> tuple[int, str, int]:
+    """Run in a process of its own; return its exit code, stderr and peak memory in MB, its children's included."""
+    script = (
+        "import resource, sys; from twimager.cli import main; code = main(); "
+        "peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]; "
+        "print(sum(peaks) // 1024); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", script, *map(str, arguments), "--quiet"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+    return ended.returncode, ended.stderr, int(ended.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are counted in Linux's kilobytes")
+def test_the_corpus_among_photographs_changes_nothing(sets: Path, tmp_path: Path) -> None:
+    """Every malformed or unusual file in LR and in HR: each is read or named, and all pairs are as without them."""
+    corpus = [path for path in sorted((SHARED / "corpus").rglob("*")) if path.is_file()]
+    assert len(corpus) == 295
+    dests = []
+    for name, extra in (("plain", []), ("with", corpus)):
+        for side in ("LR", "HR"):
+            linked(tmp_path / name / side, [*sorted((sets / "wild" / side).iterdir()), *extra])
+        dests.append(tmp_path / name / "out")
+        flags = "--lr", tmp_path / name / "LR", "--hr", tmp_path / name / "HR", "--dest", dests[-1]
+        code, err, peak = whole_run(*flags, "--report", "--overwrite")
+        assert code == (3 if extra else 0)
+        assert peak < 1000
+    assert all(
+        line.startswith((str(tmp_path), "1", "2", "3", "4", "5", "6", "7", "8", "9")) for line in err.splitlines()
+    )
+    plain, full = (json.loads((dest / "report.json").read_text()) for dest in dests)
+    mentioned = {Path(pair[side]).name for pair in full["pairs"] for side in ("lr", "hr")}
+    mentioned |= {Path(image["path"]).name for image in full["rejected_images"] if image["detail"] or image["reason"]}
+    assert mentioned == {path.name for side in ("LR", "HR") for path in (tmp_path / "with" / side).iterdir()}
+    matrices = {(Path(pair["lr"]).name, Path(pair["hr"]).name): pair["matrix"] for pair in full["pairs"]}
+    for pair in plain["pairs"]:
+        assert matrices[Path(pair["lr"]).name, Path(pair["hr"]).name] == pair["matrix"]
+        for key in ("lr_output", "hr_output"):
+            path = Path(pair[key])
+            assert (dests[1] / path.relative_to(dests[0])).read_bytes() == path.read_bytes()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from twimager import __version__
+from twimager.anatomy import MAX_PIXELS
 from twimager.errors import UsageError
 from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming, Options, Output, Search, parse_scale
 
@@ -31,6 +32,7 @@ examples:
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not written, 4 done but no pair found, 130 interrupted.
+--resume goes on after 1 and 130.
 """
 
 
@@ -50,8 +52,9 @@ def to_options(values: argparse.Namespace) -> Options:
         debug=values.debug, dry=values.dry, report=values.report, search=Search(values.search),
         distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
-        max_error=values.max_error, min_native_scale=values.min_native_scale, jobs=values.jobs,
-        recursive=values.recursive, overwrite=values.overwrite, save=_store(values),
+        max_error=values.max_error, min_native_scale=values.min_native_scale, max_pixels=values.max_pixels,
+        jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
+        save=_store(values),
     )  # fmt: skip
 
 
@@ -104,9 +107,21 @@ def _add_folders(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--recursive", action="store_true", help="look into the folders inside LR and HR too")
     group.add_argument(
+        "--max_pixels",
+        type=int,
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"turn down images of more pixels (default {MAX_PIXELS})",
+    )
+    group.add_argument(
         "--overwrite",
         action="store_true",
         help="write into a DEST that is not empty: replaces files of the same names, deletes none",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run into DEST that was stopped: the same folders and options, nothing done twice",
     )
 
 

@@ -8,18 +8,21 @@ import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
 
+from twimager.anatomy import LIMIT_VARIABLE
 from twimager.arguments import parse, to_options
-from twimager.errors import ExitCode, TwimagerError
+from twimager.errors import ExitCode, Interrupted, TwimagerError
+from twimager.interruption import Interruption
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
-        return int(_run_job(sys.argv[1:] if arguments is None else arguments))
+        with Interruption(last=arguments is None) as interruption:
+            return int(_run_job(sys.argv[1:] if arguments is None else arguments, interruption))
     except TwimagerError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted", ExitCode.INTERRUPTED)
+        return _fail(str(Interrupted()), ExitCode.INTERRUPTED)
     except OSError as error:
         return _fail(str(error), ExitCode.FATAL)
     except MemoryError:
@@ -33,7 +36,7 @@ def _fail(message: str, code: ExitCode) -> int:
     return int(code)
 
 
-def _run_job(arguments: Sequence[str]) -> ExitCode:
+def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Do the main job, which has flags alone and no subcommand."""
     values = parse(arguments)
     options = to_options(values)
@@ -42,19 +45,20 @@ def _run_job(arguments: Sequence[str]) -> ExitCode:
         os.environ.setdefault(variable, "1")
     # FAISS's threads would else wait for each other at full speed: minutes, where others use the processor too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenCV's limit, for what only it can tell the size of; the decoders' processes inherit it.
+    os.environ[LIMIT_VARIABLE] = str(options.max_pixels)
     # Pillow has more to say of odd files than users want to hear; what can't be read is said by us.
     warnings.filterwarnings("ignore", module="PIL")
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager import destination, job
     from twimager.console import Console, own_stderr
+    from twimager.isolation import decoders
 
     with own_stderr() as stream:
-        report = job.run(options, Console(values.quiet, values.verbose, stream))
-    path = destination.report_path(options)
-    if path:
-        destination.write_files({path: report.to_json().encode()})
+        interruption.begin(Interrupted(resumable=not options.dry), destination.placing, decoders.kill)
+        outcome = job.run(options, Console(values.quiet, values.verbose, stream))
     if not values.quiet:
         if isinstance(sys.stdout, TextIOWrapper):  # a Windows pipe knows few characters
             sys.stdout.reconfigure(errors="replace")
-        sys.stdout.write(report.summary(path) + "\n")
-    return report.exit_code
+        sys.stdout.write(outcome.summary + "\n")
+    return outcome.exit_code

@@ -23,12 +23,17 @@ class Console:
 
     def __init__(self, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._verbose = verbose
+        self._quiet, self._verbose = quiet, verbose
         self._bars = not quiet and self._stream.isatty()
 
     def warn(self, message: str) -> None:
         """Say what went wrong with one file or pair."""
         tqdm.write(printable(message), file=self._stream)
+
+    def note(self, message: str) -> None:
+        """Say what is no problem but good to know."""
+        if not self._quiet:
+            self.warn(message)
 
     def detail(self, message: str) -> None:
         """Say what only a curious user wants to know."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
+import threading
 import unicodedata
 import uuid
 from collections import Counter
@@ -14,9 +16,16 @@ from pathlib import Path
 from twimager.errors import TwimagerError, UsageError
 from twimager.options import Naming, Options, Output
 
-REPORT = "report.json"
+LR, HR, REPORT_FOLDER, REPORT = "LR", "HR", "report", "report.json"
+# Hidden, as loaders read all that lies open in DEST.
+JOURNALS = ".twimager"
 # Errors that concern one file's name; any other failure to write concerns them all.
 NAME_ERRORS = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+# What some network file systems answer to fsync.
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP}
+# Held while the files of a pair take their names: who ends the process at once waits for that, so that no pair is half
+# there.
+placing = threading.Lock()
 
 
 class UnwritableName(TwimagerError):
@@ -33,7 +42,7 @@ def check_folders(options: Options) -> None:
     folders = {"--lr": options.lr, "--hr": options.hr}
     if options.dest is not None:
         folders["--dest"] = options.dest
-        _check_dest(options.dest, will_write=not options.dry or options.report, overwrite=options.overwrite)
+        _check_dest(options.dest, options)
     for flag, folder in folders.items():
         if options.save and options.save.resolve().is_relative_to(folder.resolve()):
             raise UsageError(f"--save: {options.save} lies in the folder of {flag}; keep it apart from the images")
@@ -42,27 +51,28 @@ def check_folders(options: Options) -> None:
                 raise UsageError(f"{flag} is the folder of {other} or inside it; keep the three folders apart")
 
 
-def _check_dest(dest: Path, will_write: bool, overwrite: bool) -> None:
+def _check_dest(dest: Path, options: Options) -> None:
     if dest.exists() and not dest.is_dir():
         raise UsageError(f"--dest: {dest} is a file; name a folder")
-    if will_write and not overwrite and dest.is_dir() and any(dest.iterdir()):
-        raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")
-
-
-def prepare(options: Options) -> None:
-    """Make DEST if this run writes there and see that it can; raises TwimagerError."""
-    if options.dest is None or (options.dry and not options.report):
+    if not dest.is_dir() or options.overwrite or (options.dry and not options.report):
         return
-    probe = _temporary(options.dest / "probe")
-    write_files({probe: b""})
-    probe.unlink()
+    names = {path.name for path in dest.iterdir()}
+    if names and (options.dry or JOURNALS not in names):  # what its journal says of a DEST is for the journal to judge
+        raise not_empty(dest)
+
+
+def not_empty(dest: Path, more: str = "") -> UsageError:
+    """Return the error for a DEST that holds something."""
+    return UsageError(
+        f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted){more}"
+    )
 
 
 def report_path(options: Options) -> Path | None:
     """Return where the report is kept: in DEST, but beside no images, as loaders read all that lies there."""
     if not options.report or options.dest is None:
         return None
-    return options.dest / REPORT if options.output is Output.ALL else options.dest / "report" / REPORT
+    return options.dest / REPORT if options.output is Output.ALL else options.dest / REPORT_FOLDER / REPORT
 
 
 class Names:
@@ -85,8 +95,8 @@ class Names:
         lr_name = hr_own if options.filename is Naming.HR else lr_own
         hr_name = lr_own if options.filename is Naming.LR else hr_own
         both = options.output is Output.ALL
-        lr_out = (options.dest / "LR" if both else options.dest) / self._file(lr_name)
-        hr_out = (options.dest / "HR" if both else options.dest) / self._file(hr_name)
+        lr_out = (options.dest / LR if both else options.dest) / self._file(lr_name)
+        hr_out = (options.dest / HR if both else options.dest) / self._file(hr_name)
         return lr_out if options.output is not Output.HR else None, hr_out if options.output is not Output.LR else None
 
     def _file(self, name: str) -> str:
@@ -120,34 +130,84 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def write_files(files: Mapping[Path, bytes]) -> None:
+def write_files(files: Mapping[Path, bytes], run: str, replace: bool = False) -> None:
     """Write files so that each appears whole or not at all, and none unless all could be stored.
+
+    `run` is named in the temporary files' names. A file that is there already is only replaced where that is asked
+    for; one of the same contents is as good as written.
 
     Raises
     ------
     UnwritableName
-        If the file system does not take one of the names.
+        If one of the names is taken, or the file system does not take it.
     TwimagerError
         If nothing can be written there any more: a full disk, a lost permission.
     """
-    staged = {path: _temporary(path) for path in files}
+    staged = {path: _temporary(path, run) for path in files}
     placed: list[Path] = []
     try:
         for path, temporary in staged.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(files[path])
-        for path, temporary in staged.items():
-            os.replace(temporary, path)
-            placed.append(path)
+            _store(temporary, files[path])
+        with placing:
+            for path, temporary in staged.items():
+                if _place(temporary, path, replace):
+                    placed.append(path)
     except OSError as error:
         for ours in [*staged.values(), *placed]:
             with suppress(OSError):
                 ours.unlink(missing_ok=True)
+        if error.errno == errno.EEXIST:
+            raise UnwritableName(f"{path} is there already, and not of this job") from error
         if error.errno in NAME_ERRORS:
             raise UnwritableName(f"{path}: {error.strerror}") from error
-        raise TwimagerError(f"cannot write {path}: {error.strerror}; make room or choose another --dest") from error
+        raise unwritable(path, error) from error
 
 
-def _temporary(path: Path) -> Path:
+def unwritable(path: Path, error: OSError) -> TwimagerError:
+    """Return the error that ends a run that can't write to DEST."""
+    return TwimagerError(f"cannot write {path}: {error.strerror}; make room and add --resume, or choose another --dest")
+
+
+def _store(path: Path, data: bytes) -> None:
+    """Write a new file and have it on the disk, so that what stands in its place later is whole, come what may."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in NO_SYNC:
+                raise
+
+
+def _place(temporary: Path, path: Path, replace: bool) -> bool:
+    """Give a stored file its name; False if one of the same contents has it. FileExistsError if another one has."""
+    if replace:
+        os.replace(temporary, path)
+        return True
+    try:
+        os.link(temporary, path)  # unlike a rename, never over another file
+    except OSError:  # the name is taken, or this file system has no links
+        if not os.path.lexists(path):
+            os.rename(temporary, path)
+            return True
+        if not filecmp.cmp(temporary, path, shallow=False):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        temporary.unlink()
+        return False
+    temporary.unlink()
+    return True
+
+
+def _temporary(path: Path, run: str) -> Path:
     """Return a name beside `path` that nobody else has."""
-    return path.with_name(f".twimager-{uuid.uuid4().hex}.tmp")
+    return path.with_name(f".twimager-{run}-{uuid.uuid4().hex}.tmp")
+
+
+def remove_temporary(dest: Path, run: str) -> None:
+    """Delete what a run that is no more has left half written in DEST, and nothing else."""
+    for folder in (dest, *(dest / name for name in (LR, HR, REPORT_FOLDER))):
+        for left in folder.glob(f".twimager-{run}-*.tmp"):
+            with suppress(OSError):
+                left.unlink()

@@ -29,14 +29,20 @@ class UsageError(TwimagerError):
     exit_code = ExitCode.USAGE
 
 
-class UnreadableImage(Exception):
-    """A file that is no image, or not a whole one."""
+class Interrupted(TwimagerError):
+    """The user, or the system, wants the run to end."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, resumable: bool = False) -> None:
+        super().__init__("interrupted" + "; the same command with --resume goes on" * resumable)
 
 
 class Reason(Enum):
     """Why an image or a pair is turned down; the value is what reports call it."""
 
     UNREADABLE = "unreadable"
+    UNSUPPORTED = "unsupported format"
     NOTHING_SIMILAR = "nothing similar"
     NO_PARTNER = "nothing similar enough"
     FEW_MATCHES = "too few matching features"
@@ -63,3 +69,15 @@ class Rejection:
 
     def __str__(self) -> str:
         return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value
+
+
+class UnreadableImage(Exception):
+    """A file that is no image, or not a whole one."""
+
+    reason = Reason.UNREADABLE
+
+
+class UnsupportedFormat(UnreadableImage):
+    """A file of no format that can be read."""
+
+    reason = Reason.UNSUPPORTED

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from twimager.errors import UnreadableImage
 from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_points
 from twimager.images import Gray, Pixels, decode, frame_size, read_bytes, shrink, to_8_bit
 from twimager.letterbox import picture_area
@@ -182,7 +183,10 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
 
 def read_picture(image: Fingerprint) -> Pixels:
     """Return an image's pixels, (h, w, 3), without the bars; raises UnreadableImage."""
-    return image.picture.cut(_read(image.path, image.srgb))
+    pixels = _read(image.path, image.srgb)
+    if frame_size(pixels) != image.frame[2:]:
+        raise UnreadableImage("changed while the job went on")
+    return image.picture.cut(pixels)
 
 
 def _read(path: Path, srgb: bool) -> Pixels:

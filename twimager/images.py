@@ -3,75 +3,133 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import stat
+import struct
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twimager.errors import UnreadableImage
+from twimager import anatomy, decoding
+from twimager.errors import UnreadableImage, UnsupportedFormat
+from twimager.isolation import decoders
 from twimager.options import Format
 
 # (h, w, 3), BGR, uint8 or uint16.
-Pixels = NDArray[Any]
+Pixels = decoding.Pixels
 # (h, w), 0 to 255: uint8, or float32 where roundings would matter.
 Gray = NDArray[np.uint8] | NDArray[np.float32]
 
-# Colour, EXIF orientation applied, 8 or 16 bit as stored. IMREAD_UNCHANGED would ignore the orientation.
-READ_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 # What file managers leave behind; files whose names begin with a dot are passed over too.
 NOT_IMAGES = {"thumbs.db", "desktop.ini"}
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PILLOW_NAMES = {Format.WEBP: "WEBP", Format.TIFF: "TIFF", Format.JPG: "JPEG"}
 # EXIF's (and TIFF's) tag for how a picture is to be turned, and its value for not at all.
 ORIENTATION, UPRIGHT = 0x0112, 1
+# How files are called that OpenCV reads. One by another name that is no image is of another format, not damaged.
+IMAGE_SUFFIXES = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".webp", ".avif", ".heif", ".bmp", ".dib",
+    ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm", ".pam", ".pfm",
+    ".sr", ".ras",
+})  # fmt: skip
+# What tells a format, in bytes. A file may have as many bytes as its pixels (four values of 16 bit) and what else a
+# camera puts there: a video or a disk image of that name is not even read.
+BEGINNING = 32
+MOST_BYTES_PER_PIXEL = 8
+OTHER_BYTES = 64 * 1024 * 1024
+# What Pillow raises on damaged files, by reading its source and by trying hundreds of thousands of them.
+PILLOW_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, ArithmeticError, AttributeError,
+    RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
 # OpenCV's WebP quality for lossless, and JPEG without its usual halving of the colours' resolution.
 LOSSLESS = 101
 FULL_COLOR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
 
 
-def list_files(folder: Path, recursive: bool) -> list[Path]:
-    """Return the files of `folder` (and below it), sorted by their path inside it, hidden ones left out."""
-    found = _walk(folder) if recursive else folder.iterdir()
-    wanted = (p for p in found if p.is_file() and not p.name.startswith(".") and p.name.lower() not in NOT_IMAGES)
-    return sorted(wanted, key=lambda p: p.relative_to(folder).parts)
+def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> list[Path]:
+    """Return the files of `folder` (and below it), sorted by their path inside it, hidden ones left out.
+
+    Links are followed, a folder is entered once, however many lead there. `warn` hears of folders inside that can't be
+    looked into; for `folder` itself, OSError is raised.
+    """
+    return sorted(_walk(folder, recursive, warn), key=lambda path: path.relative_to(folder).parts)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        yield from (Path(parent, name) for name in names)
+def _walk(folder: Path, recursive: bool, warn: Callable[[str], None]) -> Iterator[Path]:
+    """Yield all files; linked folders come last, so that what has a path of its own is found under that."""
+    real, linked, seen = deque([folder]), deque[Path](), set[str]()
+    while real or linked:
+        parent = (real or linked).popleft()
+        place = os.path.realpath(parent)
+        if place in seen:
+            continue
+        seen.add(place)
+        try:
+            entries = sorted(parent.iterdir())
+        except OSError as error:
+            if parent == folder:
+                raise
+            warn(f"{parent}: can't be looked into: {error.strerror}")
+            continue
+        for path in entries:
+            mode = _mode(path)
+            if path.name.startswith(".") or path.name.lower() in NOT_IMAGES:
+                continue
+            if stat.S_ISREG(mode):
+                yield path
+            elif stat.S_ISDIR(mode) and recursive:
+                (linked if path.is_symlink() else real).append(path)
+
+
+def _mode(path: Path) -> int:
+    """Return what a path leads to; what can't be told passes for a file, as reading that says why."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return stat.S_IFREG
+
+
+def is_animated(path: Path) -> bool:
+    """Tell whether an image file holds more than the picture that is used, its first."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            return anatomy.is_animated(file)
+    except (OSError, struct.error):
+        return False
 
 
 def decode(data: bytes) -> Pixels:
-    """Return the pixels of an encoded image: (h, w, 3), BGR, uint8 or uint16, upright.
+    """Return the pixels of an encoded image: (h, w, 3), BGR, uint8 or uint16, upright; of an animation the first.
+
+    What is not an everyday file is decoded in another process, which may crash or hang.
 
     Raises
     ------
     UnreadableImage
-        If `data` is no image, is cut short, or holds pixels that are neither 8 nor 16 bit.
+        If `data` is no image, is cut short, has more pixels than are allowed or some that are neither 8 nor 16 bit.
     """
     if not data:
         raise UnreadableImage("empty file")
-    try:
-        pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), READ_FLAGS)
-    except cv2.error as error:
-        raise UnreadableImage(f"cannot be decoded: {error.err}") from error
-    if pixels is None:
-        raise UnreadableImage("not an image, or a damaged one")
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise UnreadableImage(f"{pixels.dtype} pixels; only 8 and 16 bit are supported")
-    return pixels
+    return decoding.decode_here(data) if anatomy.of(data).everyday else decoders.decode(data)
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return what a file holds; UnreadableImage if it can't be read."""
+    """Return what an image file holds; UnreadableImage if it can't be read, is no image or holds too much."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            beginning = file.read(BEGINNING)
+            if not anatomy.is_supported(beginning) and path.suffix.lower() not in IMAGE_SUFFIXES:
+                raise UnsupportedFormat("not an image of a format that can be read")
+            size = os.fstat(file.fileno()).st_size
+            if size > MOST_BYTES_PER_PIXEL * anatomy.max_pixels() + OTHER_BYTES:
+                raise UnreadableImage(f"{size} bytes; no image of --max_pixels {anatomy.max_pixels()} has so many")
+            return beginning + file.read()
     except OSError as error:
         raise UnreadableImage(error.strerror or str(error)) from error
 
@@ -96,12 +154,12 @@ def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
 def is_plain(data: bytes, kind: Format) -> bool:
     """Tell whether any reader sees in this file just what `decode` does: of that format, upright, a single picture."""
     if kind is Format.PNG:
-        return data.startswith(PNG_SIGNATURE) and b"eXIf" not in data and b"acTL" not in data
+        return data.startswith(anatomy.PNG_SIGNATURE) and b"eXIf" not in data and b"acTL" not in data
     try:
         with Image.open(BytesIO(data), formats=[PILLOW_NAMES[kind]]) as image:
             single = getattr(image, "n_frames", 1) == 1 and image.getexif().get(ORIENTATION, UPRIGHT) == UPRIGHT
             return single and image.format == PILLOW_NAMES[kind]
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except PILLOW_ERRORS:
         return False
 
 

@@ -5,25 +5,26 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from twimager import destination, viewer
 from twimager.console import Console, Progress
-from twimager.errors import Reason, Rejection, UsageError
+from twimager.errors import Interrupted, Reason, Rejection, UsageError
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
-from twimager.images import list_files
+from twimager.images import is_animated, list_files
+from twimager.journal import Journal, Outcome, keep_journal
 from twimager.options import Options, Search
 from twimager.proposals import Proposal, hashes
-from twimager.report import RejectedImage, Report
+from twimager.report import Note, RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order, worker_pool
 from twimager.selection import Ballot
-from twimager.store import Store, stamp
+from twimager.store import Stamp, Store, stamp
 from twimager.tasks import Case, File, examine, preload, remember
 from twimager.verdicts import Verdict, circumstances, is_final, to_text
 from twimager.writing import Writer
@@ -33,49 +34,71 @@ MATCHING = 2.0
 # So many features of images that are read again may fill the memory, 144 bytes each; but each image keeps the least.
 RICH_IN_ALL = 8_000_000
 LEAST_RICH = 400
-
-if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
-    pass
+FIRST_PICTURE = "holds several pictures; the first is used"
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def run(options: Options, console: Console) -> Report:
-    """Find, align, verify and write the pairs; return what was done and what was turned down.
+def run(options: Options, console: Console) -> Outcome:
+    """Find, align, verify and write the pairs; return what is to be said of it.
 
     Raises
     ------
     TwimagerError
-        If the folders do not fit, or nothing can be written to DEST (any more).
+        If the folders do not fit, nothing can be written to DEST (any more), or the run is interrupted.
     """
     destination.check_folders(options)
     if options.debug:
         viewer.require_display()
-    lr_paths, hr_paths = _list("--lr", options.lr, options), _list("--hr", options.hr, options)
-    destination.prepare(options)
-    report = Report(options, console.detail)
+    lr_paths, hr_paths = _list("--lr", options.lr, options, console), _list("--hr", options.hr, options, console)
+    with keep_journal(options, {"--lr": lr_paths, "--hr": hr_paths}) as journal:
+        if journal.ended:
+            return journal.ended
+        report = Report(options, console.detail)
+        try:
+            _do(report, lr_paths, hr_paths, console, journal)
+        except KeyboardInterrupt:
+            report.interrupted = True
+            journal.discard_unfinished()
+        _account_for_unpaired(report, lr_paths, hr_paths)
+        path = destination.report_path(options)
+        if path:
+            destination.write_files({path: report.to_json().encode()}, journal.run, replace=True)
+        if report.interrupted:
+            raise Interrupted(resumable=not options.dry)
+        outcome = Outcome(report.exit_code, report.summary(path))
+        if not report.aborted:
+            journal.end(outcome)
+        return outcome
+
+
+def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Console, journal: Journal) -> None:
+    """Find and write; the report has what came of it, as far as it came."""
+    options = report.options
     names = destination.Names(options, lr_paths, hr_paths)
     work = len(lr_paths) + len(hr_paths) + MATCHING * len(lr_paths)
+    # What is kept for going on only is no loss: a user who asked for nothing need not hear that it can't be.
+    kept, warn = (options.save, console.warn) if options.save else (journal.store, console.detail)
     with console.progress(work) as progress, worker_pool(options.jobs, inline=options.debug) as pool:
+        report.seconds = progress.seconds
         pool.submit(preload)
-        with Store(options.save, console.warn) as store, Writer(pool, names, report, console) as writer:
-            this = _Run(pool, report, console, progress, store)
-            lrs = _read(this, "LR", lr_paths, LIGHT_LR)
-            hrs = _read(this, "HR", hr_paths, LIGHT_HR._replace(srgb=not options.keep_icc))
-            _pair(this, lrs, hrs, writer)
-    _account_for_unpaired(report, lrs, hrs)
-    report.seconds = progress.seconds
-    for stage, seconds in progress.seconds.items():
+        with Store(kept, warn) as store:
+            this = _Run(pool, report, console, progress, store, {}, Counter())
+            with Writer(pool, names, report, console, journal=journal, seen=this.seen) as writer:
+                lrs = _read(this, "LR", lr_paths, LIGHT_LR)
+                hrs = _read(this, "HR", hr_paths, LIGHT_HR._replace(srgb=not options.keep_icc))
+                this.count_strangers()
+                _pair(this, lrs, hrs, writer)
+    for stage, seconds in report.seconds.items():
         console.detail(f"{stage}: {seconds:.1f} s")
-    return report
 
 
-def _list(flag: str, folder: Path, options: Options) -> list[Path]:
-    paths = list_files(folder, options.recursive)
+def _list(flag: str, folder: Path, options: Options, console: Console) -> list[Path]:
+    try:
+        paths = list_files(folder, options.recursive, console.warn)
+    except OSError as error:
+        raise UsageError(f"{flag}: {folder} can't be looked into: {error.strerror}") from error
     if not paths:
         below = "" if options.recursive else " (--recursive looks into its folders too)"
         raise UsageError(f"{flag}: there are no files in {folder}{below}")
@@ -90,10 +113,27 @@ class _Run(NamedTuple):
     console: Console
     progress: Progress
     store: Store
+    seen: dict[Path, Stamp | None]
+    strangers: Counter[str]
 
     def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """Have workers do a task for everything, a few ahead of the reader."""
         return in_order(self.pool, task, tasks, AHEAD * self.report.options.jobs)
+
+    def tell(self, path: Path, rejection: Rejection) -> None:
+        """Name a file that can't be read; of each kind of file that is no image, the first only."""
+        if rejection.reason is Reason.UNSUPPORTED:
+            self.strangers[path.suffix.lower()] += 1
+            if self.strangers[path.suffix.lower()] > 1:
+                return
+        self.console.warn(f"{path}: {rejection}")
+
+    def count_strangers(self) -> None:
+        """Say how many more files of each kind there were."""
+        for kind, number in sorted(self.strangers.items()):
+            if number > 1:
+                what = f"files *{kind}" if kind else "files without an extension"
+                self.console.warn(f"{number - 1} more {what}: {Reason.UNSUPPORTED.value}")
 
 
 def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
@@ -103,9 +143,12 @@ def _read(run: _Run, side: str, paths: list[Path], recipe: Recipe) -> list[Finge
         for path, result in zip(paths, _remembered(run, paths, recipe), strict=True):
             if isinstance(result, Rejection):
                 run.report.rejected_images.append(RejectedImage(side, path, result))
-                run.console.warn(f"{path}: {result}")
-            else:
-                found.append(result)
+                run.tell(path, result)
+                continue
+            found.append(result)
+            if is_animated(path):
+                run.report.notes.append(Note(path, FIRST_PICTURE))
+                run.console.note(f"{path}: {FIRST_PICTURE}")
     return found
 
 
@@ -115,7 +158,7 @@ def _remembered(run: _Run, paths: Iterable[Path], recipe: Recipe) -> Iterator[Fi
 
     def looked_up() -> Iterator[File]:
         for path in paths:
-            seen = stamp(path)
+            run.seen[path] = seen = stamp(path)
             files.append(File(path, seen, run.store.get(path, seen, recipe)))
             yield files[-1]
 
@@ -219,23 +262,23 @@ def _verdicts(run: _Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdic
     results = run.in_order(partial(examine, options=run.report.options), looked_up())
     for verdict in results:
         images, under, case = cases.popleft()
-        if run.report.options.save and case.known is None and is_final(verdict):
+        if run.store.keeps and case.known is None and is_final(verdict):
             run.store.keep_verdict(images, under, to_text(verdict, case.proposals))
         yield verdict
 
 
-def _account_for_unpaired(report: Report, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint]) -> None:
+def _account_for_unpaired(report: Report, lr_paths: list[Path], hr_paths: list[Path]) -> None:
     """Say of every image that is in no pair why not."""
-    stop = "aborted" if report.aborted else f"limit of {report.options.limit}"
-    cut_short = report.aborted or len(report.pairs) == report.options.limit
-    paired = report.paired_paths
+    stop = "interrupted" if report.interrupted else "aborted" if report.aborted else f"limit of {report.options.limit}"
+    cut_short = report.interrupted or report.aborted or len(report.pairs) == report.options.limit
+    accounted_for = report.paired_paths | {image.path for image in report.rejected_images}
     judged = {image.path for pair in report.rejected_pairs for image in pair.proposal.images}
     alike = {
         image.path for pair in report.rejected_pairs if pair.rejection.reason is not Reason.FEW_MATCHES
         for image in pair.proposal.images
     }  # fmt: skip
-    for side, images in (("LR", lrs), ("HR", hrs)):
-        for path in (image.path for image in images if image.path not in paired):
+    for side, paths in (("LR", lr_paths), ("HR", hr_paths)):
+        for path in (path for path in paths if path not in accounted_for):
             if cut_short and (side == "HR" or path not in judged):
                 rejection = Rejection(Reason.NOT_REACHED, stop)
             elif path in alike:

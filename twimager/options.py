@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+from twimager.anatomy import MAX_PIXELS
 from twimager.errors import UsageError
 
 # A scale is a ratio of whole pixels; finer ones than thousandths only restate a rounded decimal (1.3333 is 4/3).
@@ -149,14 +151,17 @@ class Options:
     min_overlap: float = 0.3
     max_error: float | None = None
     min_native_scale: float | None = None
+    max_pixels: int = MAX_PIXELS
     jobs: int = 1
     recursive: bool = False
     overwrite: bool = False
+    resume: bool = False
     save: Path | None = None
 
     def __post_init__(self) -> None:
         _require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
         _require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
+        _require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
         _require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")
         _require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
         _require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
@@ -168,6 +173,7 @@ class Options:
             "--min_native_scale must be above 0 (source pixels per output pixel)",
         )
         _require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
+        _require(self.max_pixels >= 1, "--max_pixels must be 1 or more")
         _require(self.jobs >= 1, "--jobs must be 1 or more workers")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
             _require(
@@ -182,6 +188,24 @@ def parse_scale(text: str) -> Fraction:
     if not math.isfinite(value):
         raise ValueError(text)
     return Fraction(value).limit_denominator(SCALE_DENOMINATOR)
+
+
+def plain_settings(options: Options) -> dict[str, Any]:
+    """Return every option as JSON knows it, by name."""
+    return {field.name: _plain(getattr(options, field.name)) for field in fields(options)}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Path():
+            return str(value.absolute())
+        case Enum():
+            return value.value
+        case Fraction():
+            return value.numerator if value.denominator == 1 else float(value)
+        case Crop():
+            return value.numbers
+    return value
 
 
 def _require(condition: bool, message: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from twimager.images import Pixels
+from twimager.images import PILLOW_ERRORS, Pixels
 
 # How PNG, JPEG, WebP and TIFF files (of either byte order) begin, and what announces a profile in them.
 ANNOUNCED = {
@@ -36,7 +36,7 @@ def embedded_profile(data: bytes) -> bytes | None:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P", "RGBX") else None
         return profile if profile and _to_srgb(profile) else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except PILLOW_ERRORS:
         return None
 
 
@@ -47,7 +47,10 @@ def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
     profile's curves and primaries, and left as they are where it has tables instead.
     """
     if pixels.dtype == np.uint16:
-        return _deep_to_srgb(pixels, profile)
+        try:
+            return _deep_to_srgb(pixels, profile)
+        except (struct.error, ValueError, IndexError):  # a damaged profile
+            return pixels
     transform = _to_srgb(profile)
     if transform is None:
         return pixels

@@ -8,9 +8,7 @@ import platform
 import statistics
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, fields
-from enum import Enum
-from fractions import Fraction
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +19,14 @@ from twimager import __version__
 from twimager.console import printable
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.geometry import translation
-from twimager.options import Crop, Options
+from twimager.options import Options, plain_settings
 from twimager.proposals import CANDIDATES
 from twimager.proposals.hashes import nearest_hashes
 from twimager.rendering import SAME_SIZE
 from twimager.selection import RejectedPair, VerifiedPair
 
 SCHEMA_VERSION = 1
+NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED)
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,14 @@ class RejectedImage:
     rejection: Rejection
 
 
+@dataclass(frozen=True)
+class Note:
+    """What is to be known of an image that is used."""
+
+    path: Path
+    text: str
+
+
 @dataclass
 class Report:
     """Everything that came out of a run; `tell` hears of each decision as it falls.
@@ -61,9 +68,11 @@ class Report:
     pairs: list[Record] = field(default_factory=list)
     rejected_pairs: list[RejectedPair] = field(default_factory=list)
     rejected_images: list[RejectedImage] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     near_hashes: list[int] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     aborted: bool = False
+    interrupted: bool = False
 
     def accept(self, record: Record) -> None:
         """Enter a pair."""
@@ -105,7 +114,7 @@ class Report:
 
     @property
     def _unreadable(self) -> int:
-        return sum(image.rejection.reason is Reason.UNREADABLE for image in self.rejected_images)
+        return sum(image.rejection.reason in NOT_READ for image in self.rejected_images)
 
     @property
     def _unwritten(self) -> int:
@@ -117,7 +126,7 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             "twimager": __version__,
             "versions": {"python": platform.python_version(), "opencv": cv2.__version__, "numpy": np.__version__},
-            "settings": {f.name: _plain(getattr(self.options, f.name)) for f in fields(self.options)},
+            "settings": plain_settings(self.options),
             "candidates": {"most": CANDIDATES, "lrs_with_more": sum(near > CANDIDATES for near in self.near_hashes)},
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
             "pairs": [_pair_json(record) for record in self.pairs],
@@ -126,6 +135,7 @@ class Report:
                 {"side": image.side, "path": str(image.path.absolute()), **_reason_json(image.rejection)}
                 for image in self.rejected_images
             ],
+            "notes": [{"path": str(note.path.absolute()), "note": note.text} for note in self.notes],
         }
         return json.dumps(document, indent=1) + "\n"
 
@@ -149,7 +159,7 @@ class Report:
         lines = [f"pairs {outcome}: {len(self.pairs)}"]
         for side in ("LR", "HR"):
             images = [image.rejection.reason for image in self.rejected_images if image.side == side]
-            counts = Counter(reason.value for reason in images if reason is not Reason.UNREADABLE)
+            counts = Counter(reason.value for reason in images if reason not in NOT_READ)
             why = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
             lines.append(f"{side} left without a pair: {counts.total()}" + (f" ({why})" if why else ""))
         lines += [f"files that could not be read: {self._unreadable}"] * bool(self._unreadable)
@@ -223,17 +233,3 @@ def _reason_json(rejection: Rejection) -> dict[str, str]:
 
 def _path_json(path: Path | None) -> str | None:
     return str(path.absolute()) if path else None
-
-
-def _plain(value: Any) -> Any:
-    """Return a setting as JSON knows it."""
-    match value:
-        case Path():
-            return str(value.absolute())
-        case Enum():
-            return value.value
-        case Fraction():
-            return value.numerator if value.denominator == 1 else float(value)
-        case Crop():
-            return value.numbers
-    return value

@@ -53,10 +53,14 @@ def worker_pool(jobs: int, inline: bool = False) -> Iterator[Executor]:
     # Threads come from the pool: OpenCV's own would only compete with them.
     cv2.setNumThreads(1)
     pool: Executor = InlineExecutor() if inline else ThreadPoolExecutor(jobs)
+    wait = True
     try:
         yield pool
+    except KeyboardInterrupt:  # there is no time for what has begun
+        wait = False
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait, cancel_futures=True)
 
 
 def in_order(pool: Executor, function: Callable[[T], R], tasks: Iterable[T], in_flight: int) -> Iterator[R]:

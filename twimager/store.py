@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -23,6 +24,8 @@ APPLICATION = 0x5477696D
 PATIENCE = 60.0
 # Entries that are written in one go.
 BATCH = 200
+# Seconds that an entry waits for others at most: what a run that is killed has to do again.
+DELAY = 2.0
 TABLES = (
     "CREATE TABLE about (made_by TEXT NOT NULL)",
     """CREATE TABLE fingerprints (
@@ -42,7 +45,7 @@ HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4), ("hashes", "<i4")])
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
 
 
-def _made_by() -> str:
+def made_by() -> str:
     """Name what decides what is remembered of an image: this very source, settings and all, and OpenCV."""
     source = hashlib.sha256()
     for module in sorted(Path(__file__).parent.rglob("*.py")):
@@ -77,7 +80,13 @@ class Store:
         self._path, self._warn = path, warn
         self._waiting: list[tuple[str, tuple[object, ...]]] = []
         self._seen: dict[Path, Stamp] = {}
+        self._written = time.monotonic()
         self._database = self._opened() if path else None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept."""
+        return self._database is not None
 
     def get(self, path: Path, seen: Stamp | None, recipe: Recipe) -> Fingerprint | None:
         """Return what is remembered of a file with this stamp."""
@@ -122,7 +131,7 @@ class Store:
 
     def _enter(self, table: str, row: tuple[object, ...]) -> None:
         self._waiting.append((ENTER[table], row))
-        if len(self._waiting) >= BATCH:
+        if len(self._waiting) >= BATCH or time.monotonic() - self._written > DELAY:
             self._write()
 
     def __enter__(self) -> Store:
@@ -135,7 +144,7 @@ class Store:
         self._database = None
 
     def _write(self) -> None:
-        rows, self._waiting = self._waiting, []
+        rows, self._waiting, self._written = self._waiting, [], time.monotonic()
         if not self._database or not rows:
             return
         try:
@@ -175,7 +184,7 @@ class Store:
 
 def _open(path: Path) -> sqlite3.Connection:
     """Open a store, a new one if there is none; raises sqlite3.Error, OperationalError if it is only out of reach."""
-    made_by = _made_by()
+    maker_now = made_by()
     database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
         with database:
@@ -183,15 +192,15 @@ def _open(path: Path) -> sqlite3.Connection:
             if not database.execute("SELECT * FROM sqlite_master").fetchall():
                 for table in TABLES:
                     database.execute(table)
-                database.execute("INSERT INTO about VALUES (?)", (made_by,))
+                database.execute("INSERT INTO about VALUES (?)", (maker_now,))
                 database.execute(f"PRAGMA application_id = {APPLICATION}")
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         marked = database.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
         if not marked or tables != {"about", *ENTER}:
             raise sqlite3.DatabaseError("not a store of fingerprints")
         maker = database.execute("SELECT made_by FROM about").fetchone()
-        if maker != (made_by,):
-            raise sqlite3.DatabaseError(f"made by {maker[0] if maker else 'nobody'}, this is {made_by}")
+        if maker != (maker_now,):
+            raise sqlite3.DatabaseError(f"made by {maker[0] if maker else 'nobody'}, this is {maker_now}")
     except sqlite3.Error:
         database.close()
         raise

@@ -71,7 +71,7 @@ def remember(file: File, recipe: Recipe) -> Fingerprint | Rejection:
     try:
         return file.known or fingerprint(file.path, recipe)
     except UnreadableImage as error:
-        return Rejection(Reason.UNREADABLE, str(error))
+        return Rejection(error.reason, str(error))
 
 
 class Case(NamedTuple):

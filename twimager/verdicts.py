@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from twimager.errors import Reason, Rejection
+from twimager.fingerprints import Fingerprint
 from twimager.flow import Flow
 from twimager.geometry import Rect
 from twimager.matching import Match
@@ -27,8 +29,14 @@ def circumstances(options: Options, proposals: Sequence[Proposal]) -> str:
     elsewhere = replace(
         options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
         limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
+        max_pixels=1, resume=False,
     )  # fmt: skip
-    return repr((elsewhere, [(proposal.source, proposal.mirrored) for proposal in proposals]))
+    return repr((elsewhere, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
+
+
+def _features(image: Fingerprint) -> int:
+    """Return a number that tells the features by which an image is known: some are read again for more."""
+    return zlib.crc32(image.points.tobytes())
 
 
 def is_final(verdict: Verdict) -> bool:

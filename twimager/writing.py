@@ -3,45 +3,64 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Executor, Future
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 
 from twimager import viewer
 from twimager.console import Console
 from twimager.destination import Names, UnwritableName, write_files
-from twimager.errors import Reason, Rejection, UnreadableImage
+from twimager.errors import Reason, Rejection, TwimagerError, UnreadableImage
 from twimager.images import decode, encode
+from twimager.journal import Journal, Marks, are_intact, mark
 from twimager.options import Options
 from twimager.rendering import render_hr, render_lr
 from twimager.report import Record, Report, numbers
 from twimager.scheduling import AHEAD
 from twimager.selection import VerifiedPair, reject
+from twimager.store import Stamp, stamp
+
+# Seconds that an interrupted run waits for the pairs being written. Few take longer; what is lost can be done again.
+SETTLING = 1.0
 
 
 class Writer:
     """Takes pairs while its block lasts; what is in flight at its end is waited for."""
 
-    def __init__(self, pool: Executor, names: Names, report: Report, console: Console) -> None:
-        self._pool, self._names, self._report, self._console = pool, names, report, console
-        self._in_flight: deque[tuple[Record, Future[Rejection | None]]] = deque()
+    def __init__(
+        self, pool: Executor, names: Names, report: Report, console: Console, *, journal: Journal,
+        seen: Mapping[Path, Stamp | None],
+    ) -> None:  # fmt: skip
+        """`seen` are the stamps that the images had when they were read."""
+        self._pool, self._names, self._report, self._console, self._journal = pool, names, report, console, journal
+        self._seen = seen
+        self._in_flight: deque[tuple[Record, Future[Marks | Rejection]]] = deque()
 
     def accept(self, pair: VerifiedPair) -> bool:
         """Write a pair; tell whether more are wanted."""
         options = self._report.options
         if not self._has_room():
             return False
-        if options.debug and not self._approved(pair):
+        known = self._journal.marks(pair.proposal.lr.path, pair.proposal.hr.path)
+        if options.debug and not known and not self._approved(pair):
             return not self._report.aborted
-        outputs = self._names.outputs(pair.proposal.lr.path, pair.proposal.hr.path)
         if options.dry:
             self._report.accept(Record(pair, None, None))
         else:
-            self._in_flight.append((Record(pair, *outputs), self._pool.submit(write_pair, pair, *outputs, options)))
+            self._submit(pair, known)
         while len(self._in_flight) > AHEAD * options.jobs:
             self._collect()
         return self._has_room()
+
+    def _submit(self, pair: VerifiedPair, known: Marks) -> None:
+        outputs = self._names.outputs(*(image.path for image in pair.proposal.images))
+        seen = {image.path: self._seen.get(image.path) for image in pair.proposal.images}
+        job = Job(pair, *outputs, seen, known, self._journal.run, self._journal.replace)
+        self._in_flight.append((Record(pair, *outputs), self._pool.submit(write_pair, job, self._report.options)))
 
     def _has_room(self) -> bool:
         """Tell whether the limit allows another pair; where it is the last, wait for those not yet written."""
@@ -68,18 +87,30 @@ class Writer:
 
     def _collect(self) -> None:
         """Wait for the oldest write and record what came of it."""
-        record, future = self._in_flight.popleft()
-        failure = future.result()
-        if failure is None:
-            self._report.accept(record)
-        else:
-            self._console.warn(f"{record.pair.proposal.hr.path}: {failure}")
-            self._report.turn_down(reject(record.pair, failure))
+        _, future = self._in_flight[0]
+        written = future.result()
+        record, _ = self._in_flight.popleft()
+        if isinstance(written, Rejection):
+            self._console.warn(f"{record.pair.proposal.hr.path}: {written}")
+            self._report.turn_down(reject(record.pair, written))
+            return
+        self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written)
+        self._report.accept(record)
 
     def finish(self) -> None:
         """Wait for what is in flight."""
         while self._in_flight:
             self._collect()
+
+    def _settle(self) -> None:
+        """Record what is written already or will be in a moment; the rest is not waited for, as the run has to end."""
+        futures = [future for _, future in self._in_flight if not future.cancel()]
+        wait(futures, SETTLING)
+        for record, future in self._in_flight:
+            if future.done() and not future.cancelled() and not future.exception():
+                self._in_flight = deque([(record, future)])
+                with suppress(TwimagerError):  # a journal that can't be written any more, maybe
+                    self._collect()
 
     def __enter__(self) -> Writer:
         return self
@@ -87,21 +118,47 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.finish()
+        else:
+            self._settle()
         if self._report.options.debug:
             viewer.close()
 
 
-def write_pair(
-    pair: VerifiedPair, lr_output: Path | None, hr_output: Path | None, options: Options
-) -> Rejection | None:
-    """Worker task: render a pair and write its files; None means done."""
+class Job(NamedTuple):
+    """What there is to know for writing a pair.
+
+    Attributes
+    ----------
+    lr_output, hr_output : where the files go; None for a side that is not written
+    seen : the stamps that the images had when they were read
+    known : the files as an earlier run wrote them
+    run, replace : as `write_files` has them
+    """
+
+    pair: VerifiedPair
+    lr_output: Path | None
+    hr_output: Path | None
+    seen: Mapping[Path, Stamp | None]
+    known: Marks
+    run: str
+    replace: bool
+
+
+def write_pair(job: Job, options: Options) -> Marks | Rejection:
+    """Worker task: render a pair and write its files, unless that is done already; return the files' marks."""
+    outputs = {path for path in (job.lr_output, job.hr_output) if path}
+    if outputs == job.known.keys() and are_intact(job.known):
+        return job.known
     try:
-        files = {lr_output: render_lr(pair, options)} if lr_output else {}
-        if hr_output:
-            files[hr_output] = encode(render_hr(pair, options), options.format, options.quality)
-        write_files(files)
+        files = {job.lr_output: render_lr(job.pair, options)} if job.lr_output else {}
+        if job.hr_output:
+            files[job.hr_output] = encode(render_hr(job.pair, options), options.format, options.quality)
+        for path, seen in job.seen.items():
+            if stamp(path) != seen:
+                return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
+        write_files(files, job.run, job.replace)
     except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
     except cv2.error as error:
         return Rejection(Reason.NOT_WRITTEN, error.err)
-    return None
+    return {path: mark(data) for path, data in files.items()}

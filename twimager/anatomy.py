@@ -1,0 +1,294 @@
+"""What an image file says of itself before it is decoded: its format and size, and whether it is an everyday file."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, NamedTuple
+
+from twimager.errors import UnreadableImage
+
+# OpenCV reads its own limit from here, once, when it is imported; ours is the same number.
+LIMIT_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
+MAX_PIXELS = 200_000_000
+# Deflate makes no more of a byte than 1032, and a JPEG spends a bit on a block of 8 x 8 pixels at least: files that
+# promise more pixels than that are cut short, however their headers look.
+MOST_INFLATED = 1032
+MOST_JPEG_PIXELS = 8 * 64
+# A progressive JPEG has some ten scans; one of thousands keeps a decoder busy for minutes.
+USUAL_SCANS = 30
+# Bytes from the beginning in which a PNG or WebP says that it moves: before its first pixels.
+LOOKED_AT = 64 * 1024
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# By PNG's kind of colour (gray, RGB, palette, gray and alpha, RGBA): how many values a pixel has, and of which depths.
+PNG_COLORS = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (1, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
+PNG_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+JPEG_USUAL_FRAMES = {0xC0, 0xC1, 0xC2}
+JPEG_PROGRESSIVE, JPEG_SCAN, JPEG_END = 0xC2, 0xDA, 0xD9
+WEBP_ANIMATED = 0x02
+BMP_HEADERS = {40, 52, 56, 108, 124}
+# More strips than any height that fits the limit asks for would only take memory to look at.
+USUAL_STRIPS = 100_000
+# TIFF's tags, the bytes of its types of number, and its compressions that are plain, LZW, Deflate (twice) or PackBits.
+WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, COUNTS = 256, 257, 258, 259, 273, 277, 279
+TIFF_TAGS = {WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, COUNTS}
+TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
+TIFF_USUAL_COMPRESSIONS = {1, 5, 8, 32946, 32773}
+
+
+class Anatomy(NamedTuple):
+    """What is known of a file from its structure.
+
+    Attributes
+    ----------
+    size : (width, height) as stored, or None where only a decoder can tell
+    everyday : whole, as far as its structure shows, and of a kind that decoders meet every day
+    animated : it holds more than one picture
+    """
+
+    size: tuple[int, int] | None
+    everyday: bool = False
+    animated: bool = False
+
+
+def max_pixels() -> int:
+    """Return how many pixels an image may have."""
+    return int(os.environ.get(LIMIT_VARIABLE, MAX_PIXELS))
+
+
+def of(data: bytes) -> Anatomy:
+    """Look at the structure of an image file; no pixel is decoded and nothing large is allocated.
+
+    Raises
+    ------
+    UnreadableImage
+        If it is of no format that can be read, has more pixels than the limit, or is cut short.
+    """
+    try:
+        found = _look(data)
+    except (struct.error, IndexError) as error:
+        raise UnreadableImage("cut short") from error
+    if found.size:
+        _check_limit(*found.size)
+    return found
+
+
+def _check_limit(width: int, height: int) -> None:
+    if width * height > max_pixels():
+        raise UnreadableImage(f"{width} x {height} pixels; --max_pixels {max_pixels()} is the limit")
+
+
+def _check_length(width: int, height: int, length: int, needed: float) -> None:
+    """Turn down a file that holds less than its size needs, be it compressed as it may."""
+    _check_limit(width, height)
+    if length < needed:
+        raise UnreadableImage(f"cut short: {length} bytes can't hold {width} x {height} pixels")
+
+
+def is_supported(beginning: bytes) -> bool:
+    """Tell whether the first bytes of a file (32 suffice) are those of a format that can be read."""
+    return _looker(beginning) is not None
+
+
+def is_animated(file: BinaryIO) -> bool:
+    """Tell whether an open file holds more pictures than its first; reads no more of it than it must.
+
+    Raises OSError as reading does, and struct.error where the file is cut short.
+    """
+    beginning = file.read(LOOKED_AT)
+    look = _looker(beginning)
+    if look is _png:
+        return b"acTL" in beginning.partition(b"IDAT")[0]
+    if look is _webp:
+        return beginning[12:16] == b"VP8X" and bool(beginning[20] & WEBP_ANIMATED)
+    if look is _gif:
+        return _gif(beginning + file.read()).animated
+    if look is not _tiff:
+        return False
+    order = _tiff_order(beginning)
+    file.seek(struct.unpack_from(order + "I", beginning, 4)[0])
+    file.seek(12 * struct.unpack(order + "H", file.read(2))[0], os.SEEK_CUR)
+    return struct.unpack(order + "I", file.read(4)) != (0,)
+
+
+def _look(data: bytes) -> Anatomy:
+    look = _looker(data)
+    if look is None:
+        raise UnreadableImage("not an image of a format that can be read")
+    return look(data)
+
+
+def _looker(data: bytes) -> Callable[[bytes], Anatomy] | None:
+    for signature, look in SIGNATURES:
+        if data.startswith(signature):
+            return look
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _webp
+    if data[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1"):
+        return _unusual
+    return None
+
+
+def _unusual(_: bytes) -> Anatomy:
+    """Say nothing: the decoder will, in a process of its own."""
+    return Anatomy(None)
+
+
+def _png(data: bytes) -> Anatomy:
+    """Walk the chunks (PNG specification, 5 and 11)."""
+    width, height, depth, color, *_ = struct.unpack_from(">IIBBBBB", data, 16)
+    values, depths = PNG_COLORS.get(color, (1, ()))
+    names, inflatable = set(), 0
+    for name, length in _png_chunks(data):
+        names.add(name)
+        inflatable += length * (name == b"IDAT")
+    _check_length(width, height, inflatable, width * height * depth * values // 8 / MOST_INFLATED)
+    critical = {name for name in names if name[:1].isupper()}
+    animated = b"acTL" in names
+    usual = data[12:16] == b"IHDR" and depth in depths and b"IEND" in names and critical <= PNG_CRITICAL
+    return Anatomy((width, height), everyday=usual and bool(inflatable) and not animated, animated=animated)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    position = len(PNG_SIGNATURE)
+    while position + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
+        if position > len(data):
+            raise UnreadableImage(f"cut short: a chunk of {length} bytes is announced")
+        yield name, length
+        if name == b"IEND":
+            return
+
+
+def _jpeg(data: bytes) -> Anatomy:
+    """Walk the segments up to the first scan (ITU T.81, annex B)."""
+    kind, width, height, precision, position = 0, 0, 0, 0, 2
+    while (marker := data[position + 1]) != JPEG_SCAN:
+        if data[position] != 0xFF:  # damaged, or an odd one; some decoders look for the next marker
+            return Anatomy(None)
+        if marker in JPEG_FRAMES:
+            kind = marker
+            precision, height, width = struct.unpack_from(">BHH", data, position + 4)
+        position += 2 + struct.unpack_from(">H", data, position + 2)[0]
+        while data[position + 1] == 0xFF:  # fill bytes
+            position += 1
+    _check_length(width, height, len(data), width * height / MOST_JPEG_PIXELS)
+    ended = data.rfind(bytes((0xFF, JPEG_END)), position) > 0
+    scans = data.count(bytes((0xFF, JPEG_SCAN)), position) if kind == JPEG_PROGRESSIVE else 1
+    usual = kind in JPEG_USUAL_FRAMES and precision == 8 and scans <= USUAL_SCANS and width * height > 0
+    return Anatomy((width, height), everyday=usual and ended)
+
+
+def _webp(data: bytes) -> Anatomy:
+    """Look at the first chunks (RFC 9649)."""
+    if len(data) < 8 + struct.unpack_from("<I", data, 4)[0]:
+        raise UnreadableImage("cut short")
+    kind = data[12:16]
+    if kind == b"VP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+        return Anatomy((width, height), everyday=data[23:26] == b"\x9d\x01\x2a")
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", data, 21)[0]
+        return Anatomy(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), everyday=data[20] == 0x2F)
+    if kind != b"VP8X":
+        return Anatomy(None)
+    width, height = (int.from_bytes(data[start : start + 3], "little") + 1 for start in (24, 27))
+    animated = bool(data[20] & WEBP_ANIMATED)
+    return Anatomy((width, height), everyday=not animated, animated=animated)
+
+
+def _bmp(data: bytes) -> Anatomy:
+    start, header = struct.unpack_from("<II", data, 10)
+    if header not in BMP_HEADERS:
+        return Anatomy(None)
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    width, height = abs(width), abs(height)
+    if compression or bits not in (24, 32):
+        return Anatomy((width, height))
+    _check_length(width, height, len(data), start + (width * bits + 31) // 32 * 4 * height)
+    return Anatomy((width, height), everyday=width * height > 0)
+
+
+def _tiff(data: bytes) -> Anatomy:
+    """Look at the first directory (TIFF 6.0, section 2)."""
+    order = _tiff_order(data)
+    start = struct.unpack_from(order + "I", data, 4)[0]
+    count = struct.unpack_from(order + "H", data, start)[0]
+    entries = struct.iter_unpack(order + "HHI4s", data[start + 2 : start + 2 + 12 * count])
+    wanted = {tag: entry for tag, *entry in entries if tag in TIFF_TAGS}
+    tags = {tag: values for tag, entry in wanted.items() if (values := _tiff_values(data, order, *entry))}
+    animated = struct.unpack_from(order + "I", data, start + 2 + 12 * count)[0] != 0
+    if WIDTH not in tags or HEIGHT not in tags:
+        return Anatomy(None, animated=animated)
+    strips = list(zip(tags.get(OFFSETS, ()), tags.get(COUNTS, ()), strict=False))
+    usual = (
+        set(tags.get(BITS, ())) in ({8}, {16})
+        and tags.get(SAMPLES, (1,))[0] in (1, 3, 4)
+        and tags.get(COMPRESSION, (1,))[0] in TIFF_USUAL_COMPRESSIONS
+        and bool(strips)
+        and all(place + length <= len(data) for place, length in strips)
+    )
+    return Anatomy((tags[WIDTH][0], tags[HEIGHT][0]), everyday=usual and not animated, animated=animated)
+
+
+def _tiff_order(data: bytes) -> str:
+    return "<" if data[:2] == b"II" else ">"
+
+
+def _tiff_values(data: bytes, order: str, kind: int, count: int, field: bytes) -> tuple[int, ...]:
+    """Return a tag's numbers: those of its field or, where they are longer, those that it points to."""
+    letter = TIFF_TYPES.get(kind)
+    if letter is None or not 0 < count <= USUAL_STRIPS:
+        return ()
+    layout = f"{order}{count}{letter}"
+    if struct.calcsize(layout) <= len(field):
+        return struct.unpack_from(layout, field)
+    return struct.unpack_from(layout, data, struct.unpack(order + "I", field)[0])
+
+
+def _gif(data: bytes) -> Anatomy:
+    """Walk the blocks up to a second picture (GIF89a)."""
+    pictures = 0
+    try:
+        for block in _gif_blocks(data):
+            pictures += block == 0x2C
+            if pictures > 1:
+                break
+    except IndexError:  # cut short after its first picture, maybe
+        pass
+    return Anatomy(struct.unpack_from("<HH", data, 6), animated=pictures > 1)
+
+
+def _gif_blocks(data: bytes) -> Iterator[int]:
+    position = 13 + _gif_palette(data[10])
+    while data[position] in (0x21, 0x2C):
+        yield data[position]
+        position += 2 if data[position] == 0x21 else 11 + _gif_palette(data[position + 9])
+        while data[position]:
+            position += 1 + data[position]
+        position += 1
+
+
+def _gif_palette(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Anatomy]], ...] = (
+    (b"\xff\xd8\xff", _jpeg),
+    (PNG_SIGNATURE, _png),
+    (b"BM", _bmp),
+    (b"II*\0", _tiff),
+    (b"MM\0*", _tiff),
+    (b"GIF87a", _gif),
+    (b"GIF89a", _gif),
+    # BigTIFF, JPEG 2000 (a file and a bare stream), OpenEXR, Radiance, Sun raster.
+    *((signature, _unusual) for signature in (
+        b"II+\0", b"MM\0+", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE",
+        b"\x59\xa6\x6a\x95",
+    )),
+    # PBM, PGM, PPM (as text and not), PAM, PFM.
+    *((b"P" + kind, _unusual) for kind in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"F", b"f")),
+)  # fmt: skip

@@ -1,0 +1,285 @@
+"""What a run has written, kept in DEST so that one that was stopped can go on; and one run at a time in a DEST."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import sys
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from twimager.destination import JOURNALS, not_empty, remove_temporary, report_path, unwritable
+from twimager.errors import ExitCode, UsageError
+from twimager.options import Options, plain_settings
+from twimager.store import made_by, stamp
+
+JOURNAL, LOCK, STORE = "journal.jsonl", "lock", "found.sqlite"
+# What may differ when a run goes on: where and how it is done, not what comes of it.
+FREE = ("dest", "dry", "debug", "jobs", "overwrite", "report", "resume", "save")
+HINT = ", or --resume to go on with the run that wrote there"
+# A byte to lock that nothing else is done with.
+WINDOWS_LOCK = 1 << 20
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Outcome(NamedTuple):
+    """How a run ended, and what it had to say."""
+
+    exit_code: ExitCode
+    summary: str
+
+
+class Mark(NamedTuple):
+    """What tells a file's contents: how many bytes, and their CRC-32."""
+
+    bytes: int
+    checksum: int
+
+
+Marks = Mapping[Path, Mark]
+
+
+def mark(data: bytes) -> Mark:
+    """Return the mark of a file that holds this."""
+    return Mark(len(data), zlib.crc32(data))
+
+
+def are_intact(marks: Marks) -> bool:
+    """Tell whether files are still what their marks say."""
+    try:
+        return all(mark(path.read_bytes()) == known for path, known in marks.items())
+    except OSError:
+        return False
+
+
+class Journal:
+    """The journal of a run, for one thread: a line for how it was begun, one a pair written, one for its end.
+
+    Attributes
+    ----------
+    run : what the run is called, also by its temporary files
+    store : where what was found out is kept until the run has ended, None for nowhere
+    replace : whether files that are there already may be replaced
+    ended : the outcome, if there is nothing left to do
+    """
+
+    def __init__(self, dest: Path | None, run: str, replace: bool = False) -> None:
+        self.run, self.replace = run, replace
+        self.store = dest / JOURNALS / STORE if dest else None
+        self.ended: Outcome | None = None
+        self._dest = dest
+        self._file: FileIO | None = None
+        self._pairs: dict[tuple[str, str], Marks] = {}
+
+    def marks(self, lr: Path, hr: Path) -> Marks:
+        """Return what the files of a pair were when they were written, nothing if they were not."""
+        return self._pairs.get((str(lr.absolute()), str(hr.absolute())), {})
+
+    def enter(self, lr: Path, hr: Path, files: Marks) -> None:
+        """Note that a pair is written."""
+        if self._dest and self.marks(lr, hr) != files:
+            named = {path.relative_to(self._dest).as_posix(): known for path, known in files.items()}
+            self._write({"lr": str(lr.absolute()), "hr": str(hr.absolute()), "files": named})
+
+    def end(self, outcome: Outcome) -> None:
+        """Note that the run is done; what was kept for going on is of no more use."""
+        self._write({"exit_code": outcome.exit_code, "summary": outcome.summary})
+        if self.store:
+            for suffix in ("", "-journal"):
+                with suppress(OSError):
+                    self.store.with_name(STORE + suffix).unlink(missing_ok=True)
+
+    def discard_unfinished(self) -> None:
+        """Delete this run's temporary files."""
+        if self._dest:
+            remove_temporary(self._dest, self.run)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self._file is None:
+            return
+        data = json.dumps(line).encode() + b"\n"
+        try:
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise unwritable(Path(self._file.name), error) from error
+
+    def begin(self, head: dict[str, Any]) -> None:
+        """Start a new journal."""
+        assert self._dest
+        self._file = (self._dest / JOURNALS / JOURNAL).open("wb", buffering=0)
+        self._write({**head, "run": self.run, "overwrite": self.replace})
+
+    def go_on(self, lines: Sequence[dict[str, Any]], length: int) -> None:
+        """Take over what a journal says, and write on after so many bytes of it: the last line may be torn."""
+        assert self._dest
+        for line in lines:
+            if "files" in line:
+                files = {self._dest / name: Mark(*known) for name, known in line["files"].items()}
+                self._pairs[line["lr"], line["hr"]] = files
+            elif "summary" in line:
+                self.ended = Outcome(ExitCode(line["exit_code"]), line["summary"])
+        self._file = (self._dest / JOURNALS / JOURNAL).open("r+b", buffering=0)
+        self._file.truncate(length)
+        self._file.seek(length)
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._file:
+            self._file.close()
+
+
+@contextmanager
+def keep_journal(options: Options, inputs: Mapping[str, Sequence[Path]]) -> Iterator[Journal]:
+    """Lock DEST and open its journal, a new one or with --resume that of the run that was stopped.
+
+    `inputs` are the images by flag. A run that writes no images has no journal.
+
+    Raises
+    ------
+    UsageError
+        If another run is at work there, or what lies there does not go with these options.
+    TwimagerError
+        If DEST can't be written to.
+    """
+    dest = options.dest
+    if dest is None or options.dry:
+        yield Journal(None, uuid.uuid4().hex)
+        return
+    try:
+        (dest / JOURNALS).mkdir(parents=True, exist_ok=True)
+        lock = (dest / JOURNALS / LOCK).open("a+b")
+    except OSError as error:
+        raise unwritable(dest, error) from error
+    with lock:
+        _take(lock, dest)
+        journal = _opened(dest, options, _head(options, inputs))
+        try:
+            yield journal
+        finally:
+            journal.close()
+
+
+def _take(lock: BinaryIO, dest: Path) -> None:
+    """Lock DEST for as long as `lock` is open; the system opens a lock whose process is no more."""
+    if not _lock(lock):
+        lock.seek(0)
+        raise UsageError(
+            f"--dest: another run (process {lock.read(20).decode('ascii', 'replace')}) is at work in {dest}"
+        )
+    with suppress(OSError):
+        lock.truncate(0)
+        lock.write(str(os.getpid()).encode())
+        lock.flush()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Tell whether nobody else has a lock on a file, and have it; where there are no locks, trust that nobody has."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(WINDOWS_LOCK)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
+
+
+def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
+    """Begin a journal, or go on with the one that is there; raises as `keep_journal` does."""
+    path = dest / JOURNALS / JOURNAL
+    try:
+        lines, length = _read(path)
+        if lines and (options.resume or options.overwrite):
+            remove_temporary(dest, lines[0]["run"])
+        if lines and options.resume:
+            _check_same(lines[0], head, dest)
+            journal = Journal(dest, lines[0]["run"], options.overwrite or bool(lines[0]["overwrite"]))
+            journal.go_on(lines[1:], length)
+        else:
+            if not options.overwrite and (lines or any(entry.name != JOURNALS for entry in dest.iterdir())):
+                raise not_empty(dest, HINT if lines else "")
+            journal = Journal(dest, uuid.uuid4().hex, options.overwrite)
+            journal.begin(head)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"--resume: the journal in {dest} is damaged; --overwrite starts anew") from error
+    report = report_path(options)
+    if report and not report.exists():
+        journal.ended = None
+    return journal
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return a journal's whole lines and how long they are; none if it is no journal."""
+    lines: list[dict[str, Any]] = []
+    length = 0
+    with suppress(FileNotFoundError, ValueError):
+        for line in path.read_bytes().splitlines(keepends=True):
+            entry = json.loads(line)
+            if not line.endswith(b"\n") or not isinstance(entry, dict):
+                break
+            lines.append(entry)
+            length += len(line)
+    if lines and not RUN_ID.fullmatch(str(lines[0].get("run"))):
+        return [], 0
+    return lines, length
+
+
+def _head(options: Options, inputs: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
+    """Return what must be the same when a run goes on."""
+    settings = {name: value for name, value in plain_settings(options).items() if name not in FREE}
+    return {
+        "made_by": made_by(),
+        "settings": settings,
+        "inputs": {flag: _digest(paths) for flag, paths in inputs.items()},
+    }
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    """Return a number that changes with the names, sizes and times of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(repr((os.fsencode(path.absolute()), stamp(path))).encode())
+    return digest.hexdigest()
+
+
+def _check_same(before: dict[str, Any], now: dict[str, Any], dest: Path) -> None:
+    """Raise UsageError if a run was begun in another way."""
+    for name, value in now["settings"].items():
+        was = before["settings"].get(name)
+        if was != value:
+            raise UsageError(f"--resume: the run in {dest} was begun with {_said(name, was)}, not {_said(name, value)}")
+    if before["made_by"] != now["made_by"]:
+        raise UsageError(f"--resume: the run in {dest} was begun by {before['made_by']}, this is {now['made_by']}")
+    for flag, digest in now["inputs"].items():
+        if before["inputs"].get(flag) != digest:
+            raise UsageError(f"--resume: the files in {flag} have changed since; --overwrite starts anew")
+
+
+def _said(name: str, value: Any) -> str:
+    """Return a setting as it is given on the command line."""
+    if name == "mirror":
+        name, value = "no_mirror", not value
+    match value:
+        case bool():
+            return f"--{name}" if value else f"no --{name}"
+        case None | "":
+            return f"no --{name}"
+        case list():
+            return f"--{name} {' '.join(map(str, value))}"
+    return f"--{name} {value}"
