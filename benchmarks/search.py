@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,6 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from twimager.fingerprints import DESCRIPTOR_SCALE, LIGHT_HR, Fingerprint, fingerprint
-from twimager.images import list_files
 from twimager.proposals.features import FeatureIndex
 
 NOISE = 20.0  # deviation, in the units of a byte: between features of an LR and its HR that match, it is 15 to 25
@@ -41,11 +41,13 @@ class Images(Sequence[Fingerprint]):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, number: int) -> Fingerprint:  # type: ignore[override]
-        """Return an image, always the same of the same number."""
-        if number >= self._count:
-            raise IndexError(number)
-        return self._image(number, self._features(np.random.default_rng(number)))
+    def __getitem__(self, wanted: int | slice) -> Any:
+        """Return an image, always the same of the same number, or a list of them."""
+        if isinstance(wanted, slice):
+            return [self[number] for number in range(*wanted.indices(self._count))]
+        if wanted >= self._count:
+            raise IndexError(wanted)
+        return self._image(wanted, self._features(np.random.default_rng(wanted)))
 
     def lr(self, number: int) -> Fingerprint:
         """Return the LR of an HR."""
@@ -82,7 +84,7 @@ def main() -> None:
     parser.add_argument("--lrs", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=2)
     values = parser.parse_args()
-    real = [fingerprint(path, LIGHT_HR).descriptors for path in list_files(values.photos, recursive=False)]
+    real = [fingerprint(path, LIGHT_HR).descriptors for path in sorted(values.photos.iterdir())]
     images, before = Images(np.concatenate(real).astype(np.float32), values.images), megabytes()
     started = time.perf_counter()
     index = FeatureIndex(images, values.jobs)

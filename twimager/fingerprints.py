@@ -36,8 +36,8 @@ WIDE = 1.2
 HASH_SIDE = 8
 # The pHash knows 32x32 pixels; Pillow takes its time to get there from more than this.
 HASHED_SIDE = 128
-# What is kept of working copies, at most: some 900 of them.
-RECENT_BYTES = 128 * 1024 * 1024
+# What is kept of working copies, at most: some 450 of them.
+RECENT_BYTES = 64 * 1024 * 1024
 
 
 class _Recent:
