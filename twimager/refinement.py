@@ -23,7 +23,7 @@ MIN_SIDE = 16
 MIN_CONTRAST = 1.0
 # In pixels: done where a step moves no part of the frame by more (or than a twentieth of the softness). The next one
 # would move it by a tenth of that.
-PRECISION = 0.02
+PRECISION = 0.01
 # Once a step moves no more than this, it is clear whether the transform needs its perspective, or its turn; to take it
 # out at once saves a step.
 SETTLED = 0.1
