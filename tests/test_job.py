@@ -13,7 +13,7 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
-from twimager import viewer
+from twimager import job, viewer
 from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
 from twimager.flow import Flow
 from twimager.geometry import scaling
@@ -217,6 +217,19 @@ def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, mo
     assert run(*folders.flags, "--report").code == 0
     pairs = report_of(folders.dest)["pairs"]
     assert {Path(pair["hr"]).name: pair["source"] for pair in pairs} == {"h0.png": "features", "h1.png": "hash"}
+
+
+def test_what_few_features_leave_over_is_found_by_many(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for light in ("LIGHT_LR", "LIGHT_HR"):
+        monkeypatch.setattr(job, light, getattr(job, light)._replace(features=3))
+    assert run(*folders.flags, "--search", "features", "--report").code == 0
+    report = report_of(folders.dest)
+    assert {Path(pair["lr"]).stem: Path(pair["hr"]).stem for pair in report["pairs"]} == {"l0": "h0", "l1": "h1"}
+    assert "reading again" in report["seconds"]
+    judged = [(pair["lr"], pair["hr"], pair["mirrored"]) for pair in report["rejected_pairs"]]
+    assert len(judged) == len(set(judged))
 
 
 def test_max_error_turns_down_what_is_not_in_place(run: Run, folders: Folders) -> None:

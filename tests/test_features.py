@@ -1,0 +1,64 @@
+"""Votes of features, exact and approximate."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twimager.fingerprints import MIRRORED_BINS, Fingerprint
+from twimager.proposals import CANDIDATES
+from twimager.proposals.features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDELY, FeatureIndex
+
+
+def image(number: int, descriptors: np.ndarray) -> Fingerprint:
+    unit = descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
+    made = np.clip(np.rint(512 * unit), 0, 255).astype(np.uint8)
+    nothing = np.zeros(len(made), np.float32)
+    return Fingerprint(Path(str(number)), (640, 480), (), np.zeros((len(made), 2), np.float32), nothing, nothing, made)
+
+
+def collection(count: int, features: int) -> tuple[list[Fingerprint], list[Fingerprint]]:
+    """HRs of random features and, of each, an LR that has half of them, a little changed, and others."""
+    rng = np.random.default_rng(0)
+    hrs = rng.gamma(0.5, size=(count, features, 128))
+    noisy = hrs * rng.uniform(0.8, 1.2, hrs.shape)
+    lrs = np.where(np.arange(features)[:, None] % 2, noisy, rng.gamma(0.5, size=hrs.shape))
+    return [image(n, hr) for n, hr in enumerate(hrs)], [image(n, lr) for n, lr in enumerate(lrs)]
+
+
+def by_hand(lr: Fingerprint, hrs: list[Fingerprint]) -> list[str]:
+    """The HRs with the most votes, by comparing every feature with every other."""
+    theirs = np.concatenate([hr.descriptors for hr in hrs]).astype(float)
+    owners = np.repeat(np.arange(len(hrs)), [len(hr.descriptors) for hr in hrs])
+    votes = np.zeros(len(hrs))
+    for feature in lr.descriptors.astype(float):
+        distances = np.linalg.norm(theirs - feature, axis=1)
+        nearest = np.argsort(distances)[: NEIGHBOURS + 1]
+        np.add.at(votes, owners[nearest[:-1]], distances[nearest[-1]] - distances[nearest[:-1]])
+    order = np.argsort(-votes, kind="stable")[:CANDIDATES]
+    return [str(number) for number in order if votes[number] > MIN_SHARE * votes[order[0]]]
+
+
+def test_an_exact_index_counts_votes_as_one_would_by_hand() -> None:
+    hrs, lrs = collection(count=20, features=40)
+    assert EXACT_UP_TO >= 20 * 40
+    for lr, proposals in zip(lrs, FeatureIndex(hrs, threads=1).propose(lrs), strict=True):
+        assert [proposal.hr.path.name for proposal in proposals] == by_hand(lr, hrs)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_an_approximate_index_names_the_true_hr_first(mirror: bool) -> None:
+    hrs, lrs = collection(count=100, features=80)
+    assert EXACT_UP_TO < 100 * 80
+    if mirror:
+        lrs = [image(n, lr.descriptors[:, MIRRORED_BINS].astype(float)) for n, lr in enumerate(lrs)]
+    found = FeatureIndex(hrs, threads=2).propose(lrs, mirror=mirror)
+    assert [proposals[0].hr.path for proposals in found] == [hr.path for hr in hrs]
+
+
+def test_a_wide_search_names_more() -> None:
+    hrs, lrs = collection(count=100, features=80)
+    index = FeatureIndex(hrs, threads=1)
+    for narrow, wide in zip(index.propose(lrs[:5]), index.propose(lrs[:5], wide=True), strict=True):
+        assert len(narrow) <= CANDIDATES < len(wide) <= WIDELY
+        assert narrow[0].hr is wide[0].hr
