@@ -58,16 +58,16 @@ def scored(run: Run, folder: Path, dest: Path, scale: float, *flags: object) -> 
     ("name", "flags", "scale", "recall", "median", "ninth", "psnr"),
     [
         ("exact4", "", 1, 1.0, 0.010, 0.020, 51),
-        ("exact4", "", 4, 1.0, 0.010, 0.020, 51),
+        pytest.param("exact4", "", 4, 1.0, 0.010, 0.020, 51, marks=pytest.mark.slow),
         ("formats", "", 2, 1.0, 0.010, 0.020, 51),
         ("wild", "", 2, 1.0, 0.010, 0.020, 51),
-        ("wild", "--method auto", 3, 1.0, 0.010, 0.020, 51),
-        ("wild", "--method flow", 2, 1.0, 0.010, 0.020, 51),
+        pytest.param("wild", "--method auto", 3, 1.0, 0.010, 0.020, 51, marks=pytest.mark.slow),
+        pytest.param("wild", "--method flow", 2, 1.0, 0.010, 0.020, 51, marks=pytest.mark.slow),
         ("persp", "--method warp", 2, 1.0, 0.012, 0.025, 50),
-        ("bars", "", 2, 1.0, 0.012, 0.025, 50),
+        pytest.param("bars", "", 2, 1.0, 0.012, 0.025, 50, marks=pytest.mark.slow),
         ("hard", "", 2, 0.98, 0.016, 0.040, 48),
-        ("extreme", "", 2, 0.92, 0.018, 0.045, 48),
-        ("mirror", "", 2, 0.99, 0.010, 0.020, 51),
+        pytest.param("extreme", "", 2, 0.92, 0.018, 0.045, 48, marks=pytest.mark.slow),
+        pytest.param("mirror", "", 2, 0.99, 0.010, 0.020, 51, marks=pytest.mark.slow),
         ("video", "", 2, 0.99, 0.018, 0.030, 60),
     ],
 )
@@ -86,6 +86,7 @@ def test_pairs_are_found_and_aligned(
     assert found["bad_size"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["flow", "auto"])
 def test_bent_pictures_are_straightened(run: Run, sets: Path, tmp_path: Path, method: str) -> None:
     found = scored(run, sets / "bent", tmp_path / "out", 2, "--method", method)
