@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from twimager.fingerprints import LIGHT_HR, LIGHT_LR
 from twimager.images import list_files
 from twimager.journal import Journal, Outcome, keep_journal
 from twimager.options import Options
+from twimager.records import document
 from twimager.report import RejectedImage, Report
 from twimager.rounds import MATCHING, Run, pair, read
 from twimager.scheduling import worker_pool
@@ -47,7 +49,8 @@ def run(options: Options, console: Console) -> Outcome:
         _account_for_unpaired(report, lr_paths, hr_paths)
         path = destination.report_path(options)
         if path:
-            destination.write_files({path: report.to_json().encode()}, journal.run, replace=True)
+            text = json.dumps(document(report), indent=1) + "\n"
+            destination.write_files({path: text.encode()}, journal.run, replace=True)
         if report.interrupted:
             raise Interrupted(resumable=not options.dry)
         outcome = Outcome(report.exit_code, report.summary(path))
