@@ -49,8 +49,9 @@ def to_options(values: argparse.Namespace) -> Options:
         color_transfer=ColorTransfer(values.color_transfer) if values.color_transfer else None,
         filename=Naming(values.filename), format=Format(values.format), quality=values.quality,
         prefix=values.prefix, suffix=values.suffix, threshold=values.threshold, limit=values.limit,
-        debug=values.debug, dry=values.dry, report=values.report, search=Search(values.search),
-        distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
+        debug=values.debug, dry=values.dry, report=values.report, meta_info=values.meta_info,
+        search=Search(values.search), distance=values.distance, mirror=not values.no_mirror,
+        all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
         max_error=values.max_error, min_native_scale=values.min_native_scale, max_pixels=values.max_pixels,
         jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
@@ -244,7 +245,14 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry", action="store_true", help="do all but write images")
-    group.add_argument("--report", action="store_true", help="keep a report of every decision in DEST/report.json")
+    group.add_argument(
+        "--report", action="store_true", help="keep a report of every decision in DEST: report.json, and pairs.csv"
+    )
+    group.add_argument(
+        "--meta_info",
+        action="store_true",
+        help="list the HRs written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels)",
+    )
     group.add_argument(
         "--save",
         nargs="?",

@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
 from twimager import destination, viewer
 from twimager.console import Console
+from twimager.documents import documents
 from twimager.errors import Interrupted, Reason, Rejection, UsageError
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR
 from twimager.images import list_files
 from twimager.journal import Journal, Outcome, keep_journal
 from twimager.options import Options
-from twimager.records import document
 from twimager.report import RejectedImage, Report
 from twimager.rounds import MATCHING, Run, pair, read
 from twimager.scheduling import worker_pool
@@ -47,13 +46,10 @@ def run(options: Options, console: Console) -> Outcome:
             report.interrupted = True
             journal.discard_unfinished()
         _account_for_unpaired(report, lr_paths, hr_paths)
-        path = destination.report_path(options)
-        if path:
-            text = json.dumps(document(report), indent=1) + "\n"
-            destination.write_files({path: text.encode()}, journal.run, replace=True)
+        destination.write_files(documents(report, console.warn), journal.run, replace=True)
         if report.interrupted:
             raise Interrupted(resumable=not options.dry)
-        outcome = Outcome(report.exit_code, report.summary(path))
+        outcome = Outcome(report.exit_code, report.summary(destination.document_paths(options).get(destination.REPORT)))
         if not report.aborted:
             journal.end(outcome)
         return outcome

@@ -16,14 +16,14 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from twimager.destination import JOURNALS, not_empty, remove_temporary, report_path, unwritable
+from twimager.destination import JOURNALS, document_paths, not_empty, remove_temporary, unwritable
 from twimager.errors import ExitCode, UsageError
 from twimager.options import Options, plain_settings
 from twimager.store import made_by, stamp
 
 JOURNAL, LOCK, STORE = "journal.jsonl", "lock", "found.sqlite"
 # What may differ when a run goes on: where and how it is done, not what comes of it.
-FREE = ("dest", "dry", "debug", "jobs", "overwrite", "report", "resume", "save")
+FREE = ("dest", "dry", "debug", "jobs", "meta_info", "overwrite", "report", "resume", "save")
 HINT = ", or --resume to go on with the run that wrote there"
 # A byte to lock that nothing else is done with.
 WINDOWS_LOCK = 1 << 20
@@ -218,8 +218,7 @@ def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
         raise unwritable(path, error) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"--resume: the journal in {dest} is damaged; --overwrite starts anew") from error
-    report = report_path(options)
-    if report and not report.exists():
+    if not all(path.exists() for path in document_paths(options).values()):
         journal.ended = None
     return journal
 
