@@ -270,6 +270,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--jobs", type=int, default=_processors(), metavar="N", help="worker threads (default: one a processor)"
     )
+    group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
     group.add_argument(
         "--verbose",

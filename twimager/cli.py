@@ -57,8 +57,9 @@ def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     with own_stderr() as stream:
         interruption.begin(Interrupted(resumable=not options.dry), destination.placing, decoders.kill)
         outcome = job.run(options, Console(values.quiet, values.verbose, stream))
-    if not values.quiet:
+    if values.json or not values.quiet:
         if isinstance(sys.stdout, TextIOWrapper):  # a Windows pipe knows few characters
             sys.stdout.reconfigure(errors="replace")
-        sys.stdout.write(outcome.summary + "\n")
+        summary = outcome.summary
+        sys.stdout.write((summary.to_json() if values.json else summary.to_text()) + "\n")
     return outcome.exit_code

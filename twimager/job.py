@@ -14,12 +14,13 @@ from twimager.documents import documents
 from twimager.errors import Interrupted, Reason, Rejection, UsageError
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR
 from twimager.images import list_files
-from twimager.journal import Journal, Outcome, keep_journal
+from twimager.journal import Journal, keep_journal
 from twimager.options import Options
 from twimager.report import RejectedImage, Report
 from twimager.rounds import MATCHING, Run, pair, read
 from twimager.scheduling import worker_pool
 from twimager.store import Store
+from twimager.summary import Outcome, summarize
 from twimager.tasks import preload
 from twimager.writing import Writer
 
@@ -49,7 +50,7 @@ def run(options: Options, console: Console) -> Outcome:
         destination.write_files(documents(report, console.warn), journal.run, replace=True)
         if report.interrupted:
             raise Interrupted(resumable=not options.dry)
-        outcome = Outcome(report.exit_code, report.summary(destination.document_paths(options).get(destination.REPORT)))
+        outcome = Outcome(report.exit_code, summarize(report))
         if not report.aborted:
             journal.end(outcome)
         return outcome

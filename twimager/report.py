@@ -1,18 +1,13 @@
-"""What a run did: one record a pair, one a rejection, and the summary."""
+"""What a run did: one record a pair, one a rejection."""
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twimager.console import printable
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
-from twimager.rendering import SAME_SIZE
 from twimager.selection import RejectedPair, VerifiedPair
 
 NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED)
@@ -99,47 +94,17 @@ class Report:
             return ExitCode.INTERRUPTED
         if not self.pairs:
             return ExitCode.NO_PAIR
-        return ExitCode.INCOMPLETE if self._unreadable or self._unwritten else ExitCode.DONE
+        return ExitCode.INCOMPLETE if self.unreadable or self.unwritten else ExitCode.DONE
 
     @property
-    def _unreadable(self) -> int:
+    def unreadable(self) -> int:
+        """How many files could not be read."""
         return sum(image.rejection.reason in NOT_READ for image in self.rejected_images)
 
     @property
-    def _unwritten(self) -> int:
+    def unwritten(self) -> int:
+        """How many pairs could not be written."""
         return sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
-
-    def _enlargement(self) -> list[str]:
-        """Warn if most HRs have fewer pixels than the scale asks for: a network learns their blur."""
-        native = [record.pair.native_scale for record in self.pairs]
-        enlarged = sum(scale < 1 - SAME_SIZE for scale in native)
-        if 2 * enlarged <= len(native):
-            return []
-        median = statistics.median(native)
-        fitting = math.floor(float(self.options.scale) * median * 100) / 100
-        return [
-            f"warning: {enlarged} of {len(native)} HRs have fewer pixels than --scale {float(self.options.scale):g} "
-            f"asks for and are enlarged, by {1 / median:.2f} in the median",
-            f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 turns down what is enlarged)",
-        ]
-
-    def summary(self, report: Path | None) -> str:
-        """Return a few lines for a person: what was found, what was not, where things are."""
-        outcome = "found" if self.options.dry else "written"
-        lines = [f"pairs {outcome}: {len(self.pairs)}"]
-        for side in ("LR", "HR"):
-            images = [image.rejection.reason for image in self.rejected_images if image.side == side]
-            counts = Counter(reason.value for reason in images if reason not in NOT_READ)
-            why = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
-            lines.append(f"{side} left without a pair: {counts.total()}" + (f" ({why})" if why else ""))
-        lines += [f"files that could not be read: {self._unreadable}"] * bool(self._unreadable)
-        lines += [f"pairs that could not be written: {self._unwritten}"] * bool(self._unwritten)
-        lines += self._enlargement()
-        if self.pairs and not self.options.dry:
-            lines.append(f"images: {self.options.dest}")
-        if report:
-            lines.append(f"report: {report}")
-        return "\n".join(map(printable, lines))
 
 
 def numbers(pair: VerifiedPair) -> str:
