@@ -28,7 +28,7 @@ CAST = {
 }  # fmt: skip
 
 # What --report keeps.
-KEPT = ["pairs.csv", "report.json"]
+KEPT = ["pairs.csv", "report.html", "report.json"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -20,6 +20,9 @@ from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming
 STORE = "twimager.sqlite"
 BESIDE_DEST = Path()
 
+# The subcommand that writes a report's page anew.
+GALLERY = "gallery"
+
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
 names, align it to the LR, verify it, and write the pair.
@@ -29,6 +32,7 @@ examples:
   twimager.py --lr dvd --hr bluray --dest pairs
   twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
   twimager.py --lr dvd --hr bluray --dry --verbose
+  twimager.py gallery pairs/report.json
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not written, 4 done but no pair found, 130 interrupted.
@@ -97,6 +101,17 @@ def parser() -> argparse.ArgumentParser:
     _add_picture(made.add_argument_group("what they look like"))
     _add_naming(made.add_argument_group("names"))
     _add_run(made.add_argument_group("the run"))
+    return made
+
+
+def gallery_parser() -> argparse.ArgumentParser:
+    """Return the parser of what follows `gallery`."""
+    made = _Parser(
+        prog=f"twimager.py {GALLERY}",
+        description="Write report.html, the page to look at a report's pairs, anew beside the report.",
+        allow_abbrev=False,
+    )
+    made.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
     return made
 
 
@@ -246,7 +261,9 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
 def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry", action="store_true", help="do all but write images")
     group.add_argument(
-        "--report", action="store_true", help="keep a report of every decision in DEST: report.json, and pairs.csv"
+        "--report",
+        action="store_true",
+        help="keep a report of every decision in DEST: report.json, report.html to look at, and pairs.csv",
     )
     group.add_argument(
         "--meta_info",

@@ -17,7 +17,7 @@ from twimager.errors import TwimagerError, UsageError
 from twimager.options import Naming, Options, Output
 
 LR, HR, REPORT_FOLDER = "LR", "HR", "report"
-REPORT, TABLE, META_INFO = "report.json", "pairs.csv", "meta_info.txt"
+REPORT, TABLE, PAGE, META_INFO = "report.json", "pairs.csv", "report.html", "meta_info.txt"
 # Hidden, as loaders read all that lies open in DEST.
 JOURNALS = ".twimager"
 # Errors that concern one file's name; any other failure to write concerns them all.
@@ -76,7 +76,7 @@ def document_paths(options: Options) -> dict[str, Path]:
     """
     if options.dest is None:
         return {}
-    names = [REPORT, TABLE] * options.report + [META_INFO] * options.meta_info
+    names = [REPORT, TABLE, PAGE] * options.report + [META_INFO] * options.meta_info
     folder = options.dest if options.output is Output.ALL else options.dest / REPORT_FOLDER
     return {name: folder / name for name in names}
 

@@ -1,4 +1,4 @@
-"""What is kept of a run beside its images: the report, a table of the pairs, a list of the HRs."""
+"""What is kept of a run beside its images: the report, a page and a table of it, a list of the HRs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from twimager.console import printable
-from twimager.destination import META_INFO, REPORT, TABLE, document_paths
+from twimager.destination import META_INFO, PAGE, REPORT, TABLE, document_paths
+from twimager.gallery import page
 from twimager.records import document
 from twimager.rendering import output_size
 from twimager.report import Record, Report
@@ -38,6 +39,7 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
         kept = document(report)
         files[paths[REPORT]] = (json.dumps(kept, indent=1) + "\n").encode()
         files[paths[TABLE]] = table(kept["pairs"], paths[REPORT].parent)
+        files[paths[PAGE]] = page(kept, paths[REPORT].parent)
     if META_INFO in paths:
         listed = [record for record in report.pairs if record.hr_output]
         fitting = [record for record in listed if record.hr_output and not BETWEEN_NAMES.search(record.hr_output.name)]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from twimager import __version__
 from twimager.console import printable
-from twimager.destination import REPORT, document_paths
+from twimager.destination import PAGE, REPORT, document_paths
 from twimager.errors import ExitCode, Reason
 from twimager.rendering import SAME_SIZE
 from twimager.report import NOT_READ, Report
@@ -73,6 +73,8 @@ class Summary(NamedTuple):
             lines.append(f"images: {self.dest}")
         if REPORT in self.documents:
             lines.append(f"report: {self.documents[REPORT]}")
+        if PAGE in self.documents:
+            lines.append(f"look at them: {self.documents[PAGE]}")
         return "\n".join(map(printable, lines))
 
     def _enlargement(self) -> list[str]:
