@@ -74,7 +74,7 @@ class Summary(NamedTuple):
         if REPORT in self.documents:
             lines.append(f"report: {self.documents[REPORT]}")
         if PAGE in self.documents:
-            lines.append(f"look at them: {self.documents[PAGE]}")
+            lines.append(f"to look at: {self.documents[PAGE]}")
         return "\n".join(map(printable, lines))
 
     def _enlargement(self) -> list[str]:

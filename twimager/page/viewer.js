@@ -86,6 +86,7 @@ function size() {
   $("box").classList.toggle("pixels", zoom >= 2);
   $("zoom").textContent = `${Math.round(zoom * 100)} %`;
   $("fit").setAttribute("aria-pressed", look.zoom === FITS);
+  $("stage").classList.toggle("still", look.zoom === FITS);
   return zoom;
 }
 
@@ -94,10 +95,8 @@ function zoomTo(zoom, x, y) {
   const stage = $("stage");
   const before = $("box").getBoundingClientRect();
   const inside = [(x - before.left) / before.width, (y - before.top) / before.height];
-  const fitting = (look.zoom === FITS ? 1 : 0);
   look.zoom = zoom === FITS ? FITS : Math.min(16, Math.max(0.1, zoom));
   size();
-  if (fitting && look.zoom === FITS) return;
   const after = $("box").getBoundingClientRect();
   stage.scrollLeft += after.left + inside[0] * after.width - x;
   stage.scrollTop += after.top + inside[1] * after.height - y;
