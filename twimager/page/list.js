@@ -146,7 +146,7 @@ function card(pair, number) {
       make("span", { class: "numbers" },
         make("span", { title: "residual, LR pixels" }, `${fixed(pair.residual, 2)} px`),
         make("span", { title: "correlation" }, `r ${fixed(pair.correlation, 3)}`),
-        make("span", { title: "coverage" }, percent(pair.coverage)),
+        make("span", { title: "coverage" }, `${Math.floor(pair.coverage * 100)} %`),
         make("span", { title: "native scale" }, `${fixed(pair.native, 2)}×`)),
       make("span", { class: "flags" }, ...flags)));
 }
@@ -168,7 +168,7 @@ function row(item) {
         known(near.residual) ? `residual ${fixed(near.residual, 2)} px` : "",
         known(near.inliers) ? `${near.inliers} inliers` : "",
         near.mirrored ? "mirrored" : "",
-        `${item.looked} looked at`,
+        `${item.looked} looked at in all`,
       ].filter(Boolean).join(" · ")));
   }
   drawn.append(words);

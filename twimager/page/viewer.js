@@ -10,7 +10,7 @@ function open(number) {
   $("name").textContent = pair.name;
   $("previous").disabled = number === 0;
   $("next").disabled = number === state.found.length - 1;
-  $("facts").replaceChildren(...facts(pair).flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, value)]));
+  $("facts").replaceChildren(...facts(pair).flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, ...[value].flat())]));
   $("box").classList.remove("missing");
   $("low").src = pair.images[0];
   $("high").src = pair.images[1];
@@ -22,7 +22,7 @@ function open(number) {
 function facts(pair) {
   const [x, y, width, height] = pair.window;
   return [
-    ["LR", pair.lr], ["HR", pair.hr],
+    ["LR", breakable(pair.lr)], ["HR", breakable(pair.hr)],
     ["correlation", fixed(pair.correlation, 4)],
     ["residual", known(pair.residual) ? `${fixed(pair.residual, 3)} LR pixels` : "no tile tells"],
     ["coverage", percent(pair.coverage)],
@@ -38,27 +38,34 @@ function facts(pair) {
   ];
 }
 
+/* A path may break behind its separators. */
+function breakable(path) {
+  return path.split(/(?<=[/\\])/).flatMap(part => [part, make("wbr")]);
+}
+
 function show(mode) {
   look.mode = mode;
   clearInterval(look.timer);
   const aligned = state.found[look.at].aligned;
   for (const button of $("modes").children) button.setAttribute("aria-pressed", button.dataset.mode === mode);
   $("split").hidden = mode !== "slider" || !aligned;
-  if (!aligned) face("beside", "");
-  else if (mode !== "blink") face(mode, { low: "LR", high: "HR" }[mode] || "");
+  if (!aligned) face("beside");
+  else if (mode !== "blink") face(mode);
   else {
     flip();
     look.timer = setInterval(flip, 600);
   }
 }
 
-function face(kind, label) {
-  for (const name of ["slider", "difference", "low", "high", "beside"]) $("box").classList.toggle(name, name === kind);
-  $("label").textContent = label;
+const LABELS = { slider: ["LR", "HR"], beside: ["LR", "HR"], low: ["LR", ""], high: ["", "HR"], difference: ["", ""] };
+
+function face(kind) {
+  for (const name of Object.keys(LABELS)) $("box").classList.toggle(name, name === kind);
+  [$("left").textContent, $("right").textContent] = LABELS[kind];
   size();
 }
 
-const flip = () => $("box").classList.contains("low") ? face("high", "HR") : face("low", "LR");
+const flip = () => $("box").classList.contains("low") ? face("high") : face("low");
 
 function flipByHand() {
   if (!state.found[look.at].aligned) return;
@@ -75,6 +82,7 @@ function splitAt(share) {
 /* The box has the HR's size times the zoom; where nothing is known of that yet, it waits for the image. */
 function size() {
   const [low, high] = [$("low"), $("high")];
+  $("stage").classList.toggle("still", look.zoom === FITS); // without scroll bars, which would take their share
   const beside = $("box").classList.contains("beside");
   const width = Math.max(1, high.naturalWidth || low.naturalWidth) * (beside ? 2 : 1);
   const height = Math.max(1, high.naturalHeight || low.naturalHeight);
@@ -86,7 +94,6 @@ function size() {
   $("box").classList.toggle("pixels", zoom >= 2);
   $("zoom").textContent = `${Math.round(zoom * 100)} %`;
   $("fit").setAttribute("aria-pressed", look.zoom === FITS);
-  $("stage").classList.toggle("still", look.zoom === FITS);
   return zoom;
 }
 
