@@ -155,7 +155,7 @@ def test_thousands_of_pairs_are_there_at_once(browser: Browser, folders: Folders
     assert residuals(browser)[0] == "0.00 px"
     choose(browser, "order", "Residual")
     assert residuals(browser)[0] == "1.00 px"
-    assert time.monotonic() - started < 2 * 2  # 2 s, and as much again for a machine that does other work
+    assert time.monotonic() - started < 2
     drawn = len(residuals(browser))
     assert drawn < MANY / 10
     browser.run("scrollTo(0, document.body.scrollHeight)")
