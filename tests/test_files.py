@@ -13,7 +13,7 @@ import pytest
 from conftest import Folders, Run
 from pictures import cat
 from test_cli import refused
-from test_job import contents, report_of
+from test_job import KEPT, contents, report_of
 
 from twimager import destination, tasks, writing
 from twimager.destination import write_files
@@ -107,7 +107,7 @@ def test_names_are_kept_as_they_are(run: Run, folders: Folders, name: str) -> No
     (folders.hr / "h0.png").rename(folders.hr / f"{name}.png")
     outcome = run(*folders.flags, "--report", "--verbose")
     assert outcome.code == 0
-    assert set(contents(folders.dest)) == {f"{s}/{n}.png" for s in ("LR", "HR") for n in (name, "h1")} | {"report.json"}
+    assert set(contents(folders.dest)) == {f"{s}/{n}.png" for s in ("LR", "HR") for n in (name, "h1")} | {*KEPT}
     assert {Path(pair["hr"]).name for pair in report_of(folders.dest)["pairs"]} == {f"{name}.png", "h1.png"}
     assert all(character.isprintable() for line in outcome.err.splitlines() for character in line)
     assert run(*folders.flags, "--report", "--resume").code == 0
@@ -143,7 +143,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 3
     assert "Traceback" not in outcome.err
-    assert set(contents(folders.dest)) == {"LR/h1.png", "HR/h1.png", "report.json"}
+    assert set(contents(folders.dest)) == {"LR/h1.png", "HR/h1.png", *KEPT}
     assert "could not be written" in outcome.err or "unreadable" in json.dumps(report_of(folders.dest))
 
 

@@ -27,6 +27,9 @@ CAST = {
     "still_07": "P1040518", "still_08": "P1040355", "still_09": "P1040102", "still_11": "P1040209",
 }  # fmt: skip
 
+# What --report keeps.
+KEPT = ["pairs.csv", "report.html", "report.json"]
+
 
 def contents(folder: Path) -> dict[str, bytes]:
     """What lies open in a folder, and what is left half written; not the journal."""
@@ -89,15 +92,15 @@ def test_an_lr_of_which_nothing_is_cut_keeps_its_bytes(run: Run, folders: Folder
     [
         ([], ["HR/h0.png", "HR/h1.png", "LR/h0.png", "LR/h1.png"]),
         (["--output", "lr"], ["h0.png", "h1.png"]),
-        (["--output", "hr", "--report"], ["h0.png", "h1.png", "report/report.json"]),
+        (["--output", "hr", "--report"], ["h0.png", "h1.png", *(f"report/{name}" for name in KEPT)]),
         (["--filename", "lr"], ["HR/l0.png", "HR/l1.png", "LR/l0.png", "LR/l1.png"]),
         (["--filename", "keep"], ["HR/h0.png", "HR/h1.png", "LR/l0.png", "LR/l1.png"]),
         (["--prefix", "P", "--suffix", "S", "--output", "hr"], ["P_h0_S.png", "P_h1_S.png"]),
         (["--limit", "1"], ["HR/h0.png", "LR/h0.png"]),
         (["--dry"], []),
-        (["--dry", "--report"], ["report.json"]),
-        (["--dry", "--report", "--limit", "1", "--output", "lr"], ["report/report.json"]),
-        (["--limit", "1", "--report"], ["HR/h0.png", "LR/h0.png", "report.json"]),
+        (["--dry", "--report"], KEPT),
+        (["--dry", "--report", "--limit", "1", "--output", "lr"], [f"report/{name}" for name in KEPT]),
+        (["--limit", "1", "--report"], ["HR/h0.png", "LR/h0.png", *KEPT]),
     ],
 )
 def test_what_is_written_where(run: Run, folders: Folders, flags: list[str], expected: list[str]) -> None:
@@ -127,7 +130,7 @@ def test_the_report_accounts_for_everything(run: Run, tmp_path: Path) -> None:
     run("--lr", tmp_path / "low", "--hr", EXAMPLES / "HR", "--dest", tmp_path / "out", "--report", "--scale", "1.5")
     report = report_of(tmp_path / "out")
     assert report["settings"]["scale"] == 1.5
-    assert report["schema_version"] == 1
+    assert report["schema_version"] == 2
     pair = next(p for p in report["pairs"] if Path(p["lr"]).stem == "still_03")
     assert Path(pair["hr_output"]) == tmp_path / "out/HR/P1040771.png"
     assert np.array(pair["matrix"]).shape == (3, 3)
@@ -381,7 +384,7 @@ def test_debug_and_limit_and_dry_work_together(run: Run, folders: Folders, monke
     monkeypatch.setattr(viewer, "close", lambda: None)
     assert run(*folders.flags, "--debug", "--dry", "--limit", 1, "--report").code == 0
     assert len(shown) == 1
-    assert sorted(contents(folders.dest)) == ["report.json"]
+    assert sorted(contents(folders.dest)) == KEPT
 
 
 @pytest.mark.parametrize("side", ["lr", "hr"])

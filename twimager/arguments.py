@@ -20,6 +20,9 @@ from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming
 STORE = "twimager.sqlite"
 BESIDE_DEST = Path()
 
+# The subcommand that writes a report's page anew.
+GALLERY = "gallery"
+
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
 names, align it to the LR, verify it, and write the pair.
@@ -29,6 +32,7 @@ examples:
   twimager.py --lr dvd --hr bluray --dest pairs
   twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
   twimager.py --lr dvd --hr bluray --dry --verbose
+  twimager.py gallery pairs/report.json
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not written, 4 done but no pair found, 130 interrupted.
@@ -49,8 +53,9 @@ def to_options(values: argparse.Namespace) -> Options:
         color_transfer=ColorTransfer(values.color_transfer) if values.color_transfer else None,
         filename=Naming(values.filename), format=Format(values.format), quality=values.quality,
         prefix=values.prefix, suffix=values.suffix, threshold=values.threshold, limit=values.limit,
-        debug=values.debug, dry=values.dry, report=values.report, search=Search(values.search),
-        distance=values.distance, mirror=not values.no_mirror, all_matches=values.all_matches,
+        debug=values.debug, dry=values.dry, report=values.report, meta_info=values.meta_info,
+        search=Search(values.search), distance=values.distance, mirror=not values.no_mirror,
+        all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
         max_error=values.max_error, min_native_scale=values.min_native_scale, max_pixels=values.max_pixels,
         jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
@@ -96,6 +101,17 @@ def parser() -> argparse.ArgumentParser:
     _add_picture(made.add_argument_group("what they look like"))
     _add_naming(made.add_argument_group("names"))
     _add_run(made.add_argument_group("the run"))
+    return made
+
+
+def gallery_parser() -> argparse.ArgumentParser:
+    """Return the parser of what follows `gallery`."""
+    made = _Parser(
+        prog=f"twimager.py {GALLERY}",
+        description="Write report.html, the page to look at a report's pairs, anew beside the report.",
+        allow_abbrev=False,
+    )
+    made.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
     return made
 
 
@@ -244,7 +260,16 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry", action="store_true", help="do all but write images")
-    group.add_argument("--report", action="store_true", help="keep a report of every decision in DEST/report.json")
+    group.add_argument(
+        "--report",
+        action="store_true",
+        help="keep a report of every decision in DEST: report.json, report.html to look at, and pairs.csv",
+    )
+    group.add_argument(
+        "--meta_info",
+        action="store_true",
+        help="list the HRs written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels)",
+    )
     group.add_argument(
         "--save",
         nargs="?",
@@ -262,6 +287,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--jobs", type=int, default=_processors(), metavar="N", help="worker threads (default: one a processor)"
     )
+    group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
     group.add_argument(
         "--verbose",

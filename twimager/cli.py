@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from twimager.anatomy import LIMIT_VARIABLE
-from twimager.arguments import parse, to_options
+from twimager.arguments import GALLERY, gallery_parser, parse, to_options
 from twimager.errors import ExitCode, Interrupted, TwimagerError
 from twimager.interruption import Interruption
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
+        if given[:1] == [GALLERY]:
+            return int(_rebuild_gallery(given[1:]))
         with Interruption(last=arguments is None) as interruption:
-            return int(_run_job(sys.argv[1:] if arguments is None else arguments, interruption))
+            return int(_run_job(given, interruption))
     except TwimagerError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -34,6 +37,22 @@ def _fail(message: str, code: ExitCode) -> int:
 
     sys.stderr.write(f"twimager: {printable(message)}\n")
     return int(code)
+
+
+def _rebuild_gallery(arguments: Sequence[str]) -> ExitCode:
+    """Write the page of a report anew."""
+    report = gallery_parser().parse_args(arguments).report
+    # Imported here, as --help must not wait for OpenCV.
+    from twimager.gallery import rebuild
+
+    _print(str(rebuild(report)))
+    return ExitCode.DONE
+
+
+def _print(text: str) -> None:
+    if isinstance(sys.stdout, TextIOWrapper):  # a Windows pipe knows few characters
+        sys.stdout.reconfigure(errors="replace")
+    sys.stdout.write(text + "\n")
 
 
 def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
@@ -57,8 +76,6 @@ def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     with own_stderr() as stream:
         interruption.begin(Interrupted(resumable=not options.dry), destination.placing, decoders.kill)
         outcome = job.run(options, Console(values.quiet, values.verbose, stream))
-    if not values.quiet:
-        if isinstance(sys.stdout, TextIOWrapper):  # a Windows pipe knows few characters
-            sys.stdout.reconfigure(errors="replace")
-        sys.stdout.write(outcome.summary + "\n")
+    if values.json or not values.quiet:
+        _print(outcome.summary.to_json() if values.json else outcome.summary.to_text())
     return outcome.exit_code

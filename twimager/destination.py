@@ -16,7 +16,8 @@ from pathlib import Path
 from twimager.errors import TwimagerError, UsageError
 from twimager.options import Naming, Options, Output
 
-LR, HR, REPORT_FOLDER, REPORT = "LR", "HR", "report", "report.json"
+LR, HR, REPORT_FOLDER = "LR", "HR", "report"
+REPORT, TABLE, PAGE, META_INFO = "report.json", "pairs.csv", "report.html", "meta_info.txt"
 # Hidden, as loaders read all that lies open in DEST.
 JOURNALS = ".twimager"
 # Errors that concern one file's name; any other failure to write concerns them all.
@@ -68,11 +69,16 @@ def not_empty(dest: Path, more: str = "") -> UsageError:
     )
 
 
-def report_path(options: Options) -> Path | None:
-    """Return where the report is kept: in DEST, but beside no images, as loaders read all that lies there."""
-    if not options.report or options.dest is None:
-        return None
-    return options.dest / REPORT if options.output is Output.ALL else options.dest / REPORT_FOLDER / REPORT
+def document_paths(options: Options) -> dict[str, Path]:
+    """Return where the documents of a run go that are asked for, by name.
+
+    They are kept in DEST, but beside no images, as loaders read all that lies there.
+    """
+    if options.dest is None:
+        return {}
+    names = [REPORT, TABLE, PAGE] * options.report + [META_INFO] * options.meta_info
+    folder = options.dest if options.output is Output.ALL else options.dest / REPORT_FOLDER
+    return {name: folder / name for name in names}
 
 
 class Names:

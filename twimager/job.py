@@ -10,15 +10,17 @@ from pathlib import Path
 
 from twimager import destination, viewer
 from twimager.console import Console
+from twimager.documents import documents
 from twimager.errors import Interrupted, Reason, Rejection, UsageError
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR
 from twimager.images import list_files
-from twimager.journal import Journal, Outcome, keep_journal
+from twimager.journal import Journal, keep_journal
 from twimager.options import Options
 from twimager.report import RejectedImage, Report
 from twimager.rounds import MATCHING, Run, pair, read
 from twimager.scheduling import worker_pool
 from twimager.store import Store
+from twimager.summary import Outcome, summarize
 from twimager.tasks import preload
 from twimager.writing import Writer
 
@@ -45,12 +47,10 @@ def run(options: Options, console: Console) -> Outcome:
             report.interrupted = True
             journal.discard_unfinished()
         _account_for_unpaired(report, lr_paths, hr_paths)
-        path = destination.report_path(options)
-        if path:
-            destination.write_files({path: report.to_json().encode()}, journal.run, replace=True)
+        destination.write_files(documents(report, console.warn), journal.run, replace=True)
         if report.interrupted:
             raise Interrupted(resumable=not options.dry)
-        outcome = Outcome(report.exit_code, report.summary(path))
+        outcome = Outcome(report.exit_code, summarize(report))
         if not report.aborted:
             journal.end(outcome)
         return outcome

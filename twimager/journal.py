@@ -16,25 +16,19 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from twimager.destination import JOURNALS, not_empty, remove_temporary, report_path, unwritable
+from twimager.destination import JOURNALS, document_paths, not_empty, remove_temporary, unwritable
 from twimager.errors import ExitCode, UsageError
 from twimager.options import Options, plain_settings
 from twimager.store import made_by, stamp
+from twimager.summary import Outcome, Summary
 
 JOURNAL, LOCK, STORE = "journal.jsonl", "lock", "found.sqlite"
 # What may differ when a run goes on: where and how it is done, not what comes of it.
-FREE = ("dest", "dry", "debug", "jobs", "overwrite", "report", "resume", "save")
+FREE = ("dest", "dry", "debug", "jobs", "meta_info", "overwrite", "report", "resume", "save")
 HINT = ", or --resume to go on with the run that wrote there"
 # A byte to lock that nothing else is done with.
 WINDOWS_LOCK = 1 << 20
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-
-
-class Outcome(NamedTuple):
-    """How a run ended, and what it had to say."""
-
-    exit_code: ExitCode
-    summary: str
 
 
 class Mark(NamedTuple):
@@ -91,7 +85,7 @@ class Journal:
 
     def end(self, outcome: Outcome) -> None:
         """Note that the run is done; what was kept for going on is of no more use."""
-        self._write({"exit_code": outcome.exit_code, "summary": outcome.summary})
+        self._write({"exit_code": outcome.exit_code, "summary": outcome.summary._asdict()})
         if self.store:
             for suffix in ("", "-journal"):
                 with suppress(OSError):
@@ -126,7 +120,7 @@ class Journal:
                 files = {self._dest / name: Mark(*known) for name, known in line["files"].items()}
                 self._pairs[line["lr"], line["hr"]] = files
             elif "summary" in line:
-                self.ended = Outcome(ExitCode(line["exit_code"]), line["summary"])
+                self.ended = Outcome(ExitCode(line["exit_code"]), Summary(**line["summary"]))
         self._file = (self._dest / JOURNALS / JOURNAL).open("r+b", buffering=0)
         self._file.truncate(length)
         self._file.seek(length)
@@ -218,8 +212,7 @@ def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
         raise unwritable(path, error) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"--resume: the journal in {dest} is damaged; --overwrite starts anew") from error
-    report = report_path(options)
-    if report and not report.exists():
+    if not all(path.exists() for path in document_paths(options).values()):
         journal.ended = None
     return journal
 

@@ -142,6 +142,7 @@ class Options:
     debug: bool = False
     dry: bool = False
     report: bool = False
+    meta_info: bool = False
     search: Search = Search.AUTO
     distance: int = 12
     mirror: bool = True
@@ -161,6 +162,8 @@ class Options:
     def __post_init__(self) -> None:
         _require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
         _require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
+        _require(not self.meta_info or not self.dry, "--meta_info lists the HRs that were written: not with --dry")
+        _require(not self.meta_info or self.output is not Output.LR, "--meta_info lists HRs: not with --output lr")
         _require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
         _require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")
         _require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")

@@ -1,31 +1,15 @@
-"""What a run did: one record a pair, one a rejection, the JSON report and the summary."""
+"""What a run did: one record a pair, one a rejection."""
 
 from __future__ import annotations
 
-import json
-import math
-import platform
-import statistics
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-
-from twimager import __version__
-from twimager.console import printable
 from twimager.errors import ExitCode, Reason, Rejection
-from twimager.geometry import translation
-from twimager.options import Options, plain_settings
-from twimager.proposals import CANDIDATES
-from twimager.proposals.hashes import nearest_hashes
-from twimager.rendering import SAME_SIZE
+from twimager.options import Options
 from twimager.selection import RejectedPair, VerifiedPair
 
-SCHEMA_VERSION = 1
 NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED)
 
 
@@ -110,66 +94,17 @@ class Report:
             return ExitCode.INTERRUPTED
         if not self.pairs:
             return ExitCode.NO_PAIR
-        return ExitCode.INCOMPLETE if self._unreadable or self._unwritten else ExitCode.DONE
+        return ExitCode.INCOMPLETE if self.unreadable or self.unwritten else ExitCode.DONE
 
     @property
-    def _unreadable(self) -> int:
+    def unreadable(self) -> int:
+        """How many files could not be read."""
         return sum(image.rejection.reason in NOT_READ for image in self.rejected_images)
 
     @property
-    def _unwritten(self) -> int:
+    def unwritten(self) -> int:
+        """How many pairs could not be written."""
         return sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
-
-    def to_json(self) -> str:
-        """Return the report as a JSON document."""
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "twimager": __version__,
-            "versions": {"python": platform.python_version(), "opencv": cv2.__version__, "numpy": np.__version__},
-            "settings": plain_settings(self.options),
-            "candidates": {"most": CANDIDATES, "lrs_with_more": sum(near > CANDIDATES for near in self.near_hashes)},
-            "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
-            "pairs": [_pair_json(record) for record in self.pairs],
-            "rejected_pairs": [_rejected_json(pair) for pair in self.rejected_pairs],
-            "rejected_images": [
-                {"side": image.side, "path": str(image.path.absolute()), **_reason_json(image.rejection)}
-                for image in self.rejected_images
-            ],
-            "notes": [{"path": str(note.path.absolute()), "note": note.text} for note in self.notes],
-        }
-        return json.dumps(document, indent=1) + "\n"
-
-    def _enlargement(self) -> list[str]:
-        """Warn if most HRs have fewer pixels than the scale asks for: a network learns their blur."""
-        native = [record.pair.native_scale for record in self.pairs]
-        enlarged = sum(scale < 1 - SAME_SIZE for scale in native)
-        if 2 * enlarged <= len(native):
-            return []
-        median = statistics.median(native)
-        fitting = math.floor(float(self.options.scale) * median * 100) / 100
-        return [
-            f"warning: {enlarged} of {len(native)} HRs have fewer pixels than --scale {float(self.options.scale):g} "
-            f"asks for and are enlarged, by {1 / median:.2f} in the median",
-            f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 turns down what is enlarged)",
-        ]
-
-    def summary(self, report: Path | None) -> str:
-        """Return a few lines for a person: what was found, what was not, where things are."""
-        outcome = "found" if self.options.dry else "written"
-        lines = [f"pairs {outcome}: {len(self.pairs)}"]
-        for side in ("LR", "HR"):
-            images = [image.rejection.reason for image in self.rejected_images if image.side == side]
-            counts = Counter(reason.value for reason in images if reason not in NOT_READ)
-            why = ", ".join(f"{number} {reason}" for reason, number in counts.most_common())
-            lines.append(f"{side} left without a pair: {counts.total()}" + (f" ({why})" if why else ""))
-        lines += [f"files that could not be read: {self._unreadable}"] * bool(self._unreadable)
-        lines += [f"pairs that could not be written: {self._unwritten}"] * bool(self._unwritten)
-        lines += self._enlargement()
-        if self.pairs and not self.options.dry:
-            lines.append(f"images: {self.options.dest}")
-        if report:
-            lines.append(f"report: {report}")
-        return "\n".join(map(printable, lines))
 
 
 def numbers(pair: VerifiedPair) -> str:
@@ -177,59 +112,3 @@ def numbers(pair: VerifiedPair) -> str:
     scores = pair.scores
     words = f"{pair.match.inliers} inliers, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
     return words + ", mirrored" * pair.proposal.mirrored
-
-
-def _pair_json(record: Record) -> dict[str, Any]:
-    pair = record.pair
-    lr, hr = pair.proposal.images
-    to_frame = translation(lr.picture.x, lr.picture.y)
-    return {
-        "lr": str(lr.path.absolute()),
-        "hr": str(hr.path.absolute()),
-        "lr_output": _path_json(record.lr_output),
-        "hr_output": _path_json(record.hr_output),
-        "matrix": (to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
-        "flow": pair.match.flow and _rounded(pair.match.flow.magnitude),
-        "native_scale": _rounded(pair.native_scale),
-        "lr_picture": list(lr.picture),
-        "hr_picture": list(hr.picture),
-        "window": list(pair.window.moved(*lr.picture[:2])),
-        "rivals": [str(path.absolute()) for path in pair.rivals],
-        **_numbers_json(pair),
-    }
-
-
-def _rejected_json(pair: RejectedPair) -> dict[str, Any]:
-    return {
-        "lr": str(pair.proposal.lr.path.absolute()),
-        "hr": str(pair.proposal.hr.path.absolute()),
-        **_reason_json(pair.rejection),
-        **_numbers_json(pair),
-    }
-
-
-def _numbers_json(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
-    """Return what is known of a pair in numbers; null for what was not reached."""
-    proposal, scores = pair.proposal, pair.scores
-    return {
-        "source": proposal.source.value,
-        "mirrored": proposal.mirrored,
-        "hash_distance": nearest_hashes(proposal.lr, proposal.hr)[0],
-        "inliers": pair.match and pair.match.inliers,
-        "coverage": scores and _rounded(scores.coverage),
-        "correlation": scores and _rounded(scores.correlation),
-        "hash_agreement": scores and _rounded(scores.agreement),
-        "residual": scores and _rounded(scores.residual),
-    }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
-def _reason_json(rejection: Rejection) -> dict[str, str]:
-    return {"reason": rejection.reason.value, "detail": rejection.detail}
-
-
-def _path_json(path: Path | None) -> str | None:
-    return str(path.absolute()) if path else None

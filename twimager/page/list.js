@@ -1,0 +1,177 @@
+/* The pairs and what was turned down: sorted, filtered, drawn as they come into sight. */
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const $ = id => document.getElementById(id);
+const BATCH = 60; // so many more are drawn whenever the end comes near
+
+/* Everything from the report comes in as text, never as markup. */
+function make(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+const known = value => value !== null && value !== undefined;
+const fixed = (value, digits) => known(value) ? value.toFixed(digits) : "–";
+const percent = value => known(value) ? `${Math.floor(value * 1000) / 10} %` : "–";
+const enlarged = pair => pair.native < 0.995;
+
+const FLAGS = [
+  ["mirrored", pair => pair.mirrored],
+  ["enlarged", enlarged],
+  ["has rivals", pair => pair.rivals.length > 0],
+  ["perspective", pair => pair.method === "warp"],
+  ["bent", pair => pair.method === "flow"],
+];
+
+/* What can be shown, in what order, and what of it. */
+const closest = key => item => item.closest && item.closest[key];
+const VIEWS = {
+  pairs: {
+    items: data.pairs,
+    orders: [
+      ["Order of the report", null],
+      ["Residual, worst first", pair => pair.residual, -1],
+      ["Correlation, worst first", pair => pair.correlation, 1],
+      ["Coverage, least first", pair => pair.coverage, 1],
+      ["Native scale, least first", pair => pair.native, 1],
+      ["Name", pair => pair.name, 1],
+    ],
+    filters: [
+      ["All pairs", () => true],
+      ...FLAGS,
+      ["covers a part", pair => pair.coverage < 0.995],
+      ["none of these", pair => pair.coverage >= 0.995 && !FLAGS.some(([, has]) => has(pair))],
+    ],
+    names: pair => [pair.name, pair.lr, pair.hr],
+    draw: card,
+  },
+  down: {
+    items: data.down,
+    orders: [
+      ["Order of the report", null],
+      ["Correlation, best first", closest("correlation"), -1],
+      ["Coverage, most first", closest("coverage"), -1],
+      ["Inliers, most first", closest("inliers"), -1],
+      ["Name", item => item.name, 1],
+    ],
+    filters: [
+      ["All images", () => true],
+      ["LR", item => item.side === "LR"],
+      ["HR", item => item.side === "HR"],
+      ...reasons().map(reason => [reason, item => reasonsOf(item).includes(reason)]),
+    ],
+    names: item => [item.name, item.closest ? item.closest.name : ""],
+    draw: row,
+  },
+};
+
+function reasonsOf(item) {
+  return [item.reason, ...(item.closest ? [item.closest.reason] : [])];
+}
+
+function reasons() {
+  return [...new Set(data.down.flatMap(reasonsOf))].sort();
+}
+
+const state = { view: "pairs", found: [], drawn: 0 };
+
+function select(view) {
+  state.view = view;
+  const { orders, filters } = VIEWS[view];
+  for (const name of Object.keys(VIEWS)) $(`tab-${name}`).setAttribute("aria-selected", name === view);
+  $("list").setAttribute("aria-labelledby", `tab-${view}`);
+  $("plots").hidden = view !== "pairs" || !data.pairs.length;
+  $("list").className = view === "pairs" ? "grid" : "rows";
+  $("order").replaceChildren(...orders.map(([label], number) => make("option", { value: number }, label)));
+  const options = filters.map(([label, fits], number) => [label, number, VIEWS[view].items.filter(fits).length]);
+  $("filter").replaceChildren(
+    ...options.filter(([, number, count]) => count || !number)
+      .map(([label, number, count]) => make("option", { value: number }, `${label} (${count})`)));
+  update();
+}
+
+function compare(a, b, way) {
+  if (!known(a) || !known(b)) return known(b) - known(a); // what is unknown comes last
+  return way * (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b);
+}
+
+function update() {
+  const { items, orders, filters, names } = VIEWS[state.view];
+  const query = $("query").value.trim().toLowerCase();
+  const [, fits] = filters[$("filter").value];
+  const [, key, way] = orders[$("order").value];
+  const reversed = $("reverse").getAttribute("aria-pressed") === "true";
+  state.found = items.filter(item => fits(item) && names(item).some(name => name.toLowerCase().includes(query)));
+  if (key) state.found.sort((a, b) => compare(key(a), key(b), reversed ? -way : way));
+  else if (reversed) state.found.reverse();
+  state.drawn = 0;
+  $("list").replaceChildren();
+  const all = state.found.length === items.length;
+  $("shown").textContent = all ? `${items.length} shown` : `${state.found.length} of ${items.length} shown`;
+  if (!state.found.length) $("list").append(make("p", { class: "empty" }, items.length ? "Nothing fits." : "There are none."));
+  grow();
+}
+
+function grow() {
+  const from = state.drawn;
+  state.drawn = Math.min(from + BATCH, state.found.length);
+  const drawn = state.found.slice(from, state.drawn).map((item, number) => VIEWS[state.view].draw(item, from + number));
+  $("list").append(...drawn);
+  $("more").hidden = state.drawn === state.found.length;
+  watcher.unobserve($("more")); // so that it is told anew where the end is in sight still
+  watcher.observe($("more"));
+}
+
+const watcher = new IntersectionObserver(([end]) => end.isIntersecting && grow(), { rootMargin: "1200px" });
+
+function picture(links, kind = "") {
+  const shown = make("span", { class: `picture ${kind}` });
+  for (const link of links) {
+    const image = make("img", { loading: "lazy", decoding: "async", alt: "", src: link });
+    image.addEventListener("error", () => { image.remove(); shown.classList.add("missing", "single"); });
+    shown.append(image);
+  }
+  return shown;
+}
+
+function card(pair, number) {
+  const flags = FLAGS.filter(([, has]) => has(pair)).map(([label]) => make("span", { class: "flag" }, label));
+  return make("button", { class: "card", "data-number": number, title: `${pair.lr}\n${pair.hr}` },
+    picture(pair.images, pair.aligned ? "" : "beside"),
+    make("span", { class: "words" },
+      make("span", { class: "name" }, pair.name),
+      make("span", { class: "numbers" },
+        make("span", { title: "residual, LR pixels" }, `${fixed(pair.residual, 2)} px`),
+        make("span", { title: "correlation" }, `r ${fixed(pair.correlation, 3)}`),
+        make("span", { title: "coverage" }, `${Math.floor(pair.coverage * 100)} %`),
+        make("span", { title: "native scale" }, `${fixed(pair.native, 2)}×`)),
+      make("span", { class: "flags" }, ...flags)));
+}
+
+function row(item) {
+  const captioned = (link, text) => make("figure", {}, picture([link], "single"), make("figcaption", {}, text));
+  const said = (reason, detail) => detail ? `${reason}: ${detail}` : reason;
+  const drawn = make("div", { class: "row" }, captioned(item.image, `${item.side} ${item.name}`));
+  const words = make("div", { class: "words" }, make("p", {}, make("strong", {}, said(item.reason, item.detail))));
+  if (item.closest) {
+    const near = item.closest;
+    drawn.append(captioned(near.image, `${item.side === "LR" ? "HR" : "LR"} ${near.name}`));
+    words.append(
+      make("p", {}, `${near.name} came closest, but: ${said(near.reason, near.detail)}`),
+      make("p", { class: "soft" }, [
+        known(near.correlation) ? `correlation ${fixed(near.correlation, 3)}` : "",
+        known(near.coverage) ? `coverage ${percent(near.coverage)}` : "",
+        known(near.hash_agreement) ? `hashes agree ${fixed(near.hash_agreement, 1)} %` : "",
+        known(near.residual) ? `residual ${fixed(near.residual, 2)} px` : "",
+        known(near.inliers) ? `${near.inliers} inliers` : "",
+        near.mirrored ? "mirrored" : "",
+        `${item.looked} looked at in all`,
+      ].filter(Boolean).join(" · ")));
+  }
+  drawn.append(words);
+  return drawn;
+}
+

@@ -1,0 +1,161 @@
+/* One pair, large: before and after, blinking, difference, zoom. */
+const look = { at: 0, mode: "slider", zoom: 0, split: 50, timer: 0, size: [1, 1] };
+const FITS = 0; // a zoom of its own
+
+function open(number) {
+  const pair = state.found[number];
+  if (!pair || state.view !== "pairs") return;
+  look.at = number;
+  $("place").textContent = `${number + 1} / ${state.found.length}`;
+  $("name").textContent = pair.name;
+  $("previous").disabled = number === 0;
+  $("next").disabled = number === state.found.length - 1;
+  $("facts").replaceChildren(...facts(pair).flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, ...[value].flat())]));
+  $("box").classList.remove("missing");
+  $("low").src = pair.images[0];
+  $("high").src = pair.images[1];
+  $("modes").hidden = !pair.aligned;
+  if (!$("viewer").open) $("viewer").showModal();
+  show(look.mode);
+}
+
+function facts(pair) {
+  const [x, y, width, height] = pair.window;
+  return [
+    ["LR", breakable(pair.lr)], ["HR", breakable(pair.hr)],
+    ["correlation", fixed(pair.correlation, 4)],
+    ["residual", known(pair.residual) ? `${fixed(pair.residual, 3)} LR pixels` : "no tile tells"],
+    ["coverage", percent(pair.coverage)],
+    ["native scale", `${fixed(pair.native, 3)} source pixels per output pixel${enlarged(pair) ? " (enlarged)" : ""}`],
+    ["hashes agree", `${fixed(pair.hash_agreement, 1)} %`],
+    ["hash distance", `${pair.hash_distance} of 64 bits`],
+    ["inliers", String(pair.inliers)],
+    ["proposed by", pair.source],
+    ["aligned by", pair.method + (known(pair.flow) ? `, bent by ${fixed(pair.flow, 2)} LR pixels` : "")],
+    ["window", `${width} × ${height} LR pixels from (${x}, ${y})`],
+    ["mirrored", pair.mirrored ? "yes" : "no"],
+    ["rivals", pair.rivals.length ? pair.rivals.join(", ") : "none"],
+  ];
+}
+
+/* A path may break behind its separators. */
+function breakable(path) {
+  return path.split(/(?<=[/\\])/).flatMap(part => [part, make("wbr")]);
+}
+
+function show(mode) {
+  look.mode = mode;
+  clearInterval(look.timer);
+  const aligned = state.found[look.at].aligned;
+  for (const button of $("modes").children) button.setAttribute("aria-pressed", button.dataset.mode === mode);
+  $("split").hidden = mode !== "slider" || !aligned;
+  if (!aligned) face("beside");
+  else if (mode !== "blink") face(mode);
+  else {
+    flip();
+    look.timer = setInterval(flip, 600);
+  }
+}
+
+const LABELS = { slider: ["LR", "HR"], beside: ["LR", "HR"], low: ["LR", ""], high: ["", "HR"], difference: ["", ""] };
+
+function face(kind) {
+  for (const name of Object.keys(LABELS)) $("box").classList.toggle(name, name === kind);
+  [$("left").textContent, $("right").textContent] = LABELS[kind];
+  size();
+}
+
+const flip = () => $("box").classList.contains("low") ? face("high") : face("low");
+
+function flipByHand() {
+  if (!state.found[look.at].aligned) return;
+  if (look.mode === "low" || look.mode === "high") show(look.mode === "low" ? "high" : "low");
+  else show($("box").classList.contains("low") ? "high" : "low");
+}
+
+function splitAt(share) {
+  look.split = Math.min(100, Math.max(0, share));
+  $("split").value = look.split;
+  $("box").style.setProperty("--split", `${look.split}%`);
+}
+
+/* The box has the HR's size times the zoom; where nothing is known of that yet, it waits for the image. */
+function size() {
+  const [low, high] = [$("low"), $("high")];
+  $("stage").classList.toggle("still", look.zoom === FITS); // without scroll bars, which would take their share
+  const beside = $("box").classList.contains("beside");
+  const width = Math.max(1, high.naturalWidth || low.naturalWidth) * (beside ? 2 : 1);
+  const height = Math.max(1, high.naturalHeight || low.naturalHeight);
+  const most = Math.min($("stage").clientWidth / width, $("stage").clientHeight / height);
+  const zoom = look.zoom === FITS ? most : look.zoom;
+  look.size = [width * zoom, height * zoom];
+  $("box").style.width = `${look.size[0]}px`;
+  $("box").style.height = `${look.size[1]}px`;
+  $("box").classList.toggle("pixels", zoom >= 2);
+  $("zoom").textContent = `${Math.round(zoom * 100)} %`;
+  $("fit").setAttribute("aria-pressed", look.zoom === FITS);
+  return zoom;
+}
+
+/* Zoom so that what is under (x, y) of the window stays there. */
+function zoomTo(zoom, x, y) {
+  const stage = $("stage");
+  const before = $("box").getBoundingClientRect();
+  const inside = [(x - before.left) / before.width, (y - before.top) / before.height];
+  look.zoom = zoom === FITS ? FITS : Math.min(16, Math.max(0.1, zoom));
+  size();
+  const after = $("box").getBoundingClientRect();
+  stage.scrollLeft += after.left + inside[0] * after.width - x;
+  stage.scrollTop += after.top + inside[1] * after.height - y;
+}
+
+function zoomBy(factor, x, y) {
+  const stage = $("stage").getBoundingClientRect();
+  zoomTo(size() * factor, x ?? stage.left + stage.width / 2, y ?? stage.top + stage.height / 2);
+}
+
+function dragging() {
+  const stage = $("stage");
+  let moves = null;
+  stage.addEventListener("pointerdown", event => {
+    const overflows = stage.scrollWidth > stage.clientWidth + 1 || stage.scrollHeight > stage.clientHeight + 1;
+    const seam = event.target === $("seam") || (!overflows && $("box").classList.contains("slider"));
+    if (!seam && event.pointerType === "touch") return; // scrolls by itself
+    moves = seam
+      ? at => splitAt((at.clientX - $("box").getBoundingClientRect().left) / look.size[0] * 100)
+      : at => stage.scrollBy(-at.movementX, -at.movementY);
+    stage.setPointerCapture(event.pointerId);
+    if (seam) moves(event);
+    event.preventDefault();
+  });
+  stage.addEventListener("pointermove", event => moves && moves(event));
+  for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { moves = null; });
+  stage.addEventListener("wheel", event => {
+    event.preventDefault();
+    zoomBy(event.deltaY < 0 ? 1.25 : 0.8, event.clientX, event.clientY);
+  }, { passive: false });
+  stage.addEventListener("dblclick", event => zoomTo(look.zoom === FITS ? 4 : FITS, event.clientX, event.clientY));
+}
+
+function closed() {
+  clearInterval(look.timer);
+  while (state.drawn <= look.at && state.drawn < state.found.length) grow();
+  const shown = document.querySelector(`[data-number="${look.at}"]`);
+  if (shown) shown.focus();
+}
+
+const KEYS = {
+  ArrowLeft: () => open(look.at - 1), ArrowRight: () => open(look.at + 1),
+  PageUp: () => open(look.at - 1), PageDown: () => open(look.at + 1),
+  Home: () => open(0), End: () => open(state.found.length - 1),
+  s: () => show("slider"), b: () => show("blink"), d: () => show("difference"), 1: () => show("low"), 2: () => show("high"),
+  " ": flipByHand, "+": () => zoomBy(2), "=": () => zoomBy(2), "-": () => zoomBy(0.5), 0: () => zoomTo(FITS, 0, 0),
+  q: () => $("viewer").close(),
+};
+
+function pressedInViewer(event) {
+  const slides = event.target === $("split") && event.key.startsWith("Arrow");
+  if (event.ctrlKey || event.metaKey || event.altKey || slides || !KEYS[event.key]) return;
+  event.preventDefault();
+  KEYS[event.key]();
+}
