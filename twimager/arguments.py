@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import NoReturn
 
 from twimager import __version__
 from twimager.anatomy import MAX_PIXELS
 from twimager.errors import UsageError
 from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming, Options, Output, Search, parse_scale
+from twimager.parsing import Parser, raw_lines, underscored
 
 # What --save is called where it is given no name.
 STORE = "twimager.sqlite"
 BESIDE_DEST = Path()
-
-# The subcommand that writes a report's page anew.
-GALLERY = "gallery"
 
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
@@ -42,7 +38,7 @@ read or some pairs not written, 4 done but no pair found, 130 interrupted.
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line; raises UsageError."""
-    return parser().parse_args([_underscored(argument) for argument in arguments])
+    return parser().parse_args(underscored(arguments))
 
 
 def to_options(values: argparse.Namespace) -> Options:
@@ -73,27 +69,14 @@ def _store(values: argparse.Namespace) -> Path | None:
     return Path(values.dest).absolute().parent / STORE
 
 
-def _underscored(argument: str) -> str:
-    """Return `--color-transfer` as `--color_transfer`: both spellings are good for every option."""
-    return re.sub(r"^--[a-z-]+", lambda flag: "--" + flag[0][2:].replace("-", "_"), argument)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (--help tells more)")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the main job's flags."""
-    made = _Parser(
+    made = Parser(
         prog="twimager.py",
         usage="%(prog)s --lr DIR --hr DIR --dest DIR [options]",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=79),
-        allow_abbrev=False,
+        formatter_class=raw_lines,
         add_help=False,
     )
     _add_folders(made.add_argument_group("folders"))
@@ -101,17 +84,6 @@ def parser() -> argparse.ArgumentParser:
     _add_picture(made.add_argument_group("what they look like"))
     _add_naming(made.add_argument_group("names"))
     _add_run(made.add_argument_group("the run"))
-    return made
-
-
-def gallery_parser() -> argparse.ArgumentParser:
-    """Return the parser of what follows `gallery`."""
-    made = _Parser(
-        prog=f"twimager.py {GALLERY}",
-        description="Write report.html, the page to look at a report's pairs, anew beside the report.",
-        allow_abbrev=False,
-    )
-    made.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
     return made
 
 

@@ -6,20 +6,22 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from io import TextIOWrapper
+from importlib import import_module
 
-from twimager.anatomy import LIMIT_VARIABLE
-from twimager.arguments import GALLERY, gallery_parser, parse, to_options
+from twimager.anatomy import LIMIT_VARIABLE, MAX_PIXELS
+from twimager.arguments import parse, to_options
+from twimager.commands import COMMANDS
 from twimager.errors import ExitCode, Interrupted, TwimagerError
 from twimager.interruption import Interruption
+from twimager.parsing import Parser, raw_lines, underscored
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        if given[:1] == [GALLERY]:
-            return int(_rebuild_gallery(given[1:]))
+        if given and given[0] in COMMANDS:
+            return int(_run_command(given[0], given[1:]))
         with Interruption(last=arguments is None) as interruption:
             return int(_run_job(given, interruption))
     except TwimagerError as error:
@@ -39,43 +41,43 @@ def _fail(message: str, code: ExitCode) -> int:
     return int(code)
 
 
-def _rebuild_gallery(arguments: Sequence[str]) -> ExitCode:
-    """Write the page of a report anew."""
-    report = gallery_parser().parse_args(arguments).report
-    # Imported here, as --help must not wait for OpenCV.
-    from twimager.gallery import rebuild
-
-    _print(str(rebuild(report)))
-    return ExitCode.DONE
-
-
-def _print(text: str) -> None:
-    if isinstance(sys.stdout, TextIOWrapper):  # a Windows pipe knows few characters
-        sys.stdout.reconfigure(errors="replace")
-    sys.stdout.write(text + "\n")
-
-
-def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
-    """Do the main job, which has flags alone and no subcommand."""
-    values = parse(arguments)
-    options = to_options(values)
+def _prepare(max_pixels: int) -> None:
+    """Set what libraries read from the environment when they are imported."""
     # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     # FAISS's threads would else wait for each other at full speed: minutes, where others use the processor too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # OpenCV's limit, for what only it can tell the size of; the decoders' processes inherit it.
-    os.environ[LIMIT_VARIABLE] = str(options.max_pixels)
+    os.environ[LIMIT_VARIABLE] = str(max_pixels)
     # Pillow has more to say of odd files than users want to hear; what can't be read is said by us.
     warnings.filterwarnings("ignore", module="PIL")
+
+
+def _run_command(name: str, arguments: Sequence[str]) -> ExitCode:
+    """Run a subcommand."""
+    command = import_module(f"twimager.commands.{name}")
+    parser = Parser(prog=f"twimager.py {name}", description=command.SUMMARY, formatter_class=raw_lines)
+    command.add_arguments(parser)
+    values = parser.parse_args(underscored(arguments))
+    _prepare(getattr(values, "max_pixels", MAX_PIXELS))
+    code: ExitCode = command.run(values)
+    return code
+
+
+def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
+    """Do the main job, which has flags alone and no subcommand."""
+    values = parse(arguments)
+    options = to_options(values)
+    _prepare(options.max_pixels)
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager import destination, job
-    from twimager.console import Console, own_stderr
+    from twimager.console import Console, own_stderr, say
     from twimager.isolation import decoders
 
     with own_stderr() as stream:
         interruption.begin(Interrupted(resumable=not options.dry), destination.placing, decoders.kill)
         outcome = job.run(options, Console(values.quiet, values.verbose, stream))
     if values.json or not values.quiet:
-        _print(outcome.summary.to_json() if values.json else outcome.summary.to_text())
+        say(outcome.summary.to_json() if values.json else outcome.summary.to_text())
     return outcome.exit_code

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
@@ -82,6 +83,13 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
+
+
+def say(text: str) -> None:
+    """Write a result to stdout; to a Windows pipe, which knows few characters, as well as it can take it."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    sys.stdout.write(text + "\n")
 
 
 def printable(text: str) -> str:

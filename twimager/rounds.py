@@ -152,6 +152,8 @@ def _mirrored(
 
 def _by_more_features(run: Run, index: FeatureIndex, left: Sequence[Fingerprint]) -> list[list[Proposal]]:
     """Propose HRs, mirrored or not, by many features, for which these LRs and all likely HRs are read again."""
+    from twimager.proposals.features import FeatureIndex
+
     options = run.report.options
     mirrorings = (False, True) if options.mirror else (False,)
     with run.progress.stage("searching again"):
@@ -163,8 +165,8 @@ def _by_more_features(run: Run, index: FeatureIndex, left: Sequence[Fingerprint]
         features = min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // (len(left) + len(likely))))
         lrs, hrs = (_read_again(run, images, features) for images in (left, likely))
     with run.progress.stage("searching again"):
-        index = type(index)(hrs, options.jobs)
-        return _new(run.report, [index.propose(lrs, mirror=mirror) for mirror in mirrorings])
+        richer = FeatureIndex(hrs, options.jobs)
+        return _new(run.report, [richer.propose(lrs, mirror=mirror) for mirror in mirrorings])
 
 
 def _new(report: Report, sources: Iterable[Iterable[list[Proposal]]]) -> list[list[Proposal]]:

@@ -29,7 +29,7 @@ def circumstances(options: Options, proposals: Sequence[Proposal]) -> str:
     elsewhere = replace(
         options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
         limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
-        max_pixels=1, resume=False,
+        max_pixels=1, resume=False, meta_info=False,
     )  # fmt: skip
     return repr((elsewhere, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
 
