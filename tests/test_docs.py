@@ -1,5 +1,6 @@
 """The README and the pages in docs/: links lead somewhere, commands are understood, reasons are those there are."""
 
+import json
 import re
 import shlex
 from importlib import import_module
@@ -11,6 +12,7 @@ from twimager.arguments import parse, parser, to_options
 from twimager.commands import COMMANDS
 from twimager.errors import ExitCode, Reason
 from twimager.parsing import Parser
+from twimager.summary import Summary
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -72,6 +74,18 @@ def test_symptoms_name_reasons_that_there_are() -> None:
     cells = re.findall(r"^\| `([^`]+ [^`]+)`", TEXTS[ROOT / "docs/tuning.md"], flags=re.M)
     quoted = {cell for cell in cells if not cell.startswith("-")}
     assert quoted == {reason.value for reason in Reason if " " in reason.value}
+
+
+def test_the_report_page_names_all_that_the_report_holds() -> None:
+    schema = json.loads((ROOT / "twimager/report.schema.json").read_text(encoding="utf-8"))
+    held = [*schema["properties"], *schema["$defs"]["pair"]["properties"]]
+    text = TEXTS[ROOT / "docs/report.md"]
+    assert {key for key in held if f"`{key}`" not in text} <= {"twimager", "versions"}
+
+
+def test_the_keys_of_the_summary_are_explained() -> None:
+    text = TEXTS[ROOT / "docs/runs.md"]
+    assert all(f"`{key}`" in text for key in Summary._fields)
 
 
 def test_the_commands_are_understood() -> None:
