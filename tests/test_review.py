@@ -356,6 +356,16 @@ def test_what_a_killed_review_deleted_is_gone_with_the_next(dest: Path) -> None:
     assert all(other == first for other in others)
 
 
+def test_what_a_killed_review_had_half_written_is_cleared_away(dest: Path) -> None:
+    before = set(contents(dest))
+    (dest / ".twimager/trash/000001").mkdir(parents=True)
+    for folder in (dest, dest / ".twimager/trash/000001"):
+        (folder / ".twimager-review-0.tmp").write_bytes(b"half")
+    with Review(dest / "report.json") as review:
+        assert review.undo() is None
+    assert set(contents(dest)) == before
+
+
 @pytest.mark.parametrize(("when", "left"), [("before", 2), ("after", 3)])
 def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str, left: int) -> None:
     killed(dest, when)
