@@ -20,6 +20,7 @@ from test_gallery import Parsed
 from test_job import contents, report_of
 from test_records import VALIDATOR
 
+from twimager import destination
 from twimager.cli import main
 from twimager.errors import TwimagerError, UsageError
 from twimager.review import Review
@@ -385,6 +386,26 @@ def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.
             assert error.value.exit_code == 1
             after = contents(dest)
             assert {**after, ".twimager/lock": b""} == {**before, ".twimager/lock": b""}
+
+
+def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files, before = destination.write_files, (documents(dest), images(dest))
+
+    def interrupted(files: dict[Path, bytes], *arguments: Any, **settings: Any) -> None:
+        write_files(files, *arguments, **settings)
+        monkeypatch.setattr("twimager.review.write_files", write_files)
+        raise KeyboardInterrupt
+
+    for decide in (lambda review: review.delete(review.pairs[0]), Review.undo):
+        with Review(dest / "report.json") as review:
+            if decide is Review.undo:
+                review.delete(review.pairs[0])
+                before = documents(dest), images(dest)
+            monkeypatch.setattr("twimager.review.write_files", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                decide(review)
+            assert documents(dest)["report.json"] == before[0]["report.json"]
+            assert images(dest) == before[1]
 
 
 def full(path: Path, _: bytes) -> None:

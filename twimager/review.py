@@ -112,6 +112,8 @@ class Review:
                 self._write()
             except BaseException:
                 self._put_back(deletion)
+                with suppress(TwimagerError):  # as before, then the report still has the pair
+                    self._write()
                 self._trash.restore(deletion)
                 raise
             self.deletions.append(deletion)
@@ -136,7 +138,8 @@ class Review:
                 self._trash.restore(deletion)
             except BaseException:
                 self._take_out(deletion.pair)
-                self._write()
+                with suppress(TwimagerError):
+                    self._write()
                 raise
             self.deletions.pop()
             self._journal.note_deleted(deletion.pair["lr"], deletion.pair["hr"], deleted=False)
