@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,27 +13,43 @@ from typing import Any
 
 import cv2
 import pytest
-from conftest import Folders, Run
+from conftest import Folders, Run, make_folders
 from pictures import picture
 from test_documents import rows_of
 from test_gallery import Parsed
 from test_job import contents, report_of
 from test_records import VALIDATOR
 
+from twimager import destination
+from twimager.cli import main
 from twimager.errors import TwimagerError, UsageError
 from twimager.review import Review
 
 ALL = ("--report", "--meta_info")
 
 
-@pytest.fixture
-def dest(run: Run, folders: Folders) -> Path:
-    """A DEST of three pairs with all documents."""
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pairs and what a run with all documents made of them; to be put in its place, `now`, which is beside it."""
+    place = tmp_path_factory.mktemp("reviewed")
+    folders = make_folders(place / "now")
     hr = picture("P1040771")[:300, -450:]
     cv2.imwrite(str(folders.hr / "h2.png"), hr)
     cv2.imwrite(str(folders.lr / "l2.png"), cv2.resize(hr, (150, 100), interpolation=cv2.INTER_AREA))
-    assert run(*folders.flags, *ALL).code == 0
-    return folders.dest
+    assert main([*map(str, folders.flags), *ALL, "--quiet"]) == 0
+    return (place / "now").rename(place / "kept")
+
+
+@pytest.fixture
+def dest(kept: Path) -> Path:
+    """A DEST of three pairs with all documents, as the run left it; its sources are beside it."""
+    now = kept.with_name("now")
+    shutil.rmtree(now, ignore_errors=True)
+    return shutil.copytree(kept, now) / "out"
+
+
+def flags_of(dest: Path) -> tuple[object, ...]:
+    return Folders(dest.with_name("low"), dest.with_name("high"), dest).flags
 
 
 def images(dest: Path) -> dict[str, bytes]:
@@ -290,12 +307,12 @@ def test_folders_that_become_links_meanwhile_are_refused(dest: Path) -> None:
         assert len(list(real.iterdir())) == 3
 
 
-def test_one_review_at_a_time_and_no_run_meanwhile(run: Run, folders: Folders, dest: Path) -> None:
+def test_one_review_at_a_time_and_no_run_meanwhile(run: Run, dest: Path) -> None:
     with Review(dest / "report.json"):
         with pytest.raises(UsageError, match="at work in"):
             Review(dest / "report.json")
-        assert run(*folders.flags, *ALL, "--resume").code == 2
-    assert run(*folders.flags, *ALL, "--resume").code == 0
+        assert run(*flags_of(dest), *ALL, "--resume").code == 2
+    assert run(*flags_of(dest), *ALL, "--resume").code == 0
 
 
 KILLED = """
@@ -340,6 +357,16 @@ def test_what_a_killed_review_deleted_is_gone_with_the_next(dest: Path) -> None:
     assert all(other == first for other in others)
 
 
+def test_what_a_killed_review_had_half_written_is_cleared_away(dest: Path) -> None:
+    before = set(contents(dest))
+    (dest / ".twimager/trash/000001").mkdir(parents=True)
+    for folder in (dest, dest / ".twimager/trash/000001"):
+        (folder / ".twimager-review-0.tmp").write_bytes(b"half")
+    with Review(dest / "report.json") as review:
+        assert review.undo() is None
+    assert set(contents(dest)) == before
+
+
 @pytest.mark.parametrize(("when", "left"), [("before", 2), ("after", 3)])
 def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str, left: int) -> None:
     killed(dest, when)
@@ -359,6 +386,26 @@ def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.
             assert error.value.exit_code == 1
             after = contents(dest)
             assert {**after, ".twimager/lock": b""} == {**before, ".twimager/lock": b""}
+
+
+def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files, before = destination.write_files, (documents(dest), images(dest))
+
+    def interrupted(files: dict[Path, bytes], *arguments: Any, **settings: Any) -> None:
+        write_files(files, *arguments, **settings)
+        monkeypatch.setattr("twimager.review.write_files", write_files)
+        raise KeyboardInterrupt
+
+    for decide in (lambda review: review.delete(review.pairs[0]), Review.undo):
+        with Review(dest / "report.json") as review:
+            if decide is Review.undo:
+                review.delete(review.pairs[0])
+                before = documents(dest), images(dest)
+            monkeypatch.setattr("twimager.review.write_files", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                decide(review)
+            assert documents(dest)["report.json"] == before[0]["report.json"]
+            assert images(dest) == before[1]
 
 
 def full(path: Path, _: bytes) -> None:
@@ -382,9 +429,7 @@ def test_undo_never_replaces_a_file(dest: Path) -> None:
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
-def test_a_resumed_run_does_not_write_again_what_was_deleted(
-    run: Run, folders: Folders, dest: Path, unfinished: bool
-) -> None:
+def test_a_resumed_run_does_not_write_again_what_was_deleted(run: Run, dest: Path, unfinished: bool) -> None:
     if unfinished:
         journal = dest / ".twimager/journal.jsonl"
         lines = journal.read_bytes().splitlines(keepends=True)
@@ -395,7 +440,7 @@ def test_a_resumed_run_does_not_write_again_what_was_deleted(
             review.delete(pair)
         review.undo()
     before = images(dest)
-    assert run(*folders.flags, *ALL, "--resume").code == 0
+    assert run(*flags_of(dest), *ALL, "--resume").code == 0
     assert images(dest) == before
     assert len(before) == 4
     first, *others = names_in_documents(dest)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from twimager.destination import HR, LR, REPORT_FOLDER
+from twimager.destination import HR, LR, REPORT_FOLDER, folded
 from twimager.errors import UsageError
 from twimager.options import Output
 from twimager.records import SCHEMA_VERSION
@@ -17,6 +17,12 @@ from twimager.records import SCHEMA_VERSION
 Document = dict[str, Any]
 # One pair's record in the report.
 Pair = dict[str, Any]
+# What a person wants to know of a pair, and in what words.
+SAID = {
+    "residual": "residual {:.2f} px", "correlation": "correlation {:.3f}", "coverage": "coverage {:.3f}",
+    "hash_agreement": "hashes {:.0f} %", "inliers": "inliers {:d}", "native_scale": "native scale {:.2f}",
+    "method": "{}", "mirrored": "mirrored",
+}  # fmt: skip
 SIDES = {"lr_output": LR, "hr_output": HR}
 
 
@@ -58,6 +64,13 @@ def first_folder(settings: Mapping[str, Any]) -> Path:
     return Path(settings["dest"] or "") / ("" if settings["output"] == Output.ALL.value else REPORT_FOLDER)
 
 
+def caption(pair: Pair) -> str:
+    """Return the numbers of a pair in a line; what is unknown is left out."""
+    known = [words.format(pair[key]) for key, words in SAID.items() if pair[key] is not None and pair[key] is not False]
+    rivals = [f"rivals {len(pair['rivals'])}"] * bool(pair["rivals"])
+    return ", ".join([*known, *rivals, *["accepted"] * bool(pair["accepted"])])
+
+
 class OwnFiles:
     """The files of a DEST that its report may speak of: images that the run wrote there, and nothing else.
 
@@ -79,9 +92,9 @@ class OwnFiles:
         self.check_folders()
         sources = _real({pair[key] for pair in document["pairs"] for key in ("lr", "hr")})
         sources |= _real({image["path"] for image in document["rejected_images"]})
-        folders = {os.path.realpath(settings[flag]) for flag in ("lr", "hr")}
+        folders = {folded(os.path.realpath(settings[flag])) for flag in ("lr", "hr")}
         for path in (path for pair in document["pairs"] for path in self.of(pair)):
-            if str(path) in sources or str(path.parent) in folders:
+            if folded(str(path)) in sources or folded(str(path.parent)) in folders:
                 raise UsageError(f"{report} names {path} as an output, but that is one of its sources")
 
     def check_folders(self) -> None:
@@ -105,11 +118,11 @@ class OwnFiles:
 
 
 def _real(paths: Iterable[str]) -> set[str]:
-    """Return where files are; links are followed in their folders only, which are few."""
+    """Return where files are, folded; links are followed in their folders only, which are few."""
     folders: dict[str, str] = {}
     for folder in {os.path.dirname(path) for path in paths}:
         folders[folder] = os.path.realpath(folder)
-    return {os.path.join(folders[os.path.dirname(path)], os.path.basename(path)) for path in paths}
+    return {folded(os.path.join(folders[os.path.dirname(path)], os.path.basename(path))) for path in paths}
 
 
 def _is_file_or_nothing(path: Path) -> bool:
