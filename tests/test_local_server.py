@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPResponse
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,20 +16,20 @@ from twimager.local_server import Answer, LocalServer, Refusal
 
 MOST = 64
 PAGE, NOTHING = "default-src 'self'", "default-src 'none'; frame-ancestors 'none'"
+PICTURE = bytes(range(256)) * 5000
 
 
 class Site:
-    """Has a page and a file, and keeps what it is told."""
+    """Has a page and a picture, and keeps what it is told."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self) -> None:
         self.told: list[tuple[str, bytes]] = []
 
     def get(self, path: str) -> Answer:
         if path == "":
             return Answer(b"<p>page", "text/html; charset=utf-8", policy=PAGE)
         if path == "file":
-            return Answer(self._file.open("rb"), "image/png")
+            return Answer(PICTURE, "image/png")
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no {path}")
 
     def post(self, path: str, body: bytes) -> Answer:
@@ -69,9 +68,8 @@ class Client:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    (tmp_path / "file.png").write_bytes(bytes(range(256)) * 5000)
-    return Site(tmp_path / "file.png")
+def site() -> Site:
+    return Site()
 
 
 @pytest.fixture
@@ -88,7 +86,7 @@ def test_who_knows_the_address_is_answered(client: Client, site: Site) -> None:
     assert client.ask("GET", "") == (200, b"<p>page")
     assert client.ask("GET", "", Sec_Fetch_Site="none") == (200, b"<p>page")
     assert client.ask("GET", "", Sec_Fetch_Site=None) == (200, b"<p>page")
-    assert client.ask("GET", "file") == (200, bytes(range(256)) * 5000)
+    assert client.ask("GET", "file") == (200, PICTURE)
     assert client.ask("POST", "change", b"{}") == (200, b"{}")
     assert site.told == [("change", b"{}")]
 

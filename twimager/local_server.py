@@ -1,4 +1,4 @@
-"""A web server for the browser of this machine's user: no other host, no other page and no other program gets in.
+"""A web server for the browser of this machine's user: no other host, no other user and no other page gets in.
 
 Four things keep others out. It listens on 127.0.0.1 alone. Every address begins with a random token, which only who
 was told the address knows. A request that names another host than ours (a name that somebody else has led to
@@ -8,7 +8,6 @@ was told the address knows. A request that names another host than ours (a name 
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 import sys
 from contextlib import suppress
@@ -16,7 +15,7 @@ from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from twimager.console import printable
 from twimager.errors import UsageError
@@ -46,13 +45,13 @@ class Answer(NamedTuple):
 
     Attributes
     ----------
-    body : bytes, or an open file, which is sent as it is and closed
+    body : what is sent
     kind : its content type
     policy : what it may load and do where it is a page: a content security policy
     last : end the server once this is sent
     """
 
-    body: bytes | BinaryIO
+    body: bytes
     kind: str = "application/json"
     status: HTTPStatus = HTTPStatus.OK
     policy: str = NOTHING
@@ -210,21 +209,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self.rfile.read(min(self._unread, HEARD_OUT))
 
     def _send(self, answer: Answer) -> None:
-        body = answer.body
-        length = len(body) if isinstance(body, bytes) else os.fstat(body.fileno()).st_size
         self._policy = answer.policy
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.kind)
-        self.send_header("Content-Length", str(length))
+        self.send_header("Content-Length", str(len(answer.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if isinstance(body, bytes):
-            self.wfile.write(body)
-            return
-        with body:
-            if not length or self.connection.sendfile(body, count=length) < length:
-                self.close_connection = True
+        self.wfile.write(answer.body)
 
     def end_headers(self) -> None:
         for name, value in {**HEADERS, "Content-Security-Policy": getattr(self, "_policy", NOTHING)}.items():
