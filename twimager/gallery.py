@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,8 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from twimager.console import printable
-from twimager.destination import PAGE, REPORT_FOLDER, write_files
-from twimager.errors import UsageError
-from twimager.options import Output
-from twimager.records import SCHEMA_VERSION
+from twimager.destination import PAGE, write_files
+from twimager.kept_report import damaged, first_folder, read_report
 from twimager.report import closeness
 from twimager.template import fill
 from twimager.verification import Scores
@@ -57,15 +54,9 @@ def rebuild(report: Path) -> Path:
         If nothing can be written there.
     """
     try:
-        kept = json.loads(report.read_text(encoding="utf-8"))
-        version = kept["schema_version"]
-        made = page(kept, report.parent) if version == SCHEMA_VERSION else None
-    except OSError as error:
-        raise UsageError(f"{report} can't be read: {error.strerror}") from error
+        made = page(read_report(report), report.parent)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{report} is no report of Twimager, or is damaged") from error
-    if made is None:
-        raise UsageError(f"{report} is a report of version {version}, not {SCHEMA_VERSION}")
+        raise damaged(report) from error
     path = report.with_name(PAGE)
     write_files({path: made}, uuid.uuid4().hex, replace=True)
     return path
@@ -83,7 +74,7 @@ def contents(document: Mapping[str, Any], links: Links) -> dict[str, Any]:
         "pairs": [_pair(pair, links) for pair in document["pairs"]],
         "down": _turned_down(document, links),
         "decisions": {
-            "accepted": [number for number, pair in enumerate(document["pairs"]) if pair.get("accepted")],
+            "accepted": [number for number, pair in enumerate(document["pairs"]) if pair["accepted"]],
             "deleted": [],
         },
         "served": False,
@@ -95,9 +86,7 @@ class _FromDisk:
 
     def __init__(self, document: Mapping[str, Any], folder: Path) -> None:
         self._folder = folder
-        # DEST may have been moved since, with the page and the images in it: this is where the page was then.
-        settings = document["settings"]
-        self._then = Path(settings["dest"] or "") / ("" if settings["output"] == Output.ALL.value else REPORT_FOLDER)
+        self._then = first_folder(document["settings"])
 
     def output(self, pair: Mapping[str, Any], side: str) -> str:
         return _link(pair[f"{side}_output"], self._then)
