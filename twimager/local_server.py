@@ -12,6 +12,7 @@ import secrets
 import sys
 import threading
 import webbrowser
+from collections.abc import Callable
 from contextlib import suppress
 from email.message import Message
 from http import HTTPStatus
@@ -148,12 +149,12 @@ class LocalServer(ThreadingHTTPServer):
         """Where the site is."""
         return self.guard.address
 
-    def run(self, opened: bool) -> None:
+    def run(self, opened: bool, warn: Callable[[str], None]) -> None:
         """Say where the site is, open it in a browser if that is wanted, and serve it until its end, or Ctrl-C."""
         say(self.address)
         sys.stdout.flush()
         if opened:  # meanwhile, as a browser in the terminal returns only when it is left
-            threading.Thread(target=self._open, daemon=True).start()
+            threading.Thread(target=self._open, args=(warn,), daemon=True).start()
         with suppress(KeyboardInterrupt):
             self.serve_forever()
         self.ended = True
@@ -163,9 +164,9 @@ class LocalServer(ThreadingHTTPServer):
         self.ended = True
         super().shutdown()
 
-    def _open(self) -> None:
+    def _open(self, warn: Callable[[str], None]) -> None:
         if not webbrowser.open(self.address):
-            sys.stderr.write("no browser could be opened: open the address above in one yourself\n")
+            warn("no browser could be opened: open the address above in one yourself")
 
     def server_bind(self) -> None:
         """Take the port; unlike the library's, ask no name server for our name."""
