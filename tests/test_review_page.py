@@ -142,7 +142,7 @@ def test_another_tab_is_heard_of(tab: Tab, browser: Browser) -> None:
     assert tab.decide("delete", pair=0)[0] == 200
     browser.click(".card [data-decide=delete]")
     wait_for(browser, "deleted", "undecided")
-    assert browser.run("document.getElementById('problem').textContent") == "that pair is deleted"
+    assert browser.run("document.getElementById('problem').textContent") == "that pair was deleted meanwhile"
     assert tab.decide("accept", pair=1, accepted=True)[0] == 200
     browser.run("document.dispatchEvent(new Event('visibilitychange'))")
     wait_for(browser, "deleted", "accepted")

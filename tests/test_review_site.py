@@ -214,8 +214,8 @@ def test_a_pair_is_accepted_or_not(tab: Tab) -> None:
 def test_two_tabs_hear_of_each_other(tab: Tab, folders: Folders) -> None:
     other = Tab(tab.server)
     assert tab.decide("delete", pair=0)[0] == 200
-    assert other.decide("delete", pair=0) == (409, "that pair is deleted\n")
-    assert other.decide("accept", pair=0, accepted=True) == (409, "that pair is deleted\n")
+    assert other.decide("delete", pair=0) == (409, "that pair was deleted meanwhile\n")
+    assert other.decide("accept", pair=0, accepted=True) == (409, "that pair was deleted meanwhile\n")
     assert json.loads(other.ask("GET", "decisions")[1]) == {"accepted": [], "deleted": [0]}
     assert other.decide("delete", pair=1)[0] == 200
     assert tab.decide("undo", pair=0) == (409, "that is not the pair that was deleted last\n")

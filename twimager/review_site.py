@@ -135,7 +135,7 @@ class ReviewSite:
         """Return the pair that is meant, if it was not deleted."""
         pair = self._pair(wish)
         if any(deletion.pair is pair for deletion in self._review.deletions):
-            raise Refusal(HTTPStatus.CONFLICT, "that pair is deleted")
+            raise Refusal(HTTPStatus.CONFLICT, "that pair was deleted meanwhile")
         return pair
 
     def _image(self, link: str) -> Answer:
