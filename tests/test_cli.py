@@ -249,7 +249,7 @@ def test_names_that_no_terminal_shows(folders: Folders) -> None:
     ended = launched(
         *folders.flags[:4], "--dest", dest, "--report", "--verbose", env={**os.environ, "PYTHONIOENCODING": "cp1252"}
     )
-    assert (ended.returncode, len(ended.stdout.splitlines()), len(ended.stderr.splitlines())) == (3, 7, 3 + 4)
+    assert (ended.returncode, len(ended.stdout.splitlines()), len(ended.stderr.splitlines())) == (3, 8, 3 + 4)
     assert f"{odd}.png" in {p.name for p in (dest / "HR").iterdir()}
     assert launched(*folders.flags[:4], "--dest", dest).stderr.count("\n") == 1
 

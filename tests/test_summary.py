@@ -1,6 +1,8 @@
 """What a run says at its end, to people and to programs."""
 
 import json
+import shlex
+import sys
 
 import cv2
 import numpy as np
@@ -62,6 +64,19 @@ def test_a_person_hears_what_was_found_what_not_and_why(run: Run, mixed: Folders
     ]
     assert "files that could not be read: 1" in lines
     assert f"images: {mixed.dest}" in lines
+    assert lines[-1] == f"to sort out: twimager.py review {mixed.dest / 'report.json'}"
+
+
+def test_no_review_is_named_where_there_is_nothing_to_review() -> None:
+    assert "review" in summary(documents={"report.json": "report.json"}).to_text()
+    for changed in ({"written": False}, {"pairs": 0}, {"documents": {}}):
+        assert "review" not in summary(**{"documents": {"report.json": "report.json"}, **changed}).to_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="quotes are others there")
+def test_the_command_can_be_copied_whatever_the_folder_is_called() -> None:
+    line = summary(documents={"report.json": "/a b/it's/report.json"}).to_text().splitlines()[-1]
+    assert shlex.split(line)[-1] == "/a b/it's/report.json"
 
 
 def test_no_more_than_three_reasons_are_named() -> None:

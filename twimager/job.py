@@ -35,7 +35,7 @@ def run(options: Options, console: Console) -> Outcome:
     """
     destination.check_folders(options)
     if options.debug:
-        viewer.require_display()
+        viewer.require_display("--debug")
     lr_paths, hr_paths = _list("--lr", options.lr, options, console), _list("--hr", options.hr, options, console)
     with keep_journal(options, {"--lr": lr_paths, "--hr": hr_paths}) as journal:
         if journal.ended:

@@ -17,6 +17,12 @@ from twimager.records import SCHEMA_VERSION
 Document = dict[str, Any]
 # One pair's record in the report.
 Pair = dict[str, Any]
+# What a person wants to know of a pair, and in what words.
+SAID = {
+    "residual": "residual {:.2f} px", "correlation": "correlation {:.3f}", "coverage": "coverage {:.3f}",
+    "hash_agreement": "hashes {:.0f} %", "inliers": "inliers {:d}", "native_scale": "native scale {:.2f}",
+    "method": "{}", "mirrored": "mirrored",
+}  # fmt: skip
 SIDES = {"lr_output": LR, "hr_output": HR}
 
 
@@ -56,6 +62,13 @@ def damaged(path: Path) -> UsageError:
 def first_folder(settings: Mapping[str, Any]) -> Path:
     """Return the folder that a report lay in when the outputs were written; DEST may have been moved since."""
     return Path(settings["dest"] or "") / ("" if settings["output"] == Output.ALL.value else REPORT_FOLDER)
+
+
+def caption(pair: Pair) -> str:
+    """Return the numbers of a pair in a line; what is unknown is left out."""
+    known = [words.format(pair[key]) for key, words in SAID.items() if pair[key] is not None and pair[key] is not False]
+    rivals = [f"rivals {len(pair['rivals'])}"] * bool(pair["rivals"])
+    return ", ".join([*known, *rivals, *["accepted"] * bool(pair["accepted"])])
 
 
 class OwnFiles:

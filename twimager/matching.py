@@ -93,7 +93,7 @@ def match(hr: Fingerprint, lr: Fingerprint, method: Method) -> Match | Rejection
     agreeing = _agreeing(pairing, min(lr.size))
     if len(agreeing) < MIN_AGREEING:
         return Rejection(Reason.FEW_MATCHES, f"{len(agreeing)} of at least {MIN_AGREEING} agree")
-    tolerance = RANSAC_TOLERANCE * max(1.0, min(lr.size) / LIGHT_LR.side)
+    tolerance = _tolerance(lr)
     # A perspective follows the noise of a few matches; their pixels will tell whether there is one.
     perspective = method is not Method.TRANSFORM and len(agreeing) >= CERTAIN_INLIERS
     matrix = _ransac(agreeing, perspective, tolerance)
@@ -104,6 +104,18 @@ def match(hr: Fingerprint, lr: Fingerprint, method: Method) -> Match | Rejection
         matrix = _robust_fit(matrix, pairing, perspective, tolerance)
     flaw = implausible(matrix, hr.size)
     return Rejection(Reason.IMPLAUSIBLE, flaw) if flaw else Match(matrix, inliers)
+
+
+def inlier_positions(hr: Fingerprint, lr: Fingerprint, matrix: Matrix) -> tuple[Points, Points]:
+    """Return where the features lie that agree with each other and with a transform, in HR and LR pixels: (n, 2)."""
+    pairing = _agreeing(_tentative(hr, lr), min(lr.size))
+    inliers = pairing[_distances(matrix, pairing) < _tolerance(lr)]
+    return inliers.hr, inliers.lr
+
+
+def _tolerance(lr: Fingerprint) -> float:
+    """Return how far an inlier may be off, in LR pixels."""
+    return RANSAC_TOLERANCE * max(1.0, min(lr.size) / LIGHT_LR.side)
 
 
 def _tentative(hr: Fingerprint, lr: Fingerprint) -> _Pairing:

@@ -31,7 +31,7 @@ def document(report: Report) -> dict[str, Any]:
         "settings": plain_settings(report.options),
         "candidates": {"most": CANDIDATES, "lrs_with_more": sum(near > CANDIDATES for near in report.near_hashes)},
         "seconds": {stage: round(seconds, 2) for stage, seconds in report.seconds.items()},
-        "pairs": [_pair(record) for record in report.pairs],
+        "pairs": [pair_record(record) for record in report.pairs],
         "rejected_pairs": [_rejected_pair(pair) for pair in report.rejected_pairs],
         "rejected_images": [
             {"side": image.side, "path": str(image.path.absolute()), **_reason(image.rejection)}
@@ -41,7 +41,8 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def _pair(record: Record) -> dict[str, Any]:
+def pair_record(record: Record) -> dict[str, Any]:
+    """Return all that is known of a pair, as JSON knows it."""
     pair = record.pair
     lr, hr = pair.proposal.images
     to_frame = translation(lr.picture.x, lr.picture.y)

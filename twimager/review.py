@@ -15,7 +15,7 @@ from twimager.documents import beside
 from twimager.errors import DELETED, Reason, TwimagerError, UsageError
 from twimager.gallery import NUMBERS
 from twimager.journal import reopened
-from twimager.kept_report import Document, OwnFiles, Pair, damaged, read_report, to_bytes
+from twimager.kept_report import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
 from twimager.locking import lock
 from twimager.store import stamp
 from twimager.trash import Deletion, Trash
@@ -233,9 +233,9 @@ def _checked(report: Path) -> tuple[Document, OwnFiles]:
     try:
         if document["settings"]["dry"]:
             raise UsageError(f"{report} is of a --dry run, which wrote no images")
-        if not all("accepted" in pair for pair in document["pairs"]):
-            raise damaged(report)
         files = OwnFiles(document, report)
+        for pair in document["pairs"]:
+            caption(pair)
         beside(document, report.parent, OTHERS)  # what can't be made anew later on is better said now
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise damaged(report) from error

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import statistics
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -75,6 +78,8 @@ class Summary(NamedTuple):
             lines.append(f"report: {self.documents[REPORT]}")
         if PAGE in self.documents:
             lines.append(f"to look at: {self.documents[PAGE]}")
+        if REPORT in self.documents and self.pairs and self.written:
+            lines.append(f"to sort out: twimager.py review {_quoted(self.documents[REPORT])}")
         return "\n".join(map(printable, lines))
 
     def _enlargement(self) -> list[str]:
@@ -87,6 +92,11 @@ class Summary(NamedTuple):
             f"asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
             f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 turns down what is enlarged)",
         ]
+
+
+def _quoted(path: str) -> str:
+    """Return a path as it is typed in a terminal."""
+    return subprocess.list2cmdline([path]) if sys.platform == "win32" else shlex.quote(path)
 
 
 def summarize(report: Report) -> Summary:

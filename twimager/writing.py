@@ -15,11 +15,12 @@ from twimager import viewer
 from twimager.console import Console
 from twimager.destination import Names, UnwritableName, write_files
 from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
-from twimager.images import decode, encode
+from twimager.images import encode
 from twimager.journal import Journal, Marks, are_intact, mark
 from twimager.options import Options
+from twimager.previews import preview
 from twimager.rendering import render_hr, render_lr
-from twimager.report import Record, Report, numbers
+from twimager.report import Record, Report
 from twimager.scheduling import AHEAD
 from twimager.selection import VerifiedPair, reject
 from twimager.store import Stamp, stamp
@@ -76,11 +77,8 @@ class Writer:
         return True
 
     def _approved(self, pair: VerifiedPair) -> bool:
-        proposal, options = pair.proposal, self._report.options
-        title = f"{proposal.hr.path.name}  |  {proposal.lr.path.name}  |  {numbers(pair)}"
         try:
-            lr = decode(render_lr(pair, options))
-            answer = viewer.ask(lr, render_hr(pair, options), title)
+            answer = viewer.ask(preview(pair, self._report.options))
         except UnreadableImage as error:
             self._report.turn_down(reject(pair, Rejection(Reason.NOT_WRITTEN, str(error))))
             return False

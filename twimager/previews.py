@@ -1,0 +1,48 @@
+"""What --debug shows of a pair: what would be written, its numbers, and the features that agree."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.fingerprints import mirrored, read_picture
+from twimager.geometry import Points, mirroring, transform_points
+from twimager.images import decode
+from twimager.kept_report import caption
+from twimager.matching import inlier_positions
+from twimager.options import Options
+from twimager.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
+from twimager.records import pair_record
+from twimager.rendering import render_hr, render_lr
+from twimager.report import Record
+from twimager.selection import VerifiedPair
+
+# Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a common screen.
+UPPER, LOWER = (MAX_PANEL[0], 480), 330
+
+
+def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
+    """Draw a pair, (h, w, 3); raises UnreadableImage."""
+    lr, hr = pair.proposal.images
+    upper = drawn_pair(decode(render_lr(pair, options)), render_hr(pair, options), Display(room=UPPER))
+    hr_points, lr_points = matched_points(pair)
+    width = upper.shape[1]
+    lower = drawn_matches(read_picture(hr), read_picture(lr), hr_points, lr_points, (width, LOWER))
+    words = f"{len(hr_points)} matches agree with the transform" if len(hr_points) else "no matches: by its hash"
+    return stacked(
+        text(f"HR {hr.path.name}, LR {lr.path.name}", width),
+        text(caption(pair_record(Record(pair, None, None))), width, DIM),
+        upper,
+        text(words, width, DIM),
+        lower,
+    )
+
+
+def matched_points(pair: VerifiedPair) -> tuple[Points, Points]:
+    """Return where the features lie that agree with a pair's transform: (n, 2), in pixels of the HR, of the LR."""
+    lr, hr = pair.proposal.images
+    if not pair.proposal.mirrored:
+        return inlier_positions(hr, lr, pair.match.matrix)
+    flip = mirroring(hr.size)
+    hr_points, lr_points = inlier_positions(mirrored(hr), lr, pair.match.matrix @ flip)
+    return transform_points(flip, hr_points), lr_points

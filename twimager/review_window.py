@@ -1,0 +1,172 @@
+"""A review in a window: which pair is looked at, how, and what the keys do to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager import viewer
+from twimager.console import printable
+from twimager.destination import UnwritableName
+from twimager.errors import UnreadableImage
+from twimager.images import Pixels, read_image
+from twimager.kept_report import SIDES, Pair, caption
+from twimager.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
+from twimager.panels import DIM, Display, drawn_pair, stacked, text
+from twimager.review import Review
+
+TITLE = "Twimager - arrows: move, del: delete, u: undo, space: blink, s: sort, esc: end"
+# How many pairs a key goes on.
+STEPS = {LEFT: -1, UP: -1, RIGHT: 1, DOWN: 1, PAGE_UP: -10, PAGE_DOWN: 10}
+# Seconds for which the HR, and then the LR, is shown: slow enough to look, fast enough to see what jumps.
+BLINK = 0.4
+
+
+HELP = "Move: arrows, page up/down, home, end. Delete: del, d. Undo: u. Blink: space. Sort: s. End: esc, q."
+# Text is not squeezed into less.
+MIN_WIDTH = 600
+
+
+class _Pictures(NamedTuple):
+    """The pixels of a pair's outputs; None for a side that was not written."""
+
+    lr: Pixels | None
+    hr: Pixels | None
+
+
+class Session:
+    """What is looked at in a review. `warn` hears of pairs that are passed over."""
+
+    def __init__(self, review: Review, display: Display, warn: Callable[[str], None]) -> None:
+        self._review, self._display, self._warn = review, display, warn
+        self._worst_first = self._blinking = self._swapped = False
+        self._since = 0.0
+        self._passed_over = {id(pair) for pair in review.pairs if not all(p.is_file() for p in review.outputs(pair))}
+        if self._passed_over:
+            warn(f"passed over, as files of theirs are missing: {len(self._passed_over)} of {len(review.pairs)} pairs")
+        self._pairs: list[Pair] = self._in_order()
+        self._pictures = _Pictures(None, None)
+        self._place = 0
+        self._go(0)
+
+    @property
+    def pair(self) -> Pair | None:
+        """The pair that is looked at; None if there is none left."""
+        return self._pairs[self._place] if self._pairs else None
+
+    def press(self, key: str) -> bool:
+        """Do what a key means; tell whether there is more to look at."""
+        if key in (ESCAPE, "q"):
+            return False
+        if key in STEPS:
+            self._go(self._place + STEPS[key], forward=STEPS[key] > 0)
+        elif key == HOME:
+            self._go(0)
+        elif key == END:
+            self._go(len(self._pairs), forward=False)
+        elif key in (DELETE, "d"):
+            self._delete()
+        elif key == "u":
+            self._undo()
+        elif key == "s":
+            self._worst_first = not self._worst_first
+            self._pairs = self._in_order()
+            self._go(0)
+        elif key == SPACE:
+            self._blinking, self._swapped, self._since = not self._blinking, not self._blinking, time.monotonic()
+        return bool(self._pairs)
+
+    def blink(self) -> bool:
+        """Tell whether it is time to show the other picture, while that is wanted."""
+        if not self._blinking or time.monotonic() - self._since < BLINK:
+            return False
+        self._swapped, self._since = not self._swapped, time.monotonic()
+        return True
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Draw the pair that is looked at, (h, w, 3)."""
+        assert self.pair
+        drawn = drawn_pair(*self._pictures, self._display, swapped=self._swapped)
+        width = max(MIN_WIDTH, drawn.shape[1])
+        names = dict.fromkeys(path.name for path in reversed(self._review.outputs(self.pair)))
+        where = f"{self._place + 1} / {len(self._pairs)}:"
+        order = ["(worst residual first)"] * self._worst_first
+        undoable = len(self._review.deletions)
+        return stacked(
+            text(" ".join([where, *names, *order]), width),
+            text(caption(self.pair), width, DIM),
+            drawn,
+            text(f"Deleted so far: {undoable}. {HELP}" if undoable else HELP, width, DIM),
+        )
+
+    def _in_order(self) -> list[Pair]:
+        pairs = [pair for pair in self._review.pairs if id(pair) not in self._passed_over]
+        return sorted(pairs, key=_residual, reverse=True) if self._worst_first else pairs
+
+    def _go(self, place: int, forward: bool = True) -> None:
+        """Look at the pair of a place, or at the next one that can be read."""
+        while self._pairs:
+            self._place = min(max(place, 0), len(self._pairs) - 1)
+            pair = self._pairs[self._place]
+            try:
+                self._pictures = self._read(pair)
+                return
+            except UnreadableImage as error:
+                self._warn(f"passed over: {printable(str(error))}")
+                self._passed_over.add(id(pair))
+                del self._pairs[self._place]
+                place = self._place if forward else self._place - 1
+
+    def _read(self, pair: Pair) -> _Pictures:
+        files = iter(self._review.outputs(pair))
+        return _Pictures(*(pair[key] and _read(next(files)) for key in SIDES))
+
+    def _delete(self) -> None:
+        if self.pair:
+            self._review.delete(self.pair)
+            del self._pairs[self._place]
+            self._go(self._place)
+
+    def _undo(self) -> None:
+        try:
+            pair = self._review.undo()
+        except UnwritableName as error:
+            self._warn(str(error))
+            return
+        if pair:
+            self._passed_over.discard(id(pair))
+            self._pairs = self._in_order()
+            self._go(next(place for place, other in enumerate(self._pairs) if other is pair))
+
+
+def browse(review: Review, display: Display, warn: Callable[[str], None]) -> None:
+    """Show a review's pairs in a window until it is closed, or none is left."""
+    session = Session(review, display, warn)
+    try:
+        changed = True
+        while session.pair:
+            if changed:
+                viewer.show(TITLE, session.picture())
+            key = viewer.next_key(TITLE)
+            if key and not session.press(key):
+                return
+            changed = bool(key) or session.blink()
+    finally:
+        viewer.close()
+
+
+def _read(path: Path) -> Pixels:
+    try:
+        return read_image(path)
+    except UnreadableImage as error:
+        raise UnreadableImage(f"{path}: {error}") from error
+
+
+def _residual(pair: Pair) -> float:
+    """Return what the worst are told by; where it is unknown, they come last."""
+    return -1.0 if pair["residual"] is None else float(pair["residual"])
