@@ -51,8 +51,12 @@ class Folders(NamedTuple):
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
     """Two pairs of exact thirds: LR sides are whole thirds of HR sides, so that the frames agree exactly."""
-    made = Folders(tmp_path / "low", tmp_path / "high", tmp_path / "out")
-    made.lr.mkdir()
+    return make_folders(tmp_path)
+
+
+def make_folders(place: Path) -> Folders:
+    made = Folders(place / "low", place / "high", place / "out")
+    made.lr.mkdir(parents=True)
     made.hr.mkdir()
     for number, hr in enumerate((cat()[:300, :450], picture("P1040102")[:399, :600])):
         cv2.imwrite(str(made.hr / f"h{number}.png"), hr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,27 +13,42 @@ from typing import Any
 
 import cv2
 import pytest
-from conftest import Folders, Run
+from conftest import Folders, Run, make_folders
 from pictures import picture
 from test_documents import rows_of
 from test_gallery import Parsed
 from test_job import contents, report_of
 from test_records import VALIDATOR
 
+from twimager.cli import main
 from twimager.errors import TwimagerError, UsageError
 from twimager.review import Review
 
 ALL = ("--report", "--meta_info")
 
 
-@pytest.fixture
-def dest(run: Run, folders: Folders) -> Path:
-    """A DEST of three pairs with all documents."""
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pairs and what a run with all documents made of them; to be put in its place, `now`, which is beside it."""
+    place = tmp_path_factory.mktemp("reviewed")
+    folders = make_folders(place / "now")
     hr = picture("P1040771")[:300, -450:]
     cv2.imwrite(str(folders.hr / "h2.png"), hr)
     cv2.imwrite(str(folders.lr / "l2.png"), cv2.resize(hr, (150, 100), interpolation=cv2.INTER_AREA))
-    assert run(*folders.flags, *ALL).code == 0
-    return folders.dest
+    assert main([*map(str, folders.flags), *ALL, "--quiet"]) == 0
+    return (place / "now").rename(place / "kept")
+
+
+@pytest.fixture
+def dest(kept: Path) -> Path:
+    """A DEST of three pairs with all documents, as the run left it; its sources are beside it."""
+    now = kept.with_name("now")
+    shutil.rmtree(now, ignore_errors=True)
+    return shutil.copytree(kept, now) / "out"
+
+
+def flags_of(dest: Path) -> tuple[object, ...]:
+    return Folders(dest.with_name("low"), dest.with_name("high"), dest).flags
 
 
 def images(dest: Path) -> dict[str, bytes]:
@@ -290,12 +306,12 @@ def test_folders_that_become_links_meanwhile_are_refused(dest: Path) -> None:
         assert len(list(real.iterdir())) == 3
 
 
-def test_one_review_at_a_time_and_no_run_meanwhile(run: Run, folders: Folders, dest: Path) -> None:
+def test_one_review_at_a_time_and_no_run_meanwhile(run: Run, dest: Path) -> None:
     with Review(dest / "report.json"):
         with pytest.raises(UsageError, match="at work in"):
             Review(dest / "report.json")
-        assert run(*folders.flags, *ALL, "--resume").code == 2
-    assert run(*folders.flags, *ALL, "--resume").code == 0
+        assert run(*flags_of(dest), *ALL, "--resume").code == 2
+    assert run(*flags_of(dest), *ALL, "--resume").code == 0
 
 
 KILLED = """
@@ -382,9 +398,7 @@ def test_undo_never_replaces_a_file(dest: Path) -> None:
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
-def test_a_resumed_run_does_not_write_again_what_was_deleted(
-    run: Run, folders: Folders, dest: Path, unfinished: bool
-) -> None:
+def test_a_resumed_run_does_not_write_again_what_was_deleted(run: Run, dest: Path, unfinished: bool) -> None:
     if unfinished:
         journal = dest / ".twimager/journal.jsonl"
         lines = journal.read_bytes().splitlines(keepends=True)
@@ -395,7 +409,7 @@ def test_a_resumed_run_does_not_write_again_what_was_deleted(
             review.delete(pair)
         review.undo()
     before = images(dest)
-    assert run(*folders.flags, *ALL, "--resume").code == 0
+    assert run(*flags_of(dest), *ALL, "--resume").code == 0
     assert images(dest) == before
     assert len(before) == 4
     first, *others = names_in_documents(dest)

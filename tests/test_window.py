@@ -14,11 +14,11 @@ if sys.platform == "win32":
 from conftest import Folders
 from screen import PROGRAMS, Screen, until
 from test_job import report_of
-from test_review import dest, images
+from test_review import dest, images, kept
 
 from twimager.panels import LINE_HEIGHT
 
-__all__ = ["dest"]
+__all__ = ["dest", "kept"]
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAMS, reason="there is no Xvfb or no xdotool")]
 
 
