@@ -130,7 +130,7 @@ def test_the_report_accounts_for_everything(run: Run, tmp_path: Path) -> None:
     run("--lr", tmp_path / "low", "--hr", EXAMPLES / "HR", "--dest", tmp_path / "out", "--report", "--scale", "1.5")
     report = report_of(tmp_path / "out")
     assert report["settings"]["scale"] == 1.5
-    assert report["schema_version"] == 2
+    assert report["schema_version"] == 3
     pair = next(p for p in report["pairs"] if Path(p["lr"]).stem == "still_03")
     assert Path(pair["hr_output"]) == tmp_path / "out/HR/P1040771.png"
     assert np.array(pair["matrix"]).shape == (3, 3)
@@ -367,7 +367,7 @@ def test_debug_asks_for_each_pair(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, answers: list[Answer], code: int, written: list[str]
 ) -> None:
     left = iter(answers)
-    monkeypatch.setattr(viewer, "require_display", lambda: None)
+    monkeypatch.setattr(viewer, "require_display", lambda _: None)
     monkeypatch.setattr(viewer, "ask", lambda *_: next(left))
     monkeypatch.setattr(viewer, "close", lambda: None)
     assert run(*folders.flags, "--debug", "--report").code == code
@@ -379,8 +379,8 @@ def test_debug_asks_for_each_pair(
 
 def test_debug_and_limit_and_dry_work_together(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
-    monkeypatch.setattr(viewer, "require_display", lambda: None)
-    monkeypatch.setattr(viewer, "ask", lambda lr, hr, title: shown.append(title) or Answer.ACCEPT)
+    monkeypatch.setattr(viewer, "require_display", lambda _: None)
+    monkeypatch.setattr(viewer, "ask", lambda picture: shown.append(picture) or Answer.ACCEPT)
     monkeypatch.setattr(viewer, "close", lambda: None)
     assert run(*folders.flags, "--debug", "--dry", "--limit", 1, "--report").code == 0
     assert len(shown) == 1

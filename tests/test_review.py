@@ -20,6 +20,7 @@ from test_gallery import Parsed
 from test_job import contents, report_of
 from test_records import VALIDATOR
 
+from twimager import destination
 from twimager.cli import main
 from twimager.errors import TwimagerError, UsageError
 from twimager.review import Review
@@ -356,6 +357,16 @@ def test_what_a_killed_review_deleted_is_gone_with_the_next(dest: Path) -> None:
     assert all(other == first for other in others)
 
 
+def test_what_a_killed_review_had_half_written_is_cleared_away(dest: Path) -> None:
+    before = set(contents(dest))
+    (dest / ".twimager/trash/000001").mkdir(parents=True)
+    for folder in (dest, dest / ".twimager/trash/000001"):
+        (folder / ".twimager-review-0.tmp").write_bytes(b"half")
+    with Review(dest / "report.json") as review:
+        assert review.undo() is None
+    assert set(contents(dest)) == before
+
+
 @pytest.mark.parametrize(("when", "left"), [("before", 2), ("after", 3)])
 def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str, left: int) -> None:
     killed(dest, when)
@@ -375,6 +386,26 @@ def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.
             assert error.value.exit_code == 1
             after = contents(dest)
             assert {**after, ".twimager/lock": b""} == {**before, ".twimager/lock": b""}
+
+
+def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files, before = destination.write_files, (documents(dest), images(dest))
+
+    def interrupted(files: dict[Path, bytes], *arguments: Any, **settings: Any) -> None:
+        write_files(files, *arguments, **settings)
+        monkeypatch.setattr("twimager.review.write_files", write_files)
+        raise KeyboardInterrupt
+
+    for decide in (lambda review: review.delete(review.pairs[0]), Review.undo):
+        with Review(dest / "report.json") as review:
+            if decide is Review.undo:
+                review.delete(review.pairs[0])
+                before = documents(dest), images(dest)
+            monkeypatch.setattr("twimager.review.write_files", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                decide(review)
+            assert documents(dest)["report.json"] == before[0]["report.json"]
+            assert images(dest) == before[1]
 
 
 def full(path: Path, _: bytes) -> None:

@@ -3,13 +3,17 @@
 import cv2
 import numpy as np
 import pytest
+from conftest import Folders, Run
 from pictures import cat
 
-from twimager import keys, viewer
+from twimager import keys, viewer, writing
+from twimager.geometry import transform_points
 from twimager.images import frame_size
 from twimager.keys import key_name
+from twimager.matching import RANSAC_TOLERANCE
 from twimager.panels import LINE_HEIGHT, MAX_SIDE, Display, drawn_matches, drawn_pair, shown_size, text, wrapped
 from twimager.panels import _width as width_of
+from twimager.previews import matched_points, preview
 from twimager.viewer import Answer, ask
 
 HR = cat()[:200, :300]
@@ -85,6 +89,26 @@ def test_matches_are_drawn_from_feature_to_feature() -> None:
     assert (columns.min(), columns.max()) == pytest.approx((150, 849), abs=5)
     assert (rows.min(), rows.max()) == pytest.approx((100, 100), abs=5)
     assert body[:, 500].any()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_what_is_drawn_are_the_inliers(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, mirrored: bool
+) -> None:
+    if mirrored:
+        for path in folders.hr.iterdir():
+            cv2.imwrite(str(path), cv2.imread(str(path))[:, ::-1])
+    pairs = []
+    monkeypatch.setattr(viewer, "require_display", lambda _: None)
+    monkeypatch.setattr(viewer, "ask", lambda _: Answer.ACCEPT)
+    monkeypatch.setattr(writing, "preview", lambda pair, options: pairs.append(pair) or preview(pair, options))
+    assert run(*folders.flags, "--debug").code == 0
+    assert len(pairs) == 2
+    for pair in pairs:
+        assert pair.proposal.mirrored == mirrored
+        hr_points, lr_points = matched_points(pair)
+        assert len(hr_points) == pytest.approx(pair.match.inliers, abs=3)
+        assert np.abs(transform_points(pair.match.matrix, hr_points) - lr_points).max() < RANSAC_TOLERANCE
 
 
 # What OpenCV's windows return on Linux (GTK, then Qt with the number pad), Windows and macOS.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from twimager.destination import HR, LR, REPORT_FOLDER
+from twimager.destination import HR, LR, REPORT_FOLDER, folded
 from twimager.errors import UsageError
 from twimager.options import Output
 from twimager.records import SCHEMA_VERSION
@@ -92,9 +92,9 @@ class OwnFiles:
         self.check_folders()
         sources = _real({pair[key] for pair in document["pairs"] for key in ("lr", "hr")})
         sources |= _real({image["path"] for image in document["rejected_images"]})
-        folders = {os.path.realpath(settings[flag]) for flag in ("lr", "hr")}
+        folders = {folded(os.path.realpath(settings[flag])) for flag in ("lr", "hr")}
         for path in (path for pair in document["pairs"] for path in self.of(pair)):
-            if str(path) in sources or str(path.parent) in folders:
+            if folded(str(path)) in sources or folded(str(path.parent)) in folders:
                 raise UsageError(f"{report} names {path} as an output, but that is one of its sources")
 
     def check_folders(self) -> None:
@@ -118,11 +118,11 @@ class OwnFiles:
 
 
 def _real(paths: Iterable[str]) -> set[str]:
-    """Return where files are; links are followed in their folders only, which are few."""
+    """Return where files are, folded; links are followed in their folders only, which are few."""
     folders: dict[str, str] = {}
     for folder in {os.path.dirname(path) for path in paths}:
         folders[folder] = os.path.realpath(folder)
-    return {os.path.join(folders[os.path.dirname(path)], os.path.basename(path)) for path in paths}
+    return {folded(os.path.join(folders[os.path.dirname(path)], os.path.basename(path))) for path in paths}
 
 
 def _is_file_or_nothing(path: Path) -> bool:

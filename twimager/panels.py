@@ -17,7 +17,7 @@ MAX_PANEL = (600, 800)
 # Smaller ones are enlarged by a whole number, so that there is something to see, and room for their text.
 MIN_WIDTH = 300
 # No picture is drawn larger, whatever is asked for: a window's memory is the toolkit's.
-MAX_SIDE = 8000
+MAX_SIDE = 4000
 LINE_HEIGHT, MARGIN = 24, 8
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
 BRIGHT, DIM = (235, 235, 235), (160, 160, 160)

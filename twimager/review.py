@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import uuid
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from twimager.destination import META_INFO, PAGE, TABLE, UnwritableName, folded, write_files
+from twimager.destination import META_INFO, PAGE, TABLE, UnwritableName, folded, remove_temporary, write_files
 from twimager.documents import beside
 from twimager.errors import DELETED, Reason, TwimagerError, UsageError
 from twimager.gallery import NUMBERS
@@ -22,6 +22,8 @@ from twimager.trash import Deletion, Trash
 
 # What is made of a report, and lies beside it as far as it was asked for.
 OTHERS = (TABLE, PAGE, META_INFO)
+# What a review's temporary files are called by, instead of a run: DEST is locked, there is no other one.
+TEMPORARY = "review"
 
 
 class Review:
@@ -50,7 +52,7 @@ class Review:
         TwimagerError
             If DEST can't be written to.
         """
-        self.report = report.resolve()
+        self.report = Path(os.path.realpath(report))
         self.document, self._files = _checked(self.report)
         self.home = self._files.home
         self._lines: dict[int, tuple[Any, str]] = {}
@@ -60,6 +62,7 @@ class Review:
             stack.enter_context(lock(self.home))
             if stamp(self.report) != seen:
                 raise UsageError(f"{report} is just being written; try again")
+            remove_temporary(self.home, TEMPORARY)
             self._journal = reopened(self.home)
             stack.callback(self._journal.close)
             self._trash = Trash(self.home)
@@ -105,13 +108,16 @@ class Review:
         """
         with _failing(self.report):
             self._files.check_folders()
-            files = [path for path in self._files.of(pair) if self._uses[folded(str(path))] == 1 and path.exists()]
+            own = dict.fromkeys(self._files.of(pair))
+            files = [path for path in own if self._uses[folded(str(path))] == 1 and path.exists()]
             deletion = self._trash.put(self._place(pair), pair, files)
             try:
                 self._take_out(pair)
                 self._write()
             except BaseException:
                 self._put_back(deletion)
+                with suppress(TwimagerError):  # as before, then the report still has the pair
+                    self._write()
                 self._trash.restore(deletion)
                 raise
             self.deletions.append(deletion)
@@ -136,7 +142,8 @@ class Review:
                 self._trash.restore(deletion)
             except BaseException:
                 self._take_out(deletion.pair)
-                self._write()
+                with suppress(TwimagerError):
+                    self._write()
                 raise
             self.deletions.pop()
             self._journal.note_deleted(deletion.pair["lr"], deletion.pair["hr"], deleted=False)
@@ -148,11 +155,11 @@ class Review:
             if self._changed:
                 paths = {path.name: path for path in self._others()}
                 made = beside(self.document, self.report.parent, paths)
-                write_files({paths[name]: data for name, data in made.items()}, uuid.uuid4().hex, replace=True)
+                write_files({paths[name]: data for name, data in made.items()}, TEMPORARY, replace=True)
                 self._changed = False
             if not keep_trash:
                 self._trash.remove([*self._lost, *self.deletions])
-                self.deletions = []
+                self._lost, self.deletions = [], []
 
     def __enter__(self) -> Review:
         return self
@@ -217,7 +224,7 @@ class Review:
 
     def _write(self) -> None:
         data = to_bytes(self.document, self._line)
-        write_files({self.report: data}, uuid.uuid4().hex, replace=True)
+        write_files({self.report: data}, TEMPORARY, replace=True)
         self._changed = True
 
     def _line(self, record: Any) -> str:

@@ -29,7 +29,7 @@ BLINK = 0.4
 
 HELP = "Move: arrows, page up/down, home, end. Delete: del, d. Undo: u. Blink: space. Sort: s. End: esc, q."
 # Text is not squeezed into less.
-MIN_WIDTH = 600
+MIN_WIDTH = 760
 
 
 class _Pictures(NamedTuple):

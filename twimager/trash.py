@@ -44,8 +44,13 @@ class Trash:
         """Return what is in the trash, the first deletion first; UsageError if that can't be told."""
         if not self._folder.is_dir():
             return []
-        folders = sorted(path for path in self._folder.iterdir() if path.name.isdecimal() and (path / NOTE).exists())
-        return [self._read(folder) for folder in folders]
+        found = []
+        for folder in sorted(path for path in self._folder.iterdir() if path.name.isdecimal()):
+            if (folder / NOTE).exists():
+                found.append(self._read(folder))
+            else:  # nothing is moved here before that is noted
+                shutil.rmtree(folder, ignore_errors=True)
+        return found
 
     def found(self, path: Path, deletions: Sequence[Deletion]) -> Path:
         """Return where a file of DEST is that may have been moved here."""
