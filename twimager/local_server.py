@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import NamedTuple, Protocol
 
-from twimager.console import printable, say
+from twimager.console import Console, printable, say
 from twimager.errors import UsageError
 
 HOST = "127.0.0.1"
@@ -149,12 +149,15 @@ class LocalServer(ThreadingHTTPServer):
         """Where the site is."""
         return self.guard.address
 
-    def run(self, opened: bool, warn: Callable[[str], None]) -> None:
-        """Say where the site is, open it in a browser if that is wanted, and serve it until its end, or Ctrl-C."""
+    def run(self, opened: bool, warn: Callable[[str], None] | None = None) -> None:
+        """Say where the site is, open it in a browser if that is wanted, and serve it until its end, or Ctrl-C.
+
+        `warn` hears if there is no browser; else stderr does.
+        """
         say(self.address)
         sys.stdout.flush()
         if opened:  # meanwhile, as a browser in the terminal returns only when it is left
-            threading.Thread(target=self._open, args=(warn,), daemon=True).start()
+            threading.Thread(target=self._open, args=(warn or Console().warn,), daemon=True).start()
         with suppress(KeyboardInterrupt):
             self.serve_forever()
         self.ended = True
@@ -184,6 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "twimager", ""
     timeout = PATIENCE
+    disable_nagle_algorithm = True  # a short answer is not to wait for the browser to confirm its headers
 
     def do_GET(self) -> None:
         self._respond()
