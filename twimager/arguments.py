@@ -29,6 +29,7 @@ examples:
   twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
   twimager.py --lr dvd --hr bluray --dry --verbose
   twimager.py review pairs/report.json
+  twimager.py review pairs/report.json --browser
   twimager.py gallery pairs/report.json
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be

@@ -1,4 +1,4 @@
-"""`twimager.py review REPORT`: look at pairs in a window, and delete those that are no good."""
+"""`twimager.py review REPORT`: look at pairs in a window or in the browser, and delete those that are no good."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from twimager.console import say
-from twimager.errors import ExitCode
+from twimager.errors import ExitCode, UsageError
 
 SUMMARY = """\
 Look at the pairs of a report in a window: HR | LR | blend.
@@ -16,7 +16,11 @@ keys: arrows, page up and down (ten), home and end move; del or d deletes the
 pair's output files, u brings back what was deleted last, until the window is
 closed; space blinks the HR over the LR; s puts the worst residual first, or
 back; esc, q or closing the window ends.
+
+Or, with --browser, on the report's page, where they can be accepted too: a
+accepts, x or delete deletes, u undoes; Done, or Ctrl-C here, ends.
 """
+INTERPOLATION = "cubic"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +32,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interpolation",
         choices=("cubic", "lanczos", "area"),
-        default="cubic",
-        help="how the LR is enlarged to be shown (default cubic)",
+        help=f"how the LR is enlarged to be shown (default {INTERPOLATION})",
+    )
+    parser.add_argument(
+        "--browser", action="store_true", help="review in the browser instead, on a page for this machine only"
+    )
+    parser.add_argument("--port", type=int, metavar="N", help="with --browser: the page's port (default: a free one)")
+    parser.add_argument(
+        "--no_open", action="store_true", help="with --browser: print the page's address, and open no browser"
     )
 
 
 def run(values: argparse.Namespace) -> ExitCode:
-    """Review the report; say what was deleted and what is left."""
+    """Review the report; say what was decided."""
+    _check(values)
+    say(_in_browser(values) if values.browser else _in_window(values))
+    return ExitCode.DONE
+
+
+def _check(values: argparse.Namespace) -> None:
+    for flags, browser in ((("scale", "interpolation"), False), (("port", "no_open"), True)):
+        for flag in flags:
+            if getattr(values, flag) not in (None, False) and values.browser is not browser:
+                raise UsageError(f"--{flag} is for a review {'with' if browser else 'without'} --browser")
+
+
+def _in_browser(values: argparse.Namespace) -> str:
+    from twimager.console import Console, own_stderr
+    from twimager.local_server import LocalServer
+    from twimager.review import Review
+    from twimager.review_site import ReviewSite
+
+    with own_stderr() as stream, Review(values.report) as review:
+        site = ReviewSite(review)
+        with LocalServer(site, values.port or 0) as server:
+            server.run(not values.no_open, Console(stream=stream).warn)
+        return site.end()
+
+
+def _in_window(values: argparse.Namespace) -> str:
     from twimager.console import Console, own_stderr
     from twimager.panels import Display
     from twimager.review import Review
@@ -43,10 +79,8 @@ def run(values: argparse.Namespace) -> ExitCode:
 
     with own_stderr() as stream, Review(values.report) as review:
         require_display("review")
-        browse(review, Display(values.scale, values.interpolation), Console(stream=stream).warn)
-        deleted, left = len(review.deletions), len(review.pairs)
-    say(f"pairs deleted: {deleted}, left: {left}")
-    return ExitCode.DONE
+        browse(review, Display(values.scale, values.interpolation or INTERPOLATION), Console(stream=stream).warn)
+        return f"pairs deleted: {len(review.deletions)}, left: {len(review.pairs)}"
 
 
 def _scale(text: str) -> float:
