@@ -162,7 +162,7 @@ class Copy(NamedTuple):
 
 def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
     """Read an image file once and return what is remembered of it; raises UnreadableImage."""
-    frame = _read(path, recipe.srgb)
+    frame = read_frame(path, recipe.srgb)
     picture = picture_area(frame)
     pixels = picture.cut(frame)
     right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
@@ -183,13 +183,14 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
 
 def read_picture(image: Fingerprint) -> Pixels:
     """Return an image's pixels, (h, w, 3), without the bars; raises UnreadableImage."""
-    pixels = _read(image.path, image.srgb)
+    pixels = read_frame(image.path, image.srgb)
     if frame_size(pixels) != image.frame[2:]:
         raise UnreadableImage("changed while the job went on")
     return image.picture.cut(pixels)
 
 
-def _read(path: Path, srgb: bool) -> Pixels:
+def read_frame(path: Path, srgb: bool) -> Pixels:
+    """Return a file's pixels, (h, w, 3), bars and all; in sRGB where that is asked for; raises UnreadableImage."""
     data = read_bytes(path)
     pixels = decode(data)
     profile = embedded_profile(data) if srgb else None
