@@ -15,7 +15,7 @@ from twimager.images import Gray, frame_size
 from twimager.options import Method, Options
 from twimager.proposals import Proposal, Source
 from twimager.selection import VerifiedPair
-from twimager.tasks import Case, examine
+from twimager.tasks import examine
 
 # A small crop of a large picture is to be found too, and time is not short: for two pictures, not for thousands.
 THOROUGH = RICH._replace(side=800, features=2000, srgb=True)
@@ -82,7 +82,7 @@ def _by_chain(first: Fingerprint, second: Fingerprint) -> Alignment | Rejection:
     rejection = Rejection(Reason.FEW_MATCHES)
     for lr, hr in ((first, second), (second, first)):
         features = [Proposal(lr, hr, Source.FEATURES, mirrored) for mirrored in (False, True)]
-        chosen, rejected = examine(Case([*features, Proposal(lr, hr, Source.HASH)]), SETTINGS)
+        chosen, rejected = examine([*features, Proposal(lr, hr, Source.HASH)], SETTINGS)
         pairs += chosen[:1]
         if rejected:
             rejection = max((r.rejection for r in rejected), key=lambda why: why.reason is not Reason.FEW_MATCHES)

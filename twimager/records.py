@@ -19,7 +19,7 @@ from twimager.report import Record, Report
 from twimager.selection import RejectedPair, VerifiedPair
 
 # Counts up whenever a reader of the one before would miss or misread something.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -90,6 +90,7 @@ def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
         "correlation": scores and _rounded(scores.correlation),
         "hash_agreement": scores and _rounded(scores.agreement),
         "residual": scores and _rounded(scores.residual),
+        "color_distance": scores and _rounded(scores.color_distance),
     }
 
 
