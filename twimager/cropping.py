@@ -23,7 +23,7 @@ COMPARED_SIDE = 1024
 # The pictures must fit at whole pixels as well as they do where the alignment puts them: what their correlation lacks
 # may be so much more.
 NOT_WORSE, NEXT_TO_NOTHING = 1.05, 1e-6
-SOFTNESS = 1.0
+SOFTNESS, RIM = 1.0, 4
 # Correlating this well, a crop is cut from there beyond doubt, and nowhere better.
 SAME = 0.9999
 # Of where a picture fits best into another, so many places are looked at closely.
@@ -116,7 +116,8 @@ def fit(first: Gray, second: Gray, matrix: Matrix) -> float:
     to_middle = translation(-middle.x, -middle.y)
     back = np.asarray(np.linalg.inv(matrix), np.float64)
     shown = resample(second, to_middle @ back, middle[2:], cv2.BORDER_CONSTANT)
-    covered = resample(np.ones_like(second), to_middle @ back, middle[2:], cv2.BORDER_CONSTANT) > 0
+    frame = resample(np.full_like(second, 255), to_middle @ back, middle[2:], cv2.BORDER_CONSTANT)
+    covered = cv2.erode((frame == 255).astype(np.uint8), np.ones((2 * RIM + 1,) * 2, np.uint8)) > 0
     if not covered.any():
         return 0.0
     pictures = (soften(picture.astype(np.float32), SOFTNESS)[covered] for picture in (middle.cut(first), shown))

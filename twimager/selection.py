@@ -66,8 +66,8 @@ RIVALS = 6
 # Of two HRs that show the same, the one that covers more of the LR, by more than this, is the better one by so much.
 SAME_COVERAGE = 0.02
 COVERAGE_LEAD = 0.05
-# Where colours were asked for, so much less Delta E makes up for all that the LR may rather have in another HR; equal
-# colours differ by a tenth of that.
+# Where colours were asked for: so much Delta E counts as much as e times the pixels, and as a preference of one. Copies
+# in the same colours differ by some tenths.
 COLOR_TRADE = 5.0
 # What it costs an LR to stay alone, more than any change of partners can save; a pair costs 2 to 4.
 ALONE = 8.0
