@@ -23,6 +23,7 @@ lies on the other, and which crop of it it is. Of a folder, every two.
 """
 DETECTORS = ("sift", "rootsift", "akaze", "orb")
 DRAWN = (".png", ".jpg", ".jpeg")
+DRAWN_QUALITY = 85
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -182,5 +183,5 @@ def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
     assert tied
     first, second = (read_frame(side.path, srgb=True) for side in sides)
     drawn = draw_matches(first, second, tied, (sides[0].features[detector].size, sides[1].features[detector].size))
-    data = encode(drawn, Format.PNG if path.suffix.lower() == ".png" else Format.JPG)
+    data = encode(drawn, Format.PNG if path.suffix.lower() == ".png" else Format.JPG, DRAWN_QUALITY)
     write_files({path: data}, uuid.uuid4().hex, replace=values.overwrite)
