@@ -199,6 +199,7 @@ def test_what_can_not_be_compared(run: Run, tmp_path: Path) -> None:
     refused(run("compare", tmp_path / "alone"), 2, "holds 1 file")
     refused(run("compare", A, tmp_path / "notes.txt"), 3, "notes.txt", "not an image")
     refused(run("compare", A, B, "--max_pixels", 0), 2, "--max_pixels")
+    refused(run("compare", tmp_path, "--jobs", 0), 2, "--jobs")
     refused(run("compare", A, B, "--detector", "surf"), 2, "--detector")
     refused(run("compare", A, B, "--draw", tmp_path / "x.gif"), 2, "--draw", ".png or .jpg")
     refused(run("compare", A, B, "--draw", tmp_path), 2, "--draw", "must end")
