@@ -17,7 +17,9 @@ from skimage.metrics import mean_squared_error, structural_similarity
 from test_cli import refused
 from test_shared import BENCH
 
+from twimager import comparison
 from twimager.detectors import Detector
+from twimager.errors import UnreadableImage
 
 A, B = EXAMPLES / "HR/P1040518.jpg", EXAMPLES / "HR/P1040102.jpg"
 NO_DETECTOR = [detector.value for detector in Detector if not detector.is_there]
@@ -191,7 +193,7 @@ def test_what_can_not_be_compared(run: Run, tmp_path: Path) -> None:
     (tmp_path / "alone").mkdir()
     shutil.copy(A, tmp_path / "alone")
     (tmp_path / "notes.txt").write_text("no image")
-    refused(run("compare"), 2, "A B | DIR")
+    refused(run("compare"), 2, "A B, DIR")
     refused(run("compare", A, tmp_path / "gone.png"), 2, "gone.png", "there is no")
     refused(run("compare", A), 2, "is a file", "two images or one folder")
     refused(run("compare", A, tmp_path), 2, "is a folder")
@@ -207,6 +209,17 @@ def test_what_can_not_be_compared(run: Run, tmp_path: Path) -> None:
     refused(run("compare", tmp_path / "alone", "--draw", tmp_path / "alone/in"), 2, "--draw", "keep it apart")
     for name in NO_DETECTOR:
         refused(run("compare", A, B, "--detector", name), 2, "--detector", "does not have")
+
+
+def test_an_image_that_goes_meanwhile(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise UnreadableImage("No such file or directory")
+
+    monkeypatch.setattr(comparison, "_pixels", gone)
+    refused(run("compare", A, B), 3, "unreadable", A.name)
+    for number in range(2):
+        shutil.copy(A, tmp_path / f"{number}.jpg")
+    refused(run("compare", tmp_path), 3, "unreadable", "0.jpg")
 
 
 def test_an_image_of_too_many_pixels(run: Run) -> None:

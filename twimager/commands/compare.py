@@ -30,7 +30,8 @@ DRAWN_QUALITY = 85
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `compare`."""
-    parser.add_argument("paths", type=Path, nargs="+", metavar="A B | DIR", help="two images, or a folder of them")
+    parser.usage = "%(prog)s (A B | DIR) [options]"
+    parser.add_argument("paths", type=Path, nargs="+", metavar="A B, DIR", help="two images, or a folder of them")
     parser.add_argument("--recursive", action="store_true", help="look into the folders inside DIR too")
     parser.add_argument("--json", action="store_true", help="print all there is as JSON; of a folder, a list")
     parser.add_argument(
@@ -111,7 +112,6 @@ def _check_drawing(values: argparse.Namespace) -> None:
 
 
 def _compare_two(values: argparse.Namespace, embed: Embed | None, console: Console, progress: Progress) -> ExitCode:
-    from twimager.comparison import compare
     from twimager.console import say
     from twimager.statement import to_json, to_text
 
@@ -119,7 +119,10 @@ def _compare_two(values: argparse.Namespace, embed: Embed | None, console: Conso
     portraits = _readable(values.paths, map(read, progress.counted(values.paths)), console)
     if len(portraits) < 2:
         return ExitCode.INCOMPLETE
-    compared = compare(*portraits)
+    compared = _compared((portraits[0], portraits[1]))
+    if isinstance(compared, Rejection):
+        console.warn(str(compared))
+        return ExitCode.INCOMPLETE
     if values.draw:
         _draw(compared, values.draw, values)
     say(json.dumps(to_json(compared), indent=1) if values.json else to_text(compared))
@@ -130,7 +133,6 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
     """Compare every two images of a folder."""
     from itertools import combinations
 
-    from twimager.comparison import compare
     from twimager.console import say
     from twimager.destination import flat_names
     from twimager.detectors import Detector
@@ -144,14 +146,19 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
         raise UsageError(f"{folder} holds {len(paths)} files; there are no two to compare")
     names = flat_names(paths, folder)
     progress.expect(len(paths) * (len(paths) + 1) / 2)
-    compared = []
+    compared: list[Comparison] = []
+    failed = 0
     with worker_pool(values.jobs) as pool:
         with progress.stage("reading"):
             read = in_order(pool, partial(_portrayed, embed=embed), paths, AHEAD * values.jobs)
             portraits = _readable(paths, progress.counted(read), console)
         with progress.stage("comparing"):
-            both = in_order(pool, lambda two: compare(*two), combinations(portraits, 2), AHEAD * values.jobs)
-            for one in progress.counted(both):
+            every_two = in_order(pool, _compared, combinations(portraits, 2), AHEAD * values.jobs)
+            for one in progress.counted(every_two):
+                if isinstance(one, Rejection):
+                    console.warn(str(one))
+                    failed += 1
+                    continue
                 compared.append(one)
                 if values.draw:
                     name = f"{names[one.first.path]}__{names[one.second.path]}.png"
@@ -160,7 +167,7 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
         say(json.dumps([to_json(one) for one in compared], indent=1))
     elif compared:
         say(to_table(compared, Detector(values.detector)))
-    return ExitCode.DONE if len(portraits) == len(paths) else ExitCode.INCOMPLETE
+    return ExitCode.INCOMPLETE if failed or len(portraits) < len(paths) else ExitCode.DONE
 
 
 def _portrayed(path: Path, embed: Embed | None) -> Portrait | Rejection:
@@ -171,6 +178,17 @@ def _portrayed(path: Path, embed: Embed | None) -> Portrait | Rejection:
         return portray(path, embed)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
+
+
+def _compared(portraits: tuple[Portrait, Portrait]) -> Comparison | Rejection:
+    """Compare two images; what could be read at first may have gone since."""
+    from twimager.comparison import compare
+
+    first, second = portraits
+    try:
+        return compare(first, second)
+    except UnreadableImage as error:
+        return Rejection(error.reason, f"{first.path} or {second.path}: {error}")
 
 
 def _readable(paths: Sequence[Path], read: Iterable[Portrait | Rejection], console: Console) -> list[Portrait]:
