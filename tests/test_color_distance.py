@@ -50,14 +50,14 @@ def twins(tmp_path: Path) -> Folders:
 
 
 def test_the_right_colour_is_chosen_and_the_wrong_one_rejected(run: Run, twins: Folders) -> None:
-    assert run(*twins.flags, "--report", "--max_color_distance", 5).code == 0
+    assert run(*twins.flags, "--report", "--max_color_distance", 8).code == 0
     report = report_of(twins.dest)
     assert pairs_of(report) == {name: CAST[name] for name in COLORED}
     assert all(pair["color_distance"] < 3 for pair in report["pairs"])
     wrong = {Path(pair["hr"]).stem: pair for pair in report["rejected_pairs"] if pair["reason"] == Reason.COLOR.value}
     assert set(wrong) == {f"A_{CAST[name]}" for name in VIVID}
-    assert all(pair["color_distance"] > 5 for pair in wrong.values())
-    assert report["settings"]["max_color_distance"] == 5
+    assert all(pair["color_distance"] > 8 for pair in wrong.values())
+    assert report["settings"]["max_color_distance"] == 8
 
 
 def test_without_it_colours_have_no_say(run: Run, twins: Folders) -> None:
@@ -71,7 +71,7 @@ def test_a_wrong_colour_alone_makes_no_pair(run: Run, folders: Folders) -> None:
     (folders.lr / "l1.png").unlink()
     (folders.hr / "h1.png").unlink()
     cv2.imwrite(str(folders.hr / "h0.png"), recolored(cat()[:300, :450]))
-    outcome = run(*folders.flags, "--report", "--max_color_distance", 5, "--json")
+    outcome = run(*folders.flags, "--report", "--max_color_distance", 8, "--json")
     assert outcome.code == 4
     assert json.loads(outcome.out)["closest"] == {Reason.COLOR.value: 1}
     assert run(*folders.flags, "--overwrite").code == 0
@@ -80,14 +80,14 @@ def test_a_wrong_colour_alone_makes_no_pair(run: Run, folders: Folders) -> None:
 def test_what_passes_is_the_same_as_without_it(run: Run, folders: Folders) -> None:
     run(*folders.flags)
     before = contents(folders.dest)
-    run(*folders.flags[:4], "--dest", folders.dest.with_name("again"), "--max_color_distance", 5)
+    run(*folders.flags[:4], "--dest", folders.dest.with_name("again"), "--max_color_distance", 8)
     assert contents(folders.dest.with_name("again")) == before
 
 
 def test_a_part_in_the_right_colour_beats_the_whole_in_another(run: Run, folders: Folders) -> None:
     cv2.imwrite(str(folders.hr / "h0.png"), cat()[20:260, 30:400])
     cv2.imwrite(str(folders.hr / "whole.png"), recolored(cat()[:300, :450]))
-    run(*folders.flags, "--report", "--max_color_distance", 5)
+    run(*folders.flags, "--report", "--max_color_distance", 8)
     assert pairs_of(report_of(folders.dest))["l0"] == "h0"
 
 
@@ -103,7 +103,7 @@ def test_an_hr_is_compared_as_its_colour_profile_says(run: Run, folders: Folders
     distances = []
     for flags in ([], ["--keep_icc"]):
         dest = folders.dest.with_name(f"out{len(flags)}")
-        run(*folders.flags[:4], "--dest", dest, "--report", "--max_color_distance", 50, *flags)
+        run(*folders.flags[:4], "--dest", dest, "--report", "--max_color_distance", 80, *flags)
         pairs = {Path(pair["lr"]).stem: pair["color_distance"] for pair in report_of(dest)["pairs"]}
         distances.append(pairs["l1"])
     assert distances[0] < 1
@@ -113,7 +113,7 @@ def test_an_hr_is_compared_as_its_colour_profile_says(run: Run, folders: Folders
 def test_mirrored_and_deep_pictures(run: Run, folders: Folders) -> None:
     for name, pixels in (("h0", cat()[:300, :450]), ("a_h0", recolored(cat()[:300, :450]))):
         cv2.imwrite(str(folders.hr / f"{name}.png"), pixels[:, ::-1].astype(np.uint16) * 257)
-    run(*folders.flags, "--report", "--max_color_distance", 5)
+    run(*folders.flags, "--report", "--max_color_distance", 8)
     pairs = {Path(pair["lr"]).stem: pair for pair in report_of(folders.dest)["pairs"]}
     assert Path(pairs["l0"]["hr"]).stem == "h0"
     assert pairs["l0"]["mirrored"]

@@ -162,7 +162,7 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         type=float,
         metavar="DE",
         help="turn down pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
-        "white balance fitted: 5 keeps colour casts and turns down what is recoloured",
+        "white balance fitted: 8 keeps faded copies with colour casts and turns down what is recoloured",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(
