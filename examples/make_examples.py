@@ -14,7 +14,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage import data
 
 from benchmarks.known_warp import degraded, framing, seen_through
 
@@ -37,6 +36,8 @@ LONGEST_SIDE = 1000
 
 def photograph(name: str) -> NDArray[np.uint8]:
     """Return a scikit-image photograph as (h, w, 3) BGR, LONGEST_SIDE or less."""
+    from skimage import data
+
     pixels = getattr(data, name)()
     pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR if pixels.ndim == 2 else cv2.COLOR_RGB2BGR)
     shrink = min(1.0, LONGEST_SIDE / max(pixels.shape))

@@ -71,7 +71,8 @@ class Browser:
                 raise TimeoutError("the browser says nothing")
             self._rest += data
         answer, self._rest = self._rest.split(b"\0", 1)
-        return json.loads(answer)
+        event: dict[str, Any] = json.loads(answer)
+        return event
 
     def resize(self, width: int, height: int, phone: bool = False) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)

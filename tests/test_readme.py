@@ -40,12 +40,6 @@ def test_there_is_one_version() -> None:
     assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)]+)\)", README)
-    assert links
-    assert all((ROOT / link).exists() for link in links)
-
-
 def test_there_are_two_commands_and_they_use_what_is_there() -> None:
     commands = re.findall(r"```sh\n(.*?)\n```", README, flags=re.S)
     assert len(commands) == 2

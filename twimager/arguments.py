@@ -266,7 +266,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="show each pair in a window: esc aborts, n or del skips, other keys accept",
     )
     group.add_argument(
-        "--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)"
+        "--jobs", type=int, default=processors(), metavar="N", help="how many workers (default: one a processor)"
     )
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")

@@ -25,6 +25,8 @@ from twimager.verdicts import Verdict, from_text, to_text
 COMMAND = children.module("twimager.examiners")
 # A process takes a third of a second to start, and saves some 20 ms an LR.
 WORTH_PROCESSES = 50
+# Of working copies, a process needs those of the LR at hand only: the others are kept by who asks.
+OWN_BYTES = 16 * 1024 * 1024
 
 
 class Examiners:
@@ -105,6 +107,7 @@ class _Process:
 def _serve() -> None:
     """Examine what comes in on stdin until it ends."""
     prepare_process()
+    recent.limit = OWN_BYTES
     answers = children.answers()
     with suppress(EOFError):
         while True:

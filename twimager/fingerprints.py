@@ -44,10 +44,10 @@ RECENT_BYTES = 64 * 1024 * 1024
 
 
 class Recent:
-    """The working copies used last, bounded by their bytes; shared by the threads of this process."""
+    """The working copies used last, so many bytes of them; shared by the threads of this process."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._bytes = 0
         self._copies: OrderedDict[Path, Gray] = OrderedDict()
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class Recent:
             self._forget(path)
             self._copies[path] = gray
             self._bytes += gray.nbytes
-            while self._bytes > self._limit:
+            while self._bytes > self.limit:
                 self._forget(next(iter(self._copies)))
 
     def these(self, paths: Iterable[Path]) -> dict[Path, Gray]:

@@ -14,10 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from twimager.console import printable
-from twimager.destination import PAGE, REPORT_FOLDER, write_files
-from twimager.errors import UsageError
-from twimager.options import Output
-from twimager.records import SCHEMA_VERSION
+from twimager.destination import PAGE, write_files
+from twimager.kept_report import damaged, first_folder, read_report
 
 # The numbers of a pair that the page shows, as the report has them.
 NUMBERS = ("correlation", "residual", "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored")
@@ -57,15 +55,9 @@ def rebuild(report: Path) -> Path:
         If nothing can be written there.
     """
     try:
-        kept = json.loads(report.read_text(encoding="utf-8"))
-        version = kept["schema_version"]
-        made = page(kept, report.parent) if version == SCHEMA_VERSION else None
-    except OSError as error:
-        raise UsageError(f"{report} can't be read: {error.strerror}") from error
+        made = page(read_report(report), report.parent)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{report} is no report of Twimager, or is damaged") from error
-    if made is None:
-        raise UsageError(f"{report} is a report of version {version}, not {SCHEMA_VERSION}")
+        raise damaged(report) from error
     path = report.with_name(PAGE)
     write_files({path: made}, uuid.uuid4().hex, replace=True)
     return path
@@ -87,8 +79,7 @@ def _embedded(contents: Mapping[str, Any]) -> str:
 
 def _contents(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     settings = document["settings"]
-    # DEST may have been moved since, with the page and the images in it.
-    home = Path(settings["dest"] or "") / ("" if settings["output"] == Output.ALL.value else REPORT_FOLDER)
+    home = first_folder(settings)
     return {
         "twimager": document["twimager"],
         "title": _name(settings["dest"] or ""),

@@ -58,6 +58,7 @@ def _pair(record: Record) -> dict[str, Any]:
         "hr_picture": list(hr.picture),
         "window": list(pair.window.moved(*lr.picture[:2])),
         "rivals": [str(path.absolute()) for path in pair.rivals],
+        "accepted": None,
         **_numbers(pair),
     }
 

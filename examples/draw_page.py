@@ -1,0 +1,60 @@
+"""Draw what a browser shows of a run's page, as the README and docs/ have it. Chromium must be installed.
+
+    python -m examples.draw_page DEST/report.html PICTURE.jpg [#ELEMENT | #pair-N]
+
+Without the last argument it is the top of the page, with `#histograms` that element alone, with `#pair-2` the second
+pair, large.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+
+from tests.browser import Browser
+
+# GitHub shows pictures 830 pixels wide; drawn half as large again, they are sharp on dense screens too.
+WIDTH, HEIGHT, DENSITY = 900, 640, 1.5
+QUALITY = 76
+# Thumbnails are decoded after the page is there.
+SETTLING = 1.0
+
+
+def drawn(browser: Browser, page: Path, what: str, picture: Path) -> None:
+    """Show the page, or one pair of it, and keep what is seen."""
+    browser.call(
+        "Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=DENSITY, mobile=False
+    )
+    browser.call("Emulation.setScrollbarsHidden", hidden=True)
+    large = what.startswith("#pair-")
+    browser.show(page.absolute().as_uri() + what * large)
+    time.sleep(SETTLING)
+    browser.screenshot(picture)
+    if what and not large:
+        cut(browser, what, picture)
+
+
+def cut(browser: Browser, element: str, picture: Path) -> None:
+    """Cut a picture down to what it shows of an element."""
+    box = f"document.querySelector('{element}').getBoundingClientRect()"
+    left, top, right, bottom = browser.run(f"(b => [b.left, b.top, b.right, b.bottom])({box})")
+    pixels = cv2.imread(str(picture))
+    x0, y0, x1, y1 = (round(edge * DENSITY) for edge in (left, top, right, bottom))
+    cv2.imwrite(str(picture), pixels[y0:y1, x0:x1])
+
+
+def main(page: str, picture: str, what: str = "") -> None:
+    """Draw the page."""
+    with tempfile.TemporaryDirectory() as profile, Browser(Path(profile)) as browser:
+        shot = Path(profile) / "shot.png"
+        drawn(browser, Path(page), what, shot)
+        as_jpeg = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if picture.endswith(".jpg") else []
+        cv2.imwrite(picture, cv2.imread(str(shot)), as_jpeg)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
