@@ -145,6 +145,7 @@ def test_the_text_says_it_to_a_person(run: Run, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "part.png"), cat()[40:240, 100:400])
     said = run("compare", tmp_path / "part.png", A).out
     assert "A is a crop of B: x y w h = 100 40 300 200." in said
+    assert "found by features, " in said
     assert "what both show" in said
     assert all(f"\n{detector.value} " in said for detector in Detector)
     assert "do not lie on each other" in run("compare", A, B).out

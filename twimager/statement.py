@@ -34,6 +34,7 @@ SCORED_ON = {
     "overlap": "MSE to colour difference: of what both show, {} x {} pixels of the coarser one.",
     "resized": "MSE to colour difference: of both at {} x {} pixels, as nothing aligns.",
 }
+FOUND = {"features": "found by features, {} inliers", "hash": "found by hash", "template": "found as a template"}
 # Of both frames, where they are the same.
 FULL = 0.99
 # Turns of less, in degrees, are none.
@@ -155,10 +156,7 @@ def _transformed(compared: Comparison, found: Alignment) -> str:
     words += [f"turned by {turn:.2f} degrees"] * (abs(turn) > LEAST_TURN)
     words += ["in perspective"] * bool(found.matrix[2, :2].any())
     words += ["mirrored"] * found.mirrored
-    how = (
-        "found as a template" if found.found_by == "template" else f"found by {found.found_by}, {found.inliers} inliers"
-    )
-    return f"  {', '.join(words)}; {how}, correlation {found.correlation:.3f}"
+    return f"  {', '.join(words)}; {FOUND[found.found_by].format(found.inliers)}, correlation {found.correlation:.3f}"
 
 
 def to_table(compared: Sequence[Comparison], detector: Detector) -> str:
