@@ -18,7 +18,10 @@ from twimager.destination import PAGE, write_files
 from twimager.kept_report import damaged, first_folder, read_report
 
 # The numbers of a pair that the page shows, as the report has them.
-NUMBERS = ("correlation", "residual", "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored")
+NUMBERS = (
+    "correlation", "residual", "coverage", "hash_agreement", "color_distance", "hash_distance", "inliers", "source",
+    "mirrored",
+)  # fmt: skip
 # They share one scope, in this order.
 SCRIPTS = ("list.js", "histogram.js", "viewer.js", "start.js")
 
