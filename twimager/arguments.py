@@ -31,6 +31,7 @@ examples:
   twimager.py review pairs/report.json
   twimager.py review pairs/report.json --browser
   twimager.py gallery pairs/report.json
+  twimager.py compare a.png b.jpg --draw matches.png
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not written, 4 done but no pair found, 130 interrupted.
@@ -55,7 +56,8 @@ def to_options(values: argparse.Namespace) -> Options:
         search=Search(values.search), distance=values.distance, mirror=not values.no_mirror,
         all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
-        max_error=values.max_error, min_native_scale=values.min_native_scale, max_pixels=values.max_pixels,
+        max_error=values.max_error, min_native_scale=values.min_native_scale,
+        max_color_distance=values.max_color_distance, max_pixels=values.max_pixels,
         jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
         save=_store(values),
     )  # fmt: skip
@@ -156,6 +158,13 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         type=float,
         metavar="F",
         help="HR source pixels, along a side, that each output pixel must come from: 1 turns down what is enlarged",
+    )
+    group.add_argument(
+        "--max_color_distance",
+        type=float,
+        metavar="DE",
+        help="turn down pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
+        "white balance fitted: 8 keeps faded copies with colour casts and turns down what is recoloured",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(
@@ -259,7 +268,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="show each pair in a window: esc aborts, n or del skips, other keys accept",
     )
     group.add_argument(
-        "--jobs", type=int, default=_processors(), metavar="N", help="how many workers (default: one a processor)"
+        "--jobs", type=int, default=processors(), metavar="N", help="how many workers (default: one a processor)"
     )
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
@@ -283,7 +292,8 @@ def _scale(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(f"'{text}' is no number") from error
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -37,6 +37,8 @@ WIDE = 1.2
 HASH_SIDE = 8
 # The pHash knows 32x32 pixels; Pillow takes its time to get there from more than this.
 HASHED_SIDE = 128
+# Shorter side of the copy on which colours are compared, of which even a part still tells what colour is where.
+COLOR_SIDE = 160
 # What is kept of working copies, at most: some 450 of them.
 RECENT_BYTES = 64 * 1024 * 1024
 
@@ -71,12 +73,18 @@ class Recent:
         with self._lock:
             return {path: self._copies[path] for path in paths if path in self._copies}
 
+    def drop(self, path: Path) -> None:
+        """Keep nothing of an image any longer."""
+        with self._lock:
+            self._forget(path)
+
     def _forget(self, path: Path) -> None:
         if (gray := self._copies.pop(path, None)) is not None:
             self._bytes -= gray.nbytes
 
 
 recent = Recent(RECENT_BYTES)
+_recent_colors = Recent(RECENT_BYTES)
 
 
 class Recipe(NamedTuple):
@@ -157,7 +165,10 @@ class Fingerprint:
 
 
 class Copy(NamedTuple):
-    """A gray copy of an image, (h, w), maybe smaller, and the (width, height) of the image itself."""
+    """A gray copy of an image, (h, w), maybe smaller, and the (width, height) of the image itself.
+
+    One on which colours are compared is (h, w, 3).
+    """
 
     gray: Gray
     size: Size
@@ -170,14 +181,15 @@ class Copy(NamedTuple):
 
 def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
     """Read an image file once and return what is remembered of it; raises UnreadableImage."""
-    frame = _read(path, recipe.srgb)
+    frame = read_frame(path, recipe.srgb)
     picture = picture_area(frame)
     pixels = picture.cut(frame)
     right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     gray = _gray(pixels)
     recent.keep(path, gray)
+    _recent_colors.drop(path)
     size, small = frame_size(pixels), limited(gray, recipe.side)
-    keypoints, descriptors = _features(small, recipe)
+    keypoints, descriptors = root_sift(small, recipe)
     to_full = resize_matrix(frame_size(small), size)
     positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
     radii = np.array([k.size for k in keypoints]) * np.sqrt(to_full[0, 0] * to_full[1, 1])
@@ -191,13 +203,14 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
 
 def read_picture(image: Fingerprint) -> Pixels:
     """Return an image's pixels, (h, w, 3), without the bars; raises UnreadableImage."""
-    pixels = _read(image.path, image.srgb)
+    pixels = read_frame(image.path, image.srgb)
     if frame_size(pixels) != image.frame[2:]:
         raise UnreadableImage("changed while the job went on")
     return image.picture.cut(pixels)
 
 
-def _read(path: Path, srgb: bool) -> Pixels:
+def read_frame(path: Path, srgb: bool) -> Pixels:
+    """Return a file's pixels, (h, w, 3), bars and all; in sRGB where that is asked for; raises UnreadableImage."""
     data = read_bytes(path)
     pixels = decode(data)
     profile = embedded_profile(data) if srgb else None
@@ -221,6 +234,15 @@ def working_copy(image: Fingerprint) -> Copy:
         gray = _gray(read_picture(image))
         recent.keep(image.path, gray)
     return Copy(gray, image.size)
+
+
+def color_copy(image: Fingerprint) -> Copy:
+    """Return a small copy of an image, (h, w, 3) uint8 BGR, on which colours are compared; raises UnreadableImage."""
+    colors: Pixels | None = _recent_colors.get(image.path)
+    if colors is None:
+        colors = to_8_bit(limited(read_picture(image), COLOR_SIDE))
+        _recent_colors.keep(image.path, colors)
+    return Copy(colors, image.size)
 
 
 def precise_copy(image: Fingerprint, side: int | None = None) -> Copy:
@@ -261,7 +283,7 @@ def _hashes(gray: Gray) -> tuple[int, ...]:
     return tuple(hashes)
 
 
-def _features(gray: Gray, recipe: Recipe) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
+def root_sift(gray: Gray, recipe: Recipe) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
     """Detect SIFT features (Lowe, IJCV 2004) and describe them as RootSIFT (Arandjelovic and Zisserman, CVPR 2012)."""
     # Without the precise upscale every position is off by a quarter of a pixel.
     detected = round(DETECTED * recipe.features)

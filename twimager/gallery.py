@@ -17,7 +17,10 @@ from twimager.template import fill
 from twimager.verification import Scores
 
 # The numbers of a pair that the page shows, as the report has them.
-NUMBERS = ("correlation", "residual", "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored")
+NUMBERS = (
+    "correlation", "residual", "coverage", "hash_agreement", "color_distance", "hash_distance", "inliers", "source",
+    "mirrored",
+)  # fmt: skip
 TEMPLATE = "page"
 SCRIPTS = ("list.js", "histogram.js", "viewer.js", "decisions.js", "start.js")
 

@@ -28,6 +28,7 @@ function facts(pair) {
     ["residual", known(pair.residual) ? `${fixed(pair.residual, 3)} LR pixels` : "no tile tells"],
     ["coverage", percent(pair.coverage)],
     ["native scale", `${fixed(pair.native, 3)} source pixels per output pixel${enlarged(pair) ? " (enlarged)" : ""}`],
+    ["colours apart", known(pair.color_distance) ? `ΔE ${fixed(pair.color_distance, 1)}` : "not measured"],
     ["hashes agree", `${fixed(pair.hash_agreement, 1)} %`],
     ["hash distance", `${pair.hash_distance} of 64 bits`],
     ["inliers", String(pair.inliers)],
