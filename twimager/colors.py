@@ -37,17 +37,18 @@ def transfer_color(pixels: Pixels, seen: Pixels, reference: Pixels, how: ColorTr
     of the size and type of `pixels`
     """
     top = np.iinfo(pixels.dtype).max
-    picture, before, wanted = (_unit(p) for p in (pixels, seen, reference))
+    picture, before, wanted = (unit(p) for p in (pixels, seen, reference))
     if how is ColorTransfer.HISTOGRAM:
         carried = _equal_quantiles(picture, before, wanted)
     elif how is ColorTransfer.LAB:
-        carried = _from_lab(_equal_moments(*(_to_lab(p) for p in (picture, before, wanted))))
+        carried = _from_lab(_equal_moments(*(to_lab(p) for p in (picture, before, wanted))))
     else:
         carried = _equal_moments(picture, before, wanted)
     return np.asarray(np.clip(np.rint(carried * top), 0, top).astype(pixels.dtype))
 
 
-def _unit(pixels: Pixels) -> Colors:
+def unit(pixels: Pixels) -> Colors:
+    """Return pixels of 8 or 16 bit as values of 0 to 1."""
     return np.asarray(pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max))
 
 
@@ -73,7 +74,7 @@ def _equal_quantiles(picture: Colors, before: Colors, wanted: Colors) -> Colors:
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
-def _to_lab(picture: Colors) -> Colors:
+def to_lab(picture: Colors) -> Colors:
     """Return a picture in CIELAB, its L less 16; OpenCV's own conversion knows some hundred levels only."""
     low = picture <= 0.04045
     linear = np.where(low, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4)

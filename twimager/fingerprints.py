@@ -169,7 +169,7 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
     gray = _gray(pixels)
     _recent.keep(path, gray)
     size, small = frame_size(pixels), limited(gray, recipe.side)
-    keypoints, descriptors = _features(small, recipe)
+    keypoints, descriptors = root_sift(small, recipe)
     to_full = resize_matrix(frame_size(small), size)
     positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
     radii = np.array([k.size for k in keypoints]) * np.sqrt(to_full[0, 0] * to_full[1, 1])
@@ -253,7 +253,7 @@ def _hashes(gray: Gray) -> tuple[int, ...]:
     return tuple(hashes)
 
 
-def _features(gray: Gray, recipe: Recipe) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
+def root_sift(gray: Gray, recipe: Recipe) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
     """Detect SIFT features (Lowe, IJCV 2004) and describe them as RootSIFT (Arandjelovic and Zisserman, CVPR 2012)."""
     # Without the precise upscale every position is off by a quarter of a pixel.
     detected = round(DETECTED * recipe.features)
