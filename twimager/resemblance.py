@@ -1,0 +1,80 @@
+"""How alike two pictures are: in structure, in features, in colours, and the score that these make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import cv2
+import numpy as np
+
+from twimager.detectors import Detector, find, tie
+from twimager.fingerprints import WORKING_SIDE, Copy, Fingerprint, limited, read_picture
+from twimager.geometry import Matrix
+from twimager.images import Gray, Pixels, to_8_bit
+from twimager.likeness import histogram_correlation, ssim
+from twimager.verification import overlay
+
+# Pictures that are not aligned are compared whole, squeezed into a square of this side.
+SQUARE = 256
+# Features are sought in copies of this shorter side, so many of them: on larger ones they tell no more of whether two
+# pictures are alike, and take most of the time.
+FEATURE_SIDE = 200
+MOST_FEATURES = 300
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """How alike two pictures are, each 0..1; a correlation below 0 is no likeness.
+
+    Attributes
+    ----------
+    ssim : structural similarity of the gray pictures, of what both show where they are aligned
+    features : share of the features, of the picture with fewer, that agree with one transform
+    colors : correlation of the colour histograms
+    """
+
+    ssim: float
+    features: float
+    colors: float
+
+    def score(self, weights: Sequence[float]) -> float:
+        """Return the mean, 0..1, each number weighed as told."""
+        return math.fsum(w * value for w, value in zip(weights, astuple(self), strict=True)) / math.fsum(weights)
+
+
+def color_copy(image: Fingerprint) -> Copy:
+    """Return a copy of an image in colour, (h, w, 3) uint8, that is as large as its working copy.
+
+    Raises UnreadableImage.
+    """
+    return Copy(to_8_bit(limited(read_picture(image), WORKING_SIDE)), image.size)
+
+
+def compare(hr: Copy, lr: Copy, matrix: Matrix | None, detector: Detector) -> Resemblance:
+    """Compare colour copies of two pictures: what both show, on the LR's grid, or the whole of them.
+
+    `matrix` takes positions in the full-size HR to positions in the full-size LR; None if the two are not aligned.
+    """
+    laid = None if matrix is None else overlay(hr, lr, matrix)
+    if laid is None:
+        return _compared(hr.gray, lr.gray, _squares(hr.gray, lr.gray), detector)
+    parts = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
+    return _compared(*parts, parts, detector)
+
+
+def _compared(hr: Pixels, lr: Pixels, on_one_grid: tuple[Pixels, Pixels], detector: Detector) -> Resemblance:
+    first, second = (_gray(picture) for picture in on_one_grid)
+    structure = ssim(first, second)
+    share = tie(*(find(limited(_gray(p), FEATURE_SIDE), detector, MOST_FEATURES) for p in (hr, lr))).share
+    return Resemblance(*(max(0.0, value) for value in (structure, share, histogram_correlation(hr, lr))))
+
+
+def _squares(hr: Pixels, lr: Pixels) -> tuple[Pixels, Pixels]:
+    first, second = (np.asarray(cv2.resize(p, (SQUARE, SQUARE), interpolation=cv2.INTER_AREA)) for p in (hr, lr))
+    return first, second
+
+
+def _gray(pixels: Pixels) -> Gray:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))

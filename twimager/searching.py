@@ -1,0 +1,166 @@
+"""Find a picture in a collection: propose, align, verify as the main job does, then compare and rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from twimager.collection import Collection, same_pixels
+from twimager.detectors import Detector
+from twimager.errors import UnreadableImage
+from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Copy, Fingerprint, Recipe
+from twimager.geometry import Matrix, covered_share
+from twimager.options import Method, Options
+from twimager.proposals import CANDIDATES, Proposal
+from twimager.resemblance import Resemblance, color_copy, compare
+from twimager.scheduling import AHEAD, in_order
+from twimager.tasks import Case, examine
+
+# As the main job remembers an LR and an HR, so that --save serves both.
+OF_QUERY: Recipe = LIGHT_LR._replace(srgb=True)
+OF_IMAGE: Recipe = LIGHT_HR._replace(srgb=True)
+# So much of one of two pictures must be seen in the other: in less, chance aligns what has nothing in common.
+MIN_SHOWN = 0.1
+# Every picture that passes is an answer; a picture may be taken of a picture.
+OPTIONS = Options(Path(), Path(), dry=True, method=Method.WARP, all_matches=True, min_overlap=0.0)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be found, and how it is judged.
+
+    Attributes
+    ----------
+    top : how many pictures at most
+    min_score : what each must reach, 0..1
+    weights : what SSIM, features and colours count in the score
+    detector : whose features are compared
+    mirror : whether mirror images are looked for
+    """
+
+    top: int = 5
+    min_score: float = 0.0
+    weights: tuple[float, ...] = (1.0, 1.0, 1.0)
+    detector: Detector = Detector.SIFT
+    mirror: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """How a picture lies on the query, verified.
+
+    `matrix` takes pixels of the picture to pixels of the query; `inliers` features say so; `shown` is the share, 0..1,
+    of the query's or of the picture's frame that is in both, whichever is greater.
+    """
+
+    matrix: Matrix
+    inliers: int
+    shown: float
+    mirrored: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A picture that shows the query or, without a place, only looks like it.
+
+    `copies` are other files of the same pixels.
+    """
+
+    image: Fingerprint
+    copies: tuple[Path, ...]
+    resemblance: Resemblance
+    score: float
+    place: Place | None
+
+    @property
+    def rank(self) -> tuple[bool, float, tuple[str, ...]]:
+        """Sort key, best first: what has a place, then by score, of which a part of a picture has a part."""
+        shown = self.place.shown if self.place else 1.0
+        return self.place is None, -self.score * shown, self.image.path.parts
+
+
+class Answer(NamedTuple):
+    """What was found, the best first, and files that could not be read (any more), and why."""
+
+    found: list[Found]
+    unread: dict[Path, str]
+
+
+class _Task(NamedTuple):
+    """Images that may be copies of each other, and where the first lies on the query."""
+
+    images: Sequence[Fingerprint]
+    place: Place | None
+
+
+def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Executor, jobs: int) -> Answer:
+    """Look for a picture in a collection, by `jobs` workers of `pool`; its own file is no answer.
+
+    Raises UnreadableImage if the query can't be read any more.
+    """
+    proposals = collection.propose(query, max(CANDIDATES, wanted.top) + 1, wanted.mirror)
+    places = in_order(pool, locate, proposals, AHEAD * jobs)
+    tasks = _chosen([_Task(collection.others(p.hr, query), place) for p, place in zip(proposals, places, strict=True)],
+                    wanted.top)  # fmt: skip
+    answers = in_order(pool, partial(_judge, query=query, seen=color_copy(query), wanted=wanted), tasks, AHEAD * jobs)
+    found, unread = list[Found](), dict[Path, str]()
+    for answer in answers:
+        found += [one for one in answer.found if one.score >= wanted.min_score]
+        unread |= answer.unread
+    return Answer(sorted(found, key=lambda one: one.rank)[: wanted.top], unread)
+
+
+def locate(proposal: Proposal) -> Place | None:
+    """Align and verify one picture and the query, the smaller of them being the reference; None if that fails."""
+    query, image = proposal.lr, proposal.hr
+    pairs, _ = examine(Case([proposal if _is_reference(query, image) else proposal._replace(lr=image, hr=query)]),
+                       OPTIONS)  # fmt: skip
+    if not pairs:
+        return None
+    matrix = pairs[0].match.matrix
+    back = _inverse(matrix)
+    if not _is_reference(query, image):
+        matrix, back = back, matrix
+    shown = max(covered_share(matrix, image.size, query.size), covered_share(back, query.size, image.size))
+    return Place(matrix, pairs[0].match.inliers, shown, proposal.mirrored) if shown >= MIN_SHOWN else None
+
+
+def _is_reference(query: Fingerprint, image: Fingerprint) -> bool:
+    """Tell whether the query is what the picture is laid on: what has fewer pixels shows what both can show."""
+    return query.size[0] * query.size[1] <= image.size[0] * image.size[1]
+
+
+def _chosen(tasks: Sequence[_Task], top: int) -> list[_Task]:
+    """Return every picture that has a place, once, then the likest of the others until there are enough."""
+    placed = {task.images[0].path: task for task in reversed(tasks) if task.place}
+    others = {task.images[0].path: task for task in tasks if task.images[0].path not in placed}
+    return [*placed.values(), *list(others.values())[: max(0, top - len(placed))]]
+
+
+def _judge(task: _Task, query: Fingerprint, seen: Copy, wanted: Wanted) -> Answer:
+    """Compare pictures with the query, each that is not a copy of another; `seen` is the query's copy in colour."""
+    found, unread = list[Found](), dict[Path, str]()
+    for copies in same_pixels(task.images, unread):
+        try:
+            shown = color_copy(copies[0])
+        except UnreadableImage as error:
+            unread[copies[0].path] = str(error)
+            continue
+        matrix = task.place.matrix if task.place else None
+        if _is_reference(query, copies[0]):
+            resemblance = compare(shown, seen, matrix, wanted.detector)
+        else:
+            resemblance = compare(seen, shown, None if matrix is None else _inverse(matrix), wanted.detector)
+        others = tuple(image.path for image in copies[1:])
+        found.append(Found(copies[0], others, resemblance, resemblance.score(wanted.weights), task.place))
+    return Answer(found, unread)
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    return np.asarray(np.linalg.inv(matrix), np.float64)
