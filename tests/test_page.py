@@ -98,7 +98,7 @@ def test_all_images_are_there_and_nothing_else_is_asked_for(shown: Browser, fold
 
 
 def test_a_pair_is_looked_at_with_keys(shown: Browser) -> None:
-    shown.run("document.querySelector('.card').focus()")
+    shown.run("document.querySelector('.open').focus()")
     shown.press("ArrowRight")
     shown.press("Enter")
     shown.wait("document.getElementById('viewer').open && document.getElementById('high').complete")

@@ -24,7 +24,8 @@ from test_job import KEPT, contents, report_of
 from twimager import isolation, tasks, writing
 from twimager.destination import JOURNALS
 from twimager.fingerprints import Fingerprint, Recipe, fingerprint
-from twimager.journal import JOURNAL, LOCK, STORE
+from twimager.journal import JOURNAL, STORE
+from twimager.locking import LOCK
 from twimager.report import Report
 
 # Marks the processes that a test starts, and those that they start.
@@ -383,7 +384,10 @@ def test_one_run_at_a_time(run: Run, folders: Folders, monkeypatch: pytest.Monke
     monkeypatch.setattr(Report, "accept", meanwhile)
     assert run(*folders.flags).code == 0
     assert (seen[0].returncode, seen[0].stdout) == (2, "")
-    assert seen[0].stderr == f"twimager: --dest: another run (process {os.getpid()}) is at work in {folders.dest}\n"
+    assert (
+        seen[0].stderr
+        == f"twimager: --dest: another run or review (process {os.getpid()}) is at work in {folders.dest}\n"
+    )
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(run: Run, folders: Folders) -> None:

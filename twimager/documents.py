@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,12 @@ from typing import Any
 from twimager.console import printable
 from twimager.destination import META_INFO, PAGE, REPORT, TABLE, document_paths
 from twimager.gallery import page
+from twimager.geometry import Rect
+from twimager.kept_report import first_folder, to_bytes
+from twimager.options import parse_scale
 from twimager.records import document
 from twimager.rendering import output_size
-from twimager.report import Record, Report
+from twimager.report import Report
 
 # What a spreadsheet takes for the beginning of a formula; after an apostrophe it is text.
 FORMULA = re.compile(r"[=+\-@\t\r]")
@@ -34,25 +36,32 @@ BETWEEN_NAMES = re.compile(r"\s")
 def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     """Return the files that a run keeps beside its images; `warn` hears of what they can't hold."""
     paths = document_paths(report.options)
-    files = {}
-    if REPORT in paths:
-        kept = document(report)
-        files[paths[REPORT]] = (json.dumps(kept, indent=1) + "\n").encode()
-        files[paths[TABLE]] = table(kept["pairs"], paths[REPORT].parent)
-        files[paths[PAGE]] = page(kept, paths[REPORT].parent)
+    if not paths:
+        return {}
+    kept = document(report)
+    folder = next(iter(paths.values())).parent
+    made = {REPORT: to_bytes(kept), **beside(kept, folder, paths)}
     if META_INFO in paths:
-        listed = [record for record in report.pairs if record.hr_output]
-        fitting = [record for record in listed if record.hr_output and not BETWEEN_NAMES.search(record.hr_output.name)]
-        files[paths[META_INFO]] = meta_info(fitting, report.options.scale)
-        if left_out := len(listed) - len(fitting):
-            warn(f"{META_INFO}: {left_out} of {len(listed)} HRs are not listed, as their names hold spaces")
-    return files
+        names = [name for pair in kept["pairs"] if (name := _hr_name(pair))]
+        if left_out := sum(map(_is_split, names)):
+            warn(f"{META_INFO}: {left_out} of {len(names)} HRs are not listed, as their names hold spaces")
+    return {path: made[name] for name, path in paths.items()}
+
+
+def beside(kept: dict[str, Any], folder: Path, names: Collection[str]) -> dict[str, bytes]:
+    """Return what is made of a report that lies in `folder`, as far as it is asked for by name."""
+    makers: dict[str, Callable[[], bytes]] = {
+        TABLE: lambda: table(kept["pairs"], first_folder(kept["settings"])),
+        PAGE: lambda: page(kept, folder),
+        META_INFO: lambda: meta_info(kept["pairs"], parse_scale(str(kept["settings"]["scale"]))),
+    }
+    return {name: make() for name, make in makers.items() if name in names}
 
 
 def table(pairs: Iterable[dict[str, Any]], folder: Path) -> bytes:
     """Return a line a pair, for spreadsheets: CSV in UTF-8 with a byte order mark.
 
-    `pairs` are records of the report, outputs are named as seen from `folder`.
+    `pairs` are records of the report, outputs are named as seen from `folder`, where it lay when they were written.
     """
     text = io.StringIO(newline="")
     lines = csv.writer(text)
@@ -64,14 +73,25 @@ def table(pairs: Iterable[dict[str, Any]], folder: Path) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
-def meta_info(records: Iterable[Record], scale: Fraction) -> bytes:
-    """Return the list of HRs that BasicSR and Real-ESRGAN take as `meta_info`: `name.png (height,width,channels)`."""
+def meta_info(pairs: Iterable[dict[str, Any]], scale: Fraction) -> bytes:
+    """Return the list of HRs that BasicSR and Real-ESRGAN take as `meta_info`: `name.png (height,width,channels)`.
+
+    `pairs` are records of the report. Names that the loaders would split are left out.
+    """
     lines = []
-    for record in records:
-        assert record.hr_output
-        width, height = output_size(record.pair.window, scale)
-        lines.append(f"{record.hr_output.name} ({height},{width},3)\n")
+    for pair in pairs:
+        if (name := _hr_name(pair)) and not _is_split(name):
+            width, height = output_size(Rect(*pair["window"]), scale)
+            lines.append(f"{name} ({height},{width},3)\n")
     return "".join(sorted(lines)).encode("utf-8", "surrogateescape")
+
+
+def _hr_name(pair: dict[str, Any]) -> str | None:
+    return Path(pair["hr_output"]).name if pair["hr_output"] else None
+
+
+def _is_split(name: str) -> bool:
+    return bool(BETWEEN_NAMES.search(name))
 
 
 def _below(path: str, folder: Path) -> str:

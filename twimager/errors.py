@@ -60,6 +60,10 @@ class Reason(Enum):
     NOT_WRITTEN = "could not be written"
 
 
+# What is said of pairs that were written, and skipped later.
+DELETED = "deleted in a review"
+
+
 @dataclass(frozen=True)
 class Rejection:
     """Why something was turned down, and the numbers that decided it."""

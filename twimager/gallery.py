@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from twimager.console import printable
-from twimager.destination import PAGE, REPORT_FOLDER, write_files
-from twimager.errors import UsageError
-from twimager.options import Output
-from twimager.records import SCHEMA_VERSION
+from twimager.destination import PAGE, write_files
+from twimager.kept_report import damaged, first_folder, read_report
+from twimager.report import closeness
+from twimager.template import fill
+from twimager.verification import Scores
 
 # The numbers of a pair that the page shows, as the report has them.
 NUMBERS = ("correlation", "residual", "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored")
-# They share one scope, in this order.
-SCRIPTS = ("list.js", "histogram.js", "viewer.js", "start.js")
+TEMPLATE = "page"
+SCRIPTS = ("list.js", "histogram.js", "viewer.js", "decisions.js", "start.js")
+
+
+class Links(Protocol):
+    """Where a page finds images."""
+
+    def output(self, pair: Mapping[str, Any], side: str) -> str:
+        """Return the link to a pair's output, `lr` or `hr`, which was written."""
+
+    def source(self, path: str, side: str) -> str:
+        """Return the link to an image as it was found in the folder of a side."""
 
 
 def page(document: Mapping[str, Any], folder: Path) -> bytes:
@@ -33,17 +40,7 @@ def page(document: Mapping[str, Any], folder: Path) -> bytes:
     document : the report, as `records.document` makes it or `report.json` holds it
     folder : where the page will be; the images are named as seen from there
     """
-    style, script = _part("page.css"), "\n".join(_part(name) for name in SCRIPTS)
-    filled = _part("page.html")
-    for place, text in (
-        ("@STYLE_DIGEST@", _digest(style)),
-        ("@SCRIPT_DIGEST@", _digest(script)),
-        ("@STYLE@", style),
-        ("@SCRIPT@", script),
-        ("@DATA@", _embedded(_contents(document, folder))),
-    ):
-        filled = filled.replace(place, text, 1)
-    return filled.encode()
+    return fill(TEMPLATE, SCRIPTS, contents(document, _FromDisk(document, folder))).html
 
 
 def rebuild(report: Path) -> Path:
@@ -57,60 +54,55 @@ def rebuild(report: Path) -> Path:
         If nothing can be written there.
     """
     try:
-        kept = json.loads(report.read_text(encoding="utf-8"))
-        version = kept["schema_version"]
-        made = page(kept, report.parent) if version == SCHEMA_VERSION else None
-    except OSError as error:
-        raise UsageError(f"{report} can't be read: {error.strerror}") from error
+        made = page(read_report(report), report.parent)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{report} is no report of Twimager, or is damaged") from error
-    if made is None:
-        raise UsageError(f"{report} is a report of version {version}, not {SCHEMA_VERSION}")
+        raise damaged(report) from error
     path = report.with_name(PAGE)
     write_files({path: made}, uuid.uuid4().hex, replace=True)
     return path
 
 
-def _part(name: str) -> str:
-    return (files("twimager") / "page" / name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    """Return what a content security policy knows an inline style or script by: no other one is to run."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _embedded(contents: Mapping[str, Any]) -> str:
-    """Return JSON that stays inside its script element, whatever the names in it are."""
-    return json.dumps(contents, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _contents(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def contents(document: Mapping[str, Any], links: Links) -> dict[str, Any]:
+    """Return what the page shows, as its scripts know it."""
     settings = document["settings"]
-    # DEST may have been moved since, with the page and the images in it.
-    home = Path(settings["dest"] or "") / ("" if settings["output"] == Output.ALL.value else REPORT_FOLDER)
     return {
         "twimager": document["twimager"],
         "title": _name(settings["dest"] or ""),
         "dry": settings["dry"],
         "scale": settings["scale"],
         "proposals": len(document["rejected_pairs"]),
-        "pairs": [_pair(pair, home, folder) for pair in document["pairs"]],
-        "down": _turned_down(document, folder),
+        "pairs": [_pair(pair, links) for pair in document["pairs"]],
+        "down": _turned_down(document, links),
+        "decisions": {
+            "accepted": [number for number, pair in enumerate(document["pairs"]) if pair["accepted"]],
+            "deleted": [],
+        },
+        "served": False,
     }
 
 
-def _pair(pair: Mapping[str, Any], home: Path, folder: Path) -> dict[str, Any]:
-    """Return what the page shows of a pair; sides that were not written are shown as they were found.
+class _FromDisk:
+    """Links for a page in `folder`, from where the images are seen."""
 
-    `home` is where the page was when the outputs were written, `folder` where it will be.
-    """
+    def __init__(self, document: Mapping[str, Any], folder: Path) -> None:
+        self._folder = folder
+        self._then = first_folder(document["settings"])
+
+    def output(self, pair: Mapping[str, Any], side: str) -> str:
+        return _link(pair[f"{side}_output"], self._then)
+
+    def source(self, path: str, side: str) -> str:
+        return _link(path, self._folder)
+
+
+def _pair(pair: Mapping[str, Any], links: Links) -> dict[str, Any]:
+    """Return what the page shows of a pair; sides that were not written are shown as they were found."""
     lr, hr = pair["lr_output"], pair["hr_output"]
     return {
         "name": _name(hr or lr or pair["hr"]),
         "images": [
-            _link(lr, home) if lr else _link(pair["lr"], folder),
-            _link(hr, home) if hr else _link(pair["hr"], folder),
+            links.output(pair, "lr") if lr else links.source(pair["lr"], "lr"),
+            links.output(pair, "hr") if hr else links.source(pair["hr"], "hr"),
         ],
         "aligned": bool(lr and hr),
         "lr": printable(pair["lr"]),
@@ -124,20 +116,21 @@ def _pair(pair: Mapping[str, Any], home: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _turned_down(document: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+def _turned_down(document: Mapping[str, Any], links: Links) -> list[dict[str, Any]]:
     """Return the images that are in no pair, each with the one that came closest."""
     judged: dict[str, list[Mapping[str, Any]]] = {}
     for pair in document["rejected_pairs"]:
         for side in ("lr", "hr"):
             judged.setdefault(pair[side], []).append(pair)
-    return [_image(image, judged.get(image["path"], []), folder) for image in document["rejected_images"]]
+    return [_image(image, judged.get(image["path"], []), links) for image in document["rejected_images"]]
 
 
-def _image(image: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, Any]:
+def _image(image: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], links: Links) -> dict[str, Any]:
+    own, others = ("lr", "hr") if image["side"] == "LR" else ("hr", "lr")
     shown = {
         "side": image["side"],
         "name": _name(image["path"]),
-        "image": _link(image["path"], folder),
+        "image": links.source(image["path"], own),
         "reason": image["reason"],
         "detail": printable(image["detail"]),
         "looked": len(judged),
@@ -146,10 +139,10 @@ def _image(image: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], folder
     if not judged:
         return shown
     closest = max(judged, key=_closeness)
-    other = closest["hr" if image["side"] == "LR" else "lr"]
+    other = closest[others]
     shown["closest"] = {
         "name": _name(other),
-        "image": _link(other, folder),
+        "image": links.source(other, others),
         "reason": closest["reason"],
         "detail": printable(closest["detail"]),
         **{name: closest[name] for name in NUMBERS},
@@ -158,9 +151,8 @@ def _image(image: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], folder
 
 
 def _closeness(pair: Mapping[str, Any]) -> tuple[float, int]:
-    """Return how far a pair came: by its pixels, where those were compared, else by its features."""
-    likeness = -2.0 if pair["correlation"] is None else pair["correlation"] * pair["coverage"]
-    return likeness, -1 if pair["inliers"] is None else pair["inliers"]
+    compared = pair["correlation"] is not None
+    return closeness(Scores(pair["correlation"], pair["coverage"]) if compared else None, pair["inliers"])
 
 
 def _name(path: str) -> str:

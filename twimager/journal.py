@@ -1,4 +1,4 @@
-"""What a run has written, kept in DEST so that one that was stopped can go on; and one run at a time in a DEST."""
+"""What a run has written, kept in DEST so that one that was stopped can go on."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ import hashlib
 import json
 import os
 import re
-import sys
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from twimager.destination import JOURNALS, document_paths, not_empty, remove_temporary, unwritable
 from twimager.errors import ExitCode, UsageError
+from twimager.locking import lock
 from twimager.options import Options, plain_settings
 from twimager.store import made_by, stamp
 from twimager.summary import Outcome, Summary
 
-JOURNAL, LOCK, STORE = "journal.jsonl", "lock", "found.sqlite"
+JOURNAL, STORE = "journal.jsonl", "found.sqlite"
 # What may differ when a run goes on: where and how it is done, not what comes of it.
 FREE = ("dest", "dry", "debug", "jobs", "meta_info", "overwrite", "report", "resume", "save")
 HINT = ", or --resume to go on with the run that wrote there"
-# A byte to lock that nothing else is done with.
-WINDOWS_LOCK = 1 << 20
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -72,6 +70,7 @@ class Journal:
         self._dest = dest
         self._file: FileIO | None = None
         self._pairs: dict[tuple[str, str], Marks] = {}
+        self._deleted: set[tuple[str, str]] = set()
 
     def marks(self, lr: Path, hr: Path) -> Marks:
         """Return what the files of a pair were when they were written, nothing if they were not."""
@@ -82,6 +81,14 @@ class Journal:
         if self._dest and self.marks(lr, hr) != files:
             named = {path.relative_to(self._dest).as_posix(): known for path, known in files.items()}
             self._write({"lr": str(lr.absolute()), "hr": str(hr.absolute()), "files": named})
+
+    def is_deleted(self, lr: Path, hr: Path) -> bool:
+        """Tell whether a pair was deleted in a review."""
+        return (str(lr.absolute()), str(hr.absolute())) in self._deleted
+
+    def note_deleted(self, lr: str, hr: str, deleted: bool) -> None:
+        """Note that a pair, named by its absolute paths, is deleted in a review, or is not after all."""
+        self._write({"lr": lr, "hr": hr, "deleted": deleted})
 
     def end(self, outcome: Outcome) -> None:
         """Note that the run is done; what was kept for going on is of no more use."""
@@ -119,11 +126,14 @@ class Journal:
             if "files" in line:
                 files = {self._dest / name: Mark(*known) for name, known in line["files"].items()}
                 self._pairs[line["lr"], line["hr"]] = files
+            elif "deleted" in line:
+                (self._deleted.add if line["deleted"] else self._deleted.discard)((line["lr"], line["hr"]))
             elif "summary" in line:
                 self.ended = Outcome(ExitCode(line["exit_code"]), Summary(**line["summary"]))
         self._file = (self._dest / JOURNALS / JOURNAL).open("r+b", buffering=0)
-        self._file.truncate(length)
-        self._file.seek(length)
+        if self._file.seek(0, os.SEEK_END) > length:
+            self._file.truncate(length)
+            self._file.seek(length)
 
     def close(self) -> None:
         """Write no more."""
@@ -148,13 +158,7 @@ def keep_journal(options: Options, inputs: Mapping[str, Sequence[Path]]) -> Iter
     if dest is None or options.dry:
         yield Journal(None, uuid.uuid4().hex)
         return
-    try:
-        (dest / JOURNALS).mkdir(parents=True, exist_ok=True)
-        lock = (dest / JOURNALS / LOCK).open("a+b")
-    except OSError as error:
-        raise unwritable(dest, error) from error
-    with lock:
-        _take(lock, dest)
+    with lock(dest, "--dest: "):
         journal = _opened(dest, options, _head(options, inputs))
         try:
             yield journal
@@ -162,34 +166,21 @@ def keep_journal(options: Options, inputs: Mapping[str, Sequence[Path]]) -> Iter
             journal.close()
 
 
-def _take(lock: BinaryIO, dest: Path) -> None:
-    """Lock DEST for as long as `lock` is open; the system opens a lock whose process is no more."""
-    if not _lock(lock):
-        lock.seek(0)
-        raise UsageError(
-            f"--dest: another run (process {lock.read(20).decode('ascii', 'replace')}) is at work in {dest}"
-        )
-    with suppress(OSError):
-        lock.truncate(0)
-        lock.write(str(os.getpid()).encode())
-        lock.flush()
+def reopened(dest: Path) -> Journal:
+    """Open the journal of a run that is no more, in a DEST that is locked, for what becomes of its pairs.
 
-
-def _lock(file: BinaryIO) -> bool:
-    """Tell whether nobody else has a lock on a file, and have it; where there are no locks, trust that nobody has."""
+    Where there is none, or none that a run could go on with, nothing is noted.
+    """
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(WINDOWS_LOCK)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lines, length = _read(dest / JOURNALS / JOURNAL)
+        journal = Journal(dest, str(lines[0]["run"]) if lines else "")
+        if lines:
+            journal.go_on(lines[1:], length)
     except OSError as error:
-        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-    return True
+        raise unwritable(dest / JOURNALS / JOURNAL, error) from error
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Journal(None, "")
+    return journal
 
 
 def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:

@@ -19,7 +19,7 @@ from twimager.report import Record, Report
 from twimager.selection import RejectedPair, VerifiedPair
 
 # Counts up whenever a reader of the one before would miss or misread something.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def _pair(record: Record) -> dict[str, Any]:
         "hr_picture": list(hr.picture),
         "window": list(pair.window.moved(*lr.picture[:2])),
         "rivals": [str(path.absolute()) for path in pair.rivals],
+        "accepted": None,
         **_numbers(pair),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
 from twimager.selection import RejectedPair, VerifiedPair
+from twimager.verification import Scores
 
 NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED)
 
@@ -112,3 +114,8 @@ def numbers(pair: VerifiedPair) -> str:
     scores = pair.scores
     words = f"{pair.match.inliers} inliers, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
     return words + ", mirrored" * pair.proposal.mirrored
+
+
+def closeness(scores: Scores | None, inliers: int | None) -> tuple[float, int]:
+    """Return how far a pair came that was turned down: by its pixels, where those were compared, else its features."""
+    return scores.likeness if scores else -math.inf, -1 if inliers is None else inliers

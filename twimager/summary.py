@@ -15,7 +15,7 @@ from twimager.console import printable
 from twimager.destination import PAGE, REPORT, document_paths
 from twimager.errors import ExitCode, Reason
 from twimager.rendering import SAME_SIZE
-from twimager.report import NOT_READ, Report
+from twimager.report import NOT_READ, Report, closeness
 from twimager.selection import RejectedPair
 
 # So many reasons are named on a line, the most frequent ones.
@@ -144,7 +144,7 @@ def _closest(report: Report) -> Counts:
 
 
 def _closeness(pair: RejectedPair) -> tuple[float, int]:
-    return pair.scores.likeness if pair.scores else -math.inf, pair.match.inliers if pair.match else -1
+    return closeness(pair.scores, pair.match.inliers if pair.match else None)
 
 
 def _counted(reasons: Iterable[Reason]) -> Counts:

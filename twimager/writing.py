@@ -14,7 +14,7 @@ import cv2
 from twimager import viewer
 from twimager.console import Console
 from twimager.destination import Names, UnwritableName, write_files
-from twimager.errors import Reason, Rejection, TwimagerError, UnreadableImage
+from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
 from twimager.images import decode, encode
 from twimager.journal import Journal, Marks, are_intact, mark
 from twimager.options import Options
@@ -45,7 +45,11 @@ class Writer:
         options = self._report.options
         if not self._has_room():
             return False
-        known = self._journal.marks(pair.proposal.lr.path, pair.proposal.hr.path)
+        images = pair.proposal.lr.path, pair.proposal.hr.path
+        if self._journal.is_deleted(*images):
+            self._report.turn_down(reject(pair, Rejection(Reason.SKIPPED, DELETED)))
+            return True
+        known = self._journal.marks(*images)
         if options.debug and not known and not self._approved(pair):
             return not self._report.aborted
         if options.dry:

@@ -26,6 +26,10 @@ const FLAGS = [
   ["bent", pair => pair.method === "flow"],
 ];
 
+/* What became of a pair in a review; only where there is or was one. */
+const VERDICTS = ["undecided", "accepted", "deleted"];
+const reviewed = data.served || data.decisions.accepted.length > 0;
+
 /* What can be shown, in what order, and what of it. */
 const closest = key => item => item.closest && item.closest[key];
 const VIEWS = {
@@ -41,6 +45,7 @@ const VIEWS = {
     ],
     filters: [
       ["All pairs", () => true],
+      ...(reviewed ? VERDICTS.map(verdict => [verdict, pair => pair.verdict === verdict]) : []),
       ...FLAGS,
       ["covers a part", pair => pair.coverage < 0.995],
       ["none of these", pair => pair.coverage >= 0.995 && !FLAGS.some(([, has]) => has(pair))],
@@ -86,11 +91,20 @@ function select(view) {
   $("plots").hidden = view !== "pairs" || !data.pairs.length;
   $("list").className = view === "pairs" ? "grid" : "rows";
   $("order").replaceChildren(...orders.map(([label], number) => make("option", { value: number }, label)));
-  const options = filters.map(([label, fits], number) => [label, number, VIEWS[view].items.filter(fits).length]);
-  $("filter").replaceChildren(
-    ...options.filter(([, number, count]) => count || !number)
-      .map(([label, number, count]) => make("option", { value: number }, `${label} (${count})`)));
+  $("filter").replaceChildren();
+  offerFilters();
   update();
+}
+
+/* What fits nothing is not offered, unless it is chosen. */
+function offerFilters() {
+  const { items, filters } = VIEWS[state.view];
+  const chosen = Number($("filter").value);
+  const options = filters.map(([label, fits], number) => [label, number, items.filter(fits).length]);
+  $("filter").replaceChildren(
+    ...options.filter(([, number, count]) => count || !number || number === chosen)
+      .map(([label, number, count]) => make("option", { value: number }, `${label} (${count})`)));
+  $("filter").value = chosen;
 }
 
 function compare(a, b, way) {
@@ -139,16 +153,20 @@ function picture(links, kind = "") {
 
 function card(pair, number) {
   const flags = FLAGS.filter(([, has]) => has(pair)).map(([label]) => make("span", { class: "flag" }, label));
-  return make("button", { class: "card", "data-number": number, title: `${pair.lr}\n${pair.hr}` },
-    picture(pair.images, pair.aligned ? "" : "beside"),
-    make("span", { class: "words" },
-      make("span", { class: "name" }, pair.name),
-      make("span", { class: "numbers" },
-        make("span", { title: "residual, LR pixels" }, `${fixed(pair.residual, 2)} px`),
-        make("span", { title: "correlation" }, `r ${fixed(pair.correlation, 3)}`),
-        make("span", { title: "coverage" }, `${Math.floor(pair.coverage * 100)} %`),
-        make("span", { title: "native scale" }, `${fixed(pair.native, 2)}×`)),
-      make("span", { class: "flags" }, ...flags)));
+  const drawn = make("div", { class: "card" },
+    make("button", { class: "open", "data-number": number, title: `${pair.lr}\n${pair.hr}` },
+      picture(pair.images, pair.aligned ? "" : "beside"),
+      make("span", { class: "words" },
+        make("span", { class: "name" }, pair.name),
+        make("span", { class: "numbers" },
+          make("span", { title: "residual, LR pixels" }, `${fixed(pair.residual, 2)} px`),
+          make("span", { title: "correlation" }, `r ${fixed(pair.correlation, 3)}`),
+          make("span", { title: "coverage" }, `${Math.floor(pair.coverage * 100)} %`),
+          make("span", { title: "native scale" }, `${fixed(pair.native, 2)}×`)),
+        make("span", { class: "flags" }, ...flags))));
+  if (data.served) drawn.append(decisionButtons());
+  mark(drawn, pair);
+  return drawn;
 }
 
 function row(item) {
@@ -174,4 +192,3 @@ function row(item) {
   drawn.append(words);
   return drawn;
 }
-

@@ -1,11 +1,11 @@
 /* What is pressed and clicked, and the beginning of it all. */
 /* Arrow keys go from card to card, up and down by rows. */
 function pressedInGrid(event) {
-  const cards = [...$("list").children];
+  const cards = [...$("list").querySelectorAll(".open")];
   const at = cards.indexOf(document.activeElement);
   if (at < 0 || !event.key.startsWith("Arrow")) return;
-  const top = cards[0].offsetTop;
-  const second = cards.findIndex(other => other.offsetTop > top);
+  const top = card => card.getBoundingClientRect().top;
+  const second = cards.findIndex(other => top(other) > top(cards[0]));
   const wide = second < 0 ? cards.length : second;
   const to = cards[at + { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -wide, ArrowDown: wide }[event.key]];
   event.preventDefault();
@@ -13,13 +13,17 @@ function pressedInGrid(event) {
 }
 
 function pressed(event) {
-  if ($("viewer").open) return pressedInViewer(event);
+  if ($("ending").open) return;
+  if ($("viewer").open) {
+    pressedInViewer(event);
+    return;
+  }
   if (["INPUT", "SELECT"].includes(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "/") {
     event.preventDefault();
     $("query").focus();
   } else if (event.key === "r") $("reverse").click();
-  else pressedInGrid(event);
+  else if (!pressedToDecide(event)) pressedInGrid(event);
 }
 
 function listen() {
@@ -30,7 +34,7 @@ function listen() {
     update();
   });
   $("list").addEventListener("click", event => {
-    const chosen = event.target.closest(".card");
+    const chosen = event.target.closest(".open");
     if (chosen) open(Number(chosen.dataset.number));
   });
   $("list").addEventListener("pointermove", event => {
@@ -53,6 +57,7 @@ function listen() {
     $(name).addEventListener("error", () => $("box").classList.add("missing"));
   }
   dragging();
+  listenToDecisions();
   addEventListener("resize", () => $("viewer").open && size());
   addEventListener("keydown", pressed);
 }
@@ -60,13 +65,13 @@ function listen() {
 function start() {
   document.title = `Twimager: ${data.title}`;
   $("title").textContent = data.title + (data.dry ? " (nothing written)" : "");
-  $("count-pairs").textContent = data.pairs.length;
   $("count-down").textContent = data.down.length;
   $("histograms").append(
     ...histogram("Residual", " px", 3, data.pairs.map(pair => pair.residual)),
     ...histogram("Coverage", "", 3, data.pairs.map(pair => pair.coverage)),
     ...histogram("Native scale", "×", 2, data.pairs.map(pair => pair.native)));
   $("plots").open = innerWidth > 760;
+  take(data.decisions);
   listen();
   select(location.hash === "#down" || !data.pairs.length ? "down" : "pairs");
   const named = /^#pair-(\d+)$/.exec(location.hash);

@@ -15,6 +15,7 @@ function open(number) {
   $("low").src = pair.images[0];
   $("high").src = pair.images[1];
   $("modes").hidden = !pair.aligned;
+  markViewer();
   if (!$("viewer").open) $("viewer").showModal();
   show(look.mode);
 }
@@ -154,6 +155,7 @@ const KEYS = {
 };
 
 function pressedInViewer(event) {
+  if (pressedToDecide(event)) return;
   const slides = event.target === $("split") && event.key.startsWith("Arrow");
   if (event.ctrlKey || event.metaKey || event.altKey || slides || !KEYS[event.key]) return;
   event.preventDefault();
