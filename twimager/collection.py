@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twimager.errors import UnreadableImage
+from twimager.errors import Rejection, UnreadableImage
 from twimager.fingerprints import Fingerprint, read_picture
 from twimager.images import read_bytes
 from twimager.proposals import Proposal, hashes
@@ -64,7 +64,7 @@ def _is_same_file(a: Path, b: Path) -> bool:
         return False
 
 
-def same_pixels(images: Sequence[Fingerprint], unread: dict[Path, str]) -> list[list[Fingerprint]]:
+def same_pixels(images: Sequence[Fingerprint], unread: dict[Path, Rejection]) -> list[list[Fingerprint]]:
     """Return images in groups of the same pixels; those that can't be read go to `unread`."""
     if len(images) < 2:
         return [list(images)]
@@ -74,12 +74,12 @@ def same_pixels(images: Sequence[Fingerprint], unread: dict[Path, str]) -> list[
         try:
             by_bytes[hashlib.sha256(read_bytes(image.path)).digest()].append(image)
         except UnreadableImage as error:
-            unread[image.path] = str(error)
+            unread[image.path] = Rejection(error.reason, str(error))
     for copies in by_bytes.values():
         try:
             pixels = np.ascontiguousarray(read_picture(copies[0]))
         except UnreadableImage as error:
-            unread[copies[0].path] = str(error)
+            unread[copies[0].path] = Rejection(error.reason, str(error))
             continue
         by_pixels[hashlib.sha256(pixels.data).digest() + pixels.dtype.str.encode()] += copies
     return list(by_pixels.values())

@@ -13,10 +13,11 @@ import numpy as np
 
 from twimager.collection import Collection, same_pixels
 from twimager.detectors import Detector
-from twimager.errors import UnreadableImage
-from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Copy, Fingerprint, Recipe
+from twimager.errors import Rejection, UnreadableImage
+from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Copy, Fingerprint, Recipe, limited
 from twimager.geometry import Matrix, covered_share
-from twimager.options import Method, Options
+from twimager.images import encode
+from twimager.options import Format, Method, Options
 from twimager.proposals import CANDIDATES, Proposal
 from twimager.resemblance import Resemblance, color_copy, compare
 from twimager.scheduling import AHEAD, in_order
@@ -27,6 +28,7 @@ OF_QUERY: Recipe = LIGHT_LR._replace(srgb=True)
 OF_IMAGE: Recipe = LIGHT_HR._replace(srgb=True)
 # So much of one of two pictures must be seen in the other: in less, chance aligns what has nothing in common.
 MIN_SHOWN = 0.1
+THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 200, 80
 # Every picture that passes is an answer; a picture may be taken of a picture.
 OPTIONS = Options(Path(), Path(), dry=True, method=Method.WARP, all_matches=True, min_overlap=0.0)
 
@@ -42,6 +44,7 @@ class Wanted:
     weights : what SSIM, features and colours count in the score
     detector : whose features are compared
     mirror : whether mirror images are looked for
+    thumbnails : whether small copies of what is found are made
     """
 
     top: int = 5
@@ -49,6 +52,7 @@ class Wanted:
     weights: tuple[float, ...] = (1.0, 1.0, 1.0)
     detector: Detector = Detector.SIFT
     mirror: bool = True
+    thumbnails: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +73,7 @@ class Place:
 class Found:
     """A picture that shows the query or, without a place, only looks like it.
 
-    `copies` are other files of the same pixels.
+    `copies` are other files of the same pixels, `thumbnail` is a small JPEG, empty if none was wanted.
     """
 
     image: Fingerprint
@@ -77,6 +81,7 @@ class Found:
     resemblance: Resemblance
     score: float
     place: Place | None
+    thumbnail: bytes
 
     @property
     def rank(self) -> tuple[bool, float, tuple[str, ...]]:
@@ -89,7 +94,7 @@ class Answer(NamedTuple):
     """What was found, the best first, and files that could not be read (any more), and why."""
 
     found: list[Found]
-    unread: dict[Path, str]
+    unread: dict[Path, Rejection]
 
 
 class _Task(NamedTuple):
@@ -109,7 +114,7 @@ def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Exe
     tasks = _chosen([_Task(collection.others(p.hr, query), place) for p, place in zip(proposals, places, strict=True)],
                     wanted.top)  # fmt: skip
     answers = in_order(pool, partial(_judge, query=query, seen=color_copy(query), wanted=wanted), tasks, AHEAD * jobs)
-    found, unread = list[Found](), dict[Path, str]()
+    found, unread = list[Found](), dict[Path, Rejection]()
     for answer in answers:
         found += [one for one in answer.found if one.score >= wanted.min_score]
         unread |= answer.unread
@@ -145,12 +150,12 @@ def _chosen(tasks: Sequence[_Task], top: int) -> list[_Task]:
 
 def _judge(task: _Task, query: Fingerprint, seen: Copy, wanted: Wanted) -> Answer:
     """Compare pictures with the query, each that is not a copy of another; `seen` is the query's copy in colour."""
-    found, unread = list[Found](), dict[Path, str]()
+    found, unread = list[Found](), dict[Path, Rejection]()
     for copies in same_pixels(task.images, unread):
         try:
             shown = color_copy(copies[0])
         except UnreadableImage as error:
-            unread[copies[0].path] = str(error)
+            unread[copies[0].path] = Rejection(error.reason, str(error))
             continue
         matrix = task.place.matrix if task.place else None
         if _is_reference(query, copies[0]):
@@ -158,8 +163,14 @@ def _judge(task: _Task, query: Fingerprint, seen: Copy, wanted: Wanted) -> Answe
         else:
             resemblance = compare(seen, shown, None if matrix is None else _inverse(matrix), wanted.detector)
         others = tuple(image.path for image in copies[1:])
-        found.append(Found(copies[0], others, resemblance, resemblance.score(wanted.weights), task.place))
+        score, small = resemblance.score(wanted.weights), thumbnail(shown) if wanted.thumbnails else b""
+        found.append(Found(copies[0], others, resemblance, score, task.place, small))
     return Answer(found, unread)
+
+
+def thumbnail(copy: Copy) -> bytes:
+    """Return a small JPEG of a colour copy."""
+    return encode(limited(copy.gray, THUMBNAIL_SIDE), Format.JPG, THUMBNAIL_QUALITY)
 
 
 def _inverse(matrix: Matrix) -> Matrix:
