@@ -91,7 +91,7 @@ def test_the_second_run_reads_nothing_for_hashing_and_finds_the_same(
     assert (folders.dest.parent / STORE).is_file()
     first = outputs(folders.dest)
     read.clear()
-    monkeypatch.setattr(fingerprints, "_recent", fingerprints._Recent(fingerprints.RECENT_BYTES))
+    monkeypatch.setattr(fingerprints, "recent", fingerprints.Recent(fingerprints.RECENT_BYTES))
     assert run(*folders.flags, "--save", "--overwrite").code == 0
     assert read == []
     assert outputs(folders.dest) == first != {}

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager import children
 from twimager.anatomy import max_pixels
 from twimager.errors import UnreadableImage
 
@@ -58,9 +59,7 @@ def _complaint(error: str) -> str:
 
 def _serve() -> None:
     """Decode what comes in on stdin until it ends; the answers go to stdout."""
-    answers = os.fdopen(os.dup(1), "wb")
-    with open(os.devnull, "wb") as nowhere:  # what C libraries have to say is no answer
-        os.dup2(nowhere.fileno(), 1)
+    answers = children.answers()
     _limit_memory(BYTES_PER_PIXEL * max_pixels())
     requests: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()

@@ -51,13 +51,10 @@ def fetch(url: str, patience: float = PATIENCE, most_bytes: int = MOST_BYTES) ->
     UnreadableImage
         If it is not there, no image, longer than `most_bytes`, or takes longer than `patience` seconds.
     """
-    _require_scheme(url)
-    watch = _Watch()
+    watch, silence = _Watch(), min(SILENCE, patience)
     try:
-        with (
-            watch.over(patience),
-            _opener(watch).open(quote(url, safe=PLAIN), timeout=min(SILENCE, patience)) as answer,
-        ):
+        _require_scheme(url)
+        with watch.over(patience), _opener(watch).open(quote(url, safe=PLAIN), timeout=silence) as answer:
             return _image(answer, most_bytes, watch)
     except HTTPError as error:
         error.close()

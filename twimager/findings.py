@@ -17,8 +17,10 @@ from twimager.fingerprints import Fingerprint
 from twimager.geometry import Matrix, frame_corners, transform_points, translation
 from twimager.search_job import Asked
 from twimager.searching import Found, Place
+from twimager.template import FROM_DISK, SERVED, Page, fill
 
-HEADINGS = "  score   SSIM  features  colours  shown"
+HEADINGS = "  score   SSIM  features  colours{model}  shown"
+MODEL = "  model"
 # Copies that are named in a line of the table; --json names all.
 NAMED = 3
 
@@ -34,15 +36,18 @@ def _section(asked: Asked) -> str:
         return f"{name}\n  could not be read: {printable(asked.error)}"
     if not asked.found:
         return f"{name}\n  nothing found"
-    lines = [name, HEADINGS, *map(_line, asked.found)]
+    model = MODEL if asked.found[0].resemblance.model is not None else ""
+    lines = [name, HEADINGS.format(model=model), *map(_line, asked.found)]
     return "\n".join(lines if asked.is_found else [*lines, "  none of them shows the picture; these look like it most"])
 
 
 def _line(found: Found) -> str:
     numbers = found.resemblance
+    model = "" if numbers.model is None else f"  {numbers.model:5.3f}"
     shown = f"{found.place.shown:5.0%}" if found.place else "    -"
     path = "".join([printable(str(found.image.path)), *(f" ({note})" for note in _notes(found))])
-    return f"  {found.score:5.3f}  {numbers.ssim:5.3f}  {numbers.features:8.3f}  {numbers.colors:7.3f}  {shown}  {path}"
+    scores = f"{found.score:5.3f}  {numbers.ssim:5.3f}  {numbers.features:8.3f}  {numbers.colors:7.3f}{model}"
+    return f"  {scores}  {shown}  {path}"
 
 
 def _notes(found: Found) -> list[str]:
@@ -88,6 +93,7 @@ def _found(found: Found, query: Fingerprint) -> dict[str, Any]:
         "ssim": round(numbers.ssim, 4),
         "features": round(numbers.features, 4),
         "colors": round(numbers.colors, 4),
+        "model": None if numbers.model is None else round(numbers.model, 4),
         "aligned": place is not None,
         "mirrored": place.mirrored if place else None,
         "shown": round(place.shown, 4) if place else None,
@@ -99,6 +105,16 @@ def _found(found: Found, query: Fingerprint) -> dict[str, Any]:
 def _between_files(matrix: Matrix, image: Fingerprint, query: Fingerprint) -> Matrix:
     """Return the matrix between whole frames, black bars and all."""
     return translation(*query.picture[:2]) @ matrix @ translation(-image.picture.x, -image.picture.y)
+
+
+def results_page(asked: Sequence[Asked], folder: Path, sources: str = FROM_DISK) -> Page:
+    """Return a page of what was found; served, it also takes pictures to be found."""
+    contents = {
+        "folder": printable(str(folder)),
+        "served": sources == SERVED,
+        "asked": [shown(one, folder) for one in asked],
+    }
+    return fill("search", ["search.js"], contents, sources, ["page.css"])
 
 
 def shown(asked: Asked, folder: Path) -> dict[str, Any]:
@@ -118,7 +134,7 @@ def _card(found: Found, query: Fingerprint, folder: Path) -> dict[str, Any]:
         "path": _below(found.image.path, folder),
         "copies": [_below(path, folder) for path in found.copies],
         "size": list(found.image.frame[2:]),
-        "numbers": [found.score, numbers.ssim, numbers.features, numbers.colors],
+        "numbers": [found.score, numbers.ssim, numbers.features, numbers.colors, numbers.model],
         "shown": place and place.shown,
         "mirrored": bool(place and place.mirrored),
         "thumbnail": _embedded(found.thumbnail),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +41,7 @@ HASHED_SIDE = 128
 RECENT_BYTES = 64 * 1024 * 1024
 
 
-class _Recent:
+class Recent:
     """The working copies used last, bounded by their bytes; shared by the threads of this process."""
 
     def __init__(self, limit: int) -> None:
@@ -50,12 +51,14 @@ class _Recent:
         self._lock = threading.Lock()
 
     def get(self, path: Path) -> Gray | None:
+        """Return an image's copy, if it is kept."""
         with self._lock:
             if path in self._copies:
                 self._copies.move_to_end(path)
             return self._copies.get(path)
 
     def keep(self, path: Path, gray: Gray) -> None:
+        """Keep an image's copy, instead of those that were not used for longest."""
         with self._lock:
             self._forget(path)
             self._copies[path] = gray
@@ -63,12 +66,17 @@ class _Recent:
             while self._bytes > self._limit:
                 self._forget(next(iter(self._copies)))
 
+    def these(self, paths: Iterable[Path]) -> dict[Path, Gray]:
+        """Return the copies of these images that are kept, without their being used by that."""
+        with self._lock:
+            return {path: self._copies[path] for path in paths if path in self._copies}
+
     def _forget(self, path: Path) -> None:
         if (gray := self._copies.pop(path, None)) is not None:
             self._bytes -= gray.nbytes
 
 
-_recent = _Recent(RECENT_BYTES)
+recent = Recent(RECENT_BYTES)
 
 
 class Recipe(NamedTuple):
@@ -162,12 +170,12 @@ class Copy(NamedTuple):
 
 def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
     """Read an image file once and return what is remembered of it; raises UnreadableImage."""
-    frame = _read(path, recipe.srgb)
+    frame = read_frame(path, recipe.srgb)
     picture = picture_area(frame)
     pixels = picture.cut(frame)
     right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     gray = _gray(pixels)
-    _recent.keep(path, gray)
+    recent.keep(path, gray)
     size, small = frame_size(pixels), limited(gray, recipe.side)
     keypoints, descriptors = root_sift(small, recipe)
     to_full = resize_matrix(frame_size(small), size)
@@ -183,13 +191,14 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
 
 def read_picture(image: Fingerprint) -> Pixels:
     """Return an image's pixels, (h, w, 3), without the bars; raises UnreadableImage."""
-    pixels = _read(image.path, image.srgb)
+    pixels = read_frame(image.path, image.srgb)
     if frame_size(pixels) != image.frame[2:]:
         raise UnreadableImage("changed while the job went on")
     return image.picture.cut(pixels)
 
 
-def _read(path: Path, srgb: bool) -> Pixels:
+def read_frame(path: Path, srgb: bool) -> Pixels:
+    """Return a file's pixels, (h, w, 3), bars and all; in sRGB where that is asked for; raises UnreadableImage."""
     data = read_bytes(path)
     pixels = decode(data)
     profile = embedded_profile(data) if srgb else None
@@ -208,10 +217,10 @@ def working_copy(image: Fingerprint) -> Copy:
 
     The most recent copies are remembered, so that most files need not be read again; raises UnreadableImage.
     """
-    gray = _recent.get(image.path)
+    gray = recent.get(image.path)
     if gray is None:
         gray = _gray(read_picture(image))
-        _recent.keep(image.path, gray)
+        recent.keep(image.path, gray)
     return Copy(gray, image.size)
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import numpy as np
 
+from twimager import children
 from twimager.anatomy import LIMIT_VARIABLE, max_pixels
 from twimager.decoding import ANSWER, DEPTHS, REQUEST, Pixels
 from twimager.errors import UnreadableImage
@@ -21,21 +18,14 @@ from twimager.errors import UnreadableImage
 PATIENCE = 20.0
 # A pixel has three values of 16 bit, a message some hundred characters: what is longer is no answer.
 PIXEL_BYTES, MESSAGE_BYTES = 6, 10_000
-COMMAND = (sys.executable, "-m", "twimager.decoding")
-# A group of its own (a session, where there are such): an interrupt from the keyboard is for us to hear.
-NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-# Also what the child has for its first place to look for modules: never the user's folder.
-HOME = Path(__file__).resolve().parent.parent
+COMMAND = children.module("twimager.decoding")
 
 
 class _Decoder:
     """A child process that decodes; ends when its stdin does, so that none outlives us."""
 
     def __init__(self, command: tuple[str, ...] = COMMAND) -> None:
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=HOME,
-            env={**os.environ, LIMIT_VARIABLE: str(max_pixels())}, start_new_session=True, creationflags=NEW_GROUP,
-        )  # fmt: skip
+        self._process = children.start(command, {LIMIT_VARIABLE: str(max_pixels())})
         self.limit = max_pixels()
 
     def decode(self, data: bytes) -> Pixels:

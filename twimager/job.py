@@ -12,6 +12,7 @@ from twimager import destination, viewer
 from twimager.console import Console
 from twimager.documents import documents
 from twimager.errors import Interrupted, Reason, Rejection, UsageError
+from twimager.examiners import Examiners
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR
 from twimager.images import list_files
 from twimager.journal import Journal, keep_journal
@@ -66,8 +67,8 @@ def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Con
     with console.progress(work) as progress, worker_pool(options.jobs, inline=options.debug) as pool:
         report.seconds = progress.seconds
         pool.submit(preload)
-        with Store(kept, warn) as store:
-            this = Run(pool, report, console, progress, store, {}, Counter())
+        with Store(kept, warn) as store, Examiners(pool, options) as examiners:
+            this = Run(pool, report, console, progress, store, examiners, {}, Counter())
             with Writer(pool, names, report, console, journal=journal, seen=this.seen) as writer:
                 lrs = read(this, "LR", lr_paths, LIGHT_LR)
                 hrs = read(this, "HR", hr_paths, LIGHT_HR._replace(srgb=not options.keep_icc))

@@ -33,15 +33,18 @@ class Resemblance:
     ssim : structural similarity of the gray pictures, of what both show where they are aligned
     features : share of the features, of the picture with fewer, that agree with one transform
     colors : correlation of the colour histograms
+    model : cosine similarity of what a network makes of the whole pictures; None if none was asked
     """
 
     ssim: float
     features: float
     colors: float
+    model: float | None = None
 
     def score(self, weights: Sequence[float]) -> float:
         """Return the mean, 0..1, each number weighed as told."""
-        return math.fsum(w * value for w, value in zip(weights, astuple(self), strict=True)) / math.fsum(weights)
+        values = [value for value in astuple(self) if value is not None]
+        return math.fsum(w * value for w, value in zip(weights, values, strict=True)) / math.fsum(weights)
 
 
 def color_copy(image: Fingerprint) -> Copy:

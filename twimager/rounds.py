@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from twimager.console import Console, Progress
 from twimager.errors import Reason, Rejection
+from twimager.examiners import Examiners
 from twimager.fingerprints import RICH, Fingerprint, Recipe
 from twimager.images import is_animated
 from twimager.options import Search
@@ -20,8 +21,8 @@ from twimager.report import Note, RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order
 from twimager.selection import Ballot
 from twimager.store import Stamp, Store, stamp
-from twimager.tasks import Case, File, examine, remember
-from twimager.verdicts import Verdict, circumstances, is_final, to_text
+from twimager.tasks import File, remember
+from twimager.verdicts import Verdict, circumstances, from_text, is_final, to_text
 from twimager.writing import Writer
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Run(NamedTuple):
     console: Console
     progress: Progress
     store: Store
+    examiners: Examiners
     seen: dict[Path, Stamp | None]
     strangers: Counter[str]
 
@@ -208,18 +210,23 @@ def _decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -
 
 def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
     """Have every LR's proposals examined that the store has no verdict on."""
-    cases = deque[tuple[list[Path], str, Case]]()
-
-    def looked_up() -> Iterator[Case]:
-        for of_one_lr in tasks:
-            images = [of_one_lr[0].lr.path, *(proposal.hr.path for proposal in of_one_lr)]
-            under = circumstances(run.report.options, of_one_lr)
-            cases.append((images, under, Case(of_one_lr, run.store.verdict(images, under))))
-            yield cases[-1][-1]
-
-    results = run.in_order(partial(examine, options=run.report.options), looked_up())
-    for verdict in results:
-        images, under, case = cases.popleft()
-        if run.store.keeps and case.known is None and is_final(verdict):
-            run.store.keep_verdict(images, under, to_text(verdict, case.proposals))
+    cases = [_Case(run, of_one_lr) for of_one_lr in tasks]
+    found = run.examiners.examine([case.proposals for case in cases if case.known is None])
+    for case in cases:
+        if case.known:
+            yield from_text(case.known, case.proposals)
+            continue
+        verdict = next(found)
+        if run.store.keeps and is_final(verdict):
+            run.store.keep_verdict(case.images, case.under, to_text(verdict, case.proposals))
         yield verdict
+
+
+class _Case:
+    """One LR's proposals, under what circumstances they are examined, and what an earlier run made of them, as text."""
+
+    def __init__(self, run: Run, proposals: Sequence[Proposal]) -> None:
+        self.proposals = proposals
+        self.images = [proposals[0].lr.path, *(proposal.hr.path for proposal in proposals)]
+        self.under = circumstances(run.report.options, proposals)
+        self.known = run.store.verdict(self.images, self.under)

@@ -34,12 +34,13 @@ class InlineExecutor(Executor):
         return future
 
 
-def _keep_freed_memory() -> None:
-    """Have glibc keep freed memory for the next image.
+def prepare_process() -> None:
+    """Settle what holds for the whole process: OpenCV's own threads would only compete with the workers.
 
-    It would hand each large block back to the system at once, and getting it anew, page by page, takes 40 % of SIFT's
-    time. Other C libraries have no such setting.
+    And glibc is to keep freed memory for the next image. It would hand each large block back to the system at once, and
+    getting it anew, page by page, takes 40 % of SIFT's time. Other C libraries have no such setting.
     """
+    cv2.setNumThreads(1)
     with suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK)
@@ -49,9 +50,7 @@ def _keep_freed_memory() -> None:
 @contextmanager
 def worker_pool(jobs: int, inline: bool = False) -> Iterator[Executor]:
     """Yield an executor of `jobs` threads, or none with `inline`; leaving early drops what has not begun."""
-    _keep_freed_memory()
-    # Threads come from the pool: OpenCV's own would only compete with them.
-    cv2.setNumThreads(1)
+    prepare_process()
     pool: Executor = InlineExecutor() if inline else ThreadPoolExecutor(jobs)
     wait = True
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from twimager.collection import Collection
 from twimager.console import Console
 from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
+from twimager.examiners import Examiners
 from twimager.fetching import fetch, is_url
 from twimager.fingerprints import Fingerprint, fingerprint
 from twimager.images import list_files
@@ -119,8 +120,9 @@ def searcher(options: SearchOptions, console: Console, queries: int | None = Non
     report = Report(Options(options.folder, options.folder, dry=True, jobs=options.jobs), console.detail)
     with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
         pool.submit(preload)
+        examiners = Examiners(pool, report.options)
         with Store(options.save, console.warn) as store, progress.stage("reading"):
-            run = Run(pool, report, console, progress, store, {}, Counter())
+            run = Run(pool, report, console, progress, store, examiners, {}, Counter())
             results = list(remembered(run, paths, OF_IMAGE))
         images = [result for result in results if isinstance(result, Fingerprint)]
         with progress.stage("searching"):

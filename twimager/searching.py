@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,15 +13,16 @@ import numpy as np
 
 from twimager.collection import Collection, same_pixels
 from twimager.detectors import Detector
+from twimager.embedding import Embedding, cosine_similarity
 from twimager.errors import Rejection, UnreadableImage
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Copy, Fingerprint, Recipe, limited
 from twimager.geometry import Matrix, covered_share
-from twimager.images import encode
+from twimager.images import Pixels, encode
 from twimager.options import Format, Method, Options
 from twimager.proposals import CANDIDATES, Proposal
 from twimager.resemblance import Resemblance, color_copy, compare
 from twimager.scheduling import AHEAD, in_order
-from twimager.tasks import Case, examine
+from twimager.tasks import examine
 
 # As the main job remembers an LR and an HR, so that --save serves both.
 OF_QUERY: Recipe = LIGHT_LR._replace(srgb=True)
@@ -41,9 +42,10 @@ class Wanted:
     ----------
     top : how many pictures at most
     min_score : what each must reach, 0..1
-    weights : what SSIM, features and colours count in the score
+    weights : what SSIM, features and colours count in the score, and last the network, if there is one
     detector : whose features are compared
     mirror : whether mirror images are looked for
+    embed : what a network makes of a picture, asked by one thread at a time; None if there is none
     thumbnails : whether small copies of what is found are made
     """
 
@@ -52,6 +54,7 @@ class Wanted:
     weights: tuple[float, ...] = (1.0, 1.0, 1.0)
     detector: Detector = Detector.SIFT
     mirror: bool = True
+    embed: Callable[[Pixels], Embedding] | None = None
     thumbnails: bool = False
 
 
@@ -104,6 +107,14 @@ class _Task(NamedTuple):
     place: Place | None
 
 
+class _Query(NamedTuple):
+    """A query, its copy in colour, and what a network made of that."""
+
+    image: Fingerprint
+    seen: Copy
+    embedding: Embedding | None
+
+
 def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Executor, jobs: int) -> Answer:
     """Look for a picture in a collection, by `jobs` workers of `pool`; its own file is no answer.
 
@@ -113,7 +124,9 @@ def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Exe
     places = in_order(pool, locate, proposals, AHEAD * jobs)
     tasks = _chosen([_Task(collection.others(p.hr, query), place) for p, place in zip(proposals, places, strict=True)],
                     wanted.top)  # fmt: skip
-    answers = in_order(pool, partial(_judge, query=query, seen=color_copy(query), wanted=wanted), tasks, AHEAD * jobs)
+    seen = color_copy(query)
+    judge = partial(_judge, query=_Query(query, seen, _embedding(seen, wanted)), wanted=wanted)
+    answers = in_order(pool, judge, tasks, AHEAD * jobs)
     found, unread = list[Found](), dict[Path, Rejection]()
     for answer in answers:
         found += [one for one in answer.found if one.score >= wanted.min_score]
@@ -124,13 +137,13 @@ def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Exe
 def locate(proposal: Proposal) -> Place | None:
     """Align and verify one picture and the query, the smaller of them being the reference; None if that fails."""
     query, image = proposal.lr, proposal.hr
-    pairs, _ = examine(Case([proposal if _is_reference(query, image) else proposal._replace(lr=image, hr=query)]),
-                       OPTIONS)  # fmt: skip
+    turned = not _is_reference(query, image)
+    pairs, _ = examine([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS)
     if not pairs:
         return None
     matrix = pairs[0].match.matrix
     back = _inverse(matrix)
-    if not _is_reference(query, image):
+    if turned:
         matrix, back = back, matrix
     shown = max(covered_share(matrix, image.size, query.size), covered_share(back, query.size, image.size))
     return Place(matrix, pairs[0].match.inliers, shown, proposal.mirrored) if shown >= MIN_SHOWN else None
@@ -148,8 +161,8 @@ def _chosen(tasks: Sequence[_Task], top: int) -> list[_Task]:
     return [*placed.values(), *list(others.values())[: max(0, top - len(placed))]]
 
 
-def _judge(task: _Task, query: Fingerprint, seen: Copy, wanted: Wanted) -> Answer:
-    """Compare pictures with the query, each that is not a copy of another; `seen` is the query's copy in colour."""
+def _judge(task: _Task, query: _Query, wanted: Wanted) -> Answer:
+    """Compare pictures with the query, each that is not a copy of another."""
     found, unread = list[Found](), dict[Path, Rejection]()
     for copies in same_pixels(task.images, unread):
         try:
@@ -157,15 +170,29 @@ def _judge(task: _Task, query: Fingerprint, seen: Copy, wanted: Wanted) -> Answe
         except UnreadableImage as error:
             unread[copies[0].path] = Rejection(error.reason, str(error))
             continue
-        matrix = task.place.matrix if task.place else None
-        if _is_reference(query, copies[0]):
-            resemblance = compare(shown, seen, matrix, wanted.detector)
-        else:
-            resemblance = compare(seen, shown, None if matrix is None else _inverse(matrix), wanted.detector)
+        resemblance = _compared(copies[0], shown, query, task.place, wanted)
         others = tuple(image.path for image in copies[1:])
         score, small = resemblance.score(wanted.weights), thumbnail(shown) if wanted.thumbnails else b""
         found.append(Found(copies[0], others, resemblance, score, task.place, small))
     return Answer(found, unread)
+
+
+def _compared(image: Fingerprint, shown: Copy, query: _Query, place: Place | None, wanted: Wanted) -> Resemblance:
+    """Compare a picture with the query, on the grid of the one that is the reference."""
+    matrix = place.matrix if place else None
+    if _is_reference(query.image, image):
+        resemblance = compare(shown, query.seen, matrix, wanted.detector)
+    else:
+        back = None if matrix is None else _inverse(matrix)
+        resemblance = compare(query.seen, shown, back, wanted.detector)
+    embedding = _embedding(shown, wanted)
+    if embedding is None or query.embedding is None:
+        return resemblance
+    return replace(resemblance, model=max(0.0, cosine_similarity(query.embedding, embedding)))
+
+
+def _embedding(copy: Copy, wanted: Wanted) -> Embedding | None:
+    return wanted.embed(copy.gray) if wanted.embed else None
 
 
 def thumbnail(copy: Copy) -> bytes:

@@ -34,7 +34,7 @@ from twimager.refinement import COARSE, FINE, Pass, refine
 from twimager.rendering import SAME_SIZE, common_area, native_scale, output_window
 from twimager.selection import Candidate, RejectedPair, VerifiedPair, reject, settle_rivals
 from twimager.store import Stamp
-from twimager.verdicts import Verdict, from_text
+from twimager.verdicts import Verdict
 from twimager.verification import (
     CLEAR,
     DECISIVE,
@@ -74,22 +74,13 @@ def remember(file: File, recipe: Recipe) -> Fingerprint | Rejection:
         return Rejection(error.reason, str(error))
 
 
-class Case(NamedTuple):
-    """One LR's proposals, and what an earlier run made of them, as text."""
-
-    proposals: Sequence[Proposal]
-    known: str | None = None
-
-
-def examine(case: Case, options: Options) -> Verdict:
+def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
     """Match, refine and verify one LR's proposals; return those it would have, in order, and the others.
 
     Each source of proposals is heard only if the ones before it have brought nothing.
     """
-    if case.known:
-        return from_text(case.known, case.proposals)
     rejected: list[RejectedPair] = []
-    for _, batch in groupby(case.proposals, key=lambda proposal: proposal.source):
+    for _, batch in groupby(proposals, key=lambda proposal: proposal.source):
         pairs = _examine(batch, options, rejected)
         if pairs:
             return pairs, rejected

@@ -117,7 +117,7 @@ def overlay(
 
 def glance(laid: Overlay) -> Scores:
     """Return what tells pictures of different things apart."""
-    shown, reference = (_local_contrast(laid.both.cut(p)) for p in (laid.hr, laid.lr))
+    shown, reference = (local_contrast(laid.both.cut(p)) for p in (laid.hr, laid.lr))
     return Scores(correlation(shown, reference), laid.coverage)
 
 
@@ -125,7 +125,7 @@ def score(laid: Overlay, lr_size: Size) -> Scores:
     """Return all that is to be known of how alike the two pictures of an overlay are; `lr_size` is the full LR's."""
     shown, reference = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
     bits = perceptual_hash(shown, REHASH_SIDE) ^ perceptual_hash(without_inserts(reference, shown), REHASH_SIDE)
-    contrasts = _local_contrast(shown), _local_contrast(reference)
+    contrasts = local_contrast(shown), local_contrast(reference)
     shift = tile_shift(*contrasts)
     return Scores(
         correlation(*contrasts),
@@ -240,7 +240,8 @@ def _softened(gray: Gray) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 1), np.float32)
 
 
-def _local_contrast(picture: Gray) -> NDArray[np.float32]:
+def local_contrast(picture: Gray) -> NDArray[np.float32]:
+    """Return a picture, (h, w), less its local mean, by its local deviation."""
     gray = picture.astype(np.float32)
     mean = cv2.blur(gray, (LOCAL_SIDE, LOCAL_SIDE))
     variance = cv2.sqrBoxFilter(gray, cv2.CV_32F, (LOCAL_SIDE, LOCAL_SIDE)) - mean * mean

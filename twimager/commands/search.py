@@ -6,12 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twimager import preprocessing
 from twimager.anatomy import MAX_PIXELS
 from twimager.arguments import BESIDE_DEST, STORE, processors
 from twimager.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twimager.console import Console
+    from twimager.embedding import Embedding
+    from twimager.images import Pixels
     from twimager.search_job import Asked, Searcher, SearchOptions
 
 SUMMARY = """\
@@ -40,8 +45,8 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
     add("--top", type=int, default=5, metavar="N", help="name the N best at most (default 5)")
     add("--min_score", type=float, default=0.0, metavar="F", help="name none of a lower score (0 to 1, default 0)")
     add(
-        "--weights", type=float, nargs=3, default=[1.0, 1.0, 1.0], metavar=("SSIM", "FEATURES", "COLOURS"),
-        help="what each of the three numbers counts in the score (default 1 1 1)",
+        "--weights", type=float, nargs="+", metavar="W",
+        help="what SSIM, features and colours, and with --model the network, count in the score (default: 1 each)",
     )  # fmt: skip
     add("--detector", choices=DETECTORS, default="sift", help="whose features are compared (default sift)")
     add("--no_mirror", action="store_true", help="do not look for mirror images")
@@ -56,6 +61,7 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
         help=f"turn down images of more pixels (default {MAX_PIXELS})",
     )  # fmt: skip
     add("--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)")
+    preprocessing.add_arguments(parser)
 
 
 def run(values: argparse.Namespace) -> ExitCode:
@@ -83,12 +89,13 @@ def run(values: argparse.Namespace) -> ExitCode:
 
 def check(values: argparse.Namespace) -> None:
     """Raise UsageError unless the folder and the options fit."""
-    folder, weights = values.folder, values.weights
+    folder, weights, numbers = values.folder, values.weights or [1.0], 4 if values.model else 3
     for fits, message in (
         (folder.exists(), f"there is no folder {folder}"),
         (folder.is_dir(), f"{folder} is a file; name the folder that holds the images"),
         (values.top >= 1, "--top must be 1 or more pictures"),
         (0 <= values.min_score <= 1, "--min_score must be 0 to 1"),
+        (not values.weights or len(weights) == numbers, f"--weights takes {numbers} numbers here"),
         (all(0 <= weight < float("inf") for weight in weights), "--weights must be 0 or more"),
         (any(weights), "--weights: one of them at least must be above 0"),
         (values.max_pixels >= 1, "--max_pixels must be 1 or more"),
@@ -121,10 +128,27 @@ def to_options(values: argparse.Namespace, thumbnails: bool) -> SearchOptions:
     detector = Detector(values.detector)
     if not detector.is_there:
         raise UsageError(f"--detector: the OpenCV that is installed has no {values.detector}")
-    wanted = Wanted(
-        values.top, values.min_score, tuple(values.weights), detector, not values.no_mirror, thumbnails
-    )  # fmt: skip
+    weights = tuple(values.weights or [1.0] * (4 if values.model else 3))
+    wanted = Wanted(values.top, values.min_score, weights, detector, not values.no_mirror, _network(values), thumbnails)
     return SearchOptions(values.folder, wanted, values.recursive, _store(values), values.jobs)
+
+
+def _network(values: argparse.Namespace) -> Callable[[Pixels], Embedding] | None:
+    """Return what asks the network, one thread at a time; UsageError if it can't be used."""
+    wanted = preprocessing.preprocessing(values)
+    if not values.model:
+        return None
+    import threading
+
+    from twimager.embedding import Network
+
+    network, lock = Network(values.model, wanted), threading.Lock()
+
+    def embed(pixels: Pixels) -> Embedding:
+        with lock:
+            return network.embed(pixels)
+
+    return embed
 
 
 def _store(values: argparse.Namespace) -> Path | None:
@@ -144,9 +168,7 @@ def _write_page(asked: list[Asked], values: argparse.Namespace) -> None:
     import uuid
 
     from twimager.destination import write_files
-    from twimager.findings import shown
-    from twimager.template import fill
+    from twimager.findings import results_page
 
-    contents = {"folder": str(values.folder), "served": False, "asked": [shown(one, values.folder) for one in asked]}
-    page = fill("search", ["search.js"], contents)
+    page = results_page(asked, values.folder)
     write_files({values.report: page.html}, uuid.uuid4().hex, values.overwrite)

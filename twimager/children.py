@@ -1,0 +1,35 @@
+"""Child processes that answer what they are asked through pipes, and end when we do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+# A group of its own (a session, where there are such): an interrupt from the keyboard is for us to hear.
+NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+# Also what the child has for its first place to look for modules: never the user's folder.
+HOME = Path(__file__).resolve().parent.parent
+
+
+def module(name: str) -> tuple[str, ...]:
+    """Return the command that runs a module of ours."""
+    return sys.executable, "-m", name
+
+
+def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a child, its stdin and stdout open to us; it is to end when its stdin does, so that none outlives us."""
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=HOME,
+        env={**os.environ, **(environment or {})}, start_new_session=True, creationflags=NEW_GROUP,
+    )  # fmt: skip
+
+
+def answers() -> BinaryIO:
+    """Return, in a child, where its answers go: what libraries print to stdout does not."""
+    stream = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return stream

@@ -1,0 +1,186 @@
+"""`twimager.py compare A B` and `compare DIR`: how alike two pictures are, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twimager import preprocessing
+from twimager.anatomy import MAX_PIXELS
+from twimager.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twimager.comparison import Comparison, Embed, Portrait
+    from twimager.console import Console, Progress
+
+SUMMARY = """\
+How alike two pictures are, and why: scores, matching features, how the one
+lies on the other, and which crop of it it is. Of a folder, every two.
+"""
+DETECTORS = ("sift", "rootsift", "akaze", "orb")
+DRAWN = (".png", ".jpg", ".jpeg")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `compare`."""
+    parser.add_argument("paths", type=Path, nargs="+", metavar="A B | DIR", help="two images, or a folder of them")
+    parser.add_argument("--recursive", action="store_true", help="look into the folders inside DIR too")
+    parser.add_argument("--json", action="store_true", help="print all there is as JSON; of a folder, a list")
+    parser.add_argument(
+        "--draw",
+        type=Path,
+        metavar="OUT",
+        help="draw the matches that agree: into a .png or .jpg file, of a folder into a folder",
+    )
+    parser.add_argument(
+        "--detector", choices=DETECTORS, default="rootsift", help="whose matches are drawn (default rootsift)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what --draw has drawn before")
+    parser.add_argument(
+        "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
+        help=f"turn down images of more pixels (default {MAX_PIXELS})",
+    )  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    preprocessing.add_arguments(parser)
+
+
+def run(values: argparse.Namespace) -> ExitCode:
+    """Compare; print what came of it."""
+    wanted = preprocessing.preprocessing(values)
+    _check(values)
+    _check_drawing(values)
+    from twimager.console import Console, own_stderr
+    from twimager.embedding import Network
+
+    with own_stderr() as stream:
+        console = Console(values.quiet, stream=stream)
+        embed = Network(values.model, wanted).embed if values.model else None
+        with console.progress(1) as progress:
+            if len(values.paths) == 1:
+                return _compare_folder(values, embed, console, progress)
+            return _compare_two(values, embed, console, progress)
+
+
+def _check(values: argparse.Namespace) -> None:
+    """Raise UsageError if the arguments do not fit."""
+    paths: list[Path] = values.paths
+    if len(paths) > 2:
+        raise UsageError("compare takes two images or one folder")
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"there is no {path}")
+        if path.is_dir() and len(paths) == 2:
+            raise UsageError(f"{path} is a folder; compare takes two images or one folder")
+        if not path.is_dir() and len(paths) == 1:
+            raise UsageError(f"{path} is a file; compare takes two images or one folder")
+    if values.max_pixels < 1:
+        raise UsageError("--max_pixels must be 1 or more")
+
+
+def _check_drawing(values: argparse.Namespace) -> None:
+    """Raise UsageError if the drawings can't go where they should."""
+    from twimager.detectors import Detector
+
+    draw: Path | None = values.draw
+    if not Detector(values.detector).is_there:
+        raise UsageError(f"--detector: this OpenCV does not have {values.detector}")
+    if draw is None:
+        return
+    inputs = [path.resolve() for path in values.paths]
+    if any(draw.resolve().is_relative_to(path) for path in inputs):
+        raise UsageError(f"--draw: {draw} is, or lies in, what is compared; keep it apart")
+    if len(inputs) == 2 and draw.suffix.lower() not in DRAWN:
+        raise UsageError(f"--draw: {draw} must end with .png or .jpg")
+    if draw.exists() and draw.is_dir() != (len(inputs) == 1):
+        raise UsageError(f"--draw: {draw} is a {'folder' if draw.is_dir() else 'file'}; name another")
+    held = draw.exists() and (len(inputs) == 2 or any(draw.iterdir()))
+    if held and not values.overwrite:
+        raise UsageError(f"--draw: {draw} is there already; name another, or add --overwrite (nothing is deleted)")
+
+
+def _compare_two(values: argparse.Namespace, embed: Embed | None, console: Console, progress: Progress) -> ExitCode:
+    from twimager.comparison import compare
+    from twimager.console import say
+    from twimager.statement import to_json, to_text
+
+    portraits = _portrayed(values.paths, embed, console, progress)
+    if len(portraits) < 2:
+        return ExitCode.INCOMPLETE
+    compared = compare(*portraits)
+    if values.draw:
+        _draw(compared, values.draw, values)
+    say(json.dumps(to_json(compared), indent=1) if values.json else to_text(compared))
+    return ExitCode.DONE
+
+
+def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Console, progress: Progress) -> ExitCode:
+    """Compare every two images of a folder."""
+    from itertools import combinations
+
+    from twimager.comparison import compare
+    from twimager.console import say
+    from twimager.destination import flat_names
+    from twimager.detectors import Detector
+    from twimager.images import list_files
+    from twimager.statement import to_json, to_table
+
+    folder: Path = values.paths[0]
+    paths = list_files(folder, values.recursive, console.warn)
+    if len(paths) < 2:
+        raise UsageError(f"{folder} holds {len(paths)} files; there are no two to compare")
+    names = flat_names(paths, folder)
+    portraits = _portrayed(paths, embed, console, progress)
+    progress.expect(len(portraits) * (len(portraits) - 1) / 2)
+    compared = []
+    with progress.stage("comparing"):
+        for first, second in progress.counted(combinations(portraits, 2)):
+            compared.append(compare(first, second))
+            if values.draw:
+                name = f"{names[first.path]}__{names[second.path]}.png"
+                _draw(compared[-1], values.draw / name, values)
+    if values.json:
+        say(json.dumps([to_json(one) for one in compared], indent=1))
+    elif compared:
+        say(to_table(compared, Detector(values.detector)))
+    return ExitCode.DONE if len(portraits) == len(paths) else ExitCode.INCOMPLETE
+
+
+def _portrayed(paths: Sequence[Path], embed: Embed | None, console: Console, progress: Progress) -> list[Portrait]:
+    """Return what is to be known of each image; name those that can't be read."""
+    from twimager.comparison import portray
+    from twimager.errors import UnreadableImage
+
+    progress.expect(len(paths))
+    portraits = []
+    with progress.stage("reading"):
+        for path in progress.counted(paths):
+            try:
+                portraits.append(portray(path, embed))
+            except UnreadableImage as error:
+                console.warn(f"{path}: {error}")
+    return portraits
+
+
+def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
+    """Write a drawing of the matches that agree."""
+    import uuid
+
+    from twimager.destination import write_files
+    from twimager.detectors import Detector
+    from twimager.drawing import draw_matches
+    from twimager.fingerprints import read_frame
+    from twimager.images import encode
+    from twimager.options import Format
+
+    detector = Detector(values.detector)
+    sides = compared.first, compared.second
+    tied = compared.ties[detector]
+    assert tied
+    first, second = (read_frame(side.path, srgb=True) for side in sides)
+    drawn = draw_matches(first, second, tied, (sides[0].features[detector].size, sides[1].features[detector].size))
+    data = encode(drawn, Format.PNG if path.suffix.lower() == ".png" else Format.JPG)
+    write_files({path: data}, uuid.uuid4().hex, replace=values.overwrite)

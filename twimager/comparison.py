@@ -1,0 +1,180 @@
+"""How alike two image files are, and why: all scores of a pair, and how the one lies on the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from twimager import likeness
+from twimager.alignment import THOROUGH, Alignment, align
+from twimager.cropping import Crop, crop_of
+from twimager.detectors import Detector, Features, Tie, find, tie
+from twimager.embedding import Embedding, cosine_similarity
+from twimager.errors import Rejection
+from twimager.fingerprints import Fingerprint, fingerprint, limited, read_frame
+from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, covered_share, resize_matrix
+from twimager.images import Pixels, frame_size, to_8_bit
+from twimager.resampling import resample
+
+# Detectors look at copies with a shorter side of this at most, for so many features.
+DETECTED_SIDE = 800
+DETECTED = 2000
+# imagehash's, with its defaults: 64 bits, of the colours 42.
+HASHES: dict[str, Callable[[Image.Image], imagehash.ImageHash]] = {
+    "phash": imagehash.phash,
+    "dhash": imagehash.dhash,
+    "ahash": imagehash.average_hash,
+    "colorhash": imagehash.colorhash,
+}
+# What an embedding is made by, of (h, w, 3) BGR pixels.
+Embed = Callable[[Pixels], Embedding]
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """What is remembered of an image file that is compared with several others."""
+
+    path: Path
+    size: Size
+    known: Fingerprint
+    hashes: dict[str, imagehash.ImageHash]
+    features: dict[Detector, Features]
+    embedding: Embedding | None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What there is to be said of two images.
+
+    Attributes
+    ----------
+    scores : by name; None where it could not be had
+    scored_on : "frames": both as they are, being of one size; "overlap": what both show, on the coarser one's grid;
+        "resized": the larger one shrunk to the other's size, as nothing aligns
+    scored_size : (width, height) of what was compared there
+    hash_distances : in bits, by name
+    ties : by detector; None if this OpenCV does not have it
+    alignment : how the first lies on the second, or why it is not known
+    crops : the part of the second that the first shows, and the other way round
+    coverage : the share of the first that the second covers, and the other way round
+    """
+
+    first: Portrait
+    second: Portrait
+    scores: dict[str, float | None]
+    scored_on: str
+    scored_size: Size
+    hash_distances: dict[str, int]
+    ties: dict[Detector, Tie | None]
+    alignment: Alignment | Rejection
+    crops: tuple[Crop | None, Crop | None]
+    coverage: tuple[float, float]
+
+    @property
+    def scale(self) -> float | None:
+        """How many pixels of the second one of the first is wide."""
+        if isinstance(self.alignment, Rejection):
+            return None
+        return math.sqrt(abs(area_scale(self.alignment.matrix, self.first.size)))
+
+
+def portray(path: Path, embed: Embed | None = None) -> Portrait:
+    """Find out all that can be told of one image; raises UnreadableImage."""
+    known = fingerprint(path, THOROUGH)
+    pixels = to_8_bit(read_frame(path, srgb=True))
+    picture = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
+    small = limited(_gray(pixels), DETECTED_SIDE)
+    return Portrait(
+        path,
+        frame_size(pixels),
+        known,
+        {name: taken(picture) for name, taken in HASHES.items()},
+        {detector: find(small, detector, DETECTED) for detector in Detector if detector.is_there},
+        embed(pixels) if embed else None,
+    )
+
+
+def compare(first: Portrait, second: Portrait) -> Comparison:
+    """Compare two images; raises UnreadableImage."""
+    pixels = _pixels(first), _pixels(second)
+    found = align(first.known, second.known, (_gray(pixels[0]), _gray(pixels[1])))
+    crops: tuple[Crop | None, Crop | None] = (None, None)
+    coverage = (0.0, 0.0)
+    if isinstance(found, Alignment):
+        back = np.asarray(np.linalg.inv(found.matrix), np.float64)
+        crops = crop_of(found.matrix, first.size, second.size), crop_of(back, second.size, first.size)
+        coverage = (
+            covered_share(back, second.size, first.size),
+            covered_share(found.matrix, first.size, second.size),
+        )
+    a, b, scored_on = _on_one_grid(*pixels, found)
+    return Comparison(
+        first, second, {**_scores(a, b, pixels), "cosine_similarity": _cosine(first, second)}, scored_on, frame_size(a),
+        {name: int(value - second.hashes[name]) for name, value in first.hashes.items()},
+        {detector: _tie(first, second, detector) for detector in Detector}, found, crops, coverage,
+    )  # fmt: skip
+
+
+def _pixels(portrait: Portrait) -> Pixels:
+    return to_8_bit(read_frame(portrait.path, srgb=True))
+
+
+def _gray(pixels: Pixels) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _on_one_grid(a: Pixels, b: Pixels, found: Alignment | Rejection) -> tuple[Pixels, Pixels, str]:
+    """Return both pictures in one shape, and how they were brought to it."""
+    if a.shape == b.shape:
+        return a, b, "frames"
+    sizes = frame_size(a), frame_size(b)
+    if isinstance(found, Alignment):
+        to_b = found.matrix
+        if abs(area_scale(to_b, sizes[0])) > 1:
+            shown = _overlap(b, a, np.asarray(np.linalg.inv(to_b), np.float64))[::-1]
+        else:
+            shown = _overlap(a, b, to_b)
+        if shown:
+            return shown[0], shown[1], "overlap"
+    smaller = min(sizes, key=math.prod)
+    fitted = [resample(p, resize_matrix(size, smaller), smaller) for p, size in zip((a, b), sizes, strict=True)]
+    return fitted[0], fitted[1], "resized"
+
+
+def _overlap(moved: Pixels, still: Pixels, matrix: Matrix) -> tuple[Pixels, ...]:
+    """Return what both pictures show, on the grid of the second, to which `matrix` takes the first; () if nothing."""
+    size = frame_size(still)
+    both: Rect | None = common_rectangle(matrix, frame_size(moved), size)
+    return (both.cut(resample(moved, matrix, size)), both.cut(still)) if both else ()
+
+
+def _scores(a: Pixels, b: Pixels, whole: tuple[Pixels, Pixels]) -> dict[str, float | None]:
+    """Return the scores of two pictures of one shape; the histograms are those of the whole pictures."""
+    return {
+        "mse": likeness.mse(a, b),
+        "l2_norm": likeness.l2_norm(a, b),
+        "ssim": likeness.ssim(_gray(a), _gray(b)),
+        "color_difference": likeness.color_difference(a, b),
+        "color_difference_after_gain": likeness.color_difference(a, b, gain=True),
+        "histogram_correlation": likeness.histogram_correlation(*whole),
+    }
+
+
+def _cosine(first: Portrait, second: Portrait) -> float | None:
+    if first.embedding is None or second.embedding is None:
+        return None
+    return cosine_similarity(first.embedding, second.embedding)
+
+
+def _tie(first: Portrait, second: Portrait, detector: Detector) -> Tie | None:
+    if not detector.is_there:
+        return None
+    return tie(first.features[detector], second.features[detector])
