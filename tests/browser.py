@@ -20,7 +20,10 @@ LAUNCHER = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
 PATIENCE = 60.0
-KEYS = {"Enter": 13, "Escape": 27, " ": 32, "PageDown": 34, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39}
+KEYS = {
+    "Backspace": 8, "Enter": 13, "Escape": 27, " ": 32, "PageDown": 34, "ArrowLeft": 37, "ArrowUp": 38,
+    "ArrowRight": 39, "Delete": 46,
+}  # fmt: skip
 
 
 class Browser:

@@ -212,6 +212,18 @@ def test_the_site_says_when_it_is_done(site: Site) -> None:
         assert not thread.is_alive()
 
 
+def test_a_connection_that_is_kept_open_ends_too(client: Client, site: Site) -> None:
+    head = f"POST {client.base}change HTTP/1.1\r\nHost: {client.host}\r\nOrigin: http://{client.host}\r\n"
+    request = f"{head}Content-Length: 2\r\n\r\n{{}}".encode()
+    with socket.create_connection(("127.0.0.1", client.server.server_port), timeout=10) as kept:
+        kept.sendall(request)
+        assert b" 200 " in kept.recv(1 << 16)
+        client.server.shutdown()
+        kept.sendall(request)
+        assert b" 410 " in kept.recv(1 << 16)
+    assert len(site.told) == 1
+
+
 def test_one_that_says_nothing_keeps_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_server._Handler, "timeout", 0.2)
     with LocalServer(site) as server:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hmac
 import secrets
 import sys
+import threading
+import webbrowser
 from contextlib import suppress
 from email.message import Message
 from http import HTTPStatus
@@ -17,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import NamedTuple, Protocol
 
-from twimager.console import printable
+from twimager.console import printable, say
 from twimager.errors import UsageError
 
 HOST = "127.0.0.1"
@@ -133,7 +135,7 @@ class LocalServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, site: Site, port: int = 0, most_bytes: int = 1024) -> None:
-        self.site, self.most_bytes = site, most_bytes
+        self.site, self.most_bytes, self.ended = site, most_bytes, False
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -145,6 +147,25 @@ class LocalServer(ThreadingHTTPServer):
     def address(self) -> str:
         """Where the site is."""
         return self.guard.address
+
+    def run(self, opened: bool) -> None:
+        """Say where the site is, open it in a browser if that is wanted, and serve it until its end, or Ctrl-C."""
+        say(self.address)
+        sys.stdout.flush()
+        if opened:  # meanwhile, as a browser in the terminal returns only when it is left
+            threading.Thread(target=self._open, daemon=True).start()
+        with suppress(KeyboardInterrupt):
+            self.serve_forever()
+        self.ended = True
+
+    def shutdown(self) -> None:
+        """End the server; browsers that have kept their connections open are told so."""
+        self.ended = True
+        super().shutdown()
+
+    def _open(self) -> None:
+        if not webbrowser.open(self.address):
+            sys.stderr.write("no browser could be opened: open the address above in one yourself\n")
 
     def server_bind(self) -> None:
         """Take the port; unlike the library's, ask no name server for our name."""
@@ -173,6 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._unread = self._length() or 0
         try:
             path = self.server.guard.admit(self.command, self.path, self.headers)
+            if self.server.ended:
+                raise Refusal(HTTPStatus.GONE, "this has ended")
             site = self.server.site
             answer = site.get(path) if self.command == "GET" else site.post(path, self._body())
         except Refusal as refusal:

@@ -79,6 +79,10 @@ class Review:
         """Return where a pair's files are, LR first, as far as they were written; whether they are there or not."""
         return self._files.of(pair)
 
+    def whereabouts(self, output: Path) -> Path:
+        """Return where an output is now: in its place, or in the trash."""
+        return self._trash.found(output, self.deletions)
+
     def accept(self, pair: Pair, accepted: bool) -> None:
         """Note in the report that a pair is accepted, or that it is open again."""
         before, pair["accepted"] = pair["accepted"], True if accepted else None

@@ -47,6 +47,11 @@ class Trash:
         folders = sorted(path for path in self._folder.iterdir() if path.name.isdecimal() and (path / NOTE).exists())
         return [self._read(folder) for folder in folders]
 
+    def found(self, path: Path, deletions: Sequence[Deletion]) -> Path:
+        """Return where a file of DEST is that may have been moved here."""
+        name = path.relative_to(self._home).as_posix()
+        return next((self._folder_of(one) / name for one in deletions if name in one.files), path)
+
     def put(self, place: int, pair: dict[str, Any], files: Sequence[Path]) -> Deletion:
         """Note a deletion and move its files here, all of them or none; OSError or TwimagerError if that fails."""
         names = [path.relative_to(self._home).as_posix() for path in files]

@@ -50,7 +50,8 @@ function markButtons(parent, pair) {
   for (const button of parent.querySelectorAll("[data-decide]")) {
     const what = button.dataset.decide;
     if (what === "accept") button.setAttribute("aria-pressed", pair.verdict === "accepted");
-    button.hidden = what === "undo" ? pair !== undoable : pair.verdict === "deleted";
+    button.hidden = (what === "undo") !== (pair.verdict === "deleted");
+    if (what === "undo") button.disabled = pair !== undoable;
   }
 }
 
@@ -129,12 +130,13 @@ function finish() {
 }
 
 async function end() {
-  const { said } = await ask("done", {});
+  await ask("done", {});
   $("ending").close();
   data.served = false;
   document.body.classList.add("over");
   redraw();
-  $("review").replaceChildren(make("strong", {}, `${said} This page may be closed.`));
+  for (const name of ["undo", "done"]) $(name).hidden = true;
+  $("review").append(make("strong", {}, "The review has ended; this page may be closed."));
 }
 
 function listenToDecisions() {
