@@ -13,6 +13,7 @@ import numpy as np
 from twimager import __version__
 from twimager.console import printable
 from twimager.errors import ExitCode
+from twimager.fetching import MOST_BYTES
 from twimager.fingerprints import Fingerprint
 from twimager.geometry import Matrix, frame_corners, transform_points, translation
 from twimager.search_job import Asked
@@ -112,9 +113,10 @@ def results_page(asked: Sequence[Asked], folder: Path, sources: str = FROM_DISK)
     contents = {
         "folder": printable(str(folder)),
         "served": sources == SERVED,
+        "most_bytes": MOST_BYTES,
         "asked": [shown(one, folder) for one in asked],
     }
-    return fill("search", ["search.js"], contents, sources, ["page.css"])
+    return fill("search", ["search.js"], contents, sources, styles=["page.css"])
 
 
 def shown(asked: Asked, folder: Path) -> dict[str, Any]:

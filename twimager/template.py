@@ -22,7 +22,12 @@ class Page(NamedTuple):
 
 
 def fill(
-    name: str, scripts: Sequence[str], contents: Mapping[str, Any], sources: str = FROM_DISK, style: str = ""
+    name: str,
+    scripts: Sequence[str],
+    contents: Mapping[str, Any],
+    sources: str = FROM_DISK,
+    *,
+    styles: Sequence[str] = (),
 ) -> Page:
     """Return a page made of `name`.html and `name`.css in the folder `page`, and of scripts there.
 
