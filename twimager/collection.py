@@ -32,14 +32,19 @@ class Collection:
         # Each query is looked up twice, for its mirror image too.
         self._votes = FeatureIndex(self._first, threads, queries and 2 * queries)
 
-    def propose(self, query: Fingerprint, most: int, mirror: bool) -> list[Proposal]:
-        """Return what is worth a closer look: by features, by hash, by mirrored features, the likest of each first."""
+    def propose(self, query: Fingerprint, most: int) -> list[Proposal]:
+        """Return what is worth a closer look: by features, then by hash, the likest of each first."""
         named = {p.key: p for p in self._voted(query, most, False)}
         # Where features do not tell, these are aligned by their frames.
         named |= {p.key: p for p in hashes.propose([query], self._first, DISTANCE)[0][0]}
-        if mirror:
-            named |= {p.key: p for p in self._voted(query, most, True)}
-        return [p._replace(hr=others[0]) for p in named.values() if (others := self.others(p.hr, query))]
+        return self._of_others(named.values(), query)
+
+    def propose_mirrored(self, query: Fingerprint, most: int) -> list[Proposal]:
+        """Return whose mirror image is worth a closer look, by features."""
+        return self._of_others(self._voted(query, most, True), query)
+
+    def _of_others(self, proposals: Iterable[Proposal], query: Fingerprint) -> list[Proposal]:
+        return [p._replace(hr=others[0]) for p in proposals if (others := self.others(p.hr, query))]
 
     def _voted(self, query: Fingerprint, most: int, mirror: bool) -> list[Proposal]:
         return next(self._votes.propose([query], mirror=mirror, wide=True, most=most))

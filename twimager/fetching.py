@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
-import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -22,7 +21,6 @@ from twimager.errors import UnreadableImage, UnsupportedFormat
 from twimager.images import BEGINNING
 
 SCHEMES = ("http", "https")
-URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # The largest photographs of today's cameras have half of it.
 MOST_BYTES = 64 * 1024 * 1024
 # Seconds for a whole image, and for which a server may be silent meanwhile.
@@ -33,11 +31,6 @@ CHUNK = 1 << 16
 # What may stand in an address as it is; the rest is percent-encoded.
 PLAIN = "%/:=&?~#+!$,;'@()*[]"
 HEADERS = [("User-Agent", f"twimager/{__version__}"), ("Accept", "image/*")]
-
-
-def is_url(text: str) -> bool:
-    """Tell whether a text is an address, of whatever scheme, and no file."""
-    return URL.match(text) is not None
 
 
 def fetch(url: str, patience: float = PATIENCE, most_bytes: int = MOST_BYTES) -> bytes:

@@ -13,7 +13,6 @@ import numpy as np
 from twimager import __version__
 from twimager.console import printable
 from twimager.errors import ExitCode
-from twimager.fetching import MOST_BYTES
 from twimager.fingerprints import Fingerprint
 from twimager.geometry import Matrix, frame_corners, transform_points, translation
 from twimager.search_job import Asked
@@ -108,15 +107,14 @@ def _between_files(matrix: Matrix, image: Fingerprint, query: Fingerprint) -> Ma
     return translation(*query.picture[:2]) @ matrix @ translation(-image.picture.x, -image.picture.y)
 
 
-def results_page(asked: Sequence[Asked], folder: Path, sources: str = FROM_DISK) -> Page:
-    """Return a page of what was found; served, it also takes pictures to be found."""
+def results_page(asked: Sequence[Asked], folder: Path, most_bytes: int | None = None) -> Page:
+    """Return a page of what was found; with `most_bytes`, one to be served, that takes pictures of no more."""
     contents = {
         "folder": printable(str(folder)),
-        "served": sources == SERVED,
-        "most_bytes": MOST_BYTES,
+        "most_bytes": most_bytes,
         "asked": [shown(one, folder) for one in asked],
     }
-    return fill("search", ["search.js"], contents, sources, styles=["page.css"])
+    return fill("search", ["search.js"], contents, SERVED if most_bytes else FROM_DISK, styles=["page.css"])
 
 
 def shown(asked: Asked, folder: Path) -> dict[str, Any]:

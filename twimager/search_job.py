@@ -14,7 +14,6 @@ from twimager.collection import Collection
 from twimager.console import Console
 from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
 from twimager.examiners import Examiners
-from twimager.fetching import fetch, is_url
 from twimager.fingerprints import Fingerprint, fingerprint
 from twimager.images import list_files
 from twimager.options import Options
@@ -54,6 +53,11 @@ class Asked:
         return any(one.place for one in self.found)
 
 
+def is_address(query: str) -> bool:
+    """Tell whether a query is an address, of whatever scheme, and no file."""
+    return "://" in query
+
+
 class Searcher:
     """A folder that was read, and who looks in it: one query at a time, from whatever thread.
 
@@ -80,9 +84,12 @@ class Searcher:
         self._run.tell(path, why)
 
     def ask(self, query: str) -> Asked:
-        """Look for a file, or for what a URL leads to."""
-        if not is_url(query):
+        """Look for a file, or for what an address leads to."""
+        if not is_address(query):
             return self.ask_file(query, Path(query))
+        # Imported here, as encryption takes its time.
+        from twimager.fetching import fetch
+
         try:
             data = fetch(query)
         except UnreadableImage as error:

@@ -6,11 +6,10 @@ import json
 from http import HTTPStatus
 from pathlib import Path
 
-from twimager.fetching import is_url
+from twimager.fetching import MOST_BYTES
 from twimager.findings import results_page, shown
 from twimager.local_server import Answer, Refusal
-from twimager.search_job import Asked, Searcher
-from twimager.template import SERVED
+from twimager.search_job import Asked, Searcher, is_address
 
 
 class SearchSite:
@@ -21,7 +20,7 @@ class SearchSite:
 
     def __init__(self, searcher: Searcher, folder: Path) -> None:
         self._searcher, self._folder = searcher, folder
-        self._page = results_page([], folder, SERVED)
+        self._page = results_page([], folder, MOST_BYTES)
 
     def get(self, path: str) -> Answer:
         """Return the page."""
@@ -43,6 +42,6 @@ class SearchSite:
 
     def _ask_address(self, address: str) -> Asked:
         """Look for what an address leads to; a path is none, as no file is to be named from a browser."""
-        if not is_url(address):
+        if not is_address(address):
             return Asked(address, error="this is no address; it begins with http:// or https://")
         return self._searcher.ask(address)

@@ -44,7 +44,7 @@ class Wanted:
     min_score : what each must reach, 0..1
     weights : what SSIM, features and colours count in the score, and last the network, if there is one
     detector : whose features are compared
-    mirror : whether mirror images are looked for
+    mirror : whether mirror images are looked for where nothing else shows the query
     embed : what a network makes of a picture, asked by one thread at a time; None if there is none
     thumbnails : whether small copies of what is found are made
     """
@@ -120,13 +120,16 @@ def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Exe
 
     Raises UnreadableImage if the query can't be read any more.
     """
-    proposals = collection.propose(query, max(CANDIDATES, wanted.top) + 1, wanted.mirror)
-    places = in_order(pool, locate, proposals, AHEAD * jobs)
-    tasks = _chosen([_Task(collection.others(p.hr, query), place) for p, place in zip(proposals, places, strict=True)],
-                    wanted.top)  # fmt: skip
+    most, ahead = max(CANDIDATES, wanted.top) + 1, AHEAD * jobs
+    proposals = collection.propose(query, most)
+    places = list(in_order(pool, locate, proposals, ahead))
+    if wanted.mirror and not any(places):
+        mirrored = collection.propose_mirrored(query, most)
+        proposals, places = proposals + mirrored, places + list(in_order(pool, locate, mirrored, ahead))
+    tasks = _chosen([_Task(collection.others(p.hr, query), q) for p, q in zip(proposals, places, strict=True)], wanted)
     seen = color_copy(query)
     judge = partial(_judge, query=_Query(query, seen, _embedding(seen, wanted)), wanted=wanted)
-    answers = in_order(pool, judge, tasks, AHEAD * jobs)
+    answers = in_order(pool, judge, tasks, ahead)
     found, unread = list[Found](), dict[Path, Rejection]()
     for answer in answers:
         found += [one for one in answer.found if one.score >= wanted.min_score]
@@ -154,11 +157,12 @@ def _is_reference(query: Fingerprint, image: Fingerprint) -> bool:
     return query.size[0] * query.size[1] <= image.size[0] * image.size[1]
 
 
-def _chosen(tasks: Sequence[_Task], top: int) -> list[_Task]:
-    """Return every picture that has a place, once, then the likest of the others until there are enough."""
+def _chosen(tasks: Sequence[_Task], wanted: Wanted) -> list[_Task]:
+    """Return the pictures that have a place, each once, then the likest of the others until there are enough."""
     placed = {task.images[0].path: task for task in reversed(tasks) if task.place}
     others = {task.images[0].path: task for task in tasks if task.images[0].path not in placed}
-    return [*placed.values(), *list(others.values())[: max(0, top - len(placed))]]
+    likest = sorted(placed.values(), key=lambda task: (-task.place.shown, -task.place.inliers) if task.place else ())
+    return [*likest[: max(CANDIDATES, wanted.top)], *list(others.values())[: max(0, wanted.top - len(placed))]]
 
 
 def _judge(task: _Task, query: _Query, wanted: Wanted) -> Answer:

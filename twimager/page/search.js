@@ -122,4 +122,4 @@ function listen() {
 
 byId("folder").textContent = data.folder;
 byId("asked").append(...data.asked.map(section));
-if (data.served) listen();
+if (data.most_bytes) listen();
