@@ -52,8 +52,10 @@ class FeatureIndex:
         self._hrs = hrs
         counts = [min(INDEXED, len(hr.descriptors)) for hr in hrs]
         self._owners = np.repeat(np.arange(len(hrs)), counts)
-        few = asked is not None and asked <= FEW_LRS
-        self._index = _exact_index() if few else _empty_index(hrs, sum(counts))
+        if asked is not None and asked <= FEW_LRS:
+            self._index = _exact_index([hr.descriptors[:INDEXED] for hr in hrs])
+            return
+        self._index = _empty_index(hrs, sum(counts))
         for start in range(0, len(hrs), BATCH):
             batch = [hr.descriptors[:INDEXED] for hr in hrs[start : start + BATCH]]
             self._index.add(np.concatenate(batch).astype(np.float32))
@@ -97,9 +99,11 @@ class FeatureIndex:
         return np.asarray(counted.reshape(shape), np.float64)
 
 
-def _exact_index() -> faiss.Index:
-    """Return an index that compares every feature, and remembers each in its own 128 bytes."""
-    return faiss.IndexScalarQuantizer(128, faiss.ScalarQuantizer.QT_8bit_direct)
+def _exact_index(descriptors: Sequence[NDArray[np.uint8]]) -> faiss.Index:
+    """Return an index that compares every feature, and remembers each as it is."""
+    index = faiss.IndexScalarQuantizer(128, faiss.ScalarQuantizer.QT_8bit_direct)
+    index.add_sa_codes(np.concatenate([*descriptors, np.empty((0, 128), np.uint8)]))
+    return index
 
 
 def _empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
