@@ -25,7 +25,7 @@ def record(**changed: Any) -> dict[str, Any]:
         "lr": "/in/l.png", "hr": "/in/h.png", "lr_output": "/out/LR/h.png", "hr_output": "/out/HR/h.png",
         "method": "transform", "native_scale": 1.5, "correlation": 0.9, "residual": None, "coverage": 1.0,
         "hash_agreement": 99.0, "hash_distance": 2, "inliers": 50, "source": "features", "mirrored": False,
-        "flow": None, "window": [1, 2, 30, 40], "rivals": [],
+        "flow": None, "color_distance": None, "window": [1, 2, 30, 40], "rivals": [],
     }  # fmt: skip
     return {**plain, **changed}
 

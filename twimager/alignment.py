@@ -12,6 +12,7 @@ from twimager.errors import Reason, Rejection
 from twimager.fingerprints import RICH, Fingerprint
 from twimager.geometry import Matrix, translation
 from twimager.images import Gray, frame_size
+from twimager.matching import CERTAIN_INLIERS
 from twimager.options import Method, Options
 from twimager.proposals import Proposal, Source
 from twimager.selection import VerifiedPair
@@ -35,7 +36,7 @@ class Alignment(NamedTuple):
     matrix : takes pixels of the first picture's file to pixels of the second's
     found_by : "features", "hash", or "template": cut out and found again at whole pixels
     inliers : features that agree with it
-    correlation : of the locally normalised pixels, -1..1; with a template, of the pixels
+    correlation : of the locally normalised pixels, -1..1; at whole pixels, of those themselves
     mirrored : whether the one is the other's mirror image
     """
 
@@ -56,8 +57,9 @@ def align(first: Fingerprint, second: Fingerprint, gray: tuple[Gray, Gray]) -> A
         chained = chained._replace(matrix=to_whole_pixels(chained.matrix, *gray))
         fits = fit(*gray, chained.matrix)
         is_shift = is_whole(chained.matrix, frame_size(gray[0]))
+        chained = chained._replace(correlation=fits) if is_shift else chained
         # Many features say that one of them was resized: no template will fit.
-        if (is_shift and fits >= SAME) or (not is_shift and chained.inliers >= 20):
+        if (is_shift and fits >= SAME) or (not is_shift and chained.inliers >= CERTAIN_INLIERS):
             return chained
     cut = _by_template(*gray)
     if cut is None or (isinstance(chained, Alignment) and cut.correlation <= fits):

@@ -29,6 +29,7 @@ examples:
   twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
   twimager.py --lr dvd --hr bluray --dry --verbose
   twimager.py gallery pairs/report.json
+  twimager.py compare a.png b.jpg --draw matches.png
   twimager.py search holiday.jpg https://example.org/a.jpg --in photos
   twimager.py serve photos
 
@@ -55,7 +56,8 @@ def to_options(values: argparse.Namespace) -> Options:
         search=Search(values.search), distance=values.distance, mirror=not values.no_mirror,
         all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
-        max_error=values.max_error, min_native_scale=values.min_native_scale, max_pixels=values.max_pixels,
+        max_error=values.max_error, min_native_scale=values.min_native_scale,
+        max_color_distance=values.max_color_distance, max_pixels=values.max_pixels,
         jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
         save=_store(values),
     )  # fmt: skip
@@ -156,6 +158,13 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         type=float,
         metavar="F",
         help="HR source pixels, along a side, that each output pixel must come from: 1 turns down what is enlarged",
+    )
+    group.add_argument(
+        "--max_color_distance",
+        type=float,
+        metavar="DE",
+        help="turn down pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
+        "white balance fitted: 5 keeps colour casts and turns down what is recoloured",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from twimager.geometry import Matrix, Rect, Size, frame_corners, mirroring, transform_points, translation
-from twimager.images import Gray, frame_size
+from twimager.images import Gray, frame_size, shrink
 from twimager.photometry import soften
 from twimager.resampling import resample
 from twimager.verification import correlation, local_contrast
@@ -23,9 +24,14 @@ COMPARED_SIDE = 1024
 # The pictures must fit at whole pixels as well as they do where the alignment puts them: what their correlation lacks
 # may be so much more.
 NOT_WORSE, NEXT_TO_NOTHING = 1.05, 1e-6
-SOFTNESS = 1.0
+SOFTNESS, RIM = 1.0, 4
 # Correlating this well, a crop is cut from there beyond doubt, and nowhere better.
 SAME = 0.9999
+# A template is looked for in no more pixels than these, a second's work; a larger picture is shrunk for it, by whole
+# numbers, and the places then looked at in full.
+MOST_PIXELS = 16_000_000
+# Shrunk to fewer pixels a side than this, a template says nothing.
+LEAST_TEMPLATE = 8
 # Of where a picture fits best into another, so many places are looked at closely.
 PLACES = 8
 # A template with less contrast (deviation, in levels) fits everywhere.
@@ -116,7 +122,8 @@ def fit(first: Gray, second: Gray, matrix: Matrix) -> float:
     to_middle = translation(-middle.x, -middle.y)
     back = np.asarray(np.linalg.inv(matrix), np.float64)
     shown = resample(second, to_middle @ back, middle[2:], cv2.BORDER_CONSTANT)
-    covered = resample(np.ones_like(second), to_middle @ back, middle[2:], cv2.BORDER_CONSTANT) > 0
+    frame = resample(np.full_like(second, 255), to_middle @ back, middle[2:], cv2.BORDER_CONSTANT)
+    covered = cv2.erode((frame == 255).astype(np.uint8), np.ones((2 * RIM + 1,) * 2, np.uint8)) > 0
     if not covered.any():
         return 0.0
     pictures = (soften(picture.astype(np.float32), SOFTNESS)[covered] for picture in (middle.cut(first), shown))
@@ -128,17 +135,23 @@ def _middle(area: Rect) -> Rect:
     return Rect(area.x + (area.width - width) // 2, area.y + (area.height - height) // 2, width, height)
 
 
-def _best_shift(first: Gray, second: Gray, x: int, y: int) -> tuple[int, int]:
-    """Return the shift by whole pixels, at most REACH from (x, y), at which two pictures correlate best."""
-    around = Rect(REACH - x, REACH - y, second.shape[1] - 2 * REACH, second.shape[0] - 2 * REACH)
+def _coarser(gray: Gray, step: int) -> Gray:
+    """Return a picture with so many times fewer pixels along each side; those that are too many are left out."""
+    width, height = (side // step for side in frame_size(gray))
+    return gray if step == 1 else shrink(gray[: height * step, : width * step], (width, height))
+
+
+def _best_shift(first: Gray, second: Gray, x: int, y: int, reach: int = REACH) -> tuple[int, int]:
+    """Return the shift by whole pixels, at most `reach` from (x, y), at which two pictures correlate best."""
+    around = Rect(reach - x, reach - y, second.shape[1] - 2 * reach, second.shape[0] - 2 * reach)
     both = around.intersection(Rect(0, 0, *frame_size(first)))
     if both is None:
         return x, y
     part = _middle(both)
-    window = Rect(part.x + x - REACH, part.y + y - REACH, part.width + 2 * REACH, part.height + 2 * REACH)
+    window = Rect(part.x + x - reach, part.y + y - reach, part.width + 2 * reach, part.height + 2 * reach)
     likeness = cv2.matchTemplate(window.cut(second), part.cut(first), cv2.TM_CCOEFF_NORMED)
     down, right = np.unravel_index(int(np.argmax(likeness)), likeness.shape)
-    return x + int(right) - REACH, y + int(down) - REACH
+    return x + int(right) - reach, y + int(down) - reach
 
 
 def by_template(small: Gray, large: Gray) -> Matrix | None:
@@ -146,10 +159,17 @@ def by_template(small: Gray, large: Gray) -> Matrix | None:
     width, height = frame_size(small)
     if width > large.shape[1] or height > large.shape[0] or small.std() < MIN_CONTRAST:
         return None
-    likeness = cv2.matchTemplate(large, small, cv2.TM_CCOEFF_NORMED)
+    step = math.ceil(math.sqrt(large.size / MOST_PIXELS))
+    if min(width, height) < LEAST_TEMPLATE * step:
+        return None
+    likeness = cv2.matchTemplate(_coarser(large, step), _coarser(small, step), cv2.TM_CCOEFF_NORMED)
     best, found = SMALL_FITS if min(width, height) < SMALL else FITS, None
     wanted = local_contrast(small)
-    for x, y in _peaks(likeness, min(width, height) // 4):
+    for coarse_x, coarse_y in _peaks(likeness, min(width, height) // (4 * step)):
+        x, y = coarse_x, coarse_y
+        if step > 1:
+            x, y = _best_shift(small, large, coarse_x * step, coarse_y * step, REACH + step)
+            x, y = min(max(x, 0), large.shape[1] - width), min(max(y, 0), large.shape[0] - height)
         fits = correlation(local_contrast(Rect(x, y, width, height).cut(large)), wanted)
         if fits > best:
             best, found = fits, translation(x, y)

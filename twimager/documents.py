@@ -27,6 +27,7 @@ FORMULA = re.compile(r"[=+\-@\t\r]")
 PLAIN = (
     "lr", "hr", "lr_output", "hr_output", "method", "native_scale", "correlation", "residual", "coverage",
     "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "flow",
+    "color_distance",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
 # Loaders split lines of the list there, and what is behind a name from the name.

@@ -16,7 +16,7 @@ from twimager.images import Pixels, frame_size, shrink, to_8_bit
 LONGEST = 900
 GAP = 12
 # More lines than this would hide what they tie.
-MOST_LINES = 120
+MOST_LINES = 80
 # Positions are drawn to a sixteenth of a pixel.
 FRACTION = 4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import cv2
@@ -16,11 +17,12 @@ Embedding = NDArray[np.float32]
 
 
 class Network:
-    """An image network, run by OpenCV; to be used by one thread at a time."""
+    """An image network, run by OpenCV, for one thread at a time: others wait."""
 
     def __init__(self, path: Path, wanted: Preprocessing) -> None:
         """Load an ONNX file, and try it; UsageError if it can't be read, or takes no such pictures."""
         self._path, self._wanted = path, wanted
+        self._lock = threading.Lock()
         try:
             # By its bytes: OpenCV can't open every name that Windows allows.
             self._net = cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), np.uint8))
@@ -41,8 +43,10 @@ class Network:
         pixels : (h, w, 3), BGR, uint8 or uint16
         """
         try:
-            self._net.setInput(blob(pixels, self._wanted))
-            output = np.asarray(self._net.forward(), np.float32)
+            shown = blob(pixels, self._wanted)
+            with self._lock:
+                self._net.setInput(shown)
+                output = np.array(self._net.forward(), np.float32)
         except cv2.error as error:
             width, height = self._wanted.size
             raise UsageError(

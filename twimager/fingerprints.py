@@ -37,6 +37,8 @@ WIDE = 1.2
 HASH_SIDE = 8
 # The pHash knows 32x32 pixels; Pillow takes its time to get there from more than this.
 HASHED_SIDE = 128
+# Shorter side of the copy on which colours are compared, of which even a part still tells what colour is where.
+COLOR_SIDE = 160
 # What is kept of working copies, at most: some 450 of them.
 RECENT_BYTES = 64 * 1024 * 1024
 
@@ -71,12 +73,18 @@ class Recent:
         with self._lock:
             return {path: self._copies[path] for path in paths if path in self._copies}
 
+    def drop(self, path: Path) -> None:
+        """Keep nothing of an image any longer."""
+        with self._lock:
+            self._forget(path)
+
     def _forget(self, path: Path) -> None:
         if (gray := self._copies.pop(path, None)) is not None:
             self._bytes -= gray.nbytes
 
 
 recent = Recent(RECENT_BYTES)
+_recent_colors = Recent(RECENT_BYTES)
 
 
 class Recipe(NamedTuple):
@@ -157,7 +165,10 @@ class Fingerprint:
 
 
 class Copy(NamedTuple):
-    """A gray copy of an image, (h, w), maybe smaller, and the (width, height) of the image itself."""
+    """A gray copy of an image, (h, w), maybe smaller, and the (width, height) of the image itself.
+
+    One on which colours are compared is (h, w, 3).
+    """
 
     gray: Gray
     size: Size
@@ -176,6 +187,7 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
     right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     gray = _gray(pixels)
     recent.keep(path, gray)
+    _recent_colors.drop(path)
     size, small = frame_size(pixels), limited(gray, recipe.side)
     keypoints, descriptors = root_sift(small, recipe)
     to_full = resize_matrix(frame_size(small), size)
@@ -222,6 +234,15 @@ def working_copy(image: Fingerprint) -> Copy:
         gray = _gray(read_picture(image))
         recent.keep(image.path, gray)
     return Copy(gray, image.size)
+
+
+def color_copy(image: Fingerprint) -> Copy:
+    """Return a small copy of an image, (h, w, 3) uint8 BGR, on which colours are compared; raises UnreadableImage."""
+    colors: Pixels | None = _recent_colors.get(image.path)
+    if colors is None:
+        colors = to_8_bit(limited(read_picture(image), COLOR_SIDE))
+        _recent_colors.keep(image.path, colors)
+    return Copy(colors, image.size)
 
 
 def precise_copy(image: Fingerprint, side: int | None = None) -> Copy:

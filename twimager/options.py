@@ -152,6 +152,7 @@ class Options:
     min_overlap: float = 0.3
     max_error: float | None = None
     min_native_scale: float | None = None
+    max_color_distance: float | None = None
     max_pixels: int = MAX_PIXELS
     jobs: int = 1
     recursive: bool = False
@@ -174,6 +175,10 @@ class Options:
         _require(
             self.min_native_scale is None or self.min_native_scale > 0,
             "--min_native_scale must be above 0 (source pixels per output pixel)",
+        )
+        _require(
+            self.max_color_distance is None or self.max_color_distance > 0,
+            "--max_color_distance must be above 0 (Delta E)",
         )
         _require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
         _require(self.max_pixels >= 1, "--max_pixels must be 1 or more")

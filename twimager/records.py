@@ -91,6 +91,7 @@ def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
         "correlation": scores and _rounded(scores.correlation),
         "hash_agreement": scores and _rounded(scores.agreement),
         "residual": scores and _rounded(scores.residual),
+        "color_distance": scores and _rounded(scores.color_distance),
     }
 
 

@@ -66,6 +66,9 @@ RIVALS = 6
 # Of two HRs that show the same, the one that covers more of the LR, by more than this, is the better one by so much.
 SAME_COVERAGE = 0.02
 COVERAGE_LEAD = 0.05
+# Where colours were asked for: so much Delta E counts as much as e times the pixels, and as a preference of one. Copies
+# in the same colours differ by some tenths.
+COLOR_TRADE = 5.0
 # What it costs an LR to stay alone, more than any change of partners can save; a pair costs 2 to 4.
 ALONE = 8.0
 # What the order of the paths counts where nothing else does.
@@ -105,14 +108,21 @@ def settle_rivals(candidates: Sequence[Candidate], decisive: float, rejected: li
 
 
 def _merit(first: Candidate, second: Candidate) -> float:
-    """Return how much rather the first HR is wanted than the second where both show the same: for detail and coverage.
+    """Return how much rather the first HR is wanted than the second where both show the same.
 
-    A tenth more pixels along a side make up for a tenth of the preference.
+    For detail, coverage and, where they were measured, colours. A tenth more pixels along a side make up for a tenth of
+    the preference.
     """
     areas = [abs(area_scale(one.match.matrix, one.proposal.hr.size)) for one in (first, second)]
     more = first.scores.coverage - second.scores.coverage
     completeness = math.copysign(COVERAGE_LEAD, more) if abs(more) > SAME_COVERAGE else 0
-    return math.log(areas[1] / areas[0]) / 2 + completeness
+    return math.log(areas[1] / areas[0]) / 2 + completeness + _color_lead(first.scores, second.scores)
+
+
+def _color_lead(first: Scores, second: Scores) -> float:
+    if first.color_distance is None or second.color_distance is None:
+        return 0.0
+    return (second.color_distance - first.color_distance) / COLOR_TRADE
 
 
 class Ballot:

@@ -19,7 +19,7 @@ SCORES = {
     "l2_norm": ("L2 norm", 0),
     "ssim": ("SSIM", 1),
     "color_difference": ("colour difference (Delta E)", 0),
-    "color_difference_after_gain": ("  brightness fitted", 0),
+    "color_difference_after_gain": ("  white balance fitted", 0),
     "histogram_correlation": ("histogram correlation", 1),
     "cosine_similarity": ("cosine similarity (--model)", 1),
 }
@@ -30,9 +30,9 @@ HASHES = {
     "colorhash": "colour hash, bits of 42",
 }
 SCORED_ON = {
-    "frames": "MSE to brightness fitted: of both pictures as they are.",
-    "overlap": "MSE to brightness fitted: of what both show, {} x {} pixels of the coarser one.",
-    "resized": "MSE to brightness fitted: of both at {} x {} pixels, as nothing aligns.",
+    "frames": "MSE to colour difference: of both pictures as they are.",
+    "overlap": "MSE to colour difference: of what both show, {} x {} pixels of the coarser one.",
+    "resized": "MSE to colour difference: of both at {} x {} pixels, as nothing aligns.",
 }
 # Of both frames, where they are the same.
 FULL = 0.99

@@ -18,6 +18,7 @@ from twimager.fingerprints import (
     Copy,
     Fingerprint,
     Recipe,
+    color_copy,
     fingerprint,
     limited,
     mirrored,
@@ -26,6 +27,7 @@ from twimager.fingerprints import (
 )
 from twimager.geometry import covered_share, mirroring
 from twimager.images import frame_size
+from twimager.likeness import color_difference
 from twimager.matching import CERTAIN_INLIERS, Match, implausible, match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
@@ -41,6 +43,7 @@ from twimager.verification import (
     GLANCE_SIDE,
     GOOD_CORRELATION,
     MAX_RESIDUAL,
+    Scores,
     flaw,
     glance,
     overlay,
@@ -92,7 +95,8 @@ def _examine(proposals: Iterable[Proposal], options: Options, rejected: list[Rej
     aligned = _passed((_align(proposal, options) for proposal in proposals), rejected)
     candidates: list[Candidate] = []
     for proposal, found in sorted(aligned, key=_coverage, reverse=True):
-        candidates += _passed([_compare(proposal, found, candidates, options)], rejected)
+        compared = _passed([_compare(proposal, found, candidates, options)], rejected)
+        candidates += _passed((_in_color(candidate, options) for candidate in compared), rejected)
     clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
     candidates = [_found_again(candidate, clear, options) for candidate in candidates]
     candidates = _passed((_gated(candidate, options) for candidate in candidates), rejected)
@@ -156,6 +160,28 @@ def _compare(
     return Candidate(proposal, found, glance(laid), laid, hr, lr)
 
 
+def _in_color(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
+    """Turn a candidate down at once that is in place, but of other colours: else it might oust the right one."""
+    if options.max_color_distance is None or candidate.scores.correlation < GOOD_CORRELATION:
+        return candidate
+    colored = _colored(candidate, candidate.scores)
+    return _gated(colored, options) if isinstance(colored, Candidate) else colored
+
+
+def _colored(candidate: Candidate, scores: Scores) -> Candidate | RejectedPair:
+    """Measure how far the colours are apart, and add it to the scores."""
+    found = candidate.match
+    try:
+        hr, lr = color_copy(candidate.proposal.hr), color_copy(candidate.proposal.lr)
+    except UnreadableImage as error:
+        return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+    laid = overlay(hr, lr, found.matrix, flow=found.flow)
+    if laid is None:
+        return reject(candidate, NOTHING_IN_COMMON)
+    distance = color_difference(laid.both.cut(laid.hr), laid.both.cut(laid.lr), gain=True)
+    return candidate._replace(scores=replace(scores, color_distance=distance))
+
+
 def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candidate:
     """Put a candidate in place by its pixels, coarsely, if neither its features nor its pixels say that it is there.
 
@@ -170,7 +196,9 @@ def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candida
 
 def _gated(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
     """Turn a candidate down if what is known of it does not suffice."""
-    failure = flaw(candidate.scores, options.threshold, options.min_overlap)
+    failure = flaw(
+        candidate.scores, options.threshold, options.min_overlap, max_color_distance=options.max_color_distance
+    )
     return reject(candidate, failure) if failure else candidate
 
 
@@ -183,7 +211,8 @@ def _put_in_place(candidate: Candidate, passes: tuple[Pass, ...], options: Optio
     laid = overlay(hr, lr, matrix)
     if laid is None:
         return candidate
-    return candidate._replace(match=replace(candidate.match, matrix=matrix), scores=glance(laid), laid=laid)
+    scores = replace(glance(laid), color_distance=candidate.scores.color_distance)
+    return candidate._replace(match=replace(candidate.match, matrix=matrix), scores=scores, laid=laid)
 
 
 def _look_closely(candidate: Candidate) -> Candidate | RejectedPair:
@@ -212,9 +241,16 @@ def _verify(candidate: Candidate, options: Options) -> VerifiedPair | RejectedPa
     if common is None:
         return reject(candidate, NOTHING_IN_COMMON)
     scores = score(candidate.laid, lr_size)
+    if options.max_color_distance is not None:
+        colored = _colored(candidate, scores)
+        if isinstance(colored, RejectedPair):
+            return colored
+        scores = colored.scores
     max_residual = options.max_error or MAX_RESIDUAL * lr_size[0] / frame_size(candidate.lr.gray)[0]
     native = native_scale(found, candidate.hr.size, options.scale)
-    failure = flaw(scores, options.threshold, options.min_overlap, max_residual) or _enlarged(native, options)
+    failure = flaw(
+        scores, options.threshold, options.min_overlap, max_residual, options.max_color_distance
+    ) or _enlarged(native, options)
     window = failure or output_window(common, proposal.lr.frame, options)
     if isinstance(window, Rejection):
         return RejectedPair(proposal, window, found, scores)

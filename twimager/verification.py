@@ -69,12 +69,14 @@ class Scores:
     coverage : share of the LR frame that the HR covers, 0..1
     agreement : equal bits of the 256-bit pHashes of what both show, logos and the like left out, in percent
     residual : shift that is left between LR and HR, the median over tiles, in LR pixels
+    color_distance : mean CIE Delta E of the local colours of what both show, exposure and white balance fitted
     """
 
     correlation: float
     coverage: float
     agreement: float | None = None
     residual: float | None = None
+    color_distance: float | None = None
 
     @property
     def likeness(self) -> float:
@@ -135,7 +137,13 @@ def score(laid: Overlay, lr_size: Size) -> Scores:
     )
 
 
-def flaw(scores: Scores, threshold: float, min_overlap: float, max_residual: float = math.inf) -> Rejection | None:
+def flaw(
+    scores: Scores,
+    threshold: float,
+    min_overlap: float,
+    max_residual: float = math.inf,
+    max_color_distance: float | None = None,
+) -> Rejection | None:
     """Return the first gate that the scores do not pass, or None; what was not measured passes."""
     if scores.coverage < min_overlap:
         return Rejection(Reason.OVERLAP, f"{scores.coverage:.2f} of the LR frame, at least {min_overlap:.2f}")
@@ -145,6 +153,9 @@ def flaw(scores: Scores, threshold: float, min_overlap: float, max_residual: flo
         return Rejection(Reason.HASH, f"{scores.agreement:.1f} % of the bits agree, at least {threshold:g} %")
     if scores.residual is not None and scores.residual > max_residual:
         return Rejection(Reason.RESIDUAL, f"{scores.residual:.2f} LR pixels, at most {max_residual:.2f}")
+    color = scores.color_distance
+    if color is not None and max_color_distance is not None and color > max_color_distance:
+        return Rejection(Reason.COLOR, f"Delta E {color:.1f}, at most {max_color_distance:g}")
     return None
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twimager import preprocessing
 from twimager.anatomy import MAX_PIXELS
-from twimager.errors import ExitCode, UsageError
+from twimager.arguments import processors
+from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from twimager.comparison import Comparison, Embed, Portrait
     from twimager.console import Console, Progress
@@ -23,6 +25,7 @@ lies on the other, and which crop of it it is. Of a folder, every two.
 """
 DETECTORS = ("sift", "rootsift", "akaze", "orb")
 DRAWN = (".png", ".jpg", ".jpeg")
+DRAWN_QUALITY = 85
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
         help=f"turn down images of more pixels (default {MAX_PIXELS})",
     )  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
     preprocessing.add_arguments(parser)
 
@@ -59,7 +65,7 @@ def run(values: argparse.Namespace) -> ExitCode:
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
         embed = Network(values.model, wanted).embed if values.model else None
-        with console.progress(1) as progress:
+        with console.progress(len(values.paths)) as progress:
             if len(values.paths) == 1:
                 return _compare_folder(values, embed, console, progress)
             return _compare_two(values, embed, console, progress)
@@ -79,6 +85,8 @@ def _check(values: argparse.Namespace) -> None:
             raise UsageError(f"{path} is a file; compare takes two images or one folder")
     if values.max_pixels < 1:
         raise UsageError("--max_pixels must be 1 or more")
+    if values.jobs < 1:
+        raise UsageError("--jobs must be 1 or more workers")
 
 
 def _check_drawing(values: argparse.Namespace) -> None:
@@ -107,7 +115,8 @@ def _compare_two(values: argparse.Namespace, embed: Embed | None, console: Conso
     from twimager.console import say
     from twimager.statement import to_json, to_text
 
-    portraits = _portrayed(values.paths, embed, console, progress)
+    read = partial(_portrayed, embed=embed)
+    portraits = _readable(values.paths, map(read, progress.counted(values.paths)), console)
     if len(portraits) < 2:
         return ExitCode.INCOMPLETE
     compared = compare(*portraits)
@@ -126,6 +135,7 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
     from twimager.destination import flat_names
     from twimager.detectors import Detector
     from twimager.images import list_files
+    from twimager.scheduling import AHEAD, in_order, worker_pool
     from twimager.statement import to_json, to_table
 
     folder: Path = values.paths[0]
@@ -133,15 +143,19 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
     if len(paths) < 2:
         raise UsageError(f"{folder} holds {len(paths)} files; there are no two to compare")
     names = flat_names(paths, folder)
-    portraits = _portrayed(paths, embed, console, progress)
-    progress.expect(len(portraits) * (len(portraits) - 1) / 2)
+    progress.expect(len(paths) * (len(paths) + 1) / 2)
     compared = []
-    with progress.stage("comparing"):
-        for first, second in progress.counted(combinations(portraits, 2)):
-            compared.append(compare(first, second))
-            if values.draw:
-                name = f"{names[first.path]}__{names[second.path]}.png"
-                _draw(compared[-1], values.draw / name, values)
+    with worker_pool(values.jobs) as pool:
+        with progress.stage("reading"):
+            read = in_order(pool, partial(_portrayed, embed=embed), paths, AHEAD * values.jobs)
+            portraits = _readable(paths, progress.counted(read), console)
+        with progress.stage("comparing"):
+            both = in_order(pool, lambda two: compare(*two), combinations(portraits, 2), AHEAD * values.jobs)
+            for one in progress.counted(both):
+                compared.append(one)
+                if values.draw:
+                    name = f"{names[one.first.path]}__{names[one.second.path]}.png"
+                    _draw(one, values.draw / name, values)
     if values.json:
         say(json.dumps([to_json(one) for one in compared], indent=1))
     elif compared:
@@ -149,19 +163,24 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
     return ExitCode.DONE if len(portraits) == len(paths) else ExitCode.INCOMPLETE
 
 
-def _portrayed(paths: Sequence[Path], embed: Embed | None, console: Console, progress: Progress) -> list[Portrait]:
-    """Return what is to be known of each image; name those that can't be read."""
+def _portrayed(path: Path, embed: Embed | None) -> Portrait | Rejection:
+    """Return what is to be known of an image, or why it can't be read."""
     from twimager.comparison import portray
-    from twimager.errors import UnreadableImage
 
-    progress.expect(len(paths))
+    try:
+        return portray(path, embed)
+    except UnreadableImage as error:
+        return Rejection(error.reason, str(error))
+
+
+def _readable(paths: Sequence[Path], read: Iterable[Portrait | Rejection], console: Console) -> list[Portrait]:
+    """Return what could be read; name the rest."""
     portraits = []
-    with progress.stage("reading"):
-        for path in progress.counted(paths):
-            try:
-                portraits.append(portray(path, embed))
-            except UnreadableImage as error:
-                console.warn(f"{path}: {error}")
+    for path, result in zip(paths, read, strict=True):
+        if isinstance(result, Rejection):
+            console.warn(f"{path}: {result}")
+        else:
+            portraits.append(result)
     return portraits
 
 
@@ -182,5 +201,5 @@ def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
     assert tied
     first, second = (read_frame(side.path, srgb=True) for side in sides)
     drawn = draw_matches(first, second, tied, (sides[0].features[detector].size, sides[1].features[detector].size))
-    data = encode(drawn, Format.PNG if path.suffix.lower() == ".png" else Format.JPG)
+    data = encode(drawn, Format.PNG if path.suffix.lower() == ".png" else Format.JPG, DRAWN_QUALITY)
     write_files({path: data}, uuid.uuid4().hex, replace=values.overwrite)
