@@ -84,4 +84,4 @@ def same_pixels(images: Sequence[Fingerprint], unread: dict[Path, Rejection]) ->
             unread[copies[0].path] = Rejection(error.reason, str(error))
             continue
         by_pixels[hashlib.sha256(pixels.data).digest() + pixels.dtype.str.encode()] += copies
-    return list(by_pixels.values())
+    return [sorted(copies, key=lambda image: image.path.parts) for copies in by_pixels.values()]

@@ -47,7 +47,7 @@ class Resemblance:
         return math.fsum(w * value for w, value in zip(weights, values, strict=True)) / math.fsum(weights)
 
 
-def color_copy(image: Fingerprint) -> Copy:
+def working_colors(image: Fingerprint) -> Copy:
     """Return a copy of an image in colour, (h, w, 3) uint8, that is as large as its working copy.
 
     Raises UnreadableImage.

@@ -19,7 +19,7 @@ from twimager.fingerprints import Fingerprint, fingerprint
 from twimager.images import list_files
 from twimager.options import Options
 from twimager.report import Report
-from twimager.resemblance import color_copy
+from twimager.resemblance import working_colors
 from twimager.rounds import Run, remembered
 from twimager.scheduling import worker_pool
 from twimager.searching import OF_IMAGE, OF_QUERY, Found, Wanted, search, thumbnail
@@ -109,7 +109,7 @@ class Searcher:
             try:
                 query = fingerprint(path, OF_QUERY)
                 answer = search(query, self._collection, self._wanted, self._run.pool, self._run.report.options.jobs)
-                small = thumbnail(color_copy(query)) if self._wanted.thumbnails else b""
+                small = thumbnail(working_colors(query)) if self._wanted.thumbnails else b""
             except UnreadableImage as error:
                 return Asked(name, error=str(error))
             for lost, why in answer.unread.items():

@@ -20,7 +20,7 @@ from twimager.geometry import Matrix, covered_share
 from twimager.images import Pixels, encode
 from twimager.options import Format, Method, Options
 from twimager.proposals import CANDIDATES, Proposal
-from twimager.resemblance import Resemblance, color_copy, compare
+from twimager.resemblance import Resemblance, compare, working_colors
 from twimager.scheduling import AHEAD, in_order
 from twimager.tasks import examine
 
@@ -127,7 +127,7 @@ def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Exe
         mirrored = collection.propose_mirrored(query, most)
         proposals, places = proposals + mirrored, places + list(in_order(pool, locate, mirrored, ahead))
     tasks = _chosen([_Task(collection.others(p.hr, query), q) for p, q in zip(proposals, places, strict=True)], wanted)
-    seen = color_copy(query)
+    seen = working_colors(query)
     judge = partial(_judge, query=_Query(query, seen, _embedding(seen, wanted)), wanted=wanted)
     answers = in_order(pool, judge, tasks, ahead)
     found, unread = list[Found](), dict[Path, Rejection]()
@@ -170,7 +170,7 @@ def _judge(task: _Task, query: _Query, wanted: Wanted) -> Answer:
     found, unread = list[Found](), dict[Path, Rejection]()
     for copies in same_pixels(task.images, unread):
         try:
-            shown = color_copy(copies[0])
+            shown = working_colors(copies[0])
         except UnreadableImage as error:
             unread[copies[0].path] = Rejection(error.reason, str(error))
             continue
