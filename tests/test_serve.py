@@ -21,10 +21,10 @@ from web import web
 
 from twimager.console import Console
 from twimager.fetching import MOST_BYTES
+from twimager.judging import Wanted
 from twimager.local_server import LocalServer
 from twimager.search_job import SearchOptions, searcher
 from twimager.search_site import SearchSite
-from twimager.searching import Wanted
 
 HR, CAT = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"
 

@@ -17,12 +17,13 @@ from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
 from twimager.examiners import Examiners
 from twimager.fingerprints import Fingerprint, fingerprint
 from twimager.images import list_files
+from twimager.judging import Found, Wanted, thumbnail
 from twimager.options import Options
 from twimager.report import Report
 from twimager.resemblance import working_colors
 from twimager.rounds import Run, remembered
 from twimager.scheduling import worker_pool
-from twimager.searching import OF_IMAGE, OF_QUERY, Found, Wanted, search, thumbnail
+from twimager.searching import OF_IMAGE, OF_QUERY, search
 from twimager.store import Store
 
 

@@ -122,8 +122,8 @@ def _check_queries(values: argparse.Namespace) -> None:
 def to_options(values: argparse.Namespace, thumbnails: bool) -> SearchOptions:
     """Return what is searched, and how; UsageError if this OpenCV lacks the detector."""
     from twimager.detectors import Detector
+    from twimager.judging import Wanted
     from twimager.search_job import SearchOptions
-    from twimager.searching import Wanted
 
     detector = Detector(values.detector)
     if not detector.is_there:

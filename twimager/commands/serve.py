@@ -9,8 +9,8 @@ from twimager.commands.search import add_judgement, check, to_options
 from twimager.errors import ExitCode
 
 SUMMARY = """\
-Read a folder, and serve a page on this machine where a picture is dropped, or an
-address pasted, and what the folder has of it appears. Ctrl-C ends it.
+Read a folder, and serve a page on this machine where a picture is dropped, or
+an address pasted, and what the folder has of it appears. Ctrl-C ends it.
 """
 
 
