@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.collection import same_pixels
-from twimager.detectors import Detector
+from twimager.detectors import Detector, Features
 from twimager.embedding import Embedding, cosine_similarity
 from twimager.errors import Rejection, UnreadableImage
 from twimager.fingerprints import Copy, Fingerprint, limited
@@ -96,10 +96,11 @@ class Task(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A query, its copy in colour, and what a network made of that."""
+    """A query, its copy in colour, the features found in that, and what a network made of it."""
 
     image: Fingerprint
     seen: Copy
+    features: Features
     embedding: Embedding | None
 
 
@@ -128,10 +129,10 @@ def _compared(image: Fingerprint, shown: Copy, query: Query, place: Place | None
     """Compare a picture with the query, on the grid of the one that is the reference."""
     matrix = place.matrix if place else None
     if is_reference(query.image, image):
-        resemblance = compare(shown, query.seen, matrix, wanted.detector)
+        resemblance = compare(shown, query.seen, matrix, wanted.detector, query.features)
     else:
         back = None if matrix is None else inverse(matrix)
-        resemblance = compare(query.seen, shown, back, wanted.detector)
+        resemblance = compare(query.seen, shown, back, wanted.detector, None)
     theirs = embedding(shown, wanted)
     if theirs is None or query.embedding is None:
         return resemblance

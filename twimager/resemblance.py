@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 import cv2
 import numpy as np
 
-from twimager.detectors import Detector, find, tie
+from twimager.detectors import Detector, Features, find, tie
 from twimager.fingerprints import WORKING_SIDE, Copy, Fingerprint, limited, read_picture
 from twimager.geometry import Matrix
 from twimager.images import Gray, Pixels, to_8_bit
@@ -55,23 +55,26 @@ def working_colors(image: Fingerprint) -> Copy:
     return Copy(to_8_bit(limited(read_picture(image), WORKING_SIDE)), image.size)
 
 
-def compare(hr: Copy, lr: Copy, matrix: Matrix | None, detector: Detector) -> Resemblance:
+def features_of(pixels: Pixels, detector: Detector) -> Features:
+    """Return the features by which a picture, (h, w, 3), is compared."""
+    return find(limited(_gray(pixels), FEATURE_SIDE), detector, MOST_FEATURES)
+
+
+def compare(hr: Copy, lr: Copy, matrix: Matrix | None, detector: Detector, known: Features | None) -> Resemblance:
     """Compare colour copies of two pictures: what both show, on the LR's grid, or the whole of them.
 
     `matrix` takes positions in the full-size HR to positions in the full-size LR; None if the two are not aligned.
+    `known` are the features of the whole LR, if those have been found already.
     """
     laid = None if matrix is None else overlay(hr, lr, matrix)
     if laid is None:
-        return _compared(hr.gray, lr.gray, _squares(hr.gray, lr.gray), detector)
-    parts = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
-    return _compared(*parts, parts, detector)
-
-
-def _compared(hr: Pixels, lr: Pixels, on_one_grid: tuple[Pixels, Pixels], detector: Detector) -> Resemblance:
-    first, second = (_gray(picture) for picture in on_one_grid)
-    structure = ssim(first, second)
-    share = tie(*(find(limited(_gray(p), FEATURE_SIDE), detector, MOST_FEATURES) for p in (hr, lr))).share
-    return Resemblance(*(max(0.0, value) for value in (structure, share, histogram_correlation(hr, lr))))
+        there, here, grids = hr.gray, lr.gray, _squares(hr.gray, lr.gray)
+    else:
+        there, here = grids = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
+    first, second = (_gray(picture) for picture in grids)
+    own = known if known and here.shape == lr.gray.shape else features_of(here, detector)
+    share = tie(features_of(there, detector), own).share
+    return Resemblance(*(max(0.0, value) for value in (ssim(first, second), share, histogram_correlation(there, here))))
 
 
 def _squares(hr: Pixels, lr: Pixels) -> tuple[Pixels, Pixels]:

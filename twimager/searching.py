@@ -14,7 +14,7 @@ from twimager.geometry import covered_share
 from twimager.judging import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
 from twimager.options import Method, Options
 from twimager.proposals import CANDIDATES, Proposal
-from twimager.resemblance import working_colors
+from twimager.resemblance import features_of, working_colors
 from twimager.scheduling import AHEAD, in_order
 from twimager.tasks import examine
 
@@ -40,7 +40,7 @@ def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Exe
         proposals, places = proposals + mirrored, places + list(in_order(pool, locate, mirrored, ahead))
     tasks = _chosen([Task(collection.others(p.hr, query), q) for p, q in zip(proposals, places, strict=True)], wanted)
     seen = working_colors(query)
-    asked = Query(query, seen, embedding(seen, wanted))
+    asked = Query(query, seen, features_of(seen.gray, wanted.detector), embedding(seen, wanted))
     answers = in_order(pool, partial(judge, query=asked, wanted=wanted), tasks, ahead)
     found, unread = list[Found](), dict[Path, Rejection]()
     for answer in answers:
