@@ -46,6 +46,15 @@ def test_an_exact_index_counts_votes_as_one_would_by_hand() -> None:
         assert [proposal.hr.path.name for proposal in proposals] == by_hand(lr, hrs)
 
 
+def test_for_a_few_lrs_every_feature_is_compared_however_many_there_are() -> None:
+    hrs, lrs = collection(count=110, features=40)
+    assert EXACT_UP_TO < 110 * 40
+    for lr, proposals in zip(lrs[:3], FeatureIndex(hrs, threads=1, asked=3).propose(lrs[:3]), strict=True):
+        assert [proposal.hr.path.name for proposal in proposals] == by_hand(lr, hrs)
+    (most,) = FeatureIndex(hrs, threads=1, asked=1).propose(lrs[:1], most=50)
+    assert len(most) == 50
+
+
 @pytest.mark.parametrize("mirror", [False, True])
 def test_an_approximate_index_names_the_true_hr_first(mirror: bool) -> None:
     hrs, lrs = collection(count=100, features=80)

@@ -79,7 +79,7 @@ def read(run: Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerp
     """Fingerprint every file of a side; those that can't be read go to the report."""
     found = []
     with run.progress.stage(f"reading {side}"):
-        for path, result in zip(paths, _remembered(run, paths, recipe), strict=True):
+        for path, result in zip(paths, remembered(run, paths, recipe), strict=True):
             if isinstance(result, Rejection):
                 run.report.rejected_images.append(RejectedImage(side, path, result))
                 run.tell(path, result)
@@ -91,8 +91,8 @@ def read(run: Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerp
     return found
 
 
-def _remembered(run: Run, paths: Iterable[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
-    """Fingerprint every file that the store does not know."""
+def remembered(run: Run, paths: Iterable[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
+    """Yield what is remembered of every file, in their order; those that the store does not know are read."""
     files = deque[File]()
 
     def looked_up() -> Iterator[File]:
@@ -188,7 +188,7 @@ def _read_again(run: Run, images: Sequence[Fingerprint], features: int) -> list[
     if not images:
         return []
     recipe = RICH._replace(features=features, srgb=images[0].srgb)
-    richer = _remembered(run, [image.path for image in images], recipe)
+    richer = remembered(run, [image.path for image in images], recipe)
     return [image for image in richer if isinstance(image, Fingerprint)]
 
 

@@ -21,13 +21,20 @@ class Page(NamedTuple):
     policy: str
 
 
-def fill(name: str, scripts: Sequence[str], contents: Mapping[str, Any], sources: str = FROM_DISK) -> Page:
+def fill(
+    name: str,
+    scripts: Sequence[str],
+    contents: Mapping[str, Any],
+    sources: str = FROM_DISK,
+    *,
+    styles: Sequence[str] = (),
+) -> Page:
     """Return a page made of `name`.html and `name`.css in the folder `page`, and of scripts there.
 
     The scripts share one scope, in this order. They find `contents`, JSON, as text of the element `data`. `sources`
-    is what the policy lets the page load.
+    is what the policy lets the page load, `styles` are files that the page's own style goes on from.
     """
-    style, script = _part(f"{name}.css"), "\n".join(map(_part, scripts))
+    style, script = ("\n".join(map(_part, names)) for names in ([*styles, f"{name}.css"], scripts))
     policy = (
         f"default-src 'none'; {sources}; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"

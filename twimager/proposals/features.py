@@ -27,6 +27,8 @@ WIDELY = 32
 EXACT_UP_TO = 4000
 CODES = 64
 CODE_BITS = 4
+# Training and filling those takes as long as comparing the features of so many LRs with every one.
+FEW_LRS = 4
 # So many features teach the codes, in so many rounds of k-means; more of either finds no more.
 TRAINED_ON = 8192
 ROUNDS = 6
@@ -41,19 +43,25 @@ BATCH = 32
 class FeatureIndex:
     """The HRs' features, each one's nearest to be found quickly."""
 
-    def __init__(self, hrs: Sequence[Fingerprint], threads: int) -> None:
-        """Index the strongest features of `hrs`; look them up with so many threads."""
+    def __init__(self, hrs: Sequence[Fingerprint], threads: int, asked: int | None = None) -> None:
+        """Index the strongest features of `hrs`; look them up with so many threads.
+
+        `asked` is for how many LRs, where that is known: for a few, every feature is compared.
+        """
         faiss.omp_set_num_threads(threads)
         self._hrs = hrs
         counts = [min(INDEXED, len(hr.descriptors)) for hr in hrs]
         self._owners = np.repeat(np.arange(len(hrs)), counts)
+        if asked is not None and asked <= FEW_LRS:
+            self._index = _exact_index([hr.descriptors[:INDEXED] for hr in hrs])
+            return
         self._index = _empty_index(hrs, sum(counts))
         for start in range(0, len(hrs), BATCH):
             batch = [hr.descriptors[:INDEXED] for hr in hrs[start : start + BATCH]]
             self._index.add(np.concatenate(batch).astype(np.float32))
 
     def propose(
-        self, lrs: Sequence[Fingerprint], *, mirror: bool = False, wide: bool = False
+        self, lrs: Sequence[Fingerprint], *, mirror: bool = False, wide: bool = False, most: int | None = None
     ) -> Iterator[list[Proposal]]:
         """Yield, for every LR, the HRs with the most votes, those first.
 
@@ -62,10 +70,12 @@ class FeatureIndex:
         lrs : the LRs that ask
         mirror : look for the HRs' mirror images
         wide : look in more of the lists, and name more HRs, however few votes they have
+        most : name so many HRs instead, however few votes they have
         """
         if isinstance(self._index, faiss.IndexIVF):
             self._index.nprobe = LISTS_PROBED_WIDELY if wide else LISTS_PROBED
-        most, share = (WIDELY, 0.0) if wide else (CANDIDATES, MIN_SHARE)
+        share = 0.0 if wide or most else MIN_SHARE
+        most = most or (WIDELY if wide else CANDIDATES)
         for start in range(0, len(lrs), BATCH):
             batch = lrs[start : start + BATCH]
             # Mirroring the LR is as good as mirroring all HRs.
@@ -87,6 +97,13 @@ class FeatureIndex:
         ballots = askers[:, None] * len(self._hrs) + self._owners[nearest[:, :-1]]
         counted = np.bincount(ballots.ravel(), weights.ravel(), shape[0] * shape[1])
         return np.asarray(counted.reshape(shape), np.float64)
+
+
+def _exact_index(descriptors: Sequence[NDArray[np.uint8]]) -> faiss.Index:
+    """Return an index that compares every feature, and remembers each as it is."""
+    index = faiss.IndexScalarQuantizer(128, faiss.ScalarQuantizer.QT_8bit_direct)
+    index.add_sa_codes(np.concatenate([*descriptors, np.empty((0, 128), np.uint8)]))
+    return index
 
 
 def _empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:

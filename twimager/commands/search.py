@@ -1,0 +1,174 @@
+"""`twimager.py search QUERY... --in DIR`: find a picture in a folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twimager import preprocessing
+from twimager.anatomy import MAX_PIXELS
+from twimager.arguments import BESIDE_DEST, STORE, processors
+from twimager.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twimager.console import Console
+    from twimager.embedding import Embedding
+    from twimager.images import Pixels
+    from twimager.search_job import Asked, Searcher, SearchOptions
+
+SUMMARY = """\
+Find a picture in a folder: as a copy, in another size or framing, as a part of
+another one, mirrored, faded, recompressed. What can be aligned to it comes
+first, then what only looks like it.
+"""
+DETECTORS = ("sift", "orb", "akaze")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `search`."""
+    add = parser.add_argument
+    add("queries", nargs="+", metavar="QUERY", help="an image file, or its address (http or https)")
+    add("--in", dest="folder", type=Path, metavar="DIR", required=True, help="the folder to look in")
+    add_judgement(parser)
+    add("--report", type=Path, metavar="FILE", help="write what was found as a page with thumbnails")
+    add("--overwrite", action="store_true", help="let --report replace FILE if it is there already")
+    add("--json", action="store_true", help="print what was found as JSON, also with --quiet")
+    add("--quiet", action="store_true", help="no progress and no table: problems only")
+
+
+def add_judgement(parser: argparse.ArgumentParser) -> None:
+    """Add what says how the folder is read, and what is found in it."""
+    add = parser.add_argument
+    add("--top", type=int, default=5, metavar="N", help="name the N best at most (default 5)")
+    add("--min_score", type=float, default=0.0, metavar="F", help="name none of a lower score (0 to 1, default 0)")
+    add(
+        "--weights", type=float, nargs="+", metavar="W",
+        help="what SSIM, features and colours, and with --model the network, count in the score (default: 1 each)",
+    )  # fmt: skip
+    add("--detector", choices=DETECTORS, default="sift", help="whose features are compared (default sift)")
+    add("--no_mirror", action="store_true", help="do not look for mirror images")
+    add("--recursive", action="store_true", help="look into the folders inside DIR too")
+    add(
+        "--save", nargs="?", type=Path, const=BESIDE_DEST, metavar="FILE",
+        help="keep what is found out of each image of DIR for the next search, and for the main job, with --save: in "
+        f"FILE, or in {STORE} beside DIR",
+    )  # fmt: skip
+    add(
+        "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
+        help=f"turn down images of more pixels (default {MAX_PIXELS})",
+    )  # fmt: skip
+    add("--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)")
+    preprocessing.add_arguments(parser)
+
+
+def run(values: argparse.Namespace) -> ExitCode:
+    """Look for every query; tell what was found."""
+    check(values)
+    _check_queries(values)
+    # Imported here, as --help must not wait for OpenCV and SciPy.
+    from twimager.console import Console, own_stderr, say
+    from twimager.findings import document, table, to_json
+    from twimager.search_job import exit_code, searcher
+
+    with own_stderr() as stream:
+        console = Console(values.quiet, stream=stream)
+        with searcher(to_options(values, bool(values.report)), console, len(values.queries)) as found_by:
+            asked = [_ask(found_by, query, console) for query in values.queries]
+            code = exit_code(asked, found_by.unread)
+            if values.report:
+                _write_page(asked, values)
+    if values.json:
+        say(to_json(document(asked, values.folder, found_by.images, found_by.unread, code)))
+    elif not values.quiet:
+        say(table(asked))
+    return code
+
+
+def check(values: argparse.Namespace) -> None:
+    """Raise UsageError unless the folder and the options fit."""
+    folder, weights, numbers = values.folder, values.weights or [1.0], 4 if values.model else 3
+    for fits, message in (
+        (folder.exists(), f"there is no folder {folder}"),
+        (folder.is_dir(), f"{folder} is a file; name the folder that holds the images"),
+        (values.top >= 1, "--top must be 1 or more pictures"),
+        (0 <= values.min_score <= 1, "--min_score must be 0 to 1"),
+        (not values.weights or len(weights) == numbers, f"--weights takes {numbers} numbers here"),
+        (all(0 <= weight < float("inf") for weight in weights), "--weights must be 0 or more"),
+        (any(weights), "--weights: one of them at least must be above 0"),
+        (values.max_pixels >= 1, "--max_pixels must be 1 or more"),
+        (values.jobs >= 1, "--jobs must be 1 or more workers"),
+    ):
+        if not fits:
+            raise UsageError(message)
+    store = _store(values)
+    if store and store.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"--save: {store} lies in {folder}; keep it apart from the images")
+
+
+def _check_queries(values: argparse.Namespace) -> None:
+    for query in values.queries:
+        if "://" not in query and not Path(query).is_file():
+            raise UsageError(f"there is no file {query}")
+    report = values.report
+    if report and report.is_dir():
+        raise UsageError(f"--report: {report} is a folder; name a file")
+    if report and report.exists() and not values.overwrite:
+        raise UsageError(f"--report: {report} is there already; name another file, or add --overwrite")
+
+
+def to_options(values: argparse.Namespace, thumbnails: bool) -> SearchOptions:
+    """Return what is searched, and how; UsageError if this OpenCV lacks the detector."""
+    from twimager.detectors import Detector
+    from twimager.judging import Wanted
+    from twimager.search_job import SearchOptions
+
+    detector = Detector(values.detector)
+    if not detector.is_there:
+        raise UsageError(f"--detector: the OpenCV that is installed has no {values.detector}")
+    weights = tuple(values.weights or [1.0] * (4 if values.model else 3))
+    wanted = Wanted(values.top, values.min_score, weights, detector, not values.no_mirror, _network(values), thumbnails)
+    return SearchOptions(values.folder, wanted, values.recursive, _store(values), values.jobs)
+
+
+def _network(values: argparse.Namespace) -> Callable[[Pixels], Embedding] | None:
+    """Return what asks the network, one thread at a time; UsageError if it can't be used."""
+    wanted = preprocessing.preprocessing(values)
+    if not values.model:
+        return None
+    import threading
+
+    from twimager.embedding import Network
+
+    network, lock = Network(values.model, wanted), threading.Lock()
+
+    def embed(pixels: Pixels) -> Embedding:
+        with lock:
+            return network.embed(pixels)
+
+    return embed
+
+
+def _store(values: argparse.Namespace) -> Path | None:
+    """Return where fingerprints are kept: beside DIR if no file is named."""
+    named: Path | None = values.save
+    return Path(values.folder).absolute().parent / STORE if named is BESIDE_DEST else named
+
+
+def _ask(found_by: Searcher, query: str, console: Console) -> Asked:
+    asked = found_by.ask(query)
+    if asked.error:
+        console.warn(f"{query}: {asked.error}")
+    return asked
+
+
+def _write_page(asked: list[Asked], values: argparse.Namespace) -> None:
+    import uuid
+
+    from twimager.destination import write_files
+    from twimager.findings import results_page
+
+    page = results_page(asked, values.folder)
+    write_files({values.report: page.html}, uuid.uuid4().hex, values.overwrite)

@@ -1,0 +1,44 @@
+"""`twimager.py serve DIR`: find pictures in a folder from a page in the browser."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from twimager.commands.search import add_judgement, check, to_options
+from twimager.errors import ExitCode
+
+SUMMARY = """\
+Read a folder, and serve a page on this machine where a picture is dropped, or
+an address pasted, and what the folder has of it appears. Ctrl-C ends it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `serve`."""
+    add = parser.add_argument
+    add("folder", type=Path, metavar="DIR", help="the folder to look in")
+    add_judgement(parser)
+    add("--port", type=int, default=0, metavar="N", help="the port to serve at (default: any that is free)")
+    add("--no_browser", action="store_true", help="only say where the page is, open no browser")
+    add("--quiet", action="store_true", help="no progress: problems only")
+
+
+def run(values: argparse.Namespace) -> ExitCode:
+    """Read the folder, serve it until Ctrl-C."""
+    check(values)
+    # Imported here, as --help must not wait for OpenCV and SciPy.
+    from twimager.console import Console, own_stderr
+    from twimager.fetching import MOST_BYTES
+    from twimager.local_server import LocalServer
+    from twimager.search_job import searcher
+    from twimager.search_site import SearchSite
+
+    with own_stderr() as stream:
+        console = Console(values.quiet, stream=stream)
+        with searcher(to_options(values, True), console) as found_by:
+            console.note(f"{found_by.images} images; Ctrl-C ends this")
+            server = LocalServer(SearchSite(found_by, values.folder), values.port, MOST_BYTES)
+            with server:
+                server.run(not values.no_browser)
+    return ExitCode.DONE

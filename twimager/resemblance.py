@@ -1,0 +1,86 @@
+"""How alike two pictures are: in structure, in features, in colours, and the score that these make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import cv2
+import numpy as np
+
+from twimager.detectors import Detector, Features, find, tie
+from twimager.fingerprints import WORKING_SIDE, Copy, Fingerprint, limited, read_picture
+from twimager.geometry import Matrix
+from twimager.images import Gray, Pixels, to_8_bit
+from twimager.likeness import histogram_correlation, ssim
+from twimager.verification import overlay
+
+# Pictures that are not aligned are compared whole, squeezed into a square of this side.
+SQUARE = 256
+# Features are sought in copies of this shorter side, so many of them: on larger ones they tell no more of whether two
+# pictures are alike, and take most of the time.
+FEATURE_SIDE = 200
+MOST_FEATURES = 300
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """How alike two pictures are, each 0..1; a correlation below 0 is no likeness.
+
+    Attributes
+    ----------
+    ssim : structural similarity of the gray pictures, of what both show where they are aligned
+    features : share of the features, of the picture with fewer, that agree with one transform
+    colors : correlation of the colour histograms
+    model : cosine similarity of what a network makes of the whole pictures; None if none was asked
+    """
+
+    ssim: float
+    features: float
+    colors: float
+    model: float | None = None
+
+    def score(self, weights: Sequence[float]) -> float:
+        """Return the mean, 0..1, each number weighed as told."""
+        values = [value for value in astuple(self) if value is not None]
+        return math.fsum(w * value for w, value in zip(weights, values, strict=True)) / math.fsum(weights)
+
+
+def working_colors(image: Fingerprint) -> Copy:
+    """Return a copy of an image in colour, (h, w, 3) uint8, that is as large as its working copy.
+
+    Raises UnreadableImage.
+    """
+    return Copy(to_8_bit(limited(read_picture(image), WORKING_SIDE)), image.size)
+
+
+def features_of(pixels: Pixels, detector: Detector) -> Features:
+    """Return the features by which a picture, (h, w, 3), is compared."""
+    return find(limited(_gray(pixels), FEATURE_SIDE), detector, MOST_FEATURES)
+
+
+def compare(hr: Copy, lr: Copy, matrix: Matrix | None, detector: Detector, known: Features | None) -> Resemblance:
+    """Compare colour copies of two pictures: what both show, on the LR's grid, or the whole of them.
+
+    `matrix` takes positions in the full-size HR to positions in the full-size LR; None if the two are not aligned.
+    `known` are the features of the whole LR, if those have been found already.
+    """
+    laid = None if matrix is None else overlay(hr, lr, matrix)
+    if laid is None:
+        there, here, grids = hr.gray, lr.gray, _squares(hr.gray, lr.gray)
+    else:
+        there, here = grids = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
+    first, second = (_gray(picture) for picture in grids)
+    own = known if known and here.shape == lr.gray.shape else features_of(here, detector)
+    share = tie(features_of(there, detector), own).share
+    return Resemblance(*(max(0.0, value) for value in (ssim(first, second), share, histogram_correlation(there, here))))
+
+
+def _squares(hr: Pixels, lr: Pixels) -> tuple[Pixels, Pixels]:
+    first, second = (np.asarray(cv2.resize(p, (SQUARE, SQUARE), interpolation=cv2.INTER_AREA)) for p in (hr, lr))
+    return first, second
+
+
+def _gray(pixels: Pixels) -> Gray:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))

@@ -1,0 +1,163 @@
+"""The whole search: a folder is read once, pictures are looked for in it one after the other."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from twimager.collection import Collection
+from twimager.console import Console
+from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
+from twimager.examiners import Examiners
+from twimager.fingerprints import Fingerprint, fingerprint
+from twimager.images import list_files
+from twimager.judging import Found, Wanted, thumbnail
+from twimager.options import Options
+from twimager.report import Report
+from twimager.resemblance import working_colors
+from twimager.rounds import Run, remembered
+from twimager.scheduling import worker_pool
+from twimager.searching import OF_IMAGE, OF_QUERY, search
+from twimager.store import Store
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Where is searched, for what, and by how many workers; `save` is where fingerprints are kept."""
+
+    folder: Path
+    wanted: Wanted
+    recursive: bool = False
+    save: Path | None = None
+    jobs: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What came of one query: what was found, the best first, or why the query could not be read."""
+
+    name: str
+    found: Sequence[Found] = ()
+    error: str = ""
+    query: Fingerprint | None = None
+    thumbnail: bytes = b""
+
+    @property
+    def is_found(self) -> bool:
+        """Whether something shows the query, not only looks like it."""
+        return any(one.place for one in self.found)
+
+
+def is_address(query: str) -> bool:
+    """Tell whether a query is an address, of whatever scheme, and no file."""
+    return "://" in query
+
+
+class Searcher:
+    """A folder that was read, and who looks in it: one query at a time, from whatever thread.
+
+    Attributes
+    ----------
+    images : how many images there are
+    unread : how many files could not be read
+    """
+
+    def __init__(self, collection: Collection, run: Run, wanted: Wanted, images: int) -> None:
+        self._collection, self._run, self._wanted = collection, run, wanted
+        self._lock = threading.Lock()
+        self._unread: set[Path] = set()
+        self.images = images
+
+    @property
+    def unread(self) -> int:
+        """How many files of the folder could not be read."""
+        return len(self._unread)
+
+    def pass_over(self, path: Path, why: Rejection) -> None:
+        """Take it that a file can't be read."""
+        self._unread.add(path)
+        self._run.tell(path, why)
+
+    def ask(self, query: str) -> Asked:
+        """Look for a file, or for what an address leads to."""
+        if not is_address(query):
+            return self.ask_file(query, Path(query))
+        # Imported here, as encryption takes its time.
+        from twimager.fetching import fetch
+
+        try:
+            data = fetch(query)
+        except UnreadableImage as error:
+            return Asked(query, error=str(error))
+        return self.ask_bytes(query, data)
+
+    def ask_bytes(self, name: str, data: bytes) -> Asked:
+        """Look for an encoded image."""
+        with tempfile.TemporaryDirectory(prefix="twimager-") as folder:
+            path = Path(folder, "query")
+            path.write_bytes(data)
+            return self.ask_file(name, path)
+
+    def ask_file(self, name: str, path: Path) -> Asked:
+        """Look for an image file that is called `name`."""
+        with self._lock:
+            try:
+                query = fingerprint(path, OF_QUERY)
+                answer = search(query, self._collection, self._wanted, self._run.pool, self._run.report.options.jobs)
+                small = thumbnail(working_colors(query)) if self._wanted.thumbnails else b""
+            except UnreadableImage as error:
+                return Asked(name, error=str(error))
+            for lost, why in answer.unread.items():
+                self.pass_over(lost, why)
+            return Asked(name, answer.found, "", query, small)
+
+
+@contextmanager
+def searcher(options: SearchOptions, console: Console, queries: int | None = None) -> Iterator[Searcher]:
+    """Read a folder, of which no image is read that is remembered, and yield who looks in it.
+
+    `queries` is how many there will be, where that is known. Raises UsageError if there is nothing to look in.
+    """
+    paths = _files(options, console)
+    report = Report(Options(options.folder, options.folder, dry=True, jobs=options.jobs), console.detail)
+    with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
+        pool.submit(import_module, "scipy.fftpack")  # a quarter of a second's work, and only queries need it
+        examiners = Examiners(pool, report.options)
+        with Store(options.save, console.warn) as store, progress.stage("reading"):
+            run = Run(pool, report, console, progress, store, examiners, {}, Counter())
+            results = list(remembered(run, paths, OF_IMAGE))
+        images = [result for result in results if isinstance(result, Fingerprint)]
+        with progress.stage("searching"):
+            made = Searcher(Collection(images, options.jobs, queries), run, options.wanted, len(images))
+            for path, result in zip(paths, results, strict=True):
+                if isinstance(result, Rejection):
+                    made.pass_over(path, result)
+            run.count_strangers()
+            yield made
+
+
+def _files(options: SearchOptions, console: Console) -> list[Path]:
+    folder = options.folder
+    try:
+        paths = list_files(folder, options.recursive, console.warn)
+    except OSError as error:
+        raise UsageError(f"{folder} can't be looked into: {error.strerror}") from error
+    if not paths:
+        below = "" if options.recursive else " (--recursive looks into its folders too)"
+        raise UsageError(f"there are no files in {folder}{below}")
+    return paths
+
+
+def exit_code(asked: Sequence[Asked], unread: int) -> ExitCode:
+    """Return what the outcome of all queries means to the caller; the gravest applies."""
+    if any(one.error for one in asked):
+        return ExitCode.INCOMPLETE
+    if not any(one.is_found for one in asked):
+        return ExitCode.NO_PAIR
+    return ExitCode.INCOMPLETE if unread else ExitCode.DONE

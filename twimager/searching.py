@@ -1,0 +1,72 @@
+"""Find a picture in a collection: propose, align, verify as the main job does, then compare and rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+
+from twimager.collection import Collection
+from twimager.errors import Rejection
+from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Fingerprint, Recipe
+from twimager.geometry import covered_share
+from twimager.judging import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
+from twimager.options import Method, Options
+from twimager.proposals import CANDIDATES, Proposal
+from twimager.resemblance import features_of, working_colors
+from twimager.scheduling import AHEAD, in_order
+from twimager.tasks import examine
+
+# As the main job remembers an LR and an HR, so that --save serves both.
+OF_QUERY: Recipe = LIGHT_LR._replace(srgb=True)
+OF_IMAGE: Recipe = LIGHT_HR._replace(srgb=True)
+# So much of one of two pictures must be seen in the other: in less, chance aligns what has nothing in common.
+MIN_SHOWN = 0.1
+# Every picture that passes is an answer; a picture may be taken of a picture.
+OPTIONS = Options(Path(), Path(), dry=True, method=Method.WARP, all_matches=True, min_overlap=0.0)
+
+
+def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Executor, jobs: int) -> Answer:
+    """Look for a picture in a collection, by `jobs` workers of `pool`; its own file is no answer.
+
+    Raises UnreadableImage if the query can't be read any more.
+    """
+    most, ahead = max(CANDIDATES, wanted.top) + 1, AHEAD * jobs
+    proposals = collection.propose(query, most)
+    places = list(in_order(pool, locate, proposals, ahead))
+    if wanted.mirror and not any(places):
+        mirrored = collection.propose_mirrored(query, most)
+        proposals, places = proposals + mirrored, places + list(in_order(pool, locate, mirrored, ahead))
+    tasks = _chosen([Task(collection.others(p.hr, query), q) for p, q in zip(proposals, places, strict=True)], wanted)
+    seen = working_colors(query)
+    asked = Query(query, seen, features_of(seen.gray, wanted.detector), embedding(seen, wanted))
+    answers = in_order(pool, partial(judge, query=asked, wanted=wanted), tasks, ahead)
+    found, unread = list[Found](), dict[Path, Rejection]()
+    for answer in answers:
+        found += [one for one in answer.found if one.score >= wanted.min_score]
+        unread |= answer.unread
+    return Answer(sorted(found, key=lambda one: one.rank)[: wanted.top], unread)
+
+
+def locate(proposal: Proposal) -> Place | None:
+    """Align and verify one picture and the query, the smaller of them being the reference; None if that fails."""
+    query, image = proposal.lr, proposal.hr
+    turned = not is_reference(query, image)
+    pairs, _ = examine([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS)
+    if not pairs:
+        return None
+    matrix = pairs[0].match.matrix
+    back = inverse(matrix)
+    if turned:
+        matrix, back = back, matrix
+    shown = max(covered_share(matrix, image.size, query.size), covered_share(back, query.size, image.size))
+    return Place(matrix, pairs[0].match.inliers, shown, proposal.mirrored) if shown >= MIN_SHOWN else None
+
+
+def _chosen(tasks: Sequence[Task], wanted: Wanted) -> list[Task]:
+    """Return the pictures that have a place, each once, then the likest of the others until there are enough."""
+    placed = {task.images[0].path: task for task in reversed(tasks) if task.place}
+    others = {task.images[0].path: task for task in tasks if task.images[0].path not in placed}
+    likest = sorted(placed.values(), key=lambda task: (-task.place.shown, -task.place.inliers) if task.place else ())
+    return [*likest[: max(CANDIDATES, wanted.top)], *list(others.values())[: max(0, wanted.top - len(placed))]]
