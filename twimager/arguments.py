@@ -29,6 +29,7 @@ examples:
   twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
   twimager.py --lr dvd --hr bluray --dry --verbose
   twimager.py gallery pairs/report.json
+  twimager.py cluster photos more_photos --dest groups --verify
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not written, 4 done but no pair found, 130 interrupted.
@@ -257,7 +258,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="show each pair in a window: esc aborts, n or del skips, other keys accept",
     )
     group.add_argument(
-        "--jobs", type=int, default=_processors(), metavar="N", help="worker threads (default: one a processor)"
+        "--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)"
     )
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
@@ -281,7 +282,8 @@ def _scale(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(f"'{text}' is no number") from error
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -57,24 +57,24 @@ def grouped(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matr
     if similarity >= 1:
         return np.zeros(len(hashes), np.intp)
     if len(hashes) <= matrix_up_to:
-        return _in_order(_by_matrix(hashes, bits, similarity, linkage))
+        return renumbered(_by_matrix(hashes, bits, similarity, linkage))
     points, point_of = np.unique(hashes, axis=0, return_inverse=True)
     component_of = _components(points, int(similarity * bits + ROUNDING))[point_of.reshape(-1)]
     if linkage is Linkage.SINGLE:
-        return _in_order(component_of)
+        return renumbered(component_of)
     labels = np.empty(len(hashes), np.intp)
-    for members in _members(component_of):
+    for members in members_of(component_of):
         labels[members] = members[_inside(hashes[members], bits, similarity, linkage, matrix_up_to)]
-    return _in_order(labels)
+    return renumbered(labels)
 
 
-def _in_order(labels: Labels) -> Labels:
+def renumbered(labels: Labels) -> Labels:
     """Return labels by which groups are numbered in the order of their first members."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[inverse.reshape(-1)], np.intp)
 
 
-def _members(labels: Labels) -> Iterator[Labels]:
+def members_of(labels: Labels) -> Iterator[Labels]:
     """Yield the places of each group's members."""
     order = np.argsort(labels, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
@@ -84,7 +84,7 @@ def _inside(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matr
     """Return the groups in one component, each named by the place of one of its members."""
     if len(hashes) <= matrix_up_to or (linkage is Linkage.COMPLETE and len(hashes) <= COMPLETE_UP_TO):
         labels = _by_matrix(hashes, bits, similarity, linkage)
-        return np.asarray(np.unique(labels, return_index=True)[1][_in_order_of_value(labels)], np.intp)
+        return np.asarray(np.unique(labels, return_index=True)[1][_ranks(labels)], np.intp)
     if linkage is Linkage.COMPLETE:
         raise UsageError(
             f"--linkage complete: {len(hashes)} images hang together, {COMPLETE_UP_TO} at most can be compared each "
@@ -97,7 +97,7 @@ def _inside(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matr
     return np.asarray(first[_in_rounds(points, counts, most, linkage)[point_of.reshape(-1)]], np.intp)
 
 
-def _in_order_of_value(labels: Labels) -> Labels:
+def _ranks(labels: Labels) -> Labels:
     return np.unique(labels, return_inverse=True)[1].reshape(-1)
 
 

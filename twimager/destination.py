@@ -118,21 +118,22 @@ def flat_names(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
     The stem where no other file has it, else the folders, stem and extension joined by `_`, numbered if even that
     is taken. Letters that differ only in case are the same: on many file systems they are.
     """
-    stems = Counter(_folded(path.stem) for path in paths)
-    names = {path: path.stem for path in paths if stems[_folded(path.stem)] == 1}
-    taken = {_folded(name) for name in names.values()}
+    stems = Counter(folded(path.stem) for path in paths)
+    names = {path: path.stem for path in paths if stems[folded(path.stem)] == 1}
+    taken = {folded(name) for name in names.values()}
     for path in sorted(set(paths) - names.keys(), key=lambda p: p.relative_to(folder).parts):
         *folders, _ = path.relative_to(folder).parts
         base = name = "_".join([*folders, path.stem, path.suffix.lstrip(".")])
         number = 2
-        while _folded(name) in taken:
+        while folded(name) in taken:
             name, number = f"{base}_{number}", number + 1
-        taken.add(_folded(name))
+        taken.add(folded(name))
         names[path] = name
     return names
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Return what is the same for names that are the same on some file systems."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

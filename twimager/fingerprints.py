@@ -81,6 +81,7 @@ class Recipe(NamedTuple):
     contrast : SIFT's threshold
     srgb : whether an image with another colour profile is converted to sRGB
     hash_side : the pHashes have hash_side x hash_side bits
+    resize : no copy is larger than so many times the picture
     """
 
     side: int
@@ -88,6 +89,7 @@ class Recipe(NamedTuple):
     contrast: float
     srgb: bool = False
     hash_side: int = HASH_SIDE
+    resize: float = 1.0
 
 
 # Few features tell most pairs, in half the time: with 180, of two sets of 500 overlapping crops 0.998 and 0.994 are
@@ -180,17 +182,17 @@ class View(NamedTuple):
 
 def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
     """Read an image file once and return what is remembered of it; raises UnreadableImage."""
-    return described(path, view(path, recipe.srgb), recipe)
+    return described(path, view(path, recipe), recipe)
 
 
-def view(path: Path, srgb: bool = False, resize: float = 1.0) -> View:
-    """Read an image file and look at its picture, at most `resize` times as large; raises UnreadableImage."""
-    frame = _read(path, srgb)
+def view(path: Path, recipe: Recipe) -> View:
+    """Read an image file and look at its picture; raises UnreadableImage."""
+    frame = _read(path, recipe.srgb)
     picture = picture_area(frame)
     pixels = picture.cut(frame)
     right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     size = frame_size(pixels)
-    gray = limited(_gray(pixels), max(1, round(min(size) * resize)))
+    gray = limited(_gray(pixels), max(1, round(min(size) * recipe.resize)))
     return View(gray, size, Bars(picture.x, picture.y, right, bottom))
 
 
@@ -213,6 +215,11 @@ def described(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
 def recall(path: Path, seen: View) -> None:
     """Have `working_copy` go by this view of an image, as long as there is room for it."""
     _recent.keep(path, seen.gray)
+
+
+def recalls(path: Path) -> bool:
+    """Tell whether `working_copy` would go by a view that is remembered."""
+    return _recent.get(path) is not None
 
 
 def read_picture(image: Fingerprint) -> Pixels:

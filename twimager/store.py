@@ -102,6 +102,18 @@ class Store:
             packed = _packed(image, recipe)
             self._enter("fingerprints", (*_key(image.path, recipe), *seen, packed, zlib.crc32(packed)))
 
+    def view(self, path: Path, seen: Stamp | None, recipe: Recipe) -> bytes | None:
+        """Return the view that was kept of a file with this stamp, packed."""
+        if not seen:
+            return None
+        row = self._asked(LOOK_UP, (*_view_key(path, recipe), *seen))
+        return row[0] if row and zlib.crc32(row[0]) == row[1] else None
+
+    def keep_view(self, path: Path, seen: Stamp | None, recipe: Recipe, packed: bytes) -> None:
+        """Remember a view of a file that had this stamp before it was read."""
+        if self._database and seen:
+            self._enter("fingerprints", (*_view_key(path, recipe), *seen, packed, zlib.crc32(packed)))
+
     def verdict(self, images: Sequence[Path], circumstances: str) -> str | None:
         """Return what was said of these images under the same circumstances, if none of them has changed."""
         key = self._verdict_key(images, circumstances)
@@ -219,6 +231,11 @@ def _set_aside(path: Path) -> Path:
 
 def _key(path: Path, recipe: Recipe) -> tuple[bytes, str]:
     return os.fsencode(path.absolute()), repr(tuple(recipe))
+
+
+def _view_key(path: Path, recipe: Recipe) -> tuple[bytes, str]:
+    """Return what views are kept under: they lie among the fingerprints, of which they are the beginning."""
+    return os.fsencode(path.absolute()), f"view {recipe.srgb} {recipe.resize}"
 
 
 def _hash_bytes(recipe: Recipe) -> int:

@@ -45,6 +45,7 @@ class FeatureIndex:
         """Index the strongest features of `hrs`; look them up with so many threads."""
         faiss.omp_set_num_threads(threads)
         self._hrs = hrs
+        self._places = {hr.path: [place] for place, hr in enumerate(hrs)}
         counts = [min(INDEXED, len(hr.descriptors)) for hr in hrs]
         self._owners = np.repeat(np.arange(len(hrs)), counts)
         self._index = _empty_index(hrs, sum(counts))
@@ -55,7 +56,7 @@ class FeatureIndex:
     def propose(
         self, lrs: Sequence[Fingerprint], *, mirror: bool = False, wide: bool = False
     ) -> Iterator[list[Proposal]]:
-        """Yield, for every LR, the HRs with the most votes, those first.
+        """Yield, for every LR, the HRs with the most votes, those first; an image has no vote for itself.
 
         Parameters
         ----------
@@ -71,6 +72,7 @@ class FeatureIndex:
             # Mirroring the LR is as good as mirroring all HRs.
             descriptors = [(mirrored(lr) if mirror else lr).descriptors for lr in batch]
             for lr, votes in zip(batch, self._votes(descriptors), strict=True):
+                votes[self._places.get(lr.path, [])] = 0
                 order = np.argsort(-votes, kind="stable")[:most]
                 wanted = [number for number in order if votes[number] > share * votes[order[0]]]
                 yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror) for number in wanted]

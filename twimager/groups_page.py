@@ -1,0 +1,66 @@
+"""The page of groups: their members side by side, in one file that asks nothing of any network and runs no script."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from twimager.console import printable
+from twimager.fingerprints import Fingerprint
+from twimager.gallery import _digest, _link, _name, _part
+from twimager.groups import Found, Group, distance
+
+
+def page(found: Found, folder: Path) -> bytes:
+    """Return the page, which is to lie in `folder`: HTML that refers to the images where they are.
+
+    Groups of one are only counted.
+    """
+    shown = [group for group in found.groups if len(group.members) > 1]
+    alone = len(found.groups) - len(shown)
+    sections = [_section(group, found, folder) for group in shown]
+    style = _part("page.css") + _part("groups.css")
+    filled = _part("groups.html")
+    for place, text in (
+        ("@STYLE_DIGEST@", _digest(style)),
+        ("@STYLE@", style),
+        ("@TITLE@", escape(", ".join(_name(str(path.absolute())) for path in found.folders))),
+        ("@SUMMARY@", escape(_summary(found, len(shown), alone))),
+        (
+            "@GROUPS@",
+            "\n".join(_section(group, found, folder) for group in shown) or '<p class="empty">No two alike.</p>',
+        ),
+    ):
+        filled = filled.replace(place, text, 1)
+    return filled.encode()
+
+
+def _summary(found: Found, together: int, alone: int) -> str:
+    images = sum(len(group.members) for group in found.groups) - alone
+    how = "aligned with each other" if found.verified else f"at most {found.similarity:g} of the hash's bits apart"
+    groups = f"{images} images in {together} cluster{'s' * (together != 1)}, {how}"
+    return f"{groups}; {alone} image{'s' * (alone != 1)} alone"
+
+
+def _section(group: Group, found: Found, folder: Path) -> str:
+    figures = "".join(_figure(image, group, found, folder) for image in group.members)
+    title = f"{len(group.members)} images"
+    return (
+        f'<section class="group" id="cluster_{group.number}"><h2>Cluster {group.number} <span>{title}</span></h2>'
+        f'<div class="members">{figures}</div></section>'
+    )
+
+
+def _figure(image: Fingerprint, group: Group, found: Found, folder: Path) -> str:
+    best = image is group.best
+    path = str(image.path.absolute())
+    width, height = image.frame[2:]
+    apart = "" if best else f"<span>{distance(image, group)} of {found.hash_side**2} bits</span>"
+    flag = '<span class="flag">best</span>' if best else ""
+    link, title = escape(_link(path, folder)), escape(printable(path))
+    return (
+        f'<figure class="card{" best" * best}"><a class="picture single" href="{link}" title="{title}">'
+        f'<img loading="lazy" decoding="async" alt="" src="{link}"></a><figcaption class="words">'
+        f'<span class="name">{escape(_name(path))}</span><span class="numbers"><span>{width} &times; {height}</span>{apart}'
+        f"</span>{flag}</figcaption></figure>"
+    )
