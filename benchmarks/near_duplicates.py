@@ -62,7 +62,8 @@ def make(photos: Iterable[Path], folder: Path, rng: np.random.Generator) -> None
         photo = decoded[names[number]]
         images = variants(photo, rng) if place < WITH_VARIANTS * len(names) else {"alone.png": photo}
         for end, pixels in images.items():
-            cv2.imwrite(str(folder / f"{names[number]}{MARK}{end}"), pixels, [cv2.IMWRITE_JPEG_QUALITY, 30])
+            quality = [cv2.IMWRITE_JPEG_QUALITY, 30] if end.endswith("jpg") else []
+            cv2.imwrite(str(folder / f"{names[number]}{MARK}{end}"), pixels, quality)
 
 
 def couples(counts: Iterable[int]) -> int:

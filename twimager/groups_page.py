@@ -26,10 +26,7 @@ def page(found: Found, folder: Path) -> bytes:
         ("@STYLE@", style),
         ("@TITLE@", escape(", ".join(_name(str(path.absolute())) for path in found.folders))),
         ("@SUMMARY@", escape(_summary(found, len(shown), alone))),
-        (
-            "@GROUPS@",
-            "\n".join(_section(group, found, folder) for group in shown) or '<p class="empty">No two alike.</p>',
-        ),
+        ("@GROUPS@", "\n".join(sections or ['<p class="empty">No two are alike.</p>'])),
     ):
         filled = filled.replace(place, text, 1)
     return filled.encode()
@@ -61,6 +58,6 @@ def _figure(image: Fingerprint, group: Group, found: Found, folder: Path) -> str
     return (
         f'<figure class="card{" best" * best}"><a class="picture single" href="{link}" title="{title}">'
         f'<img loading="lazy" decoding="async" alt="" src="{link}"></a><figcaption class="words">'
-        f'<span class="name">{escape(_name(path))}</span><span class="numbers"><span>{width} &times; {height}</span>{apart}'
-        f"</span>{flag}</figcaption></figure>"
+        f'<span class="name">{escape(_name(path))}</span><span class="numbers"><span>{width} &times; {height}</span>'
+        f"{apart}</span>{flag}</figcaption></figure>"
     )

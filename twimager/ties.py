@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -81,16 +82,15 @@ def regrouped(run: Run, images: Sequence[Fingerprint], labels: Labels, recipe: R
     # Imported here, as FAISS takes its time.
     from twimager.proposals.features import FeatureIndex
 
-    largest: dict[int, Fingerprint] = {}
-    for image in sorted(images, key=_by_size):
-        largest.setdefault(bonds.group(image), image)
-    asking = sorted(largest.values(), key=lambda image: image.path)
-    run.progress.expect(2 * len(asking))
-    with run.progress.stage("aligning others"):
-        index = FeatureIndex(asking, run.report.options.jobs)
-        for mirror in (False, True):
-            voted = run.progress.counted(index.propose(asking, mirror=mirror))
-            _tie(run, bonds, (_upright(proposal) for of_one in voted for proposal in of_one), recipe)
+    for mirror in (False, True):
+        largest: dict[int, Fingerprint] = {}
+        for image in sorted(images, key=_by_size):
+            largest.setdefault(bonds.group(image), image)
+        asking = sorted(largest.values(), key=lambda image: image.path)
+        run.progress.expect(len(asking))
+        with run.progress.stage("aligning others"):
+            voted = FeatureIndex(asking, run.report.options.jobs).propose(asking, mirror=mirror)
+            _tie(run, bonds, map(_upright, chain.from_iterable(run.progress.counted(voted))), recipe)
     return renumbered(np.array([bonds.group(image) for image in images], np.intp))
 
 
