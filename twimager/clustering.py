@@ -77,7 +77,8 @@ def renumbered(labels: Labels) -> Labels:
 def members_of(labels: Labels) -> Iterator[Labels]:
     """Yield the places of each group's members."""
     order = np.argsort(labels, kind="stable")
-    yield from np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    if len(order):
+        yield from np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
 
 
 def _inside(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matrix_up_to: int) -> Labels:

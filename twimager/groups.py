@@ -20,6 +20,8 @@ from twimager.images import Pixels, to_8_bit
 from twimager.rounds import Run
 
 PAGE = "clusters.html"
+# Of equally large images, those whose sharpness is no less than this share of the sharpest one's are as sharp.
+AS_SHARP = 0.9
 HEADING = "items per cluster : number of such clusters"
 
 
@@ -32,7 +34,7 @@ class Group:
 
     @property
     def best(self) -> Fingerprint:
-        """The member with the most pixels, of equally large ones the sharpest."""
+        """The member with the most pixels, of those the sharpest, of as sharp ones that with the most bytes."""
         return self.members[0]
 
     @property
@@ -68,13 +70,13 @@ class Found:
 
 
 def sharpness(pixels: Pixels) -> float:
-    """Return how sharp a picture is: the variance of its Laplacian, as a share of its own.
+    """Return how sharp a picture is: the variance of its Laplacian, softened by a pixel, as a share of its own.
 
-    Of 60 photographs each was sharper than its JPEG of quality 30, than a copy blurred by 0.6 pixels and than one
-    enlarged from half its size.
+    Of 30 photographs a blur of 0.6 pixels took a quarter to two fifths of it; JPEG, from quality 95 down to 30, and
+    colour casts changed it by 9 % at most. Unsoftened, the noise that JPEG adds would pass for details.
     """
-    gray = to_8_bit(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)))
-    return float(cv2.Laplacian(gray, cv2.CV_32F).var() / (gray.var() + 1))
+    gray = to_8_bit(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))).astype(np.float32)
+    return float(cv2.Laplacian(cv2.GaussianBlur(gray, (0, 0), 1), cv2.CV_32F).var() / (gray.var() + 1))
 
 
 def by_quality(run: Run, images: Sequence[Fingerprint], labels: Labels) -> list[Group]:
@@ -85,10 +87,19 @@ def by_quality(run: Run, images: Sequence[Fingerprint], labels: Labels) -> list[
     sharp = dict(zip((image.path for image in rivals), _sharpness(run, rivals), strict=True))
     ordered = []
     for members, first in zip(together, largest, strict=True):
-        best = min(first, key=lambda image: (-sharp.get(image.path, 0), image.path))
+        least = AS_SHARP * max(sharp.get(image.path, 0) for image in first)
+        best = min(
+            (image for image in first if sharp.get(image.path, 0) >= least),
+            key=lambda image: (-_bytes(run, image), image.path),
+        )
         ordered.append([best, *sorted((image for image in members if image is not best), key=lambda i: i.path)])
     ordered.sort(key=lambda members: (-len(members), min(image.path for image in members)))
     return [Group(number, members) for number, members in enumerate(ordered, start=1)]
+
+
+def _bytes(run: Run, image: Fingerprint) -> int:
+    seen = run.seen[image.path]
+    return seen.bytes if seen else 0
 
 
 def _largest(members: Sequence[Fingerprint]) -> list[Fingerprint]:

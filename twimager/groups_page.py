@@ -57,7 +57,7 @@ def _figure(image: Fingerprint, group: Group, found: Found, folder: Path) -> str
     link, title = escape(_link(path, folder)), escape(printable(path))
     return (
         f'<figure class="card{" best" * best}"><a class="picture single" href="{link}" title="{title}">'
-        f'<img loading="lazy" decoding="async" alt="" src="{link}"></a><figcaption class="words">'
+        f'<img loading="lazy" decoding="async" alt="" src="{link}">{flag}</a><figcaption class="words">'
         f'<span class="name">{escape(_name(path))}</span><span class="numbers"><span>{width} &times; {height}</span>'
-        f"{apart}</span>{flag}</figcaption></figure>"
+        f"{apart}</span></figcaption></figure>"
     )

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from twimager.groups import Found
 
 SUMMARY = """\
-Put the images of folders into groups of near-duplicates: DEST/cluster_with_N/cluster_K
-holds links to the N images of a group, DEST/clusters.html shows them side by side, and
-the best of each is marked. No image is changed or deleted.
+Put the images of folders into groups of near-duplicates. DEST/cluster_with_N/
+cluster_K holds links to the N images of a group; DEST/clusters.html shows them
+side by side, the best one marked. No image is changed or deleted.
 """
 LINKAGES = ("average", "weighted", "single", "complete")
 HASH_SIDES = range(8, 17)
