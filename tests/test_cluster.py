@@ -277,6 +277,7 @@ def test_folders_that_do_not_fit(run: Run, photos: Path, dest: Path, tmp_path: P
     refused(run("cluster", photos / "alone.png", "--dest", dest), 2, "is a file")
     refused(run("cluster", empty, "--dest", dest), 2, "no files", "--recursive")
     refused(run("cluster", photos, "--dest", photos / "alone.png"), 2, "is a file")
+    refused(run("cluster", photos, "--dry", "--save", photos / "kept"), 2, "apart")
     for inside in (photos, photos / "out", tmp_path):
         refused(run("cluster", photos, "--dest", inside, "--overwrite"), 2, "apart")
     assert not dest.exists()

@@ -44,17 +44,28 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What came of it: the groups, the largest first, and what they were found by."""
+class Settings:
+    """What the user asked for; the README's option table says what each means. Without `dest` nothing is written."""
 
-    groups: Sequence[Group]
     folders: Sequence[Path]
+    dest: Path | None
     similarity: float
     hash_side: int
     linkage: Linkage
-    verified: bool
+    resize: float
+    verify: bool
+    save: Path | None
+    jobs: int
+    max_pixels: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of it: the groups, the largest first, and how many files could not be read."""
+
+    groups: Sequence[Group]
+    settings: Settings
     unreadable: int
-    dest: Path | None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -129,22 +140,24 @@ def _measured(task: tuple[Fingerprint, str | None]) -> float | None:
 
 def to_text(found: Found) -> str:
     """Return how many groups of how many there are."""
+    dest = found.settings.dest
     lines = [HEADING, *(f"{size} : {count}" for size, count in found.sizes)]
-    return "\n".join(lines + ([f"page: {found.dest / PAGE}"] if found.dest else []))
+    return "\n".join(lines + ([f"page: {dest / PAGE}"] if dest else []))
 
 
 def to_json(found: Found) -> str:
     """Return all that was found."""
+    settings = found.settings
     document = {
         "twimager": __version__,
         "exit_code": int(found.exit_code),
-        "folders": [str(folder.absolute()) for folder in found.folders],
-        "dest": found.dest and str(found.dest.absolute()),
-        "page": found.dest and str((found.dest / PAGE).absolute()),
-        "similarity": found.similarity,
-        "bits": found.hash_side**2,
-        "linkage": found.linkage.value,
-        "verified": found.verified,
+        "folders": [str(folder.absolute()) for folder in settings.folders],
+        "dest": settings.dest and str(settings.dest.absolute()),
+        "page": settings.dest and str((settings.dest / PAGE).absolute()),
+        "similarity": settings.similarity,
+        "bits": settings.hash_side**2,
+        "linkage": settings.linkage.value,
+        "verified": settings.verify,
         "images": sum(len(group.members) for group in found.groups),
         "unreadable": found.unreadable,
         "sizes": {str(size): count for size, count in found.sizes},

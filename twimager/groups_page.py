@@ -24,7 +24,7 @@ def page(found: Found, folder: Path) -> bytes:
     for place, text in (
         ("@STYLE_DIGEST@", _digest(style)),
         ("@STYLE@", style),
-        ("@TITLE@", escape(", ".join(_name(str(path.absolute())) for path in found.folders))),
+        ("@TITLE@", escape(", ".join(_name(str(path.absolute())) for path in found.settings.folders))),
         ("@SUMMARY@", escape(_summary(found, len(shown), alone))),
         ("@GROUPS@", "\n".join(sections or ['<p class="empty">No two are alike.</p>'])),
     ):
@@ -34,7 +34,7 @@ def page(found: Found, folder: Path) -> bytes:
 
 def _summary(found: Found, together: int, alone: int) -> str:
     images = sum(len(group.members) for group in found.groups) - alone
-    how = "aligned with each other" if found.verified else f"at most {found.similarity:g} of the hash's bits apart"
+    how = "aligned with each other" if found.settings.verify else f"similarity {found.settings.similarity:g}"
     groups = f"{images} images in {together} cluster{'s' * (together != 1)}, {how}"
     return f"{groups}; {alone} image{'s' * (alone != 1)} alone"
 
@@ -52,7 +52,7 @@ def _figure(image: Fingerprint, group: Group, found: Found, folder: Path) -> str
     best = image is group.best
     path = str(image.path.absolute())
     width, height = image.frame[2:]
-    apart = "" if best else f"<span>{distance(image, group)} of {found.hash_side**2} bits</span>"
+    apart = "" if best else f"<span>{distance(image, group)} of {found.settings.hash_side**2} bits</span>"
     flag = '<span class="flag">best</span>' if best else ""
     link, title = escape(_link(path, folder)), escape(printable(path))
     return (

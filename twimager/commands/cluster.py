@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from twimager.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from twimager.console import Console
-    from twimager.groups import Found
+    from twimager.groups import Found, Settings
 
 SUMMARY = """\
 Put the images of folders into groups of near-duplicates. DEST/cluster_with_N/
@@ -64,13 +65,13 @@ def run(values: argparse.Namespace) -> ExitCode:
     """Find the groups, put them into folders, tell."""
     _check(values)
     from twimager.console import Console, own_stderr, say
+    from twimager.grouping import find
     from twimager.groups import to_json, to_text
 
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
-        paths = _files(values, console.warn)
-        found = _find(values, paths, console)
-        if found.dest:
+        found = find(_files(values, console.warn), _settings(values), console)
+        if not values.dry:
             _write(values, found, console)
     if values.json or not values.quiet:
         say(to_json(found) if values.json else to_text(found))
@@ -95,8 +96,17 @@ def _check(values: argparse.Namespace) -> None:
             raise UsageError(f"there is no folder {folder}")
         if not folder.is_dir():
             raise UsageError(f"{folder} is a file; name the folder that holds the images")
+        save = _store(values)
+        if save and save.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"--save: {save} lies in {folder}; keep it apart from the images")
     if not values.dry:
         _check_dest(values)
+
+
+def _store(values: argparse.Namespace) -> Path | None:
+    """Return where fingerprints are kept: beside DEST if no file is named."""
+    named: Path | None = values.save
+    return values.dest.absolute().parent / STORE if named is BESIDE_DEST else named
 
 
 def _check_dest(values: argparse.Namespace) -> None:
@@ -115,66 +125,27 @@ def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path
     """Return all files, each once, however many links or folders lead to it."""
     from twimager.images import list_files
 
-    files: dict[Path, Path] = {}
+    files: dict[str, Path] = {}
     for folder in values.folders:
         try:
             for path in list_files(folder, values.recursive, warn):
-                files.setdefault(path.resolve(), path)
+                files.setdefault(os.path.realpath(path), path)
         except OSError as error:
             raise UsageError(f"{folder} can't be looked into: {error.strerror}") from error
     if not files:
         below = "" if values.recursive else " (--recursive looks into their folders too)"
         raise UsageError(f"there are no files in {', '.join(map(str, values.folders))}{below}")
-    return list(files.values())
+    return sorted(files.values())
 
 
-def _find(values: argparse.Namespace, paths: list[Path], console: Console) -> Found:
-    """Read the images and put them into groups."""
-    from collections import Counter
+def _settings(values: argparse.Namespace) -> Settings:
+    from twimager import groups
+    from twimager.clustering import Linkage
 
-    from twimager.clustering import Linkage, grouped, packed
-    from twimager.fingerprints import LIGHT_HR, Recipe
-    from twimager.groups import Found, by_quality
-    from twimager.options import Options
-    from twimager.report import Report
-    from twimager.rounds import Run, read, take
-    from twimager.scheduling import worker_pool
-    from twimager.store import Store
-    from twimager.ties import regrouped
-    from twimager.views import remembered_by_views
-
-    side, linkage = values.hash_size, Linkage(values.linkage)
-    features = LIGHT_HR.features if values.verify else 0
-    recipe = Recipe(LIGHT_HR.side, features, LIGHT_HR.contrast, hash_side=side, resize=values.resize)
-    options = Options(values.folders[0], values.folders[0], dry=True, jobs=values.jobs, max_pixels=values.max_pixels)
-    report = Report(options, console.detail)
-    with (
-        console.progress(len(paths)) as progress,
-        worker_pool(values.jobs) as pool,
-        Store(_store(values), console.warn) as store,
-    ):
-        this = Run(pool, report, console, progress, store, {}, Counter())
-        if values.resize < 1:
-            images = take(this, "images", paths, remembered_by_views(this, paths, recipe))
-        else:
-            images = read(this, "images", paths, recipe)
-        this.count_strangers()
-        with progress.stage("grouping"):
-            hashes = packed([image.hashes[0] for image in images], side * side)
-            labels = grouped(hashes, side * side, values.similarity, linkage)
-        if values.verify:
-            labels = regrouped(this, images, labels, recipe)
-        groups = by_quality(this, images, labels)
-    return Found(
-        groups, values.folders, values.similarity, side, linkage, values.verify, report.unreadable,
-        None if values.dry else values.dest,
+    return groups.Settings(
+        tuple(values.folders), None if values.dry else values.dest, values.similarity, values.hash_size,
+        Linkage(values.linkage), values.resize, values.verify, _store(values), values.jobs, values.max_pixels,
     )  # fmt: skip
-
-
-def _store(values: argparse.Namespace) -> Path | None:
-    """Return where fingerprints are kept: beside DEST if no file is named."""
-    named: Path | None = values.save
-    return values.dest.absolute().parent / STORE if named is BESIDE_DEST else named
 
 
 def _write(values: argparse.Namespace, found: Found, console: Console) -> None:
