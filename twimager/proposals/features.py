@@ -54,15 +54,16 @@ class FeatureIndex:
             self._index.add(np.concatenate(batch).astype(np.float32))
 
     def propose(
-        self, lrs: Sequence[Fingerprint], *, mirror: bool = False, wide: bool = False
+        self, lrs: Sequence[Fingerprint], *, mirror: bool = False, wide: bool = False, others: bool = False
     ) -> Iterator[list[Proposal]]:
-        """Yield, for every LR, the HRs with the most votes, those first; an image has no vote for itself.
+        """Yield, for every LR, the HRs with the most votes, those first.
 
         Parameters
         ----------
         lrs : the LRs that ask
         mirror : look for the HRs' mirror images
         wide : look in more of the lists, and name more HRs, however few votes they have
+        others : an LR that is among the HRs has no vote for itself
         """
         if isinstance(self._index, faiss.IndexIVF):
             self._index.nprobe = LISTS_PROBED_WIDELY if wide else LISTS_PROBED
@@ -72,7 +73,8 @@ class FeatureIndex:
             # Mirroring the LR is as good as mirroring all HRs.
             descriptors = [(mirrored(lr) if mirror else lr).descriptors for lr in batch]
             for lr, votes in zip(batch, self._votes(descriptors), strict=True):
-                votes[self._places.get(lr.path, [])] = 0
+                if others:
+                    votes[self._places.get(lr.path, [])] = 0
                 order = np.argsort(-votes, kind="stable")[:most]
                 wanted = [number for number in order if votes[number] > share * votes[order[0]]]
                 yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror) for number in wanted]
