@@ -34,6 +34,7 @@ examples:
   twimager.py compare a.png b.jpg --draw matches.png
   twimager.py search holiday.jpg https://example.org/a.jpg --in photos
   twimager.py serve photos
+  twimager.py cluster photos more_photos --dest groups --verify
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not written, 4 done but no pair found, 130 interrupted.

@@ -96,12 +96,16 @@ class Recipe(NamedTuple):
     features : how many are kept
     contrast : SIFT's threshold
     srgb : whether an image with another colour profile is converted to sRGB
+    hash_side : the pHashes have hash_side x hash_side bits
+    resize : no copy is larger than so many times the picture
     """
 
     side: int
     features: int
     contrast: float
     srgb: bool = False
+    hash_side: int = HASH_SIDE
+    resize: float = 1.0
 
 
 # Few features tell most pairs, in half the time: with 180, of two sets of 500 overlapping crops 0.998 and 0.994 are
@@ -133,7 +137,8 @@ class Fingerprint:
     ----------
     path : Path
     size : (width, height) in pixels, upright, of the picture: black bars around it are no part of it
-    hashes : 64-bit pHashes, of the whole frame and, where that is wide or tall, of its centre square
+    hashes : pHashes of the whole frame and, where that is wide or tall, of its centre square, 64 bits unless the recipe
+        says otherwise
     points : (n, 2) feature positions in pixels of the full-size image; the strongest feature first, here and below
     radii : (n,) feature sizes in the same pixels
     angles : (n,) feature orientations in radians, clockwise from the right
@@ -179,26 +184,62 @@ class Copy(NamedTuple):
         return resize_matrix(self.size, frame_size(self.gray))
 
 
+class View(NamedTuple):
+    """What is seen of an image file.
+
+    Attributes
+    ----------
+    gray : (h, w) uint8, the picture without bars, shorter side WORKING_SIDE or less
+    size : (width, height) of the picture itself
+    bars : what lies around it
+    """
+
+    gray: Gray
+    size: Size
+    bars: Bars
+
+
 def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
     """Read an image file once and return what is remembered of it; raises UnreadableImage."""
+    return described(path, view(path, recipe), recipe)
+
+
+def view(path: Path, recipe: Recipe) -> View:
+    """Read an image file and look at its picture; raises UnreadableImage."""
     frame = read_frame(path, recipe.srgb)
     picture = picture_area(frame)
     pixels = picture.cut(frame)
     right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
-    gray = _gray(pixels)
-    recent.keep(path, gray)
-    _recent_colors.drop(path)
-    size, small = frame_size(pixels), limited(gray, recipe.side)
+    size = frame_size(pixels)
+    gray = limited(_gray(pixels), max(1, round(min(size) * recipe.resize)))
+    return View(gray, size, Bars(picture.x, picture.y, right, bottom))
+
+
+def described(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
+    """Return what is remembered of an image that looks like this."""
+    recall(path, seen)
+    small = limited(seen.gray, recipe.side)
     keypoints, descriptors = root_sift(small, recipe)
-    to_full = resize_matrix(frame_size(small), size)
+    to_full = resize_matrix(frame_size(small), seen.size)
     positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
     radii = np.array([k.size for k in keypoints]) * np.sqrt(to_full[0, 0] * to_full[1, 1])
     angles = np.radians([k.angle for k in keypoints])
+    hashes = _hashes(limited(seen.gray, HASHED_SIDE), recipe.hash_side)
     return Fingerprint(
-        path, size, _hashes(limited(gray, HASHED_SIDE)), transform_points(to_full, positions).astype(np.float32),
-        radii.astype(np.float32), angles.astype(np.float32), descriptors,
-        Bars(picture.x, picture.y, right, bottom), recipe.srgb,
+        path, seen.size, hashes, transform_points(to_full, positions).astype(np.float32),
+        radii.astype(np.float32), angles.astype(np.float32), descriptors, seen.bars, recipe.srgb,
     )  # fmt: skip
+
+
+def recall(path: Path, seen: View) -> None:
+    """Have `working_copy` go by this view of an image, as long as there is room for it."""
+    recent.keep(path, seen.gray)
+    _recent_colors.drop(path)
+
+
+def recalls(path: Path) -> bool:
+    """Tell whether `working_copy` would go by a view that is remembered."""
+    return recent.get(path) is not None
 
 
 def read_picture(image: Fingerprint) -> Pixels:
@@ -273,18 +314,20 @@ def perceptual_hash(gray: Gray, side: int) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def _hashes(gray: Gray) -> tuple[int, ...]:
+def _hashes(gray: Gray, hash_side: int) -> tuple[int, ...]:
     height, width = gray.shape
-    hashes = [perceptual_hash(gray, HASH_SIDE)]
+    hashes = [perceptual_hash(gray, hash_side)]
     if max(width, height) >= WIDE * min(width, height):
         side = min(width, height)
         x, y = (width - side) // 2, (height - side) // 2
-        hashes.append(perceptual_hash(gray[y : y + side, x : x + side], HASH_SIDE))
+        hashes.append(perceptual_hash(gray[y : y + side, x : x + side], hash_side))
     return tuple(hashes)
 
 
 def root_sift(gray: Gray, recipe: Recipe) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
     """Detect SIFT features (Lowe, IJCV 2004) and describe them as RootSIFT (Arandjelovic and Zisserman, CVPR 2012)."""
+    if not recipe.features:
+        return [], np.empty((0, 128), np.uint8)
     # Without the precise upscale every position is off by a quarter of a pixel.
     detected = round(DETECTED * recipe.features)
     sift = cv2.SIFT_create(detected, contrastThreshold=recipe.contrast, enable_precise_upscale=True)

@@ -70,7 +70,7 @@ def contents(document: Mapping[str, Any], links: Links) -> dict[str, Any]:
     settings = document["settings"]
     return {
         "twimager": document["twimager"],
-        "title": _name(settings["dest"] or ""),
+        "title": shown_name(settings["dest"] or ""),
         "dry": settings["dry"],
         "scale": settings["scale"],
         "proposals": len(document["rejected_pairs"]),
@@ -92,17 +92,17 @@ class _FromDisk:
         self._then = first_folder(document["settings"])
 
     def output(self, pair: Mapping[str, Any], side: str) -> str:
-        return _link(pair[f"{side}_output"], self._then)
+        return link_to(pair[f"{side}_output"], self._then)
 
     def source(self, path: str, side: str) -> str:
-        return _link(path, self._folder)
+        return link_to(path, self._folder)
 
 
 def _pair(pair: Mapping[str, Any], links: Links) -> dict[str, Any]:
     """Return what the page shows of a pair; sides that were not written are shown as they were found."""
     lr, hr = pair["lr_output"], pair["hr_output"]
     return {
-        "name": _name(hr or lr or pair["hr"]),
+        "name": shown_name(hr or lr or pair["hr"]),
         "images": [
             links.output(pair, "lr") if lr else links.source(pair["lr"], "lr"),
             links.output(pair, "hr") if hr else links.source(pair["hr"], "hr"),
@@ -114,7 +114,7 @@ def _pair(pair: Mapping[str, Any], links: Links) -> dict[str, Any]:
         "native": pair["native_scale"],
         "flow": pair["flow"],
         "window": pair["window"],
-        "rivals": [_name(rival) for rival in pair["rivals"]],
+        "rivals": [shown_name(rival) for rival in pair["rivals"]],
         **{name: pair[name] for name in NUMBERS},
     }
 
@@ -132,7 +132,7 @@ def _image(image: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], links:
     own, others = ("lr", "hr") if image["side"] == "LR" else ("hr", "lr")
     shown = {
         "side": image["side"],
-        "name": _name(image["path"]),
+        "name": shown_name(image["path"]),
         "image": links.source(image["path"], own),
         "reason": image["reason"],
         "detail": printable(image["detail"]),
@@ -144,7 +144,7 @@ def _image(image: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], links:
     closest = max(judged, key=_closeness)
     other = closest[others]
     shown["closest"] = {
-        "name": _name(other),
+        "name": shown_name(other),
         "image": links.source(other, others),
         "reason": closest["reason"],
         "detail": printable(closest["detail"]),
@@ -158,11 +158,12 @@ def _closeness(pair: Mapping[str, Any]) -> tuple[float, int]:
     return closeness(Scores(pair["correlation"], pair["coverage"]) if compared else None, pair["inliers"])
 
 
-def _name(path: str) -> str:
+def shown_name(path: str) -> str:
+    """Return a file's name, as any screen can show it."""
     return printable(Path(path).name)
 
 
-def _link(path: str, folder: Path) -> str:
+def link_to(path: str, folder: Path) -> str:
     """Return where a file is as seen from a page in `folder`."""
     try:
         seen = Path(os.path.relpath(path, folder.absolute())).as_posix()

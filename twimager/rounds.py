@@ -77,9 +77,14 @@ class Run(NamedTuple):
 
 def read(run: Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
     """Fingerprint every file of a side; those that can't be read go to the report."""
+    return take(run, side, paths, remembered(run, paths, recipe))
+
+
+def take(run: Run, side: str, paths: Sequence[Path], results: Iterable[Fingerprint | Rejection]) -> list[Fingerprint]:
+    """Return the fingerprints among the results of reading these files; what can't be read goes to the report."""
     found = []
     with run.progress.stage(f"reading {side}"):
-        for path, result in zip(paths, remembered(run, paths, recipe), strict=True):
+        for path, result in zip(paths, results, strict=True):
             if isinstance(result, Rejection):
                 run.report.rejected_images.append(RejectedImage(side, path, result))
                 run.tell(path, result)

@@ -99,8 +99,20 @@ class Store:
     def keep(self, image: Fingerprint, seen: Stamp | None, recipe: Recipe) -> None:
         """Remember a file that had this stamp before it was read."""
         if self._database and seen:
-            packed = _packed(image)
+            packed = _packed(image, recipe)
             self._enter("fingerprints", (*_key(image.path, recipe), *seen, packed, zlib.crc32(packed)))
+
+    def view(self, path: Path, seen: Stamp | None, recipe: Recipe) -> bytes | None:
+        """Return the view that was kept of a file with this stamp, packed."""
+        if not seen:
+            return None
+        row = self._asked(LOOK_UP, (*_view_key(path, recipe), *seen))
+        return row[0] if row and zlib.crc32(row[0]) == row[1] else None
+
+    def keep_view(self, path: Path, seen: Stamp | None, recipe: Recipe, packed: bytes) -> None:
+        """Remember a view of a file that had this stamp before it was read."""
+        if self._database and seen:
+            self._enter("fingerprints", (*_view_key(path, recipe), *seen, packed, zlib.crc32(packed)))
 
     def verdict(self, images: Sequence[Path], circumstances: str) -> str | None:
         """Return what was said of these images under the same circumstances, if none of them has changed."""
@@ -221,23 +233,37 @@ def _key(path: Path, recipe: Recipe) -> tuple[bytes, str]:
     return os.fsencode(path.absolute()), repr(tuple(recipe))
 
 
-def _packed(image: Fingerprint) -> bytes:
+def _view_key(path: Path, recipe: Recipe) -> tuple[bytes, str]:
+    """Return what views are kept under: they lie among the fingerprints, of which they are the beginning."""
+    return os.fsencode(path.absolute()), f"view {recipe.srgb} {recipe.resize}"
+
+
+def _hash_bytes(recipe: Recipe) -> int:
+    return (recipe.hash_side**2 + 7) // 8
+
+
+def _packed(image: Fingerprint, recipe: Recipe) -> bytes:
     head = np.array((image.size, image.bars, len(image.hashes)), HEAD)
     features = np.empty(len(image.points), FEATURE)
     features["point"], features["radius"], features["angle"] = image.points, image.radii, image.angles
     features["descriptor"] = image.descriptors
-    return head.tobytes() + np.array(image.hashes, "<u8").tobytes() + features.tobytes()
+    hashes = b"".join(value.to_bytes(_hash_bytes(recipe), "little") for value in image.hashes)
+    return head.tobytes() + hashes + features.tobytes()
 
 
 def _unpacked(path: Path, packed: bytes, recipe: Recipe) -> Fingerprint:
     head = np.frombuffer(packed, HEAD, 1)[0]
-    hashes = np.frombuffer(packed, "<u8", head["hashes"], HEAD.itemsize)
-    features = np.frombuffer(packed, FEATURE, offset=HEAD.itemsize + hashes.nbytes)
+    length = _hash_bytes(recipe)
+    features_at = HEAD.itemsize + int(head["hashes"]) * length
+    hashes = tuple(
+        int.from_bytes(packed[at : at + length], "little") for at in range(HEAD.itemsize, features_at, length)
+    )
+    features = np.frombuffer(packed, FEATURE, offset=features_at)
     points, radii, angles, descriptors = (
         np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")
     )
     width, height = head["size"].tolist()
     return Fingerprint(
-        path, (width, height), tuple(hashes.tolist()), points, radii, angles, descriptors,
+        path, (width, height), hashes, points, radii, angles, descriptors,
         Bars(*head["bars"].tolist()), recipe.srgb,
     )  # fmt: skip

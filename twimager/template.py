@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -28,26 +29,22 @@ def fill(
     sources: str = FROM_DISK,
     *,
     styles: Sequence[str] = (),
+    texts: Mapping[str, str] | None = None,
 ) -> Page:
     """Return a page made of `name`.html and `name`.css in the folder `page`, and of scripts there.
 
     The scripts share one scope, in this order. They find `contents`, JSON, as text of the element `data`. `sources`
-    is what the policy lets the page load, `styles` are files that the page's own style goes on from.
+    is what the policy lets the page load, `styles` are files that the page's own style goes on from, `texts` is HTML by
+    the name of its place, as `TITLE` for `@TITLE@`.
     """
     style, script = ("\n".join(map(_part, names)) for names in ([*styles, f"{name}.css"], scripts))
     policy = (
         f"default-src 'none'; {sources}; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    filled = _part(f"{name}.html")
-    for place, text in (
-        ("@POLICY@", policy),
-        ("@STYLE@", style),
-        ("@SCRIPT@", script),
-        ("@DATA@", _embedded(contents)),
-    ):
-        filled = filled.replace(place, text, 1)
-    return Page(filled.encode(), policy)
+    parts = {"POLICY": policy, "STYLE": style, "SCRIPT": script, "DATA": _embedded(contents), **(texts or {})}
+    # In one go: what is filled in may well hold what looks like a place.
+    return Page(re.sub("@([A-Z]+)@", lambda place: parts[place[1]], _part(f"{name}.html")).encode(), policy)
 
 
 def _part(name: str) -> str:

@@ -4,4 +4,4 @@ What takes time to import (OpenCV, SciPy) is imported by `run`, as --help must n
 """
 
 # In the order of the help.
-COMMANDS = ("review", "gallery", "search", "serve", "compare")
+COMMANDS = ("review", "gallery", "search", "serve", "compare", "cluster")

@@ -50,6 +50,7 @@ class FeatureIndex:
         """
         faiss.omp_set_num_threads(threads)
         self._hrs = hrs
+        self._places = {hr.path: [place] for place, hr in enumerate(hrs)}
         counts = [min(INDEXED, len(hr.descriptors)) for hr in hrs]
         self._owners = np.repeat(np.arange(len(hrs)), counts)
         if asked is not None and asked <= FEW_LRS:
@@ -61,7 +62,13 @@ class FeatureIndex:
             self._index.add(np.concatenate(batch).astype(np.float32))
 
     def propose(
-        self, lrs: Sequence[Fingerprint], *, mirror: bool = False, wide: bool = False, most: int | None = None
+        self,
+        lrs: Sequence[Fingerprint],
+        *,
+        mirror: bool = False,
+        wide: bool = False,
+        most: int | None = None,
+        others: bool = False,
     ) -> Iterator[list[Proposal]]:
         """Yield, for every LR, the HRs with the most votes, those first.
 
@@ -71,6 +78,7 @@ class FeatureIndex:
         mirror : look for the HRs' mirror images
         wide : look in more of the lists, and name more HRs, however few votes they have
         most : name so many HRs instead, however few votes they have
+        others : an LR that is among the HRs has no vote for itself
         """
         if isinstance(self._index, faiss.IndexIVF):
             self._index.nprobe = LISTS_PROBED_WIDELY if wide else LISTS_PROBED
@@ -81,6 +89,8 @@ class FeatureIndex:
             # Mirroring the LR is as good as mirroring all HRs.
             descriptors = [(mirrored(lr) if mirror else lr).descriptors for lr in batch]
             for lr, votes in zip(batch, self._votes(descriptors), strict=True):
+                if others:
+                    votes[self._places.get(lr.path, [])] = 0
                 order = np.argsort(-votes, kind="stable")[:most]
                 wanted = [number for number in order if votes[number] > share * votes[order[0]]]
                 yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror) for number in wanted]

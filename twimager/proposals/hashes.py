@@ -21,6 +21,7 @@ VP_TREE_UP_TO = 300
 BATCH = 256
 
 Neighbours = list[tuple[int, int]]
+Found = tuple[NDArray[np.uint64], NDArray[np.float32], NDArray[np.int64]]
 
 
 class HashIndex:
@@ -59,17 +60,25 @@ def _vp_tree_search(points: NDArray[np.uint64], asked: NDArray[np.uint64], dista
 
 
 def _faiss_search(points: NDArray[np.uint64], asked: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
-    import faiss
-
-    index = faiss.IndexBinaryFlat(64)
-    index.add(points.view(np.uint8).reshape(-1, 8))
-    for start in range(0, len(asked), BATCH):
-        # FAISS's test is strict too.
-        starts, bits, near = index.range_search(
-            asked[start : start + BATCH].view(np.uint8).reshape(-1, 8), distance + 1
-        )
+    rows, asking = (values.view(np.uint8).reshape(-1, 8) for values in (points, asked))
+    for starts, bits, near in range_search(rows, asking, distance):
         for a, b in pairwise(starts):
             yield sorted(zip(near[a:b].tolist(), bits[a:b].astype(int).tolist(), strict=True))
+
+
+def range_search(points: NDArray[np.uint8], asked: NDArray[np.uint8], distance: int) -> Iterator[Found]:
+    """Yield, for every BATCH of the `asked`, which `points` are at most `distance` bits away.
+
+    Both are (n, bytes): hashes of any length. Of each batch: where each asked one's answers begin (and the last one's
+    end), how many bits each answer is away, and its row among the points.
+    """
+    import faiss
+
+    index = faiss.IndexBinaryFlat(8 * points.shape[1])
+    index.add(points)
+    for start in range(0, len(asked), BATCH):
+        # FAISS's test is strict too.
+        yield index.range_search(asked[start : start + BATCH], distance + 1)
 
 
 def propose(

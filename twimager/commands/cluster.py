@@ -1,0 +1,161 @@
+"""`twimager.py cluster DIR...`: near-duplicates in groups."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twimager.anatomy import MAX_PIXELS
+from twimager.arguments import BESIDE_DEST, STORE, processors
+from twimager.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from twimager.console import Console
+    from twimager.groups import Found, Settings
+
+SUMMARY = """\
+Put the images of folders into groups of near-duplicates. DEST/cluster_with_N/
+cluster_K holds links to the N images of a group; DEST/clusters.html shows them
+side by side, the best one marked. No image is changed or deleted.
+"""
+LINKAGES = ("average", "weighted", "single", "complete")
+HASH_SIDES = range(8, 17)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `cluster`."""
+    add = parser.add_argument
+    add("folders", type=Path, nargs="+", metavar="DIR", help="the folders that hold the images")
+    add("--dest", type=Path, metavar="DIR", help="where to write; made if missing, not needed with --dry")
+    add(
+        "--similarity", type=float, default=0.2, metavar="S",
+        help="share of the hash's bits, 0 to 1, in which the images of a group may differ: 0 for equal hashes only, "
+        "1 for all in one; 0.1 to 0.3 is the useful range (default 0.2: 12 of 64 bits)",
+    )  # fmt: skip
+    add("--hash_size", type=int, default=8, metavar="N", help="hashes of N x N bits, 8 to 16 (default 8)")
+    add(
+        "--resize", type=float, default=1.0, metavar="F",
+        help="look at copies of F times the size, above 0 to 1; --save keeps the copies too",
+    )  # fmt: skip
+    add(
+        "--linkage", choices=LINKAGES, default="average",
+        help="how far groups are apart: the mean over all couples (average, the default), weighted, single, complete",
+    )  # fmt: skip
+    add("--verify", action="store_true", help="keep together, and bring together, what can be aligned, also mirrored")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--copy", action="store_true", help="copy the images instead of linking to them")
+    ways.add_argument("--hardlink", action="store_true", help="make hard links, not symbolic ones")
+    add("--dry", action="store_true", help="write nothing, only tell")
+    add("--overwrite", action="store_true", help="write into a DEST that is not empty: nothing else in it is deleted")
+    add("--recursive", action="store_true", help="look into the folders inside DIR too")
+    add(
+        "--save", nargs="?", type=Path, const=BESIDE_DEST, metavar="FILE",
+        help=f"keep what is found out for the next run with --save: in FILE, or in {STORE} beside DEST",
+    )  # fmt: skip
+    add("--max_pixels", type=int, default=MAX_PIXELS, metavar="N", help=f"turn down larger images ({MAX_PIXELS})")
+    add("--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)")
+    add("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
+    add("--quiet", action="store_true", help="no progress, no summary: problems only")
+
+
+def run(values: argparse.Namespace) -> ExitCode:
+    """Find the groups, put them into folders, tell."""
+    _check(values)
+    from twimager.console import Console, own_stderr, say
+    from twimager.grouping import find
+    from twimager.groups import to_json, to_text
+
+    with own_stderr() as stream:
+        console = Console(values.quiet, stream=stream)
+        found = find(_files(values, console.warn), _settings(values), console)
+        if not values.dry:
+            _write(values, found, console)
+    if values.json or not values.quiet:
+        say(to_json(found) if values.json else to_text(found))
+    return found.exit_code
+
+
+def _check(values: argparse.Namespace) -> None:
+    """Raise UsageError unless the options and folders fit."""
+    for fits, message in (
+        (values.dest or values.dry, "--dest is missing: where to write (or --dry to write nothing)"),
+        (0 <= values.similarity <= 1, "--similarity must be 0 to 1 (share of the hash's bits)"),
+        (values.hash_size in HASH_SIDES, "--hash_size must be 8 to 16 (bits along a side)"),
+        (0 < values.resize <= 1, "--resize must be above 0 and at most 1"),
+        (values.max_pixels >= 1, "--max_pixels must be 1 or more"),
+        (values.jobs >= 1, "--jobs must be 1 or more workers"),
+        (values.save is not BESIDE_DEST or values.dest, "--save keeps its file beside DEST: add --dest, or name one"),
+    ):
+        if not fits:
+            raise UsageError(message)
+    for folder in values.folders:
+        if not folder.exists():
+            raise UsageError(f"there is no folder {folder}")
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is a file; name the folder that holds the images")
+        save = _store(values)
+        if save and save.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"--save: {save} lies in {folder}; keep it apart from the images")
+    if not values.dry:
+        _check_dest(values)
+
+
+def _store(values: argparse.Namespace) -> Path | None:
+    """Return where fingerprints are kept: beside DEST if no file is named."""
+    named: Path | None = values.save
+    return values.dest.absolute().parent / STORE if named is BESIDE_DEST else named
+
+
+def _check_dest(values: argparse.Namespace) -> None:
+    dest = values.dest
+    if dest.exists() and not dest.is_dir():
+        raise UsageError(f"--dest: {dest} is a file; name a folder")
+    for folder in values.folders:
+        here, there = folder.resolve(), dest.resolve()
+        if here.is_relative_to(there) or there.is_relative_to(here):
+            raise UsageError(f"--dest: {dest} and {folder} lie in each other; keep them apart")
+    if dest.is_dir() and not values.overwrite and any(dest.iterdir()):
+        raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")
+
+
+def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path]:
+    """Return all files, each once, however many links or folders lead to it."""
+    from twimager.images import list_files
+
+    files: dict[str, Path] = {}
+    for folder in values.folders:
+        try:
+            for path in list_files(folder, values.recursive, warn):
+                files.setdefault(os.path.realpath(path), path)
+        except OSError as error:
+            raise UsageError(f"{folder} can't be looked into: {error.strerror}") from error
+    if not files:
+        below = "" if values.recursive else " (--recursive looks into their folders too)"
+        raise UsageError(f"there are no files in {', '.join(map(str, values.folders))}{below}")
+    return sorted(files.values())
+
+
+def _settings(values: argparse.Namespace) -> Settings:
+    from twimager import groups
+    from twimager.clustering import Linkage
+
+    return groups.Settings(
+        tuple(values.folders), None if values.dry else values.dest, values.similarity, values.hash_size,
+        Linkage(values.linkage), values.resize, values.verify, _store(values), values.jobs, values.max_pixels,
+    )  # fmt: skip
+
+
+def _write(values: argparse.Namespace, found: Found, console: Console) -> None:
+    import uuid
+
+    from twimager.destination import write_files
+    from twimager.groups import PAGE
+    from twimager.groups_page import page
+    from twimager.links import Placer, Way, place_all
+
+    way = Way.COPY if values.copy else Way.HARD if values.hardlink else Way.SYMBOLIC
+    place_all(found.groups, values.dest, Placer(way, console, values.overwrite))
+    write_files({values.dest / PAGE: page(found, values.dest)}, uuid.uuid4().hex, values.overwrite)

@@ -1,0 +1,58 @@
+"""The whole of `cluster`: image files in, groups of near-duplicates out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from twimager.clustering import grouped, packed
+from twimager.console import Console
+from twimager.examiners import Examiners
+from twimager.fingerprints import LIGHT_HR, Fingerprint, Recipe
+from twimager.groups import Found, Settings, by_quality
+from twimager.options import Options
+from twimager.report import Report
+from twimager.rounds import Run, read, take
+from twimager.scheduling import worker_pool
+from twimager.store import Store
+from twimager.ties import regrouped
+from twimager.views import remembered_by_views
+
+
+def find(paths: Sequence[Path], settings: Settings, console: Console) -> Found:
+    """Read the images and put them into groups; name on the console what can't be read."""
+    recipe = Recipe(
+        LIGHT_HR.side, LIGHT_HR.features if settings.verify else 0, LIGHT_HR.contrast,
+        hash_side=settings.hash_side, resize=settings.resize,
+    )  # fmt: skip
+    # The main job's options, of which reading and aligning take theirs; its folders have no say here.
+    folder = settings.folders[0]
+    report = Report(
+        Options(folder, folder, dry=True, jobs=settings.jobs, max_pixels=settings.max_pixels), console.detail
+    )
+    with (
+        console.progress(len(paths)) as progress,
+        worker_pool(settings.jobs) as pool,
+        Store(settings.save, console.warn) as store,
+        Examiners(pool, report.options) as examiners,
+    ):
+        run = Run(pool, report, console, progress, store, examiners, {}, Counter())
+        images = _read(run, list(paths), recipe)
+        with progress.stage("grouping"):
+            bits = settings.hash_side**2
+            hashes = packed([image.hashes[0] for image in images], bits)
+            labels = grouped(hashes, bits, settings.similarity, settings.linkage)
+        if settings.verify:
+            labels = regrouped(run, images, labels, recipe)
+        return Found(by_quality(run, images, labels), settings, report.unreadable)
+
+
+def _read(run: Run, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
+    """Fingerprint all images, by kept views where there are to be such."""
+    if recipe.resize < 1:
+        images = take(run, "images", paths, remembered_by_views(run, paths, recipe))
+    else:
+        images = read(run, "images", paths, recipe)
+    run.count_strangers()
+    return images

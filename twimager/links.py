@@ -1,0 +1,95 @@
+"""Put images into folders of groups: links to them, or copies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+
+from twimager.console import Console
+from twimager.destination import folded, write_files
+from twimager.errors import TwimagerError
+from twimager.groups import Group
+
+
+class Way(Enum):
+    """How an image gets into the folder of its group."""
+
+    SYMBOLIC = "symbolic links"
+    HARD = "hard links"
+    COPY = "copies"
+
+
+class Placer:
+    """Puts images where they belong, one by one; what is there already stays, but with `replace`."""
+
+    def __init__(self, way: Way, console: Console, replace: bool) -> None:
+        self._way, self._console, self._replace = way, console, replace
+        self._run = uuid.uuid4().hex
+
+    def place(self, image: Path, target: Path) -> None:
+        """Make `target` an image's link or copy.
+
+        Raises
+        ------
+        TwimagerError
+            If `target` is there already, or can't be made: a full disk, a file system without such links.
+        """
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._put(image, target)
+        except FileExistsError as error:
+            raise TwimagerError(f"{target} is there already; --overwrite replaces it") from error
+        except OSError as error:
+            raise TwimagerError(f"cannot write {target}: {error.strerror}{self._advice()}") from error
+
+    def _advice(self) -> str:
+        return "" if self._way is Way.COPY else "; add --copy where there can be no links"
+
+    def _put(self, image: Path, target: Path) -> None:
+        if self._way is Way.COPY:
+            write_files({target: image.read_bytes()}, self._run, self._replace)
+            with suppress(OSError):
+                shutil.copystat(image, target)
+        elif self._way is Way.HARD:
+            self._link(os.link, image.resolve(), target)
+        else:
+            try:
+                self._link(os.symlink, image.absolute(), target)
+            except FileExistsError:
+                raise
+            except OSError as error:  # Windows grants few users the right, and some file systems have no such links
+                self._way = Way.HARD
+                self._console.warn(f"no symbolic links here ({error.strerror}): these are hard links")
+                self._put(image, target)
+
+    def _link(self, make: Callable[[Path, Path], None], image: Path, target: Path) -> None:
+        if not self._replace:
+            make(image, target)
+            return
+        temporary = target.with_name(f".twimager-{self._run}.tmp")
+        make(image, temporary)
+        os.replace(temporary, target)
+        # Of two hard links to one file neither replaces the other.
+        temporary.unlink(missing_ok=True)
+
+
+def place_all(groups: Sequence[Group], dest: Path, placer: Placer) -> None:
+    """Put every image into the folder of its group, under its own name or, where another one has it, one like it."""
+    for group in groups:
+        taken: set[str] = set()
+        for image in group.members:
+            name = _free(image.path, taken)
+            taken.add(folded(name))
+            placer.place(image.path, dest / group.folder / name)
+
+
+def _free(path: Path, taken: set[str]) -> str:
+    name, number = path.name, 2
+    while folded(name) in taken:
+        name, number = f"{path.stem}_{number}{path.suffix}", number + 1
+    return name
