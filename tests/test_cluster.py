@@ -22,9 +22,10 @@ from test_cli import ROOT, launched, refused
 from test_gallery import Parsed
 from test_shared import BENCH
 
-from twimager import fingerprints, links
+from twimager import fingerprints
+from twimager.cluster import links
+from twimager.cluster.groups import sharpness
 from twimager.commands import cluster
-from twimager.groups import sharpness
 
 NAMES = ("P1040102", "P1040355", "P1040518")
 
@@ -220,7 +221,7 @@ def test_kept_copies_stand_for_the_images(
     assert names(found(run, photos, *flags)) == copies("whole", "small")
     monkeypatch.setattr(fingerprints, "read_bytes", no_link)
     monkeypatch.setattr(fingerprints, "recent", fingerprints.Recent(fingerprints.RECENT_BYTES))
-    monkeypatch.setattr("twimager.groups.read_picture", lambda image: np.zeros((9, 9, 3), np.uint8))
+    monkeypatch.setattr("twimager.cluster.groups.read_picture", lambda image: np.zeros((9, 9, 3), np.uint8))
     document = found(run, photos, *flags, "--hash_size", 12, "--verify")
     assert names(document) == copies("whole", "small", "part", "mirrored")
     assert document["bits"] == 144

@@ -11,8 +11,8 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 from test_cli import ROOT
 
-from twimager import clustering
-from twimager.clustering import Linkage, grouped, packed
+from twimager.cluster import clustering
+from twimager.cluster.clustering import Linkage, grouped, packed
 from twimager.errors import UsageError
 
 LINKAGES = pytest.mark.parametrize("linkage", Linkage)
@@ -112,7 +112,7 @@ def test_what_would_need_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPa
 def test_a_hundred_thousand_take_less_than_two_gigabytes() -> None:
     script = """
 import resource, numpy
-from twimager.clustering import Linkage, grouped
+from twimager.cluster.clustering import Linkage, grouped
 rng = numpy.random.default_rng(1)
 hashes = rng.integers(256, size=(100_000, 8), dtype=numpy.uint8)
 hashes[50_000:, :7] = hashes[:50_000, :7]

@@ -17,8 +17,8 @@ from skimage.metrics import mean_squared_error, structural_similarity
 from test_cli import refused
 from test_shared import BENCH
 
-from twimager import comparison
-from twimager.detectors import Detector
+from twimager.compare import comparison
+from twimager.compare.detectors import Detector
 from twimager.errors import UnreadableImage
 
 A, B = EXAMPLES / "HR/P1040518.jpg", EXAMPLES / "HR/P1040102.jpg"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pictures import picture
 
-from twimager import cropping
-from twimager.cropping import Crop, by_template, crop_of, is_whole, to_whole_pixels
+from twimager.compare import cropping
+from twimager.compare.cropping import Crop, by_template, crop_of, is_whole, to_whole_pixels
 from twimager.geometry import mirroring, scaling, translation
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pictures import picture
 
-from twimager.detectors import Detector, find, tie
+from twimager.compare.detectors import Detector, find, tie
 from twimager.geometry import transform_points
 
 HERE = [detector for detector in Detector if detector.is_there]

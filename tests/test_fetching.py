@@ -8,7 +8,7 @@ from conftest import Run
 from pictures import EXAMPLES
 from web import HUGE, web
 
-from twimager import fetching
+from twimager.search import fetching
 
 HR = EXAMPLES / "HR"
 

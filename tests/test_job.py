@@ -13,14 +13,15 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
-from twimager import job, viewer
+from twimager import job
 from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
 from twimager.flow import Flow
 from twimager.geometry import scaling
 from twimager.proposals import Proposal, Source
 from twimager.proposals.features import FeatureIndex
 from twimager.resampling import resample
-from twimager.viewer import Answer
+from twimager.windows import viewer
+from twimager.windows.viewer import Answer
 
 CAST = {
     "still_01": "P1040480", "still_02": "P1040847", "still_03": "P1040771", "still_05": "P1040663",

@@ -7,7 +7,7 @@ from pictures import cat, picture
 from skimage.color import deltaE_cie76, rgb2lab
 from skimage.metrics import mean_squared_error, structural_similarity
 
-from twimager import likeness
+from twimager.compare import likeness
 
 
 def gray(name: str) -> np.ndarray:

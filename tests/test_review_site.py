@@ -20,8 +20,8 @@ from test_local_server import Client
 
 from twimager.errors import TwimagerError, UsageError
 from twimager.local_server import LocalServer
-from twimager.review import Review
-from twimager.review_site import ReviewSite
+from twimager.review.review import Review
+from twimager.review.site import ReviewSite
 
 
 class Tab(Client):

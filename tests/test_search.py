@@ -15,9 +15,10 @@ from pictures import EXAMPLES, cat, picture
 from test_cli import refused
 from test_gallery import NASTY, Parsed
 
-from twimager import collection, fingerprints, images
-from twimager.detectors import Detector
+from twimager import fingerprints, images
+from twimager.compare.detectors import Detector
 from twimager.geometry import frame_corners, transform_points
+from twimager.search import collection
 
 HR, LR = EXAMPLES / "HR", EXAMPLES / "LR"
 CAT = HR / "P1040518.jpg"

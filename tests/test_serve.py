@@ -20,11 +20,11 @@ from test_local_server import Client
 from web import web
 
 from twimager.console import Console
-from twimager.fetching import MOST_BYTES
-from twimager.judging import Wanted
 from twimager.local_server import LocalServer
-from twimager.search_job import SearchOptions, searcher
-from twimager.search_site import SearchSite
+from twimager.search.fetching import MOST_BYTES
+from twimager.search.job import SearchOptions, searcher
+from twimager.search.judging import Wanted
+from twimager.search.site import SearchSite
 
 HR, CAT = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"
 

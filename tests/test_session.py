@@ -14,10 +14,10 @@ from test_cli import launched, refused
 from test_job import report_of
 from test_review import dest, images, kept
 
-from twimager.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
-from twimager.panels import Display
-from twimager.review import Review
-from twimager.review_window import Session
+from twimager.review.review import Review
+from twimager.review.window import Session
+from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
+from twimager.windows.panels import Display
 
 __all__ = ["dest", "kept"]
 

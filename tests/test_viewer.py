@@ -6,15 +6,16 @@ import pytest
 from conftest import Folders, Run
 from pictures import cat
 
-from twimager import keys, viewer, writing
+from twimager import writing
 from twimager.geometry import transform_points
 from twimager.images import frame_size
-from twimager.keys import key_name
 from twimager.matching import RANSAC_TOLERANCE
-from twimager.panels import LINE_HEIGHT, MAX_SIDE, Display, drawn_matches, drawn_pair, shown_size, text, wrapped
-from twimager.panels import _width as width_of
-from twimager.previews import matched_points, preview
-from twimager.viewer import Answer, ask
+from twimager.windows import keys, viewer
+from twimager.windows.keys import key_name
+from twimager.windows.panels import LINE_HEIGHT, MAX_SIDE, Display, drawn_matches, drawn_pair, shown_size, text, wrapped
+from twimager.windows.panels import _width as width_of
+from twimager.windows.previews import matched_points, preview
+from twimager.windows.viewer import Answer, ask
 
 HR = cat()[:200, :300]
 LR = cv2.resize(HR, (150, 100), interpolation=cv2.INTER_AREA)

@@ -16,7 +16,7 @@ from screen import PROGRAMS, Screen, until
 from test_job import report_of
 from test_review import dest, images, kept
 
-from twimager.panels import LINE_HEIGHT
+from twimager.windows.panels import LINE_HEIGHT
 
 __all__ = ["dest", "kept"]
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAMS, reason="there is no Xvfb or no xdotool")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from twimager import destination, viewer
+from twimager import destination
 from twimager.console import Console
 from twimager.documents import documents
 from twimager.errors import Interrupted, Reason, Rejection, UsageError
@@ -23,6 +23,7 @@ from twimager.scheduling import worker_pool
 from twimager.store import Store
 from twimager.summary import Outcome, summarize
 from twimager.tasks import preload
+from twimager.windows import viewer
 from twimager.writing import Writer
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 import cv2
 
 from twimager.bending import bend
+from twimager.compare.likeness import color_difference
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprints import (
     WORKING_SIDE,
@@ -27,7 +28,6 @@ from twimager.fingerprints import (
 )
 from twimager.geometry import covered_share, mirroring
 from twimager.images import frame_size
-from twimager.likeness import color_difference
 from twimager.matching import CERTAIN_INLIERS, Match, implausible, match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source

@@ -11,19 +11,19 @@ from typing import NamedTuple
 
 import cv2
 
-from twimager import viewer
 from twimager.console import Console
 from twimager.destination import Names, UnwritableName, write_files
 from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
 from twimager.images import encode
 from twimager.journal import Journal, Marks, are_intact, mark
 from twimager.options import Options
-from twimager.previews import preview
 from twimager.rendering import render_hr, render_lr
 from twimager.report import Record, Report
 from twimager.scheduling import AHEAD
 from twimager.selection import VerifiedPair, reject
 from twimager.store import Stamp, stamp
+from twimager.windows import viewer
+from twimager.windows.previews import preview
 
 # Seconds that an interrupted run waits for the pairs being written. Few take longer; what is lost can be done again.
 SETTLING = 1.0

@@ -13,8 +13,8 @@ from twimager.arguments import BESIDE_DEST, STORE, processors
 from twimager.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from twimager.cluster.groups import Found, Settings
     from twimager.console import Console
-    from twimager.groups import Found, Settings
 
 SUMMARY = """\
 Put the images of folders into groups of near-duplicates. DEST/cluster_with_N/
@@ -64,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(values: argparse.Namespace) -> ExitCode:
     """Find the groups, put them into folders, tell."""
     _check(values)
+    from twimager.cluster.groups import to_json, to_text
+    from twimager.cluster.job import find
     from twimager.console import Console, own_stderr, say
-    from twimager.grouping import find
-    from twimager.groups import to_json, to_text
 
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
@@ -139,8 +139,8 @@ def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path
 
 
 def _settings(values: argparse.Namespace) -> Settings:
-    from twimager import groups
-    from twimager.clustering import Linkage
+    from twimager.cluster import groups
+    from twimager.cluster.clustering import Linkage
 
     return groups.Settings(
         tuple(values.folders), None if values.dry else values.dest, values.similarity, values.hash_size,
@@ -151,10 +151,10 @@ def _settings(values: argparse.Namespace) -> Settings:
 def _write(values: argparse.Namespace, found: Found, console: Console) -> None:
     import uuid
 
+    from twimager.cluster.groups import PAGE
+    from twimager.cluster.links import Placer, Way, place_all
+    from twimager.cluster.page import page
     from twimager.destination import write_files
-    from twimager.groups import PAGE
-    from twimager.groups_page import page
-    from twimager.links import Placer, Way, place_all
 
     way = Way.COPY if values.copy else Way.HARD if values.hardlink else Way.SYMBOLIC
     place_all(found.groups, values.dest, Placer(way, console, values.overwrite))

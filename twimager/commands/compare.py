@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager import preprocessing
 from twimager.anatomy import MAX_PIXELS
 from twimager.arguments import processors
+from twimager.compare import preprocessing
 from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from twimager.comparison import Comparison, Embed, Portrait
+    from twimager.compare.comparison import Comparison, Embed, Portrait
     from twimager.console import Console, Progress
 
 SUMMARY = """\
@@ -60,8 +60,8 @@ def run(values: argparse.Namespace) -> ExitCode:
     wanted = preprocessing.preprocessing(values)
     _check(values)
     _check_drawing(values)
+    from twimager.compare.embedding import Network
     from twimager.console import Console, own_stderr
-    from twimager.embedding import Network
 
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
@@ -92,7 +92,7 @@ def _check(values: argparse.Namespace) -> None:
 
 def _check_drawing(values: argparse.Namespace) -> None:
     """Raise UsageError if the drawings can't go where they should."""
-    from twimager.detectors import Detector
+    from twimager.compare.detectors import Detector
 
     draw: Path | None = values.draw
     if not Detector(values.detector).is_there:
@@ -112,8 +112,8 @@ def _check_drawing(values: argparse.Namespace) -> None:
 
 
 def _compare_two(values: argparse.Namespace, embed: Embed | None, console: Console, progress: Progress) -> ExitCode:
+    from twimager.compare.statement import to_json, to_text
     from twimager.console import say
-    from twimager.statement import to_json, to_text
 
     read = partial(_portrayed, embed=embed)
     portraits = _readable(values.paths, map(read, progress.counted(values.paths)), console)
@@ -133,12 +133,12 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
     """Compare every two images of a folder."""
     from itertools import combinations
 
+    from twimager.compare.detectors import Detector
+    from twimager.compare.statement import to_json, to_table
     from twimager.console import say
     from twimager.destination import flat_names
-    from twimager.detectors import Detector
     from twimager.images import list_files
     from twimager.scheduling import AHEAD, in_order, worker_pool
-    from twimager.statement import to_json, to_table
 
     folder: Path = values.paths[0]
     paths = list_files(folder, values.recursive, console.warn)
@@ -172,7 +172,7 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
 
 def _portrayed(path: Path, embed: Embed | None) -> Portrait | Rejection:
     """Return what is to be known of an image, or why it can't be read."""
-    from twimager.comparison import portray
+    from twimager.compare.comparison import portray
 
     try:
         return portray(path, embed)
@@ -182,7 +182,7 @@ def _portrayed(path: Path, embed: Embed | None) -> Portrait | Rejection:
 
 def _compared(portraits: tuple[Portrait, Portrait]) -> Comparison | Rejection:
     """Compare two images; what could be read at first may have gone since."""
-    from twimager.comparison import compare
+    from twimager.compare.comparison import compare
 
     first, second = portraits
     try:
@@ -206,9 +206,9 @@ def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
     """Write a drawing of the matches that agree."""
     import uuid
 
+    from twimager.compare.detectors import Detector
+    from twimager.compare.drawing import draw_matches
     from twimager.destination import write_files
-    from twimager.detectors import Detector
-    from twimager.drawing import draw_matches
     from twimager.fingerprints import read_frame
     from twimager.images import encode
     from twimager.options import Format

@@ -60,8 +60,8 @@ def _check(values: argparse.Namespace) -> None:
 def _in_browser(values: argparse.Namespace) -> str:
     from twimager.console import Console, own_stderr
     from twimager.local_server import LocalServer
-    from twimager.review import Review
-    from twimager.review_site import ReviewSite
+    from twimager.review.review import Review
+    from twimager.review.site import ReviewSite
 
     with own_stderr() as stream, Review(values.report) as review:
         site = ReviewSite(review)
@@ -72,10 +72,10 @@ def _in_browser(values: argparse.Namespace) -> str:
 
 def _in_window(values: argparse.Namespace) -> str:
     from twimager.console import Console, own_stderr
-    from twimager.panels import Display
-    from twimager.review import Review
-    from twimager.review_window import browse
-    from twimager.viewer import require_display
+    from twimager.review.review import Review
+    from twimager.review.window import browse
+    from twimager.windows.panels import Display
+    from twimager.windows.viewer import require_display
 
     with own_stderr() as stream, Review(values.report) as review:
         require_display("review")

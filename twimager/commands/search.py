@@ -6,18 +6,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager import preprocessing
 from twimager.anatomy import MAX_PIXELS
 from twimager.arguments import BESIDE_DEST, STORE, processors
+from twimager.compare import preprocessing
 from twimager.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twimager.compare.embedding import Embedding
     from twimager.console import Console
-    from twimager.embedding import Embedding
     from twimager.images import Pixels
-    from twimager.search_job import Asked, Searcher, SearchOptions
+    from twimager.search.job import Asked, Searcher, SearchOptions
 
 SUMMARY = """\
 Find a picture in a folder: as a copy, in another size or framing, as a part of
@@ -70,8 +70,8 @@ def run(values: argparse.Namespace) -> ExitCode:
     _check_queries(values)
     # Imported here, as --help must not wait for OpenCV and SciPy.
     from twimager.console import Console, own_stderr, say
-    from twimager.findings import document, table, to_json
-    from twimager.search_job import exit_code, searcher
+    from twimager.search.findings import document, table, to_json
+    from twimager.search.job import exit_code, searcher
 
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
@@ -121,9 +121,9 @@ def _check_queries(values: argparse.Namespace) -> None:
 
 def to_options(values: argparse.Namespace, thumbnails: bool) -> SearchOptions:
     """Return what is searched, and how; UsageError if this OpenCV lacks the detector."""
-    from twimager.detectors import Detector
-    from twimager.judging import Wanted
-    from twimager.search_job import SearchOptions
+    from twimager.compare.detectors import Detector
+    from twimager.search.job import SearchOptions
+    from twimager.search.judging import Wanted
 
     detector = Detector(values.detector)
     if not detector.is_there:
@@ -140,7 +140,7 @@ def _network(values: argparse.Namespace) -> Callable[[Pixels], Embedding] | None
         return None
     import threading
 
-    from twimager.embedding import Network
+    from twimager.compare.embedding import Network
 
     network, lock = Network(values.model, wanted), threading.Lock()
 
@@ -168,7 +168,7 @@ def _write_page(asked: list[Asked], values: argparse.Namespace) -> None:
     import uuid
 
     from twimager.destination import write_files
-    from twimager.findings import results_page
+    from twimager.search.findings import results_page
 
     page = results_page(asked, values.folder)
     write_files({values.report: page.html}, uuid.uuid4().hex, values.overwrite)

@@ -29,10 +29,10 @@ def run(values: argparse.Namespace) -> ExitCode:
     check(values)
     # Imported here, as --help must not wait for OpenCV and SciPy.
     from twimager.console import Console, own_stderr
-    from twimager.fetching import MOST_BYTES
     from twimager.local_server import LocalServer
-    from twimager.search_job import searcher
-    from twimager.search_site import SearchSite
+    from twimager.search.fetching import MOST_BYTES
+    from twimager.search.job import searcher
+    from twimager.search.site import SearchSite
 
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)

@@ -17,7 +17,7 @@ from twimager.images import decode, encode, read_bytes, to_8_bit
 from twimager.kept_report import Pair, damaged
 from twimager.local_server import Answer, Refusal
 from twimager.options import Format
-from twimager.review import Review
+from twimager.review.review import Review
 from twimager.template import SERVED, fill
 
 NO_IMAGE = "image/none"

@@ -9,11 +9,11 @@ from dataclasses import astuple, dataclass
 import cv2
 import numpy as np
 
-from twimager.detectors import Detector, Features, find, tie
+from twimager.compare.detectors import Detector, Features, find, tie
+from twimager.compare.likeness import histogram_correlation, ssim
 from twimager.fingerprints import WORKING_SIDE, Copy, Fingerprint, limited, read_picture
 from twimager.geometry import Matrix
 from twimager.images import Gray, Pixels, to_8_bit
-from twimager.likeness import histogram_correlation, ssim
 from twimager.verification import overlay
 
 # Pictures that are not aligned are compared whole, squeezed into a square of this side.

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from twimager.alignment import Alignment
-from twimager.comparison import Comparison, Portrait
+from twimager.compare.alignment import Alignment
+from twimager.compare.comparison import Comparison, Portrait
+from twimager.compare.cropping import Crop
+from twimager.compare.detectors import Detector
 from twimager.console import printable
-from twimager.cropping import Crop
-from twimager.detectors import Detector
 from twimager.errors import Rejection
 
 # How the scores are called, and what equal pictures have.

@@ -10,10 +10,10 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
+from twimager.cluster.groups import Group
 from twimager.console import Console
 from twimager.destination import folded, write_files
 from twimager.errors import TwimagerError
-from twimager.groups import Group
 
 
 class Way(Enum):

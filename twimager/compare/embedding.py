@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.compare.preprocessing import Preprocessing
 from twimager.errors import UsageError
 from twimager.images import Pixels, to_8_bit
-from twimager.preprocessing import Preprocessing
 
 Embedding = NDArray[np.float32]
 

@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twimager.collection import same_pixels
-from twimager.detectors import Detector, Features
-from twimager.embedding import Embedding, cosine_similarity
+from twimager.compare.detectors import Detector, Features
+from twimager.compare.embedding import Embedding, cosine_similarity
 from twimager.errors import Rejection, UnreadableImage
 from twimager.fingerprints import Copy, Fingerprint, limited
 from twimager.geometry import Matrix
 from twimager.images import Pixels, encode
 from twimager.options import Format
-from twimager.resemblance import Resemblance, compare, working_colors
+from twimager.search.collection import same_pixels
+from twimager.search.resemblance import Resemblance, compare, working_colors
 
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 200, 80
 

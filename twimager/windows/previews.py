@@ -11,11 +11,11 @@ from twimager.images import decode
 from twimager.kept_report import caption
 from twimager.matching import inlier_positions
 from twimager.options import Options
-from twimager.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
 from twimager.records import pair_record
 from twimager.rendering import render_hr, render_lr
 from twimager.report import Record
 from twimager.selection import VerifiedPair
+from twimager.windows.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
 
 # Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a common screen.
 UPPER, LOWER = (MAX_PANEL[0], 480), 330

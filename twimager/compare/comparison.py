@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twimager import likeness
-from twimager.alignment import THOROUGH, Alignment, align
-from twimager.cropping import Crop, crop_of
-from twimager.detectors import Detector, Features, Tie, find, tie
-from twimager.embedding import Embedding, cosine_similarity
+from twimager.compare import likeness
+from twimager.compare.alignment import THOROUGH, Alignment, align
+from twimager.compare.cropping import Crop, crop_of
+from twimager.compare.detectors import Detector, Features, Tie, find, tie
+from twimager.compare.embedding import Embedding, cosine_similarity
 from twimager.errors import Rejection
 from twimager.fingerprints import Fingerprint, fingerprint, limited, read_frame
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, covered_share, resize_matrix

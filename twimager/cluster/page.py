@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from twimager.cluster.groups import Found, Group, distance
 from twimager.console import printable
 from twimager.fingerprints import Fingerprint
 from twimager.gallery import link_to, shown_name
-from twimager.groups import Found, Group, distance
 from twimager.template import fill
 
 

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager import viewer
 from twimager.console import printable
 from twimager.destination import UnwritableName
 from twimager.errors import UnreadableImage
 from twimager.images import Pixels, read_image
 from twimager.kept_report import SIDES, Pair, caption
-from twimager.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
-from twimager.panels import DIM, Display, drawn_pair, stacked, text
-from twimager.review import Review
+from twimager.review.review import Review
+from twimager.windows import viewer
+from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
+from twimager.windows.panels import DIM, Display, drawn_pair, stacked, text
 
 TITLE = "Twimager - arrows: move, del: delete, u: undo, space: blink, s: sort, esc: end"
 # How many pairs a key goes on.

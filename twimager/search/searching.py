@@ -7,15 +7,15 @@ from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from twimager.collection import Collection
 from twimager.errors import Rejection
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Fingerprint, Recipe
 from twimager.geometry import covered_share
-from twimager.judging import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
 from twimager.options import Method, Options
 from twimager.proposals import CANDIDATES, Proposal
-from twimager.resemblance import features_of, working_colors
 from twimager.scheduling import AHEAD, in_order
+from twimager.search.collection import Collection
+from twimager.search.judging import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
+from twimager.search.resemblance import features_of, working_colors
 from twimager.tasks import examine
 
 # As the main job remembers an LR and an HR, so that --save serves both.

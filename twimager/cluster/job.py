@@ -6,18 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from twimager.clustering import grouped, packed
+from twimager.cluster.clustering import grouped, packed
+from twimager.cluster.groups import Found, Settings, by_quality
+from twimager.cluster.ties import regrouped
+from twimager.cluster.views import remembered_by_views
 from twimager.console import Console
 from twimager.examiners import Examiners
 from twimager.fingerprints import LIGHT_HR, Fingerprint, Recipe
-from twimager.groups import Found, Settings, by_quality
 from twimager.options import Options
 from twimager.report import Report
 from twimager.rounds import Run, read, take
 from twimager.scheduling import worker_pool
 from twimager.store import Store
-from twimager.ties import regrouped
-from twimager.views import remembered_by_views
 
 
 def find(paths: Sequence[Path], settings: Settings, console: Console) -> Found:

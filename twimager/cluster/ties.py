@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twimager.clustering import Labels, members_of, renumbered
+from twimager.cluster.clustering import Labels, members_of, renumbered
+from twimager.cluster.views import call_back
 from twimager.errors import UnreadableImage
 from twimager.fingerprints import Fingerprint, Recipe, working_copy
 from twimager.geometry import covered_share
@@ -22,7 +23,6 @@ from twimager.selection import VerifiedPair
 from twimager.tasks import examine
 from twimager.verdicts import circumstances
 from twimager.verification import GOOD_CORRELATION
-from twimager.views import call_back
 
 # Of two copies of one picture, one at least shows so much of what the other one does: neighbours in a panorama do not.
 MIN_SHARE = 0.6

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from twimager import __version__
-from twimager.clustering import Labels, Linkage, members_of
+from twimager.cluster.clustering import Labels, Linkage, members_of
 from twimager.errors import ExitCode, UnreadableImage
 from twimager.fingerprints import Fingerprint, read_picture
 from twimager.images import Pixels, to_8_bit

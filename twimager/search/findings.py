@@ -15,8 +15,8 @@ from twimager.console import printable
 from twimager.errors import ExitCode
 from twimager.fingerprints import Fingerprint
 from twimager.geometry import Matrix, frame_corners, transform_points, translation
-from twimager.judging import Found, Place
-from twimager.search_job import Asked
+from twimager.search.job import Asked
+from twimager.search.judging import Found, Place
 from twimager.template import FROM_DISK, SERVED, Page, fill
 
 HEADINGS = "  score   SSIM  features  colours{model}  shown"

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from twimager.collection import Collection
 from twimager.console import Console
 from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
 from twimager.examiners import Examiners
 from twimager.fingerprints import Fingerprint, fingerprint
 from twimager.images import list_files
-from twimager.judging import Found, Wanted, thumbnail
 from twimager.options import Options
 from twimager.report import Report
-from twimager.resemblance import working_colors
 from twimager.rounds import Run, remembered
 from twimager.scheduling import worker_pool
-from twimager.searching import OF_IMAGE, OF_QUERY, search
+from twimager.search.collection import Collection
+from twimager.search.judging import Found, Wanted, thumbnail
+from twimager.search.resemblance import working_colors
+from twimager.search.searching import OF_IMAGE, OF_QUERY, search
 from twimager.store import Store
 
 
@@ -89,7 +89,7 @@ class Searcher:
         if not is_address(query):
             return self.ask_file(query, Path(query))
         # Imported here, as encryption takes its time.
-        from twimager.fetching import fetch
+        from twimager.search.fetching import fetch
 
         try:
             data = fetch(query)

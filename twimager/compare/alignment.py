@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twimager.cropping import SAME, by_template, fit, is_whole, to_whole_pixels
+from twimager.compare.cropping import SAME, by_template, fit, is_whole, to_whole_pixels
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import RICH, Fingerprint
 from twimager.geometry import Matrix, translation

@@ -17,8 +17,8 @@ from twimager.gallery import NUMBERS
 from twimager.journal import reopened
 from twimager.kept_report import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
 from twimager.locking import lock
+from twimager.review.trash import Deletion, Trash
 from twimager.store import stamp
-from twimager.trash import Deletion, Trash
 
 # What is made of a report, and lies beside it as far as it was asked for.
 OTHERS = (TABLE, PAGE, META_INFO)

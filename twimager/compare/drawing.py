@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.detectors import Tie
+from twimager.compare.detectors import Tie
 from twimager.geometry import Points, Size, resize_matrix, transform_points
 from twimager.images import Pixels, frame_size, shrink, to_8_bit
 

@@ -11,7 +11,7 @@ import cv2
 
 from twimager.errors import UsageError
 from twimager.images import Pixels
-from twimager.keys import DELETE, ESCAPE, key_name
+from twimager.windows.keys import DELETE, ESCAPE, key_name
 
 TITLE = "Twimager - esc: abort, n or del: skip, any other key: accept"
 POLL_MS = 50

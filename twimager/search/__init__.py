@@ -1,0 +1,1 @@
+"""Find pictures in a folder: what `search` and `serve` do."""

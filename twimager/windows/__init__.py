@@ -1,0 +1,1 @@
+"""OpenCV's windows: the pair that `--debug` asks about, and the one under review."""
