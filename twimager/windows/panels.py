@@ -12,8 +12,8 @@ from twimager.console import printable
 from twimager.geometry import Points, Size, resize_matrix, transform_points, translation
 from twimager.images import Pixels, frame_size, shrink, to_8_bit
 
-# Three pictures of this width, under their text, fit on a common screen.
-MAX_PANEL = (600, 800)
+# Three pictures of this width, under their text, fit on the screen of a laptop.
+MAX_PANEL = (500, 680)
 # Smaller ones are enlarged by a whole number, so that there is something to see, and room for their text.
 MIN_WIDTH = 300
 # No picture is drawn larger, whatever is asked for: a window's memory is the toolkit's.

@@ -17,8 +17,8 @@ from twimager.report import Record
 from twimager.selection import VerifiedPair
 from twimager.windows.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
 
-# Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a common screen.
-UPPER, LOWER = (MAX_PANEL[0], 480), 330
+# Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on the screen of a laptop.
+UPPER, LOWER = (MAX_PANEL[0], 400), 280
 
 
 def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
