@@ -17,7 +17,7 @@ from twimager.report import Record
 from twimager.selection import VerifiedPair
 from twimager.windows.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
 
-# Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on the screen of a laptop.
+# Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a laptop.
 UPPER, LOWER = (MAX_PANEL[0], 400), 280
 
 
