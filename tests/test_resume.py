@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import hostile
@@ -65,14 +64,6 @@ class Job:
             except OSError:
                 continue
         return left
-
-
-@pytest.fixture(autouse=True, scope="module")
-def hearing() -> Iterator[None]:
-    """What is run in the background is deaf to SIGINT, and so would be what the tests start."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

@@ -114,11 +114,14 @@ def linked(folder: Path, files: list[Path]) -> None:
 
 
 def whole_run(*arguments: object) -> tuple[int, str, int]:
-    """Run in a process of its own; return its exit code, stderr and peak memory in MB, its children's included."""
+    """Run in a process of its own; return its exit code, stderr and peak memory in MB, its largest child's included.
+
+    The peak of a process that was started by another counts what that one held (getrusage), or not (VmHWM).
+    """
     script = (
-        "import resource, sys; from twimager.cli import main; code = main(); "
-        "peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]; "
-        "print(sum(peaks) // 1024); sys.exit(code)"
+        "import re, resource, sys; from twimager.cli import main; code = main(); "
+        "own = int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]); "
+        "print((own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) // 1024); sys.exit(code)"
     )
     command = [sys.executable, "-c", script, *map(str, arguments), "--quiet"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
