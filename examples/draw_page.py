@@ -19,7 +19,7 @@ from tests.browser import Browser
 
 # GitHub shows pictures 830 pixels wide; drawn half as large again, they are sharp on dense screens too.
 WIDTH, HEIGHT, DENSITY = 900, 640, 1.5
-QUALITY = 76
+QUALITY = 72
 # Thumbnails are decoded after the page is there.
 SETTLING = 1.0
 
