@@ -19,20 +19,25 @@ from tests.browser import Browser
 
 # GitHub shows pictures 830 pixels wide; drawn half as large again, they are sharp on dense screens too.
 WIDTH, HEIGHT, DENSITY = 900, 640, 1.5
-QUALITY = 76
+QUALITY = 72
 # Thumbnails are decoded after the page is there.
 SETTLING = 1.0
 
 
-def drawn(browser: Browser, page: Path, what: str, picture: Path) -> None:
-    """Show the page, or one pair of it, and keep what is seen."""
+def show(browser: Browser, url: str) -> None:
+    """Show a page as large as pictures of it are."""
     browser.call(
         "Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=DENSITY, mobile=False
     )
     browser.call("Emulation.setScrollbarsHidden", hidden=True)
-    large = what.startswith("#pair-")
-    browser.show(page.absolute().as_uri() + what * large)
+    browser.show(url)
     time.sleep(SETTLING)
+
+
+def draw(browser: Browser, page: Path, what: str, picture: Path) -> None:
+    """Show the page, or one pair of it, and keep what is seen."""
+    large = what.startswith("#pair-")
+    show(browser, page.absolute().as_uri() + what * large)
     browser.screenshot(picture)
     if what and not large:
         cut(browser, what, picture)
@@ -47,13 +52,18 @@ def cut(browser: Browser, element: str, picture: Path) -> None:
     cv2.imwrite(str(picture), pixels[y0:y1, x0:x1])
 
 
+def keep(shot: Path, picture: str) -> None:
+    """Write what was seen as PNG or, smaller, as JPEG."""
+    as_jpeg = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if picture.endswith(".jpg") else []
+    cv2.imwrite(picture, cv2.imread(str(shot)), as_jpeg)
+
+
 def main(page: str, picture: str, what: str = "") -> None:
     """Draw the page."""
     with tempfile.TemporaryDirectory() as profile, Browser(Path(profile)) as browser:
         shot = Path(profile) / "shot.png"
-        drawn(browser, Path(page), what, shot)
-        as_jpeg = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if picture.endswith(".jpg") else []
-        cv2.imwrite(picture, cv2.imread(str(shot)), as_jpeg)
+        draw(browser, Path(page), what, shot)
+        keep(shot, picture)
 
 
 if __name__ == "__main__":

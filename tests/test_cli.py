@@ -15,6 +15,8 @@ from test_job import contents
 
 from twimager import __version__, destination
 from twimager.arguments import parser
+from twimager.cli import main
+from twimager.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -207,6 +209,17 @@ def test_help_fits_80_columns_and_names_every_option(capsys: pytest.CaptureFixtu
     assert ended.value.code == 0
     assert max(map(len, text.splitlines())) <= 80
     assert all(name in text for action in parser()._actions for name in action.option_strings)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_subcommand_fits_80_columns_and_its_example_is_in_the_main_one(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "-h"])
+    assert ended.value.code == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    assert parser().format_help().count(f"twimager.py {command} ") >= 1
 
 
 def launched(*arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:

@@ -329,12 +329,6 @@ def test_the_sharpest_of_equally_large_ones_is_the_best(run: Run, photos: Path) 
     assert first["best"].endswith("P1040102_whole.png")
 
 
-def test_the_readme_names_every_option() -> None:
-    table = (ROOT / "README.md").read_text(encoding="utf-8").split("## Near-duplicates")[1].split("\n## ")[0]
-    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `-")]
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z_]*", " ".join(rows))) == options()
-
-
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.skipif(not BENCH.is_dir(), reason="the shared photographs are not here")

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from argparse import SUPPRESS, ArgumentParser
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 LARGEST_PICTURE = 150_000
+# Where the options of each subcommand are explained.
+MANUALS = {
+    "review": "review", "gallery": "report", "search": "search", "serve": "search", "compare": "compare",
+    "cluster": "cluster",
+}  # fmt: skip
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -39,13 +45,27 @@ def commands() -> list[str]:
     return re.findall(r"twimager\.py (--[^\n|>&]*)", "\n".join(blocks))
 
 
+def command_parser(name: str) -> Parser:
+    made = Parser(prog=name)
+    import_module(f"twimager.commands.{name}").add_arguments(made)
+    return made
+
+
+def names_of(made: ArgumentParser) -> set[str]:
+    return {option for action in made._actions for option in action.option_strings}
+
+
 def options() -> set[str]:
     """Return the options of the main job and of every subcommand."""
-    parsers = [parser()]
-    for name in COMMANDS:
-        parsers.append(Parser(prog=name))
-        import_module(f"twimager.commands.{name}").add_arguments(parsers[-1])
-    return {option for made in parsers for action in made._actions for option in action.option_strings}
+    return names_of(parser()).union(*(names_of(command_parser(name)) for name in COMMANDS))
+
+
+def manual(name: str) -> str:
+    return TEXTS[ROOT / f"docs/{MANUALS[name]}.md"]
+
+
+def option_rows(name: str) -> list[str]:
+    return [line for line in manual(name).splitlines() if line.startswith("| `--")]
 
 
 @pages
@@ -98,6 +118,32 @@ def test_subcommands_exist() -> None:
     named = {name for text in TEXTS.values() for name in re.findall(r"twimager\.py ([a-z]+)\b", text)}
     assert named
     assert named <= set(COMMANDS)
+
+
+def test_the_readme_names_every_subcommand_in_its_table() -> None:
+    table = re.findall(r"^\| `(\w+)[^|]*\|", TEXTS[ROOT / "README.md"], flags=re.M)
+    assert table == list(COMMANDS)
+    assert list(MANUALS) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("page", sorted(set(MANUALS.values())))
+def test_a_manual_has_a_row_for_every_option_of_its_commands_and_no_other(page: str) -> None:
+    explained = [name for name in COMMANDS if MANUALS[name] == page]
+    rows = [row.split("|")[1] for row in option_rows(explained[0])]
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z_]*", " ".join(rows)))
+    assert named == set[str]().union(*(names_of(command_parser(name)) for name in explained)) - {"-h", "--help"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_manual_gives_the_defaults(name: str) -> None:
+    for action in command_parser(name)._actions:
+        if not isinstance(action.default, int | float | str) or isinstance(action.default, bool):
+            continue
+        if action.default in (0, SUPPRESS) or action.dest == "jobs" or action.dest.startswith("model"):
+            continue
+        row = next(row for row in option_rows(name) if f"`{action.option_strings[0]} " in row)
+        shown = f"{action.default:g}" if isinstance(action.default, float) else str(action.default)
+        assert f"| {shown} |" in row
 
 
 @pages

@@ -127,7 +127,7 @@ def test_the_command_reads_the_folder_says_where_the_page_is_and_serves(
         answers.append(server.site.post("picture", CAT.read_bytes()))
 
     monkeypatch.setattr(LocalServer, "run", ask_and_end)
-    outcome = run("serve", HR, "--no_browser", "--top", 1, "--save", tmp_path / "store")
+    outcome = run("serve", HR, "--no_open", "--top", 1, "--save", tmp_path / "store")
     assert outcome.code == 0
     assert "9 images" in outcome.err
     assert [one["path"] for one in json.loads(answers[0].body)["found"]] == ["P1040518.jpg"]
@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_said_in_one_line(run: Run, tmp_path: Path) -> None
     refused(run("serve", tmp_path / "none"), 2, "there is no folder")
     refused(run("serve", tmp_path), 2, "no files")
     refused(run("serve", HR, "--top", 0), 2, "--top")
-    refused(run("serve", HR, "--quiet", "--no_browser", "--port", 99999), 2, "--port")
+    refused(run("serve", HR, "--quiet", "--no_open", "--port", 99999), 2, "--port")
 
 
 @pytest.mark.slow

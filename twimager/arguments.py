@@ -28,13 +28,14 @@ examples:
   twimager.py --lr dvd --hr bluray --dest pairs
   twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
   twimager.py --lr dvd --hr bluray --dry --verbose
-  twimager.py review pairs/report.json
-  twimager.py review pairs/report.json --browser
-  twimager.py gallery pairs/report.json
-  twimager.py compare a.png b.jpg --draw matches.png
-  twimager.py search holiday.jpg https://example.org/a.jpg --in photos
-  twimager.py serve photos
-  twimager.py cluster photos more_photos --dest groups --verify
+
+and of the other commands, each with a help of its own (twimager.py review -h):
+  twimager.py review pairs/report.json          look at the pairs, sort out
+  twimager.py gallery pairs/report.json         write report.html anew
+  twimager.py search still.jpg --in photos      find a picture in a folder
+  twimager.py serve photos                      the same, from a page
+  twimager.py compare a.png b.jpg               how alike, and why
+  twimager.py cluster photos --dest groups      near-duplicates in groups
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not written, 4 done but no pair found, 130 interrupted.

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from twimager.console import Console
 
 SUMMARY = """\
-Put the images of folders into groups of near-duplicates. DEST/cluster_with_N/
-cluster_K holds links to the N images of a group; DEST/clusters.html shows them
-side by side, the best one marked. No image is changed or deleted.
+Put the images of folders into clusters of near-duplicates. DEST/
+cluster_with_N/cluster_K holds links to the N images of a cluster;
+DEST/clusters.html shows them side by side, the best one marked. No image is
+changed or deleted.
 """
 LINKAGES = ("average", "weighted", "single", "complete")
 HASH_SIDES = range(8, 17)
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dest", type=Path, metavar="DIR", help="where to write; made if missing, not needed with --dry")
     add(
         "--similarity", type=float, default=0.2, metavar="S",
-        help="share of the hash's bits, 0 to 1, in which the images of a group may differ: 0 for equal hashes only, "
+        help="share of the hash's bits, 0 to 1, in which the images of a cluster may differ: 0 for equal hashes only, "
         "1 for all in one; 0.1 to 0.3 is the useful range (default 0.2: 12 of 64 bits)",
     )  # fmt: skip
     add("--hash_size", type=int, default=8, metavar="N", help="hashes of N x N bits, 8 to 16 (default 8)")
@@ -42,20 +43,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--linkage", choices=LINKAGES, default="average",
-        help="how far groups are apart: the mean over all couples (average, the default), weighted, single, complete",
+        help="how far clusters are apart: the mean over all couples (average, the default), weighted, single, complete",
     )  # fmt: skip
     add("--verify", action="store_true", help="keep together, and bring together, what can be aligned, also mirrored")
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--copy", action="store_true", help="copy the images instead of linking to them")
     ways.add_argument("--hardlink", action="store_true", help="make hard links, not symbolic ones")
     add("--dry", action="store_true", help="write nothing, only tell")
-    add("--overwrite", action="store_true", help="write into a DEST that is not empty: nothing else in it is deleted")
+    add(
+        "--overwrite", action="store_true",
+        help="write into a DEST that is not empty: replaces files of the same names, deletes none",
+    )  # fmt: skip
     add("--recursive", action="store_true", help="look into the folders inside DIR too")
     add(
         "--save", nargs="?", type=Path, const=BESIDE_DEST, metavar="FILE",
         help=f"keep what is found out for the next run with --save: in FILE, or in {STORE} beside DEST",
     )  # fmt: skip
-    add("--max_pixels", type=int, default=MAX_PIXELS, metavar="N", help=f"turn down larger images ({MAX_PIXELS})")
+    add(
+        "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
+        help=f"turn down images of more pixels (default {MAX_PIXELS})",
+    )  # fmt: skip
     add("--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)")
     add("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
     add("--quiet", action="store_true", help="no progress, no summary: problems only")

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="the folder to look in")
     add_judgement(parser)
-    add("--port", type=int, default=0, metavar="N", help="the port to serve at (default: any that is free)")
-    add("--no_browser", action="store_true", help="only say where the page is, open no browser")
+    add("--port", type=int, default=0, metavar="N", help="the page's port (default: a free one)")
+    add("--no_open", action="store_true", help="print the page's address, and open no browser")
     add("--quiet", action="store_true", help="no progress: problems only")
 
 
@@ -40,5 +40,5 @@ def run(values: argparse.Namespace) -> ExitCode:
             console.note(f"{found_by.images} images; Ctrl-C ends this")
             server = LocalServer(SearchSite(found_by, values.folder), values.port, MOST_BYTES)
             with server:
-                server.run(not values.no_browser)
+                server.run(not values.no_open)
     return ExitCode.DONE
