@@ -10,11 +10,17 @@ import jsonschema
 import numpy as np
 import pytest
 from conftest import Folders, Run
-from pictures import cat, picture
+from pictures import EXAMPLES, cat, picture
 from test_job import report_of
 
-from twimager.errors import Reason
+from twimager.errors import Reason, Rejection
+from twimager.fingerprints import LIGHT_LR, fingerprint
+from twimager.matching import Match
 from twimager.options import Options
+from twimager.proposals import Proposal, Source
+from twimager.report import Report
+from twimager.selection import RejectedPair
+from twimager.verification import Scores
 
 SCHEMA = json.loads((Path(__file__).resolve().parent.parent / "twimager/report.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -52,6 +58,22 @@ def test_a_report_is_valid(run: Run, odd_folders: Folders, flags: list[object]) 
 def test_the_schema_knows_every_option_and_reason() -> None:
     assert list(SCHEMA["properties"]["settings"]["properties"]) == [field.name for field in fields(Options)]
     assert SCHEMA["$defs"]["reason"]["enum"] == [reason.value for reason in Reason]
+
+
+def test_of_two_attempts_the_one_that_came_further_is_told() -> None:
+    lr, hr = (fingerprint(EXAMPLES / name, LIGHT_LR) for name in ("LR/still_02.jpg", "HR/P1040847.jpg"))
+    shifted = RejectedPair(
+        Proposal(lr, hr, Source.HASH), Rejection(Reason.RESIDUAL), Match(np.eye(3), 0), Scores(0.9, 1.0)
+    )
+    hopeless = RejectedPair(Proposal(lr, hr, Source.FEATURES), Rejection(Reason.FEW_MATCHES))
+    report = Report(Options(Path("low"), Path("high"), dry=True), lambda line: None)
+    for first, second in ((shifted, hopeless), (hopeless, shifted)):
+        report.turn_down(first)
+        report.forget([first.proposal.key])
+        assert report.rejected_pairs == []
+        report.turn_down(second)
+        assert report.rejected_pairs == [shifted]
+        report.forget([first.proposal.key])
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

@@ -57,6 +57,7 @@ class Report:
     notes: list[Note] = field(default_factory=list)
     near_hashes: list[int] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    earlier: dict[Hashable, RejectedPair] = field(default_factory=dict)
     aborted: bool = False
     interrupted: bool = False
 
@@ -67,14 +68,17 @@ class Report:
         self.tell(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
 
     def turn_down(self, *pairs: RejectedPair) -> None:
-        """Enter pairs that were turned down."""
-        for pair in pairs:
+        """Enter pairs that were turned down; of one that was looked at anew, the attempt that came further."""
+        for latest in pairs:
+            earlier = self.earlier.pop(latest.proposal.key, latest)
+            pair = max(latest, earlier, key=how_far)
             self.rejected_pairs.append(pair)
             self.tell(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
 
     def forget(self, proposals: Iterable[Hashable]) -> None:
-        """Strike rejections of proposals, named by their keys, that are looked at anew."""
+        """Strike rejections of proposals, named by their keys, that are looked at anew; `earlier` has them."""
         anew = set(proposals)
+        self.earlier = {pair.proposal.key: pair for pair in self.rejected_pairs if pair.proposal.key in anew}
         self.rejected_pairs = [pair for pair in self.rejected_pairs if pair.proposal.key not in anew]
 
     @property
@@ -107,6 +111,11 @@ class Report:
     def unwritten(self) -> int:
         """How many pairs could not be written."""
         return sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
+
+
+def how_far(pair: RejectedPair) -> tuple[float, int]:
+    """Return the closeness of a pair that was turned down."""
+    return closeness(pair.scores, pair.match.inliers if pair.match else None)
 
 
 def numbers(pair: VerifiedPair) -> str:

@@ -18,7 +18,7 @@ from twimager.console import printable
 from twimager.destination import PAGE, REPORT, document_paths
 from twimager.errors import ExitCode, Reason
 from twimager.rendering import SAME_SIZE
-from twimager.report import NOT_READ, Report, closeness
+from twimager.report import NOT_READ, Report, how_far
 from twimager.selection import RejectedPair
 
 # So many reasons are named on a line, the most frequent ones.
@@ -148,13 +148,9 @@ def _closest(report: Report) -> Counts:
     closest: dict[Path, RejectedPair] = {}
     for pair in report.rejected_pairs:
         lr = pair.proposal.lr.path
-        if lr in alone and (lr not in closest or _closeness(pair) > _closeness(closest[lr])):
+        if lr in alone and (lr not in closest or how_far(pair) > how_far(closest[lr])):
             closest[lr] = pair
     return _counted(pair.rejection.reason for pair in closest.values())
-
-
-def _closeness(pair: RejectedPair) -> tuple[float, int]:
-    return closeness(pair.scores, pair.match.inliers if pair.match else None)
 
 
 def _counted(reasons: Iterable[Reason]) -> Counts:
