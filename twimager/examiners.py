@@ -1,7 +1,7 @@
 """Examine many LRs at once: in threads or, where it pays, in processes; run as a module, one of those processes.
 
 Examining takes thousands of small steps of Python, for which threads wait for each other: two of them were 1.6 times as
-fast as one, and a third of that went into waiting. Two processes are twice as fast as one.
+fast as one. Two processes match and write in 0.7 of the time of two threads.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twimager import anatomy, decoding
-from twimager.errors import UnreadableImage, UnsupportedFormat
+from twimager.errors import UnreadableImage, UnsupportedFormat, UsageError
 from twimager.isolation import decoders
 from twimager.options import Format
 
@@ -59,6 +59,18 @@ def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> li
     looked into; for `folder` itself, OSError is raised.
     """
     return sorted(_walk(folder, recursive, warn), key=lambda path: path.relative_to(folder).parts)
+
+
+def require_files(folder: Path, recursive: bool, warn: Callable[[str], None], flag: str = "") -> list[Path]:
+    """Return the files of a folder that the user has named; UsageError, which begins with `flag`, if there are none."""
+    try:
+        paths = list_files(folder, recursive, warn)
+    except OSError as error:
+        raise UsageError(f"{flag}{folder} can't be looked into: {error.strerror}") from error
+    if not paths:
+        below = "" if recursive else " (--recursive looks into its folders too)"
+        raise UsageError(f"{flag}there are no files in {folder}{below}")
+    return paths
 
 
 def _walk(folder: Path, recursive: bool, warn: Callable[[str], None]) -> Iterator[Path]:

@@ -11,10 +11,10 @@ from pathlib import Path
 from twimager import destination
 from twimager.console import Console
 from twimager.documents import documents
-from twimager.errors import Interrupted, Reason, Rejection, UsageError
+from twimager.errors import Interrupted, Reason, Rejection
 from twimager.examiners import Examiners
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR
-from twimager.images import list_files
+from twimager.images import require_files
 from twimager.journal import Journal, keep_journal
 from twimager.options import Options
 from twimager.report import RejectedImage, Report
@@ -38,7 +38,10 @@ def run(options: Options, console: Console) -> Outcome:
     destination.check_folders(options)
     if options.debug:
         viewer.require_display("--debug")
-    lr_paths, hr_paths = _list("--lr", options.lr, options, console), _list("--hr", options.hr, options, console)
+    lr_paths, hr_paths = (
+        require_files(folder, options.recursive, console.warn, f"{flag}: ")
+        for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
+    )
     with keep_journal(options, {"--lr": lr_paths, "--hr": hr_paths}) as journal:
         if journal.ended:
             return journal.ended
@@ -77,17 +80,6 @@ def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Con
                 pair(this, lrs, hrs, writer)
     for stage, seconds in report.seconds.items():
         console.detail(f"{stage}: {seconds:.1f} s")
-
-
-def _list(flag: str, folder: Path, options: Options, console: Console) -> list[Path]:
-    try:
-        paths = list_files(folder, options.recursive, console.warn)
-    except OSError as error:
-        raise UsageError(f"{flag}: {folder} can't be looked into: {error.strerror}") from error
-    if not paths:
-        below = "" if options.recursive else " (--recursive looks into its folders too)"
-        raise UsageError(f"{flag}: there are no files in {folder}{below}")
-    return paths
 
 
 def _account_for_unpaired(report: Report, lr_paths: list[Path], hr_paths: list[Path]) -> None:

@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 
 from twimager.console import Console
-from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
+from twimager.errors import ExitCode, Rejection, UnreadableImage
 from twimager.examiners import Examiners
 from twimager.fingerprints import Fingerprint, fingerprint
-from twimager.images import list_files
+from twimager.images import require_files
 from twimager.options import Options
 from twimager.report import Report
 from twimager.rounds import Run, remembered
@@ -124,7 +124,7 @@ def searcher(options: SearchOptions, console: Console, queries: int | None = Non
 
     `queries` is how many there will be, where that is known. Raises UsageError if there is nothing to look in.
     """
-    paths = _files(options, console)
+    paths = require_files(options.folder, options.recursive, console.warn)
     report = Report(Options(options.folder, options.folder, dry=True, jobs=options.jobs), console.detail)
     with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
         pool.submit(import_module, "scipy.fftpack")  # a quarter of a second's work, and only queries need it
@@ -140,18 +140,6 @@ def searcher(options: SearchOptions, console: Console, queries: int | None = Non
                     made.pass_over(path, result)
             run.count_strangers()
             yield made
-
-
-def _files(options: SearchOptions, console: Console) -> list[Path]:
-    folder = options.folder
-    try:
-        paths = list_files(folder, options.recursive, console.warn)
-    except OSError as error:
-        raise UsageError(f"{folder} can't be looked into: {error.strerror}") from error
-    if not paths:
-        below = "" if options.recursive else " (--recursive looks into its folders too)"
-        raise UsageError(f"there are no files in {folder}{below}")
-    return paths
 
 
 def exit_code(asked: Sequence[Asked], unread: int) -> ExitCode:
