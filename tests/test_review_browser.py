@@ -18,6 +18,8 @@ from test_cli import refused
 from test_job import report_of
 from test_review_site import Tab, contents, names
 
+from twimager.console import Console
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -70,12 +72,15 @@ def test_ctrl_c_ends_it_as_cleanly(run: Run, report: Path, folders: Folders, mon
 
 
 def test_without_a_browser_the_address_is_enough(run: Run, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def review(tab: Tab) -> None:
-        assert tab.decide("done")[0] == 200
+    seen: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", seen.append)  # opens nothing, which None says
+    said = Console.warn
 
-    visit(monkeypatch, review)
-    given = webbrowser.open
-    monkeypatch.setattr(webbrowser, "open", lambda address: given(address) and False)
+    def warned(console: Console, message: str) -> None:
+        said(console, message)
+        assert Tab(SimpleNamespace(address=seen[0])).decide("done")[0] == 200
+
+    monkeypatch.setattr(Console, "warn", warned)
     outcome = run("review", report, "--browser")
     assert outcome.code == 0
     assert "no browser could be opened" in outcome.err
