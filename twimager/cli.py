@@ -15,6 +15,9 @@ from twimager.errors import ExitCode, Interrupted, TwimagerError
 from twimager.interruption import Interruption
 from twimager.parsing import Parser, raw_lines, underscored
 
+# Matrix products are small and the workers many: the maths library's own threads would only get in their way.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
@@ -43,9 +46,7 @@ def _fail(message: str, code: ExitCode) -> int:
 
 def _prepare(max_pixels: int) -> None:
     """Set what libraries read from the environment when they are imported."""
-    # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
-    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+    os.environ.update(ONE_THREAD | os.environ)
     # FAISS's threads would else wait for each other at full speed: minutes, where others use the processor too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # OpenCV's limit, for what only it can tell the size of; the decoders' processes inherit it.
