@@ -15,8 +15,8 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat
 
 from twimager import fingerprints, store, tasks
-from twimager.arguments import STORE
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe, fingerprint
+from twimager.parsing import STORE
 from twimager.store import Stamp, Store, stamp
 
 LR, HR = LIGHT_LR, LIGHT_HR._replace(srgb=True)

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 
 from twimager import __version__
-from twimager.anatomy import MAX_PIXELS
-from twimager.errors import UsageError
 from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming, Options, Output, Search, parse_scale
-from twimager.parsing import Parser, raw_lines, underscored
-
-# What --save is called where it is given no name.
-STORE = "twimager.sqlite"
-BESIDE_DEST = Path()
+from twimager.parsing import Parser, add_jobs, add_max_pixels, add_save, raw_lines, saved_in, underscored
 
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
@@ -63,18 +56,8 @@ def to_options(values: argparse.Namespace) -> Options:
         max_error=values.max_error, min_native_scale=values.min_native_scale,
         max_color_distance=values.max_color_distance, max_pixels=values.max_pixels,
         jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
-        save=_store(values),
+        save=saved_in(values, values.dest),
     )  # fmt: skip
-
-
-def _store(values: argparse.Namespace) -> Path | None:
-    """Return where fingerprints are kept: beside DEST if no file is named."""
-    named: Path | None = values.save
-    if named is not BESIDE_DEST:
-        return named
-    if values.dest is None:
-        raise UsageError("--save keeps its file beside DEST: add --dest, or name a file")
-    return Path(values.dest).absolute().parent / STORE
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,13 +85,7 @@ def _add_folders(group: argparse._ArgumentGroup) -> None:
         "--dest", type=Path, metavar="DIR", help="where to write; made if missing, not needed with --dry"
     )
     group.add_argument("--recursive", action="store_true", help="look into the folders inside LR and HR too")
-    group.add_argument(
-        "--max_pixels",
-        type=int,
-        default=MAX_PIXELS,
-        metavar="N",
-        help=f"turn down images of more pixels (default {MAX_PIXELS})",
-    )
+    add_max_pixels(group)
     group.add_argument(
         "--overwrite",
         action="store_true",
@@ -257,23 +234,13 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="list the HRs written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels)",
     )
-    group.add_argument(
-        "--save",
-        nargs="?",
-        type=Path,
-        const=BESIDE_DEST,
-        metavar="FILE",
-        help="keep what is found out of each image and pair for the next run with --save: in FILE, or in "
-        f"{STORE} beside DEST",
-    )
+    add_save(group, "what is found out of each image and pair", "DEST")
     group.add_argument(
         "--debug",
         action="store_true",
         help="show each pair in a window: esc aborts, n or del skips, other keys accept",
     )
-    group.add_argument(
-        "--jobs", type=int, default=processors(), metavar="N", help="how many workers (default: one a processor)"
-    )
+    add_jobs(group)
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
     group.add_argument(
@@ -294,10 +261,3 @@ def _scale(text: str) -> Fraction:
         return parse_scale(text)
     except (ValueError, ZeroDivisionError) as error:
         raise argparse.ArgumentTypeError(f"'{text}' is no number") from error
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -29,6 +29,12 @@ class UsageError(TwimagerError):
     exit_code = ExitCode.USAGE
 
 
+def require(condition: object, message: str) -> None:
+    """Raise UsageError unless a condition holds."""
+    if not condition:
+        raise UsageError(message)
+
+
 class Interrupted(TwimagerError):
     """The user, or the system, wants the run to end."""
 

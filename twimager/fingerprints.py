@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +17,7 @@ from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_point
 from twimager.images import Gray, Pixels, decode, frame_size, read_bytes, shrink, to_8_bit
 from twimager.letterbox import picture_area
 from twimager.profiles import embedded_profile, to_srgb
+from twimager.recent import Recent
 
 # Shorter side of the copy on which pairs are refined and verified.
 WORKING_SIDE = 320
@@ -41,46 +39,6 @@ HASHED_SIDE = 128
 COLOR_SIDE = 160
 # What is kept of working copies, at most: some 450 of them.
 RECENT_BYTES = 64 * 1024 * 1024
-
-
-class Recent:
-    """The working copies used last, so many bytes of them; shared by the threads of this process."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._bytes = 0
-        self._copies: OrderedDict[Path, Gray] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, path: Path) -> Gray | None:
-        """Return an image's copy, if it is kept."""
-        with self._lock:
-            if path in self._copies:
-                self._copies.move_to_end(path)
-            return self._copies.get(path)
-
-    def keep(self, path: Path, gray: Gray) -> None:
-        """Keep an image's copy, instead of those that were not used for longest."""
-        with self._lock:
-            self._forget(path)
-            self._copies[path] = gray
-            self._bytes += gray.nbytes
-            while self._bytes > self.limit:
-                self._forget(next(iter(self._copies)))
-
-    def these(self, paths: Iterable[Path]) -> dict[Path, Gray]:
-        """Return the copies of these images that are kept, without their being used by that."""
-        with self._lock:
-            return {path: self._copies[path] for path in paths if path in self._copies}
-
-    def drop(self, path: Path) -> None:
-        """Keep nothing of an image any longer."""
-        with self._lock:
-            self._forget(path)
-
-    def _forget(self, path: Path) -> None:
-        if (gray := self._copies.pop(path, None)) is not None:
-            self._bytes -= gray.nbytes
 
 
 recent = Recent(RECENT_BYTES)

@@ -7,7 +7,7 @@ import stat
 import struct
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -61,15 +61,17 @@ def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> li
     return sorted(_walk(folder, recursive, warn), key=lambda path: path.relative_to(folder).parts)
 
 
-def require_files(folder: Path, recursive: bool, warn: Callable[[str], None], flag: str = "") -> list[Path]:
-    """Return the files of a folder that the user has named; UsageError, which begins with `flag`, if there are none."""
-    try:
-        paths = list_files(folder, recursive, warn)
-    except OSError as error:
-        raise UsageError(f"{flag}{folder} can't be looked into: {error.strerror}") from error
+def require_files(folders: Sequence[Path], recursive: bool, warn: Callable[[str], None], flag: str = "") -> list[Path]:
+    """Return the files of folders that the user has named; UsageError, which begins with `flag`, if there are none."""
+    paths = []
+    for folder in folders:
+        try:
+            paths += list_files(folder, recursive, warn)
+        except OSError as error:
+            raise UsageError(f"{flag}{folder} can't be looked into: {error.strerror}") from error
     if not paths:
-        below = "" if recursive else " (--recursive looks into its folders too)"
-        raise UsageError(f"{flag}there are no files in {folder}{below}")
+        below = "" if recursive else " (--recursive looks into the folders inside too)"
+        raise UsageError(f"{flag}there are no files in {', '.join(map(str, folders))}{below}")
     return paths
 
 

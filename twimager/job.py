@@ -39,7 +39,7 @@ def run(options: Options, console: Console) -> Outcome:
     if options.debug:
         viewer.require_display("--debug")
     lr_paths, hr_paths = (
-        require_files(folder, options.recursive, console.warn, f"{flag}: ")
+        require_files([folder], options.recursive, console.warn, f"{flag}: ")
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
     )
     with keep_journal(options, {"--lr": lr_paths, "--hr": hr_paths}) as journal:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twimager.anatomy import MAX_PIXELS
-from twimager.errors import UsageError
+from twimager.errors import UsageError, require
 
 # A scale is a ratio of whole pixels; finer ones than thousandths only restate a rounded decimal (1.3333 is 4/3).
 SCALE_DENOMINATOR = 1000
@@ -161,30 +161,30 @@ class Options:
     save: Path | None = None
 
     def __post_init__(self) -> None:
-        _require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
-        _require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
-        _require(not self.meta_info or not self.dry, "--meta_info lists the HRs that were written: not with --dry")
-        _require(not self.meta_info or self.output is not Output.LR, "--meta_info lists HRs: not with --output lr")
-        _require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
-        _require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")
-        _require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
-        _require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
-        _require(0 <= self.min_overlap <= 1, "--min_overlap must be 0 to 1 (share of the LR frame)")
-        _require(1 <= self.quality <= 100, "--quality must be 1 to 100")
-        _require(self.max_error is None or self.max_error > 0, "--max_error must be above 0 (LR pixels)")
-        _require(
+        require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
+        require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
+        require(not self.meta_info or not self.dry, "--meta_info lists the HRs that were written: not with --dry")
+        require(not self.meta_info or self.output is not Output.LR, "--meta_info lists HRs: not with --output lr")
+        require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
+        require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")
+        require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
+        require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
+        require(0 <= self.min_overlap <= 1, "--min_overlap must be 0 to 1 (share of the LR frame)")
+        require(1 <= self.quality <= 100, "--quality must be 1 to 100")
+        require(self.max_error is None or self.max_error > 0, "--max_error must be above 0 (LR pixels)")
+        require(
             self.min_native_scale is None or self.min_native_scale > 0,
             "--min_native_scale must be above 0 (source pixels per output pixel)",
         )
-        _require(
+        require(
             self.max_color_distance is None or self.max_color_distance > 0,
             "--max_color_distance must be above 0 (Delta E)",
         )
-        _require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
-        _require(self.max_pixels >= 1, "--max_pixels must be 1 or more")
-        _require(self.jobs >= 1, "--jobs must be 1 or more workers")
+        require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
+        require(self.max_pixels >= 1, "--max_pixels must be 1 or more")
+        require(self.jobs >= 1, "--jobs must be 1 or more workers")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
-            _require(
+            require(
                 not FORBIDDEN & set(text) and text.isprintable(),
                 f"--{name} may not hold control characters or any of {' '.join(sorted(FORBIDDEN))}",
             )
@@ -214,8 +214,3 @@ def _plain(value: Any) -> Any:
         case Crop():
             return value.numbers
     return value
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UsageError(message)

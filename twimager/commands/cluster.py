@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.anatomy import MAX_PIXELS
-from twimager.arguments import BESIDE_DEST, STORE, processors
-from twimager.errors import ExitCode, UsageError
+from twimager.errors import ExitCode, UsageError, require
+from twimager.parsing import add_jobs, add_max_pixels, add_save, require_effort, require_folder, saved_in
 
 if TYPE_CHECKING:
     from twimager.cluster.groups import Found, Settings
@@ -55,15 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write into a DEST that is not empty: replaces files of the same names, deletes none",
     )  # fmt: skip
     add("--recursive", action="store_true", help="look into the folders inside DIR too")
-    add(
-        "--save", nargs="?", type=Path, const=BESIDE_DEST, metavar="FILE",
-        help=f"keep what is found out for the next run with --save: in FILE, or in {STORE} beside DEST",
-    )  # fmt: skip
-    add(
-        "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
-        help=f"turn down images of more pixels (default {MAX_PIXELS})",
-    )  # fmt: skip
-    add("--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)")
+    add_save(parser, "what is found out", "DEST")
+    add_max_pixels(parser)
+    add_jobs(parser)
     add("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
     add("--quiet", action="store_true", help="no progress, no summary: problems only")
 
@@ -87,33 +80,15 @@ def run(values: argparse.Namespace) -> ExitCode:
 
 def _check(values: argparse.Namespace) -> None:
     """Raise UsageError unless the options and folders fit."""
-    for fits, message in (
-        (values.dest or values.dry, "--dest is missing: where to write (or --dry to write nothing)"),
-        (0 <= values.similarity <= 1, "--similarity must be 0 to 1 (share of the hash's bits)"),
-        (values.hash_size in HASH_SIDES, "--hash_size must be 8 to 16 (bits along a side)"),
-        (0 < values.resize <= 1, "--resize must be above 0 and at most 1"),
-        (values.max_pixels >= 1, "--max_pixels must be 1 or more"),
-        (values.jobs >= 1, "--jobs must be 1 or more workers"),
-        (values.save is not BESIDE_DEST or values.dest, "--save keeps its file beside DEST: add --dest, or name one"),
-    ):
-        if not fits:
-            raise UsageError(message)
+    require(values.dest or values.dry, "--dest is missing: where to write (or --dry to write nothing)")
+    require(0 <= values.similarity <= 1, "--similarity must be 0 to 1 (share of the hash's bits)")
+    require(values.hash_size in HASH_SIDES, "--hash_size must be 8 to 16 (bits along a side)")
+    require(0 < values.resize <= 1, "--resize must be above 0 and at most 1")
+    require_effort(values)
     for folder in values.folders:
-        if not folder.exists():
-            raise UsageError(f"there is no folder {folder}")
-        if not folder.is_dir():
-            raise UsageError(f"{folder} is a file; name the folder that holds the images")
-        save = _store(values)
-        if save and save.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"--save: {save} lies in {folder}; keep it apart from the images")
+        require_folder(folder, saved_in(values, values.dest))
     if not values.dry:
         _check_dest(values)
-
-
-def _store(values: argparse.Namespace) -> Path | None:
-    """Return where fingerprints are kept: beside DEST if no file is named."""
-    named: Path | None = values.save
-    return values.dest.absolute().parent / STORE if named is BESIDE_DEST else named
 
 
 def _check_dest(values: argparse.Namespace) -> None:
@@ -130,19 +105,10 @@ def _check_dest(values: argparse.Namespace) -> None:
 
 def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path]:
     """Return all files, each once, however many links or folders lead to it."""
-    from twimager.images import list_files
+    from twimager.images import require_files
 
-    files: dict[str, Path] = {}
-    for folder in values.folders:
-        try:
-            for path in list_files(folder, values.recursive, warn):
-                files.setdefault(os.path.realpath(path), path)
-        except OSError as error:
-            raise UsageError(f"{folder} can't be looked into: {error.strerror}") from error
-    if not files:
-        below = "" if values.recursive else " (--recursive looks into their folders too)"
-        raise UsageError(f"there are no files in {', '.join(map(str, values.folders))}{below}")
-    return sorted(files.values())
+    found = require_files(values.folders, values.recursive, warn)
+    return sorted({os.path.realpath(path): path for path in reversed(found)}.values())
 
 
 def _settings(values: argparse.Namespace) -> Settings:
@@ -151,7 +117,8 @@ def _settings(values: argparse.Namespace) -> Settings:
 
     return groups.Settings(
         tuple(values.folders), None if values.dry else values.dest, values.similarity, values.hash_size,
-        Linkage(values.linkage), values.resize, values.verify, _store(values), values.jobs, values.max_pixels,
+        Linkage(values.linkage), values.resize, values.verify, saved_in(values, values.dest), values.jobs,
+        values.max_pixels,
     )  # fmt: skip
 
 

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.anatomy import MAX_PIXELS
-from twimager.arguments import processors
 from twimager.compare import preprocessing
 from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
+from twimager.parsing import add_jobs, add_max_pixels, require_effort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from twimager.compare.comparison import Comparison, Embed, Portrait
+    from twimager.compare.comparison import Comparison, Portrait
+    from twimager.compare.embedding import Network
     from twimager.console import Console, Progress
 
 SUMMARY = """\
@@ -44,13 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detector", choices=DETECTORS, default="rootsift", help="whose matches are drawn (default rootsift)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what --draw has drawn before")
-    parser.add_argument(
-        "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
-        help=f"turn down images of more pixels (default {MAX_PIXELS})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)"
-    )
+    add_max_pixels(parser)
+    add_jobs(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress")
     preprocessing.add_arguments(parser)
 
@@ -65,11 +60,11 @@ def run(values: argparse.Namespace) -> ExitCode:
 
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
-        embed = Network(values.model, wanted).embed if values.model else None
+        network = Network(values.model, wanted) if values.model else None
         with console.progress(len(values.paths)) as progress:
             if len(values.paths) == 1:
-                return _compare_folder(values, embed, console, progress)
-            return _compare_two(values, embed, console, progress)
+                return _compare_folder(values, network, console, progress)
+            return _compare_two(values, network, console, progress)
 
 
 def _check(values: argparse.Namespace) -> None:
@@ -84,10 +79,7 @@ def _check(values: argparse.Namespace) -> None:
             raise UsageError(f"{path} is a folder; compare takes two images or one folder")
         if not path.is_dir() and len(paths) == 1:
             raise UsageError(f"{path} is a file; compare takes two images or one folder")
-    if values.max_pixels < 1:
-        raise UsageError("--max_pixels must be 1 or more")
-    if values.jobs < 1:
-        raise UsageError("--jobs must be 1 or more workers")
+    require_effort(values)
 
 
 def _check_drawing(values: argparse.Namespace) -> None:
@@ -111,11 +103,11 @@ def _check_drawing(values: argparse.Namespace) -> None:
         raise UsageError(f"--draw: {draw} is there already; name another, or add --overwrite (nothing is deleted)")
 
 
-def _compare_two(values: argparse.Namespace, embed: Embed | None, console: Console, progress: Progress) -> ExitCode:
+def _compare_two(values: argparse.Namespace, network: Network | None, console: Console, progress: Progress) -> ExitCode:
     from twimager.compare.statement import to_json, to_text
     from twimager.console import say
 
-    read = partial(_portrayed, embed=embed)
+    read = partial(_portrayed, network=network)
     portraits = _readable(values.paths, map(read, progress.counted(values.paths)), console)
     if len(portraits) < 2:
         return ExitCode.INCOMPLETE
@@ -129,7 +121,9 @@ def _compare_two(values: argparse.Namespace, embed: Embed | None, console: Conso
     return ExitCode.DONE
 
 
-def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Console, progress: Progress) -> ExitCode:
+def _compare_folder(
+    values: argparse.Namespace, network: Network | None, console: Console, progress: Progress
+) -> ExitCode:
     """Compare every two images of a folder."""
     from itertools import combinations
 
@@ -150,7 +144,7 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
     failed = 0
     with worker_pool(values.jobs) as pool:
         with progress.stage("reading"):
-            read = in_order(pool, partial(_portrayed, embed=embed), paths, AHEAD * values.jobs)
+            read = in_order(pool, partial(_portrayed, network=network), paths, AHEAD * values.jobs)
             portraits = _readable(paths, progress.counted(read), console)
         with progress.stage("comparing"):
             every_two = in_order(pool, _compared, combinations(portraits, 2), AHEAD * values.jobs)
@@ -170,12 +164,12 @@ def _compare_folder(values: argparse.Namespace, embed: Embed | None, console: Co
     return ExitCode.INCOMPLETE if failed or len(portraits) < len(paths) else ExitCode.DONE
 
 
-def _portrayed(path: Path, embed: Embed | None) -> Portrait | Rejection:
+def _portrayed(path: Path, network: Network | None) -> Portrait | Rejection:
     """Return what is to be known of an image, or why it can't be read."""
     from twimager.compare.comparison import portray
 
     try:
-        return portray(path, embed)
+        return portray(path, network)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
 

@@ -6,17 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.anatomy import MAX_PIXELS
-from twimager.arguments import BESIDE_DEST, STORE, processors
 from twimager.compare import preprocessing
-from twimager.errors import ExitCode, UsageError
+from twimager.errors import ExitCode, UsageError, require
+from twimager.parsing import add_jobs, add_max_pixels, add_save, require_effort, require_folder, saved_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from twimager.compare.embedding import Embedding
+    from twimager.compare.embedding import Network
     from twimager.console import Console
-    from twimager.images import Pixels
     from twimager.search.job import Asked, Searcher, SearchOptions
 
 SUMMARY = """\
@@ -51,16 +47,9 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
     add("--detector", choices=DETECTORS, default="sift", help="whose features are compared (default sift)")
     add("--no_mirror", action="store_true", help="do not look for mirror images")
     add("--recursive", action="store_true", help="look into the folders inside DIR too")
-    add(
-        "--save", nargs="?", type=Path, const=BESIDE_DEST, metavar="FILE",
-        help="keep what is found out of each image of DIR for the next search, and for the main job, with --save: in "
-        f"FILE, or in {STORE} beside DIR",
-    )  # fmt: skip
-    add(
-        "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
-        help=f"turn down images of more pixels (default {MAX_PIXELS})",
-    )  # fmt: skip
-    add("--jobs", type=int, default=processors(), metavar="N", help="worker threads (default: one a processor)")
+    add_save(parser, "what is found out of each image of DIR, for the main job too,", "DIR")
+    add_max_pixels(parser)
+    add_jobs(parser)
     preprocessing.add_arguments(parser)
 
 
@@ -89,23 +78,14 @@ def run(values: argparse.Namespace) -> ExitCode:
 
 def check(values: argparse.Namespace) -> None:
     """Raise UsageError unless the folder and the options fit."""
-    folder, weights, numbers = values.folder, values.weights or [1.0], 4 if values.model else 3
-    for fits, message in (
-        (folder.exists(), f"there is no folder {folder}"),
-        (folder.is_dir(), f"{folder} is a file; name the folder that holds the images"),
-        (values.top >= 1, "--top must be 1 or more pictures"),
-        (0 <= values.min_score <= 1, "--min_score must be 0 to 1"),
-        (not values.weights or len(weights) == numbers, f"--weights takes {numbers} numbers here"),
-        (all(0 <= weight < float("inf") for weight in weights), "--weights must be 0 or more"),
-        (any(weights), "--weights: one of them at least must be above 0"),
-        (values.max_pixels >= 1, "--max_pixels must be 1 or more"),
-        (values.jobs >= 1, "--jobs must be 1 or more workers"),
-    ):
-        if not fits:
-            raise UsageError(message)
-    store = _store(values)
-    if store and store.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"--save: {store} lies in {folder}; keep it apart from the images")
+    weights, numbers = values.weights or [1.0], 4 if values.model else 3
+    require_folder(values.folder, saved_in(values, values.folder))
+    require(values.top >= 1, "--top must be 1 or more pictures")
+    require(0 <= values.min_score <= 1, "--min_score must be 0 to 1")
+    require(not values.weights or len(weights) == numbers, f"--weights takes {numbers} numbers here")
+    require(all(0 <= weight < float("inf") for weight in weights), "--weights must be 0 or more")
+    require(any(weights), "--weights: one of them at least must be above 0")
+    require_effort(values)
 
 
 def _check_queries(values: argparse.Namespace) -> None:
@@ -130,31 +110,17 @@ def to_options(values: argparse.Namespace, thumbnails: bool) -> SearchOptions:
         raise UsageError(f"--detector: the OpenCV that is installed has no {values.detector}")
     weights = tuple(values.weights or [1.0] * (4 if values.model else 3))
     wanted = Wanted(values.top, values.min_score, weights, detector, not values.no_mirror, _network(values), thumbnails)
-    return SearchOptions(values.folder, wanted, values.recursive, _store(values), values.jobs)
+    return SearchOptions(values.folder, wanted, values.recursive, saved_in(values, values.folder), values.jobs)
 
 
-def _network(values: argparse.Namespace) -> Callable[[Pixels], Embedding] | None:
-    """Return what asks the network, one thread at a time; UsageError if it can't be used."""
+def _network(values: argparse.Namespace) -> Network | None:
+    """Return the network that is to be asked, if one is; UsageError if it can't be used."""
     wanted = preprocessing.preprocessing(values)
     if not values.model:
         return None
-    import threading
-
     from twimager.compare.embedding import Network
 
-    network, lock = Network(values.model, wanted), threading.Lock()
-
-    def embed(pixels: Pixels) -> Embedding:
-        with lock:
-            return network.embed(pixels)
-
-    return embed
-
-
-def _store(values: argparse.Namespace) -> Path | None:
-    """Return where fingerprints are kept: beside DIR if no file is named."""
-    named: Path | None = values.save
-    return Path(values.folder).absolute().parent / STORE if named is BESIDE_DEST else named
+    return Network(values.model, wanted)
 
 
 def _ask(found_by: Searcher, query: str, console: Console) -> Asked:

@@ -17,7 +17,7 @@ from twimager.compare import likeness
 from twimager.compare.alignment import THOROUGH, Alignment, align
 from twimager.compare.cropping import Crop, crop_of
 from twimager.compare.detectors import Detector, Features, Tie, find, tie
-from twimager.compare.embedding import Embedding, cosine_similarity
+from twimager.compare.embedding import Embedding, Network, cosine_similarity
 from twimager.errors import Rejection
 from twimager.fingerprints import Fingerprint, fingerprint, limited, read_frame
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, covered_share, resize_matrix
@@ -34,8 +34,6 @@ HASHES: dict[str, Callable[[Image.Image], imagehash.ImageHash]] = {
     "ahash": imagehash.average_hash,
     "colorhash": imagehash.colorhash,
 }
-# What an embedding is made by, of (h, w, 3) BGR pixels.
-Embed = Callable[[Pixels], Embedding]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +84,7 @@ class Comparison:
         return math.sqrt(abs(area_scale(self.alignment.matrix, self.first.size)))
 
 
-def portray(path: Path, embed: Embed | None = None) -> Portrait:
+def portray(path: Path, network: Network | None = None) -> Portrait:
     """Find out all that can be told of one image; raises UnreadableImage."""
     known = fingerprint(path, THOROUGH)
     pixels = to_8_bit(read_frame(path, srgb=True))
@@ -98,7 +96,7 @@ def portray(path: Path, embed: Embed | None = None) -> Portrait:
         known,
         {name: taken(picture) for name, taken in HASHES.items()},
         {detector: find(small, detector, DETECTED) for detector in Detector if detector.is_there},
-        embed(pixels) if embed else None,
+        network.embed(pixels) if network else None,
     )
 
 

@@ -124,7 +124,7 @@ def searcher(options: SearchOptions, console: Console, queries: int | None = Non
 
     `queries` is how many there will be, where that is known. Raises UsageError if there is nothing to look in.
     """
-    paths = require_files(options.folder, options.recursive, console.warn)
+    paths = require_files([options.folder], options.recursive, console.warn)
     report = Report(Options(options.folder, options.folder, dry=True, jobs=options.jobs), console.detail)
     with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
         pool.submit(import_module, "scipy.fftpack")  # a quarter of a second's work, and only queries need it

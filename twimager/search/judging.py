@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.compare.detectors import Detector, Features
-from twimager.compare.embedding import Embedding, cosine_similarity
+from twimager.compare.embedding import Embedding, Network, cosine_similarity
 from twimager.errors import Rejection, UnreadableImage
 from twimager.fingerprints import Copy, Fingerprint, limited
 from twimager.geometry import Matrix
-from twimager.images import Pixels, encode
+from twimager.images import encode
 from twimager.options import Format
 from twimager.search.collection import same_pixels
 from twimager.search.resemblance import Resemblance, compare, working_colors
@@ -33,7 +33,7 @@ class Wanted:
     weights : what SSIM, features and colours count in the score, and last the network, if there is one
     detector : whose features are compared
     mirror : whether mirror images are looked for where nothing else shows the query
-    embed : what a network makes of a picture, asked by one thread at a time; None if there is none
+    network : whose embeddings are compared, if there is one
     thumbnails : whether small copies of what is found are made
     """
 
@@ -42,7 +42,7 @@ class Wanted:
     weights: tuple[float, ...] = (1.0, 1.0, 1.0)
     detector: Detector = Detector.SIFT
     mirror: bool = True
-    embed: Callable[[Pixels], Embedding] | None = None
+    network: Network | None = None
     thumbnails: bool = False
 
 
@@ -141,7 +141,7 @@ def _compared(image: Fingerprint, shown: Copy, query: Query, place: Place | None
 
 def embedding(copy: Copy, wanted: Wanted) -> Embedding | None:
     """Return what the network makes of a colour copy, None if there is no network."""
-    return wanted.embed(copy.gray) if wanted.embed else None
+    return wanted.network.embed(copy.gray) if wanted.network else None
 
 
 def thumbnail(copy: Copy) -> bytes:
