@@ -14,7 +14,7 @@ import pytest
 from conftest import Run
 from pictures import EXAMPLES
 
-from twimager import examiners
+from twimager import examiners, fingerprints
 
 FLAGS = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--report"
 # What a process does that is no examiner.
@@ -50,6 +50,16 @@ def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes:
     assert len(processes) == 2
     assert decided(tmp_path / "processes") == decided(tmp_path / "threads")
     assert all(process._child.poll() is not None for process in processes)
+
+
+def test_paths_are_as_seen_from_where_the_run_began(
+    run: Run, tmp_path: Path, processes: list[examiners._Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    monkeypatch.setattr(fingerprints.recent, "limit", 0)  # every copy has to be read again
+    assert run("--lr", "LR", "--hr", "HR", "--dest", tmp_path / "out", "--jobs", 2, "--report").code == 0
+    assert len(processes) == 2
+    assert len(decided(tmp_path / "out")[0]) == 16
 
 
 @pytest.mark.parametrize("when", CRASHES)

@@ -6,6 +6,7 @@ fast as one. Two processes match and write in 0.7 of the time of two threads.
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
@@ -83,7 +84,7 @@ class _Process:
     """A process that examines; it gets what it needs of the working copies kept here, and gives back those it made."""
 
     def __init__(self) -> None:
-        self._child = children.start(COMMAND)
+        self._child = children.start((*COMMAND, os.getcwd()))
 
     def examine(self, proposals: Sequence[Proposal], options: Options) -> Verdict:
         """Return the verdict on one LR's proposals; raises EOFError and others if the process is no more."""
@@ -104,9 +105,10 @@ class _Process:
             self._child.communicate()
 
 
-def _serve() -> None:
-    """Examine what comes in on stdin until it ends."""
+def _serve(folder: str) -> None:
+    """Examine what comes in on stdin until it ends; paths are as seen from `folder`."""
     prepare_process()
+    os.chdir(folder)
     recent.limit = OWN_BYTES
     answers = children.answers()
     with suppress(EOFError):
@@ -124,4 +126,4 @@ def _answer(proposals: Sequence[Proposal], options: Options, copies: dict[Any, A
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1])
