@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import cv2
+import imagehash
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import cat
+from pictures import EXAMPLES, cat
+from PIL import Image
 
-from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint, perceptual_hash
 from twimager.geometry import transform_points
 from twimager.proposals import CANDIDATES
 from twimager.proposals.hashes import HashIndex, nearest_hashes, propose
@@ -31,6 +33,15 @@ def test_vp_tree_and_faiss_equal_brute_force(
 
 def test_equal_hashes_keep_all_their_owners() -> None:
     assert HashIndex([(5, 0), (5, 1), (7, 2)]).within([5], 0) == [[(0, [0, 1])]]
+
+
+@pytest.mark.parametrize("side", [8, 11, 16])
+def test_the_hash_is_that_of_imagehash(side: int) -> None:
+    for path in sorted(EXAMPLES.glob("?R/*.[jp]*g")):
+        gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        ours = perceptual_hash(np.asarray(gray, np.uint8), side)
+        bits = np.packbits(imagehash.phash(Image.fromarray(gray), hash_size=side).hash)
+        assert ours == int.from_bytes(bits.tobytes(), "big")
 
 
 def image(name: str, *hashes: int, size: tuple[int, int] = (9, 9)) -> Fingerprint:

@@ -13,7 +13,7 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
-from twimager import job
+from twimager import rounds
 from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
 from twimager.flow import Flow
 from twimager.geometry import scaling
@@ -227,7 +227,7 @@ def test_what_few_features_leave_over_is_found_by_many(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for light in ("LIGHT_LR", "LIGHT_HR"):
-        monkeypatch.setattr(job, light, getattr(job, light)._replace(features=3))
+        monkeypatch.setattr(rounds, light, getattr(rounds, light)._replace(features=3))
     assert run(*folders.flags, "--search", "features", "--report").code == 0
     report = report_of(folders.dest)
     assert {Path(pair["lr"]).stem: Path(pair["hr"]).stem for pair in report["pairs"]} == {"l0": "h0", "l1": "h1"}

@@ -72,7 +72,7 @@ def test_of_two_attempts_the_one_that_came_further_is_told() -> None:
         report.forget([first.proposal.key])
         assert report.rejected_pairs == []
         report.turn_down(second)
-        assert report.rejected_pairs == [shifted]
+        assert [(pair.match, pair.scores) for pair in report.rejected_pairs] == [(shifted.match, shifted.scores)]
         report.forget([first.proposal.key])
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 from twimager import destination
@@ -13,16 +14,14 @@ from twimager.console import Console
 from twimager.documents import documents
 from twimager.errors import Interrupted, Reason, Rejection
 from twimager.examiners import Examiners
-from twimager.fingerprints import LIGHT_HR, LIGHT_LR
 from twimager.images import require_files
 from twimager.journal import Journal, keep_journal
 from twimager.options import Options
 from twimager.report import RejectedImage, Report
-from twimager.rounds import MATCHING, Run, pair, read
+from twimager.rounds import MATCHING, Run, pair, pair_again
 from twimager.scheduling import worker_pool
 from twimager.store import Store
 from twimager.summary import Outcome, summarize
-from twimager.tasks import preload
 from twimager.windows import viewer
 from twimager.writing import Writer
 
@@ -70,14 +69,12 @@ def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Con
     kept, warn = (options.save, console.warn) if options.save else (journal.store, console.detail)
     with console.progress(work) as progress, worker_pool(options.jobs, inline=options.debug) as pool:
         report.seconds = progress.seconds
-        pool.submit(preload)
+        pool.submit(import_module, "faiss")  # while other workers read images already
         with Store(kept, warn) as store, Examiners(pool, options) as examiners:
             this = Run(pool, report, console, progress, store, examiners, {}, Counter())
             with Writer(pool, names, report, console, journal=journal, seen=this.seen) as writer:
-                lrs = read(this, "LR", lr_paths, LIGHT_LR)
-                hrs = read(this, "HR", hr_paths, LIGHT_HR._replace(srgb=not options.keep_icc))
-                this.count_strangers()
-                pair(this, lrs, hrs, writer)
+                if again := pair(this, lr_paths, hr_paths, writer):
+                    pair_again(this, again, writer)
     for stage, seconds in report.seconds.items():
         console.detail(f"{stage}: {seconds:.1f} s")
 

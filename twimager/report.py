@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from twimager.errors import ExitCode, Reason, Rejection
+from twimager.fingerprints import Fingerprint
 from twimager.options import Options
+from twimager.proposals import Proposal
 from twimager.selection import RejectedPair, VerifiedPair
 from twimager.verification import Scores
 
@@ -45,8 +47,8 @@ class Note:
 class Report:
     """Everything that came out of a run; `tell` hears of each decision as it falls.
 
-    `near_hashes` is, for each LR that could be read, how many HRs were near its hashes; `seconds` how long each stage
-    took.
+    `images` are those of the pairs, as they are kept here: without their features. `near_hashes` is, for each LR that
+    could be read, how many HRs were near its hashes; `seconds` how long each stage took.
     """
 
     options: Options
@@ -55,6 +57,7 @@ class Report:
     rejected_pairs: list[RejectedPair] = field(default_factory=list)
     rejected_images: list[RejectedImage] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    images: dict[Path, Fingerprint] = field(default_factory=dict)
     near_hashes: list[int] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     earlier: dict[Hashable, RejectedPair] = field(default_factory=dict)
@@ -63,8 +66,8 @@ class Report:
 
     def accept(self, record: Record) -> None:
         """Enter a pair."""
-        self.pairs.append(record)
-        proposal = record.pair.proposal
+        proposal = self._bare(record.pair.proposal)
+        self.pairs.append(replace(record, pair=record.pair._replace(proposal=proposal)))
         self.tell(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
 
     def turn_down(self, *pairs: RejectedPair) -> None:
@@ -72,8 +75,12 @@ class Report:
         for latest in pairs:
             earlier = self.earlier.pop(latest.proposal.key, latest)
             pair = max(latest, earlier, key=how_far)
-            self.rejected_pairs.append(pair)
+            self.rejected_pairs.append(pair._replace(proposal=self._bare(pair.proposal)))
             self.tell(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
+
+    def _bare(self, proposal: Proposal) -> Proposal:
+        lr, hr = (self.images.setdefault(image.path, image.bare) for image in proposal.images)
+        return proposal._replace(lr=lr, hr=hr)
 
     def forget(self, proposals: Iterable[Hashable]) -> None:
         """Strike rejections of proposals, named by their keys, that are looked at anew; `earlier` has them."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from twimager.console import Console, Progress
 from twimager.errors import Reason, Rejection
 from twimager.examiners import Examiners
-from twimager.fingerprints import RICH, Fingerprint, Recipe
+from twimager.fingerprints import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
 from twimager.images import is_animated
-from twimager.options import Search
+from twimager.options import Options, Search
 from twimager.proposals import Proposal, hashes
 from twimager.report import Note, RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order
@@ -113,15 +113,21 @@ def remembered(run: Run, paths: Iterable[Path], recipe: Recipe) -> Iterator[Fing
         yield result
 
 
-def pair(run: Run, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], writer: Writer) -> None:
-    """Propose, examine, choose and write; what is left goes through two more rounds, mirrored, and by more features."""
+def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -> Again | None:
+    """Read, propose, examine, choose and write; what is left goes through a second round, mirrored.
+
+    Return what is left then and worth a third, by more features, for which these are forgotten first.
+    """
     options, report = run.report.options, run.report
+    lrs = read(run, "LR", lr_paths, LIGHT_LR)
+    hrs = read(run, "HR", hr_paths, LIGHT_HR._replace(srgb=not options.keep_icc))
+    run.count_strangers()
     near: list[list[Proposal]] = [[] for _ in lrs]
     if options.search is not Search.FEATURES:
         near, report.near_hashes = hashes.propose(lrs, hrs, options.distance)
     if options.search is Search.HASH:
         _decide(run, near, writer)
-        return
+        return None
     # Imported here, as FAISS takes its time.
     from twimager.proposals.features import FeatureIndex
 
@@ -129,15 +135,38 @@ def pair(run: Run, lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint], write
         index = FeatureIndex(hrs, options.jobs)
         proposals = [[*voted, *by_hash] for voted, by_hash in zip(index.propose(lrs), near, strict=True)]
     if not _decide(run, proposals, writer):
-        return
+        return None
     left = _left(run, lrs)
     run.progress.expect(MATCHING * len(left))
     nearby = {of_one_lr[0].lr.path: of_one_lr for of_one_lr in near if of_one_lr}
     if not left or not _decide(run, _mirrored(run, index, left, nearby), writer):
-        return
+        return None
     left = _left(run, left)
-    if left:
-        _decide(run, _by_more_features(run, index, left), writer)
+    return _worth_more(run, index, left) if left else None
+
+
+def pair_again(run: Run, again: Again, writer: Writer) -> None:
+    """Read images again for more features; propose, examine, choose and write."""
+    from twimager.proposals.features import FeatureIndex
+
+    options, count = run.report.options, len(again.lrs) + len(again.hrs)
+    run.progress.expect(count + MATCHING * len(again.lrs))
+    with run.progress.stage("reading again"):
+        features = min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // count))
+        recipe = RICH._replace(features=features)
+        lrs = _read_again(run, again.lrs, recipe)
+        hrs = _read_again(run, again.hrs, recipe._replace(srgb=not options.keep_icc))
+    with run.progress.stage("searching again"):
+        index = FeatureIndex(hrs, options.jobs)
+        proposals = _new(run.report, [index.propose(lrs, mirror=mirror) for mirror in _mirrorings(options)])
+    _decide(run, proposals, writer)
+
+
+class Again(NamedTuple):
+    """Files that are to be read again for more features."""
+
+    lrs: list[Path]
+    hrs: list[Path]
 
 
 def _left(run: Run, lrs: Sequence[Fingerprint]) -> list[Fingerprint]:
@@ -157,23 +186,18 @@ def _mirrored(
         return _new(run.report, sources)
 
 
-def _by_more_features(run: Run, index: FeatureIndex, left: Sequence[Fingerprint]) -> list[list[Proposal]]:
-    """Propose HRs, mirrored or not, by many features, for which these LRs and all likely HRs are read again."""
-    from twimager.proposals.features import FeatureIndex
+def _worth_more(run: Run, index: FeatureIndex, left: Sequence[Fingerprint]) -> Again:
+    """Name these LRs and all HRs that are likely for one of them, mirrored or not."""
+    with run.progress.stage("searching again"):
+        wide = chain.from_iterable(
+            index.propose(left, mirror=mirror, wide=True) for mirror in _mirrorings(run.report.options)
+        )
+        likely = {proposal.hr.path for of_one_lr in wide for proposal in of_one_lr}
+        return Again([lr.path for lr in left], sorted(likely - run.report.decided_paths))
 
-    options = run.report.options
-    mirrorings = (False, True) if options.mirror else (False,)
-    with run.progress.stage("searching again"):
-        wide = chain.from_iterable(index.propose(left, mirror=mirror, wide=True) for mirror in mirrorings)
-        named = {proposal.hr.path: proposal.hr for of_one_lr in wide for proposal in of_one_lr}
-        likely = [named[path] for path in sorted(named.keys() - run.report.decided_paths)]
-    run.progress.expect(len(left) + len(likely) + MATCHING * len(left))
-    with run.progress.stage("reading again"):
-        features = min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // (len(left) + len(likely))))
-        lrs, hrs = (_read_again(run, images, features) for images in (left, likely))
-    with run.progress.stage("searching again"):
-        richer = FeatureIndex(hrs, options.jobs)
-        return _new(run.report, [richer.propose(lrs, mirror=mirror) for mirror in mirrorings])
+
+def _mirrorings(options: Options) -> tuple[bool, ...]:
+    return (False, True) if options.mirror else (False,)
 
 
 def _new(report: Report, sources: Iterable[Iterable[list[Proposal]]]) -> list[list[Proposal]]:
@@ -188,13 +212,9 @@ def _new(report: Report, sources: Iterable[Iterable[list[Proposal]]]) -> list[li
     return proposals
 
 
-def _read_again(run: Run, images: Sequence[Fingerprint], features: int) -> list[Fingerprint]:
-    """Fingerprint images of one side for so many features."""
-    if not images:
-        return []
-    recipe = RICH._replace(features=features, srgb=images[0].srgb)
-    richer = remembered(run, [image.path for image in images], recipe)
-    return [image for image in richer if isinstance(image, Fingerprint)]
+def _read_again(run: Run, paths: Iterable[Path], recipe: Recipe) -> list[Fingerprint]:
+    """Fingerprint files that could be read before."""
+    return [image for image in remembered(run, paths, recipe) if isinstance(image, Fingerprint)]
 
 
 def _decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:

@@ -15,10 +15,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
 
-# glibc's names for its settings, the largest block that it lets us keep, and how much in all.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+# glibc's names for its settings, the largest block that it lets us keep, how much in all, and in how many places: each
+# thread having one of its own, they kept 65 MB more after 500 pairs, and were no faster.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BLOCK = 32 * 1024 * 1024
 KEPT_MEMORY = 256 * 1024 * 1024
+ARENAS = 2
 
 # Tasks handed out ahead, a worker: enough to keep it busy while the main thread decides.
 AHEAD = 4
@@ -45,6 +47,7 @@ def prepare_process() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK)
         mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY)
+        mallopt(M_ARENA_MAX, ARENAS)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -53,12 +52,6 @@ from twimager.verification import (
 T = TypeVar("T")
 
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
-
-
-def preload() -> None:
-    """Import what later stages need, a quarter of a second's work, while other workers read images already."""
-    for module in ("faiss", "scipy.fftpack", "scipy.sparse"):
-        import_module(module)
 
 
 class File(NamedTuple):

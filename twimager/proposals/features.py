@@ -36,8 +36,9 @@ LISTS_PROBED = 4
 LISTS_PROBED_WIDELY = 32
 # RootSIFT descriptors lie on a sphere; none are farther apart, squared.
 FARTHEST = 2 * 512.0**2
-# Images that are looked up, or entered, in one go.
+# Images that are entered in one go, and features that are looked up: FAISS takes 5 KB for each of those.
 BATCH = 32
+ASKED_AT_ONCE = 6000
 
 
 class FeatureIndex:
@@ -84,8 +85,9 @@ class FeatureIndex:
             self._index.nprobe = LISTS_PROBED_WIDELY if wide else LISTS_PROBED
         share = 0.0 if wide or most else MIN_SHARE
         most = most or (WIDELY if wide else CANDIDATES)
-        for start in range(0, len(lrs), BATCH):
-            batch = lrs[start : start + BATCH]
+        step = max(1, ASKED_AT_ONCE // max([1, *(len(lr.descriptors) for lr in lrs)]))
+        for start in range(0, len(lrs), step):
+            batch = lrs[start : start + step]
             # Mirroring the LR is as good as mirroring all HRs.
             descriptors = [(mirrored(lr) if mirror else lr).descriptors for lr in batch]
             for lr, votes in zip(batch, self._votes(descriptors), strict=True):

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from twimager.console import Console
@@ -127,7 +126,6 @@ def searcher(options: SearchOptions, console: Console, queries: int | None = Non
     paths = require_files([options.folder], options.recursive, console.warn)
     report = Report(Options(options.folder, options.folder, dry=True, jobs=options.jobs), console.detail)
     with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
-        pool.submit(import_module, "scipy.fftpack")  # a quarter of a second's work, and only queries need it
         examiners = Examiners(pool, report.options)
         with Store(options.save, console.warn) as store, progress.stage("reading"):
             run = Run(pool, report, console, progress, store, examiners, {}, Counter())
