@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -52,6 +53,12 @@ from twimager.verification import (
 T = TypeVar("T")
 
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
+
+
+def preload() -> None:
+    """Import what later stages need, a fifth of a second's work, while other workers read images already."""
+    for module in ("faiss", "scipy.sparse"):
+        import_module(module)
 
 
 class File(NamedTuple):
