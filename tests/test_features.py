@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twimager.fingerprints import MIRRORED_BINS, Fingerprint
-from twimager.proposals import CANDIDATES
+from twimager.proposals import CANDIDATES, features
 from twimager.proposals.features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDELY, FeatureIndex
 
 
@@ -71,3 +71,15 @@ def test_a_wide_search_names_more() -> None:
     for narrow, wide in zip(index.propose(lrs[:5]), index.propose(lrs[:5], wide=True), strict=True):
         assert len(narrow) <= CANDIDATES < len(wide) <= WIDELY
         assert narrow[0].hr is wide[0].hr
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_how_many_are_looked_up_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    hrs, lrs = collection(count, 100)
+    index = FeatureIndex(hrs, threads=1)
+    found = []
+    for at_once in (1, 250, 1_000_000):
+        monkeypatch.setattr(features, "ASKED_AT_ONCE", at_once)
+        found.append([[proposal.hr.path for proposal in of_one_lr] for of_one_lr in index.propose(lrs)])
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == count
