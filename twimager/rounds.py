@@ -75,6 +75,13 @@ class Run(NamedTuple):
                 self.console.warn(f"{number - 1} more {what}: {Reason.UNSUPPORTED.value}")
 
 
+class Again(NamedTuple):
+    """Files that are to be read again for more features."""
+
+    lrs: list[Path]
+    hrs: list[Path]
+
+
 def read(run: Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
     """Fingerprint every file of a side; those that can't be read go to the report."""
     return take(run, side, paths, remembered(run, paths, recipe))
@@ -160,13 +167,6 @@ def pair_again(run: Run, again: Again, writer: Writer) -> None:
         index = FeatureIndex(hrs, options.jobs)
         proposals = _new(run.report, [index.propose(lrs, mirror=mirror) for mirror in _mirrorings(options)])
     _decide(run, proposals, writer)
-
-
-class Again(NamedTuple):
-    """Files that are to be read again for more features."""
-
-    lrs: list[Path]
-    hrs: list[Path]
 
 
 def _left(run: Run, lrs: Sequence[Fingerprint]) -> list[Fingerprint]:
