@@ -429,16 +429,18 @@ def test_undo_never_replaces_a_file(dest: Path) -> None:
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
-def test_a_resumed_run_does_not_write_again_what_was_deleted(run: Run, dest: Path, unfinished: bool) -> None:
+def test_a_resumed_run_keeps_to_what_was_decided(run: Run, dest: Path, unfinished: bool) -> None:
     if unfinished:
         journal = dest / ".twimager/journal.jsonl"
         lines = journal.read_bytes().splitlines(keepends=True)
         journal.write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
     with Review(dest / "report.json") as review:
-        gone, back, _ = review.pairs
+        gone, back, undecided = review.pairs
         for pair in (gone, back):
             review.delete(pair)
         review.undo()
+        for pair, accepted in ((back, True), (undecided, True), (undecided, False)):
+            review.accept(pair, accepted)
     before = images(dest)
     assert run(*flags_of(dest), *ALL, "--resume").code == 0
     assert images(dest) == before
@@ -446,6 +448,7 @@ def test_a_resumed_run_does_not_write_again_what_was_deleted(run: Run, dest: Pat
     first, *others = names_in_documents(dest)
     assert all(other == first for other in others)
     assert Path(gone["hr"]).name not in first
+    assert [pair["lr"] for pair in report_of(dest)["pairs"] if pair["accepted"]] == [back["lr"]]
     (down,) = [pair for pair in report_of(dest)["rejected_pairs"] if pair["reason"] == "skipped by hand"]
     assert (down["lr"], down["detail"]) == (gone["lr"], "deleted in a review")
 

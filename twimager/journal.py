@@ -11,6 +11,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from enum import Enum
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,13 @@ JOURNAL, STORE = "journal.jsonl", "found.sqlite"
 FREE = ("dest", "dry", "debug", "jobs", "meta_info", "overwrite", "report", "resume", "save")
 HINT = ", or --resume to go on with the run that wrote there"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Decision(Enum):
+    """What a review may have made of a pair; the value is what the journal calls it."""
+
+    DELETED = "deleted"
+    ACCEPTED = "accepted"
 
 
 class Mark(NamedTuple):
@@ -70,7 +78,7 @@ class Journal:
         self._dest = dest
         self._file: FileIO | None = None
         self._pairs: dict[tuple[str, str], Marks] = {}
-        self._deleted: set[tuple[str, str]] = set()
+        self._decided: dict[Decision, set[tuple[str, str]]] = {decision: set() for decision in Decision}
 
     def marks(self, lr: Path, hr: Path) -> Marks:
         """Return what the files of a pair were when they were written, nothing if they were not."""
@@ -82,13 +90,13 @@ class Journal:
             named = {path.relative_to(self._dest).as_posix(): known for path, known in files.items()}
             self._write({"lr": str(lr.absolute()), "hr": str(hr.absolute()), "files": named})
 
-    def is_deleted(self, lr: Path, hr: Path) -> bool:
-        """Tell whether a pair was deleted in a review."""
-        return (str(lr.absolute()), str(hr.absolute())) in self._deleted
+    def is_decided(self, decision: Decision, lr: Path, hr: Path) -> bool:
+        """Tell whether a review has decided so on a pair."""
+        return (str(lr.absolute()), str(hr.absolute())) in self._decided[decision]
 
-    def note_deleted(self, lr: str, hr: str, deleted: bool) -> None:
-        """Note that a pair, named by its absolute paths, is deleted in a review, or is not after all."""
-        self._write({"lr": lr, "hr": hr, "deleted": deleted})
+    def decide(self, decision: Decision, lr: str, hr: str, holds: bool) -> None:
+        """Note that a review has decided so on a pair, named by its absolute paths, or has not after all."""
+        self._write({"lr": lr, "hr": hr, decision.value: holds})
 
     def end(self, outcome: Outcome) -> None:
         """Note that the run is done; what was kept for going on is of no more use."""
@@ -126,10 +134,11 @@ class Journal:
             if "files" in line:
                 files = {self._dest / name: Mark(*known) for name, known in line["files"].items()}
                 self._pairs[line["lr"], line["hr"]] = files
-            elif "deleted" in line:
-                (self._deleted.add if line["deleted"] else self._deleted.discard)((line["lr"], line["hr"]))
             elif "summary" in line:
                 self.ended = Outcome(ExitCode(line["exit_code"]), Summary(**line["summary"]))
+            for decision, pairs in self._decided.items():
+                if decision.value in line:
+                    (pairs.add if line[decision.value] else pairs.discard)((line["lr"], line["hr"]))
         self._file = (self._dest / JOURNALS / JOURNAL).open("r+b", buffering=0)
         if self._file.seek(0, os.SEEK_END) > length:
             self._file.truncate(length)

@@ -59,7 +59,7 @@ def pair_record(record: Record) -> dict[str, Any]:
         "hr_picture": list(hr.picture),
         "window": list(pair.window.moved(*lr.picture[:2])),
         "rivals": [str(path.absolute()) for path in pair.rivals],
-        "accepted": None,
+        "accepted": record.accepted or None,
         **_numbers(pair),
     }
 

@@ -19,11 +19,12 @@ NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED)
 
 @dataclass(frozen=True)
 class Record:
-    """A pair that was accepted, and where its files went (None: not written)."""
+    """A pair, where its files went (None: not written), and whether a review has accepted it already."""
 
     pair: VerifiedPair
     lr_output: Path | None
     hr_output: Path | None
+    accepted: bool = False
 
 
 @dataclass(frozen=True)

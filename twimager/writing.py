@@ -15,7 +15,7 @@ from twimager.console import Console
 from twimager.destination import Names, UnwritableName, write_files
 from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
 from twimager.images import encode
-from twimager.journal import Journal, Marks, are_intact, mark
+from twimager.journal import Decision, Journal, Marks, are_intact, mark
 from twimager.options import Options
 from twimager.rendering import render_hr, render_lr
 from twimager.report import Record, Report
@@ -47,7 +47,7 @@ class Writer:
         if not self._has_room():
             return False
         images = pair.proposal.lr.path, pair.proposal.hr.path
-        if self._journal.is_deleted(*images):
+        if self._journal.is_decided(Decision.DELETED, *images):
             self._report.turn_down(reject(pair, Rejection(Reason.SKIPPED, DELETED)))
             return True
         known = self._journal.marks(*images)
@@ -62,10 +62,12 @@ class Writer:
         return self._has_room()
 
     def _submit(self, pair: VerifiedPair, known: Marks) -> None:
-        outputs = self._names.outputs(*(image.path for image in pair.proposal.images))
-        seen = {image.path: self._seen.get(image.path) for image in pair.proposal.images}
+        images = pair.proposal.lr.path, pair.proposal.hr.path
+        outputs = self._names.outputs(*images)
+        seen = {path: self._seen.get(path) for path in images}
         job = Job(pair, *outputs, seen, known, self._journal.run, self._journal.replace)
-        self._in_flight.append((Record(pair, *outputs), self._pool.submit(write_pair, job, self._report.options)))
+        record = Record(pair, *outputs, self._journal.is_decided(Decision.ACCEPTED, *images))
+        self._in_flight.append((record, self._pool.submit(write_pair, job, self._report.options)))
 
     def _has_room(self) -> bool:
         """Tell whether the limit allows another pair; where it is the last, wait for those not yet written."""

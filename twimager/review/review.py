@@ -14,7 +14,7 @@ from twimager.destination import META_INFO, PAGE, TABLE, UnwritableName, folded,
 from twimager.documents import beside
 from twimager.errors import DELETED, Reason, TwimagerError, UsageError
 from twimager.gallery import NUMBERS
-from twimager.journal import reopened
+from twimager.journal import Decision, reopened
 from twimager.kept_report import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
 from twimager.locking import lock
 from twimager.review.trash import Deletion, Trash
@@ -97,6 +97,7 @@ class Review:
             pair["accepted"] = before
             self._lines.pop(id(pair), None)
             raise
+        self._journal.decide(Decision.ACCEPTED, pair["lr"], pair["hr"], holds=accepted)
 
     def delete(self, pair: Pair) -> None:
         """Move a pair's files to the trash, but for those that another pair needs too, and turn the pair down.
@@ -121,7 +122,7 @@ class Review:
                 self._trash.restore(deletion)
                 raise
             self.deletions.append(deletion)
-            self._journal.note_deleted(pair["lr"], pair["hr"], deleted=True)
+            self._journal.decide(Decision.DELETED, pair["lr"], pair["hr"], holds=True)
 
     def undo(self) -> Pair | None:
         """Put the pair that was deleted last back where it was, its files too; None if there is none.
@@ -146,7 +147,7 @@ class Review:
                     self._write()
                 raise
             self.deletions.pop()
-            self._journal.note_deleted(deletion.pair["lr"], deletion.pair["hr"], deleted=False)
+            self._journal.decide(Decision.DELETED, deletion.pair["lr"], deletion.pair["hr"], holds=False)
         return deletion.pair
 
     def close(self, keep_trash: bool = False) -> None:
