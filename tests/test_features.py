@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twimager.fingerprints import MIRRORED_BINS, Fingerprint
+from twimager.fingerprints import Fingerprint
 from twimager.proposals import CANDIDATES, features
 from twimager.proposals.features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDELY, FeatureIndex
+from twimager.root_sift import MIRRORED_BINS
 
 
 def image(number: int, descriptors: np.ndarray) -> Fingerprint:

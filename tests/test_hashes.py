@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pictures import EXAMPLES, cat
 from PIL import Image
 
-from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint, perceptual_hash
+from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
 from twimager.geometry import transform_points
+from twimager.phash import perceptual_hash
 from twimager.proposals import CANDIDATES
 from twimager.proposals.hashes import HashIndex, nearest_hashes, propose
 

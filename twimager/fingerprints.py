@@ -9,33 +9,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from twimager.errors import UnreadableImage
 from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_points
 from twimager.images import Gray, Pixels, decode, frame_size, read_bytes, shrink, to_8_bit
 from twimager.letterbox import picture_area
+from twimager.phash import HASHED_SIDE, picture_hashes
 from twimager.profiles import embedded_profile, to_srgb
 from twimager.recent import Recent
+from twimager.root_sift import MIRRORED_BINS, root_sift
 
 # Shorter side of the copy on which pairs are refined and verified.
 WORKING_SIDE = 320
-# Of so many times the features that are kept, those with the greatest contrast x size are: what is large in the HR is
-# still there in the LR. 300 of them tell as much as the 1500 strongest by contrast alone.
-DETECTED = 1.25
-# RootSIFT values lie in 0..1 and rarely above 0.5: 512 uses the range of a byte as SIFT itself does. In four bits, as
-# many HRs are found by vote, but one pair in eighty of hard framings can't be matched.
-DESCRIPTOR_SCALE = 512
-# Where each of the 4 x 4 x 8 bins (row, column, direction) goes when the picture is mirrored: relative to a feature's
-# own orientation, rows swap sides and directions turn the other way.
-MIRRORED_BINS = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
-# From this ratio of the sides on, the centre square shows another picture than the whole frame.
-WIDE = 1.2
 HASH_SIDE = 8
-# The pHash knows so many times more pixels along a side than it has bits: 32; Pillow takes its time to get there from
-# more than this.
-HASHED_FROM = 4
-HASHED_SIDE = 128
 # Shorter side of the copy on which colours are compared, of which even a part still tells what colour is where.
 COLOR_SIDE = 160
 # What is kept of working copies, at most: some 450 of them.
@@ -184,12 +170,12 @@ def described(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
     """Return what is remembered of an image that looks like this."""
     recall(path, seen)
     small = limited(seen.gray, recipe.side)
-    keypoints, descriptors = root_sift(small, recipe)
+    keypoints, descriptors = root_sift(small, recipe.features, recipe.contrast)
     to_full = resize_matrix(frame_size(small), seen.size)
     positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
     radii = np.array([k.size for k in keypoints]) * np.sqrt(to_full[0, 0] * to_full[1, 1])
     angles = np.radians([k.angle for k in keypoints])
-    hashes = _hashes(limited(seen.gray, HASHED_SIDE), recipe.hash_side)
+    hashes = picture_hashes(limited(seen.gray, HASHED_SIDE), recipe.hash_side)
     return Fingerprint(
         path, seen.size, hashes, transform_points(to_full, positions).astype(np.float32),
         radii.astype(np.float32), angles.astype(np.float32), descriptors, seen.bars, recipe.srgb,
@@ -271,44 +257,3 @@ def limited(pixels: Pixels, side: int) -> Pixels:
 
 def _gray(pixels: Pixels) -> Gray:
     return to_8_bit(limited(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)), WORKING_SIDE))
-
-
-def perceptual_hash(gray: Gray, side: int) -> int:
-    """Return the pHash of side x side bits as one integer.
-
-    To the bit that of imagehash, whose cosine transform is SciPy's: to import that takes a fifth of a second.
-    """
-    small = Image.fromarray(gray).resize((HASHED_FROM * side,) * 2, Image.Resampling.LANCZOS)
-    waves = cv2.dct(np.asarray(small, np.float64))
-    # OpenCV's transform is orthonormal, which shrinks what does not vary along an axis.
-    waves[0] *= np.sqrt(2)
-    waves[:, 0] *= np.sqrt(2)
-    low = waves[:side, :side]
-    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
-
-
-def _hashes(gray: Gray, hash_side: int) -> tuple[int, ...]:
-    height, width = gray.shape
-    hashes = [perceptual_hash(gray, hash_side)]
-    if max(width, height) >= WIDE * min(width, height):
-        side = min(width, height)
-        x, y = (width - side) // 2, (height - side) // 2
-        hashes.append(perceptual_hash(gray[y : y + side, x : x + side], hash_side))
-    return tuple(hashes)
-
-
-def root_sift(gray: Gray, recipe: Recipe) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
-    """Detect SIFT features (Lowe, IJCV 2004) and describe them as RootSIFT (Arandjelovic and Zisserman, CVPR 2012)."""
-    if not recipe.features:
-        return [], np.empty((0, 128), np.uint8)
-    # Without the precise upscale every position is off by a quarter of a pixel.
-    detected = round(DETECTED * recipe.features)
-    sift = cv2.SIFT_create(detected, contrastThreshold=recipe.contrast, enable_precise_upscale=True)
-    keypoints, described = sift.detectAndCompute(gray, None)
-    if described is None:
-        return [], np.empty((0, 128), np.uint8)
-    strongest = np.argsort([-k.response * k.size for k in keypoints], kind="stable")[: recipe.features]
-    described = described[strongest]
-    root = np.sqrt(described / np.maximum(described.sum(axis=1, keepdims=True), 1))
-    descriptors = np.minimum(np.rint(root * DESCRIPTOR_SCALE), 255).astype(np.uint8)
-    return [keypoints[i] for i in strongest], descriptors

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import Copy, perceptual_hash
+from twimager.fingerprints import Copy
 from twimager.flow import Flow
 from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share
 from twimager.images import Gray, frame_size
 from twimager.matching import MEDIAN_TO_DEVIATION
+from twimager.phash import perceptual_hash
 from twimager.photometry import CHUNK
 from twimager.resampling import resample
 

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprints import RICH, root_sift
+from twimager.fingerprints import RICH
 from twimager.geometry import Matrix, Points, transform_points
 from twimager.images import Gray, frame_size
 from twimager.matching import implausible
+from twimager.root_sift import root_sift
 
 # So many features at most, the strongest, are taken of a picture.
 MOST_FEATURES = 1000
@@ -100,7 +101,7 @@ def find(gray: Gray, detector: Detector, most: int = MOST_FEATURES) -> Features:
 
 def _sift(gray: Gray, detector: Detector, most: int) -> tuple[Any, NDArray[np.float32] | None]:
     if detector is Detector.ROOTSIFT:
-        keypoints, descriptors = root_sift(gray, RICH._replace(features=most))
+        keypoints, descriptors = root_sift(gray, most, RICH.contrast)
         return keypoints, descriptors.astype(np.float32)
     sift = cv2.SIFT_create(most, contrastThreshold=RICH.contrast, enable_precise_upscale=True)
     found: tuple[Any, NDArray[np.float32] | None] = sift.detectAndCompute(gray, None)
