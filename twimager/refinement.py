@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprints import Copy
+from twimager.fingerprints import Copy, limited
 from twimager.geometry import Matrix, Rect, common_rectangle, transform_points, translation
 from twimager.images import frame_size
 from twimager.options import Method
@@ -65,17 +65,26 @@ def refine(matrix: Matrix, hr: Copy, lr: Copy, method: Method, passes: Sequence[
     `matrix` takes positions in the full-size HR to positions in the full-size LR. Returns the refined one, or `matrix`
     itself where the two have too little in common to tell.
     """
-    to_grid = lr.from_full @ matrix @ np.linalg.inv(hr.from_full)
-    moving = hr.gray.astype(np.float32)
+    refined = matrix
     for stage in passes:
-        reference = soften(lr.gray.astype(np.float32), stage.softness)
-        # Softened pictures of what may be far off tell little of a perspective.
+        # Softened pictures of what may be far off need no more pixels of the HR, and tell little of a perspective.
+        source = _no_denser(hr, lr, refined) if stage.softness else hr
         ways = AFFINE if method is Method.TRANSFORM or stage.softness else PERSPECTIVE
-        stepped = _stepped(to_grid, moving, reference, ways, stage)
+        reference = soften(lr.gray.astype(np.float32), stage.softness)
+        to_grid = lr.from_full @ refined @ np.linalg.inv(source.from_full)
+        stepped = _stepped(to_grid, source.gray.astype(np.float32), reference, ways, stage)
         if stepped is None:
             return matrix
-        to_grid = stepped
-    return np.asarray(np.linalg.inv(lr.from_full) @ to_grid @ hr.from_full, np.float64)
+        refined = np.asarray(np.linalg.inv(lr.from_full) @ stepped @ source.from_full, np.float64)
+    return refined
+
+
+def _no_denser(hr: Copy, lr: Copy, matrix: Matrix) -> Copy:
+    """Return the HR with no more pixels than the LR has of the same; as it is where it would be lost."""
+    density = source_density(lr.from_full @ matrix @ np.linalg.inv(hr.from_full), frame_size(lr.gray))
+    if not 1 < density < MAX_DENSITY:
+        return hr
+    return Copy(limited(hr.gray, max(1, round(min(hr.gray.shape) / density))), hr.size)
 
 
 class _Step(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from itertools import groupby
@@ -104,7 +104,7 @@ def _examine(proposals: Iterable[Proposal], options: Options, rejected: list[Rej
         candidates = settle_rivals(candidates, CLEAR, rejected)
     candidates = [_put_in_place(candidate, FINE, options) for candidate in candidates]
     if len(candidates) > 1 and not options.all_matches:
-        candidates = _passed((_look_closely(candidate) for candidate in candidates), rejected)
+        candidates = _passed(_look_closely(candidates), rejected)
         candidates = settle_rivals(candidates, DECISIVE, rejected)
     if options.method.bends:
         candidates = [_bent(candidate) for candidate in candidates]
@@ -215,15 +215,18 @@ def _put_in_place(candidate: Candidate, passes: tuple[Pass, ...], options: Optio
     return candidate._replace(match=replace(candidate.match, matrix=matrix), scores=scores, laid=laid)
 
 
-def _look_closely(candidate: Candidate) -> Candidate | RejectedPair:
-    """Lay a candidate's own pixels over the LR: what its copies have lost may tell it from its rivals."""
-    proposal = candidate.proposal
-    try:
-        hr, lr = precise_copy(proposal.hr), precise_copy(proposal.lr, WORKING_SIDE)
-    except UnreadableImage as error:
-        return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
-    laid = overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
-    return candidate._replace(laid=laid) if laid else reject(candidate, NOTHING_IN_COMMON)
+def _look_closely(candidates: Sequence[Candidate]) -> Iterator[Candidate | RejectedPair]:
+    """Lay the own pixels of an LR's candidates over it: what copies have lost may tell them from each other."""
+    lr: Copy | None = None
+    for candidate in candidates:
+        proposal = candidate.proposal
+        try:
+            lr = lr or precise_copy(proposal.lr, WORKING_SIDE)
+            laid = overlay(precise_copy(proposal.hr), lr, candidate.match.matrix, cv2.INTER_CUBIC)
+        except UnreadableImage as error:
+            yield reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+            continue
+        yield candidate._replace(laid=laid) if laid else reject(candidate, NOTHING_IN_COMMON)
 
 
 def _bent(candidate: Candidate) -> Candidate:

@@ -16,7 +16,7 @@ from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_shar
 from twimager.images import Gray, frame_size
 from twimager.matching import MEDIAN_TO_DEVIATION
 from twimager.phash import perceptual_hash
-from twimager.photometry import CHUNK
+from twimager.photometry import products
 from twimager.resampling import resample
 
 REHASH_SIDE = 16
@@ -223,11 +223,9 @@ def preference(first: Overlay, second: Overlay) -> float:
         return 0.0
     a, b, lr = (_softened(both.cut(p)) for p in (first.hr, second.hr, first.lr))
     rows = [p.ravel() for p in (*_nuisances(cv2.addWeighted(a, 0.5, b, 0.5, 0)), a - b, lr)]
-    gram = np.zeros((len(rows), len(rows)))
-    for start in range(0, a.size, CHUNK):
-        # In single precision, rows as alike as a picture and its blur would drown the difference of two frames.
-        part = np.stack([row[start : start + CHUNK] for row in rows]).astype(np.float64)
-        gram += np.dot(part, part.T)
+    # In single precision, rows as alike as a picture and its blur would drown the difference of two frames.
+    precise = np.stack(rows, dtype=np.float64)
+    gram = products(precise, precise)
     length = np.sqrt(gram.diagonal()) + 1e-9
     gram /= np.outer(length, length)
     known, shared, own = gram[:-2, :-2], gram[:-2, -2:], gram[-2:, -2:]
