@@ -128,7 +128,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
 ) -> None:
     """The first pair's, once all are read."""
     path = getattr(folders, side) / f"{side[0]}0.png"
-    match, whole, pixels = tasks.match, path.read_bytes(), cv2.imread(str(path))
+    refine, whole, pixels = tasks.refine, path.read_bytes(), cv2.imread(str(path))
     other = cat()[:9, :9] if what == "shrinks" else pixels[::-1]
     becomes = whole[:1000] if what == "is cut" else cv2.imencode(".png", other)[1].tobytes()
 
@@ -137,9 +137,9 @@ def test_an_image_that_changes_meanwhile_is_not_written(
             path.unlink(missing_ok=True)
         else:
             path.write_bytes(becomes)
-        return match(*arguments)
+        return refine(*arguments)
 
-    monkeypatch.setattr(tasks, "match", meanwhile)
+    monkeypatch.setattr(tasks, "refine", meanwhile)
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 3
     assert "Traceback" not in outcome.err

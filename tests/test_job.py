@@ -17,7 +17,7 @@ from twimager import rounds
 from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
 from twimager.flow import Flow
 from twimager.geometry import scaling
-from twimager.proposals import Proposal, Source
+from twimager.proposals import Proposal, Source, frames
 from twimager.proposals.features import FeatureIndex
 from twimager.resampling import resample
 from twimager.windows import viewer
@@ -58,7 +58,8 @@ def test_every_stage_is_timed(run: Run, folders: Folders) -> None:
     cv2.imwrite(str(folders.lr / "alone.png"), np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8))
     outcome = run(*folders.flags, "--report", "--verbose")
     seconds = report_of(folders.dest)["seconds"]
-    stages = ["reading LR", "reading HR", "searching", "matching", "searching again", "reading again"]
+    stages = ["reading LR", "reading HR", "matching", "finding features", "searching"]
+    stages += ["searching again", "reading again"]
     assert list(seconds) == stages
     assert all(value >= 0 for value in seconds.values())
     assert all(f"{stage}: " in outcome.err for stage in seconds)
@@ -217,6 +218,7 @@ def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, mo
         first = fingerprint(folders.hr / "h0.png", LIGHT_HR)
         yield from ([Proposal(lr, first, Source.FEATURES)] for lr in lrs)
 
+    monkeypatch.setattr(frames, "COMMON", 2)
     monkeypatch.setattr(FeatureIndex, "propose", first_hr_only)
     assert run(*folders.flags, "--report").code == 0
     pairs = report_of(folders.dest)["pairs"]
@@ -304,7 +306,10 @@ def test_mirrored_pairs_are_found_and_turned_the_lrs_way(run: Run, folders: Fold
     assert "pairs written: 1" in run(*folders.flags, "--no_mirror").out
 
 
-def test_an_lr_with_too_few_features_is_framed_by_its_hash(run: Run, folders: Folders) -> None:
+def test_an_lr_with_too_few_features_is_framed_by_its_hash(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "COMMON", 2)
     smooth = cv2.GaussianBlur(cat()[:300, :450], (0, 0), 60)
     cv2.imwrite(str(folders.hr / "h0.png"), smooth)
     cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(smooth, (150, 100), interpolation=cv2.INTER_AREA))

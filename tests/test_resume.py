@@ -22,7 +22,7 @@ from test_job import KEPT, contents, report_of
 
 from twimager import isolation, tasks, writing
 from twimager.destination import JOURNALS
-from twimager.fingerprints import Fingerprint, Recipe, fingerprint
+from twimager.fingerprints import Recipe, View, view
 from twimager.journal import JOURNAL, STORE
 from twimager.locking import LOCK
 from twimager.report import Report
@@ -232,15 +232,15 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     render = writing.render_hr
 
-    def counted(path: Path, recipe: Recipe) -> Fingerprint:
+    def counted(path: Path, recipe: Recipe) -> View:
         names.append(path.name)
-        return fingerprint(path, recipe)
+        return view(path, recipe)
 
     def rendered(pair, options):
         names.append(f"rendered {pair.proposal.hr.path.name}")
         return render(pair, options)
 
-    monkeypatch.setattr(tasks, "fingerprint", counted)
+    monkeypatch.setattr(tasks, "view", counted)
     monkeypatch.setattr(writing, "render_hr", rendered)
     return names
 

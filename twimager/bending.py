@@ -78,9 +78,7 @@ def _difference(to_grid: Matrix, hr: Gray, lr: Gray, flow: Flow, softness: float
     frame = np.full_like(hr, 255)
     covered = resample(frame, to_grid, size, cv2.BORDER_CONSTANT, interpolation=cv2.INTER_LINEAR, flow=flow) == 255
     soft = soften(shown, softness)
-    likeness = compare(
-        soft, soften(lr.astype(np.float32), softness), np.stack([blurred.ravel() for blurred in blurs(soft)])
-    )
+    likeness = compare(soft, soften(lr.astype(np.float32), softness), blurs(soft))
     return likeness._replace(weights=likeness.weights * covered)
 
 

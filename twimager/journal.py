@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,23 +77,24 @@ class Journal:
         self.store = dest / JOURNALS / STORE if dest else None
         self.ended: Outcome | None = None
         self._dest = dest
+        self._absolute = partial(os.path.join, os.getcwd())
         self._file: FileIO | None = None
         self._pairs: dict[tuple[str, str], Marks] = {}
         self._decided: dict[Decision, set[tuple[str, str]]] = {decision: set() for decision in Decision}
 
     def marks(self, lr: Path, hr: Path) -> Marks:
         """Return what the files of a pair were when they were written, nothing if they were not."""
-        return self._pairs.get((str(lr.absolute()), str(hr.absolute())), {})
+        return self._pairs.get((self._absolute(lr), self._absolute(hr)), {})
 
     def enter(self, lr: Path, hr: Path, files: Marks) -> None:
         """Note that a pair is written."""
         if self._dest and self.marks(lr, hr) != files:
             named = {path.relative_to(self._dest).as_posix(): known for path, known in files.items()}
-            self._write({"lr": str(lr.absolute()), "hr": str(hr.absolute()), "files": named})
+            self._write({"lr": self._absolute(lr), "hr": self._absolute(hr), "files": named})
 
     def is_decided(self, decision: Decision, lr: Path, hr: Path) -> bool:
         """Tell whether a review has decided so on a pair."""
-        return (str(lr.absolute()), str(hr.absolute())) in self._decided[decision]
+        return (self._absolute(lr), self._absolute(hr)) in self._decided[decision]
 
     def decide(self, decision: Decision, lr: str, hr: str, holds: bool) -> None:
         """Note that a review has decided so on a pair, named by its absolute paths, or has not after all."""

@@ -1,12 +1,13 @@
-"""Perceptual hashes (pHash): what a picture is like as a whole, in 64 bits or more."""
+"""What a picture is like as a whole: perceptual hashes (pHash) of 64 bits or more, and a miniature."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from twimager.images import Gray
+from twimager.images import Gray, shrink
 
 # From this ratio of the sides on, the centre square shows another picture than the whole frame.
 WIDE = 1.2
@@ -14,6 +15,8 @@ WIDE = 1.2
 # more than this.
 HASHED_FROM = 4
 HASHED_SIDE = 128
+# Miniatures of this side tell the same frame from one that is cropped by a tenth as well as larger ones do.
+MINIATURE_SIDE = 16
 
 
 def perceptual_hash(gray: Gray, side: int) -> int:
@@ -39,3 +42,8 @@ def picture_hashes(gray: Gray, hash_side: int) -> tuple[int, ...]:
         x, y = (width - side) // 2, (height - side) // 2
         hashes.append(perceptual_hash(gray[y : y + side, x : x + side], hash_side))
     return tuple(hashes)
+
+
+def miniature(gray: Gray) -> NDArray[np.uint8]:
+    """Return the whole frame as MINIATURE_SIDE x MINIATURE_SIDE pixels, in one row."""
+    return shrink(gray, (MINIATURE_SIDE, MINIATURE_SIDE)).ravel()

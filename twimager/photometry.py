@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# (k, n): k values of each of n pixels.
+# (k, h, w): k values of each pixel.
 Columns = NDArray[np.float32]
 # (h, w), 0 to 255.
 Picture = NDArray[np.float32]
@@ -24,7 +26,8 @@ DERIVATIVE = np.array([[1, -8, 0, 8, -1]], np.float32) / 12
 # noise, edges would have no say before they are in place.
 LOCAL_SIDE = 9
 LEAST_VARIANCE = 25.0
-# Variances are those of squares: every so many pixels tell the whole's.
+# Tone and sharpness are told by every so many rows as well as by all; and so is, of variances, which are those of
+# squares, every so many pixels each way.
 SAMPLED = 3
 # So many pixels at a time are multiplied: of long rows at once, BLAS takes two to three times as long.
 CHUNK = 1024
@@ -50,15 +53,13 @@ class Likeness(NamedTuple):
         return float((self.error * self.error * self.weights).sum() / max(self.weights.sum(), 1e-12))
 
 
-def compare(shown: Picture, lr: Picture, blurred: Columns) -> Likeness:
+def compare(shown: Picture, lr: Picture, blurred: Sequence[Picture]) -> Likeness:
     """Fit tone and sharpness of an HR to those of an LR on the same grid; `blurred` are the `blurs` of `shown`."""
-    plain = shown.ravel()
-    tone = (plain - plain.mean()) / 64
-    finer = [plain, *blurred[:-1]]
-    bands = [fine - coarse for fine, coarse in zip(finer, blurred, strict=True)]
+    tone = (shown - shown.mean()) / 64
+    bands = [fine - coarse for fine, coarse in pairwise((shown, *blurred))]
     looks = np.stack([np.ones_like(tone), tone, tone * tone, tone * tone * tone, *bands])
-    mixture, _ = solve(looks[:, ::SAMPLED], lr.ravel()[::SAMPLED])
-    fitted = np.dot(mixture.astype(np.float32), looks).reshape(lr.shape)
+    mixture, _ = solve(looks[:, ::SAMPLED], lr[::SAMPLED])
+    fitted = np.dot(mixture.astype(np.float32), looks.reshape(len(looks), -1)).reshape(lr.shape)
     error = lr - fitted
     variance = cv2.blur(error * error, (LOCAL_SIDE, LOCAL_SIDE))
     overall = np.median(variance[::SAMPLED, ::SAMPLED])
@@ -83,14 +84,15 @@ def slopes(picture: Picture) -> tuple[Picture, Picture]:
 
 
 def solve(
-    columns: Columns, wanted: NDArray[np.float32], weights: NDArray[np.float32] | None = None
+    columns: Columns, wanted: Picture, weights: Picture | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how much of each column makes up, in the weighted least squares, what is wanted, and its deviation.
 
     Deviations are those of errors of a variance of one by the weight.
     """
     weighted = columns if weights is None else columns * weights
-    gram, share = products(weighted, columns), np.dot(weighted, wanted).astype(np.float64)
+    columns, weighted = (rows.reshape(len(rows), -1) for rows in (columns, weighted))
+    gram, share = products(weighted, columns), np.dot(weighted, wanted.ravel()).astype(np.float64)
     length = np.sqrt(gram.diagonal()) + 1e-9
     strengths, directions = np.linalg.eigh(gram / np.outer(length, length))
     told = strengths > RANK * strengths[-1]

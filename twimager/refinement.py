@@ -13,7 +13,7 @@ from twimager.fingerprints import Copy, limited
 from twimager.geometry import Matrix, Rect, common_rectangle, transform_points, translation
 from twimager.images import frame_size
 from twimager.options import Method
-from twimager.photometry import Columns, Picture, blurs, compare, slopes, soften, solve
+from twimager.photometry import Picture, blurs, compare, slopes, soften, solve
 from twimager.resampling import resample, source_density
 
 # Rim of what both show that has no say, in pixels: blurred by the interpolation from beyond.
@@ -50,7 +50,9 @@ class Pass(NamedTuple):
 
 
 FINE = (Pass(0, 12),)
-# For what may be off by a tenth of the frame.
+# For what may be off by a fiftieth of the frame.
+NEAR = (Pass(2, 4),)
+# For what may be off by a tenth of it.
 COARSE = (Pass(3, 4), Pass(1.5, 3), Pass(0, 3))
 
 
@@ -171,9 +173,9 @@ def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, softness: float
     shown = soften(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR), softness)
     if min(frame.cut(shown).std(), frame.cut(lr).std()) < MIN_CONTRAST:
         return None
-    likeness = compare(frame.cut(shown), frame.cut(lr), np.stack([frame.cut(b).ravel() for b in blurs(shown)]))
-    columns = np.concatenate([_motions(likeness.fitted, ways), likeness.looks])
-    found, deviation = solve(columns, likeness.error.ravel(), likeness.weights.ravel())
+    likeness = compare(frame.cut(shown), frame.cut(lr), [frame.cut(blurred) for blurred in blurs(shown)])
+    columns = np.stack([*_motions(likeness.fitted, ways), *likeness.looks])
+    found, deviation = solve(columns, likeness.error, likeness.weights)
     if not abs(found[: len(ways)]).max() < MAX_STEP * min(grid):
         return None
     motion, uncertainty = np.zeros((2, len(PERSPECTIVE)))
@@ -181,7 +183,7 @@ def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, softness: float
     return _Step(motion, uncertainty, frame, likeness.mean_square)
 
 
-def _motions(picture: Picture, ways: Ways) -> Columns:
+def _motions(picture: Picture, ways: Ways) -> list[Picture]:
     """Return how each pixel changes per pixel of motion at the frame's edge, for each way in which it can move."""
     height, width = picture.shape
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)[:, None]
@@ -190,4 +192,4 @@ def _motions(picture: Picture, ways: Ways) -> Columns:
     if ways is PERSPECTIVE:
         outwards = (width * right * x + height * down * y) / max(width, height)
         motions += [outwards * x, outwards * y]
-    return np.stack([motions[way].ravel() for way in ways])
+    return [motions[way] for way in ways]

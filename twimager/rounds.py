@@ -17,6 +17,7 @@ from twimager.fingerprints import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
 from twimager.images import is_animated
 from twimager.options import Options, Search
 from twimager.proposals import Proposal, hashes
+from twimager.proposals.frames import Frames
 from twimager.report import Note, RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order
 from twimager.selection import Ballot
@@ -76,15 +77,18 @@ class Run(NamedTuple):
 
 
 class Again(NamedTuple):
-    """Files that are to be read again for more features."""
+    """Images in which more features are to be found; without those that are known of them."""
 
-    lrs: list[Path]
-    hrs: list[Path]
+    lrs: list[Fingerprint]
+    hrs: list[Fingerprint]
 
 
-def read(run: Run, side: str, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
-    """Fingerprint every file of a side; those that can't be read go to the report."""
-    return take(run, side, paths, remembered(run, paths, recipe))
+def read(run: Run, side: str, paths: list[Path], recipe: Recipe, frames: Frames | None = None) -> list[Fingerprint]:
+    """Fingerprint every file of a side; those that can't be read go to the report.
+
+    Files that may show the frame of an LR go without features for now.
+    """
+    return take(run, side, paths, remembered(run, paths, recipe, frames))
 
 
 def take(run: Run, side: str, paths: Sequence[Path], results: Iterable[Fingerprint | Rejection]) -> list[Fingerprint]:
@@ -103,49 +107,75 @@ def take(run: Run, side: str, paths: Sequence[Path], results: Iterable[Fingerpri
     return found
 
 
-def remembered(run: Run, paths: Iterable[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
-    """Yield what is remembered of every file, in their order; those that the store does not know are read."""
+def remembered(
+    run: Run, paths: Iterable[Path], recipe: Recipe, frames: Frames | None = None, bare: Sequence[Fingerprint] = ()
+) -> Iterator[Fingerprint | Rejection]:
+    """Yield what is remembered of every file, in their order; those that the store does not know are read.
+
+    `frames` are those of the LRs: what may show one of them goes without features; `bare` is what is known already.
+    """
     files = deque[File]()
+    known_bare = {image.path: image for image in bare}
 
     def looked_up() -> Iterator[File]:
         for path in paths:
-            run.seen[path] = seen = stamp(path)
-            files.append(File(path, seen, run.store.get(path, seen, recipe)))
-            yield files[-1]
+            before, seen = run.seen.get(path), stamp(path)
+            run.seen[path] = seen
+            file = File(path, seen, run.store.get(path, seen, recipe))
+            if file.known is None:
+                known = known_bare.get(path) if seen == before else None
+                file = file._replace(bare=known or run.store.get(path, seen, recipe.bare))
+            files.append(file)
+            yield file
 
-    for result in run.progress.counted(run.in_order(partial(remember, recipe=recipe), looked_up())):
+    task = partial(remember, recipe=recipe, frames=frames)
+    for result in run.progress.counted(run.in_order(task, looked_up())):
         file = files.popleft()
-        if file.known is None and isinstance(result, Fingerprint):
-            run.store.keep(result, file.seen, recipe)
+        if isinstance(result, Fingerprint) and result not in (file.known, file.bare):
+            run.store.keep(result, file.seen, recipe.bare if result.is_bare else recipe)
         yield result
 
 
 def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -> Again | None:
-    """Read, propose, examine, choose and write; what is left goes through a second round, mirrored.
+    """Read, propose, examine, choose and write, in rounds: the same frames, by features, mirrored.
 
-    Return what is left then and worth a third, by more features, for which these are forgotten first.
+    Return what is left then and worth another round, by more features, for which these are forgotten first.
     """
     options, report = run.report.options, run.report
-    lrs = read(run, "LR", lr_paths, LIGHT_LR)
-    hrs = read(run, "HR", hr_paths, LIGHT_HR._replace(srgb=not options.keep_icc))
+    by_frame = options.search is Search.AUTO and not options.all_matches
+    of_hr = LIGHT_HR._replace(srgb=not options.keep_icc)
+    lrs = read(run, "LR", lr_paths, LIGHT_LR.bare if by_frame else LIGHT_LR)
+    frames = Frames(lrs, options.distance) if by_frame else None
+    hrs = read(run, "HR", hr_paths, of_hr, frames)
     run.count_strangers()
+    if frames:
+        if not _decide(run, frames.propose(hrs), writer):
+            return None
+        lrs, hrs = _with_features(run, lrs, LIGHT_LR), _with_features(run, hrs, of_hr)
     near: list[list[Proposal]] = [[] for _ in lrs]
     if options.search is not Search.FEATURES:
         near, report.near_hashes = hashes.propose(lrs, hrs, options.distance)
     if options.search is Search.HASH:
         _decide(run, near, writer)
         return None
+    return _pair_by_features(run, lrs, hrs, near, writer) if lrs else None
+
+
+def _pair_by_features(
+    run: Run, lrs: list[Fingerprint], hrs: list[Fingerprint], near: Sequence[list[Proposal]], writer: Writer
+) -> Again | None:
+    """Go on with images whose features are known, as `pair` does; `near` are the HRs near each LR's hashes."""
     # Imported here, as FAISS takes its time.
     from twimager.proposals.features import FeatureIndex
 
     with run.progress.stage("searching"):
-        index = FeatureIndex(hrs, options.jobs)
-        proposals = [[*voted, *by_hash] for voted, by_hash in zip(index.propose(lrs), near, strict=True)]
+        index = FeatureIndex(hrs, run.report.options.jobs)
+        proposals = _new(run.report, [index.propose(lrs), near])
     if not _decide(run, proposals, writer):
         return None
+    nearby = {of_one_lr[0].lr.path: of_one_lr for of_one_lr in near if of_one_lr}
     left = _left(run, lrs)
     run.progress.expect(MATCHING * len(left))
-    nearby = {of_one_lr[0].lr.path: of_one_lr for of_one_lr in near if of_one_lr}
     if not left or not _decide(run, _mirrored(run, index, left, nearby), writer):
         return None
     left = _left(run, left)
@@ -161,18 +191,28 @@ def pair_again(run: Run, again: Again, writer: Writer) -> None:
     with run.progress.stage("reading again"):
         features = min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // count))
         recipe = RICH._replace(features=features)
-        lrs = _read_again(run, again.lrs, recipe)
-        hrs = _read_again(run, again.hrs, recipe._replace(srgb=not options.keep_icc))
+        lrs = _described(run, again.lrs, recipe)
+        hrs = _described(run, again.hrs, recipe._replace(srgb=not options.keep_icc))
     with run.progress.stage("searching again"):
         index = FeatureIndex(hrs, options.jobs)
         proposals = _new(run.report, [index.propose(lrs, mirror=mirror) for mirror in _mirrorings(options)])
     _decide(run, proposals, writer)
 
 
-def _left(run: Run, lrs: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """Return the LRs that are in no pair."""
+def _with_features(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
+    """Return the images that are in no pair, features and all."""
+    left = _left(run, images)
+    bare = [image for image in left if image.is_bare]
+    run.progress.expect(len(bare))
+    with run.progress.stage("finding features"):
+        found = {image.path: image for image in _described(run, bare, recipe)}
+    return [found[image.path] if image.is_bare else image for image in left if image.path in found or not image.is_bare]
+
+
+def _left(run: Run, images: Sequence[Fingerprint]) -> list[Fingerprint]:
+    """Return the images that are in no pair."""
     done = run.report.decided_paths
-    return [lr for lr in lrs if lr.path not in done]
+    return [image for image in images if image.path not in done]
 
 
 def _mirrored(
@@ -192,8 +232,9 @@ def _worth_more(run: Run, index: FeatureIndex, left: Sequence[Fingerprint]) -> A
         wide = chain.from_iterable(
             index.propose(left, mirror=mirror, wide=True) for mirror in _mirrorings(run.report.options)
         )
-        likely = {proposal.hr.path for of_one_lr in wide for proposal in of_one_lr}
-        return Again([lr.path for lr in left], sorted(likely - run.report.decided_paths))
+        likely = {proposal.hr.path: proposal.hr for of_one_lr in wide for proposal in of_one_lr}
+        hrs = sorted(_left(run, list(likely.values())), key=lambda hr: hr.path)
+        return Again([lr.bare for lr in left], [hr.bare for hr in hrs])
 
 
 def _mirrorings(options: Options) -> tuple[bool, ...]:
@@ -212,9 +253,10 @@ def _new(report: Report, sources: Iterable[Iterable[list[Proposal]]]) -> list[li
     return proposals
 
 
-def _read_again(run: Run, paths: Iterable[Path], recipe: Recipe) -> list[Fingerprint]:
-    """Fingerprint files that could be read before."""
-    return [image for image in remembered(run, paths, recipe) if isinstance(image, Fingerprint)]
+def _described(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
+    """Return images with their features; without those that can't be read any more."""
+    results = remembered(run, [image.path for image in images], recipe, bare=images)
+    return [image for image in results if isinstance(image, Fingerprint)]
 
 
 def _decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:

@@ -8,6 +8,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ import numpy as np
 
 from twimager import __version__
 from twimager.fingerprints import Bars, Fingerprint, Recipe
+from twimager.phash import MINIATURE_SIDE
 
 # "Twim": tells our files from other SQLite databases.
 APPLICATION = 0x5477696D
@@ -40,8 +42,11 @@ ENTER = {
     "verdicts": "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)",
 }
 LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, recipe, bytes, modified) = (?, ?, ?, ?)"
-# An image's size, its bars and how many hashes follow; then a feature: position, size, direction, descriptor.
-HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4), ("hashes", "<i4")])
+# An image's size, its bars, its miniature and how many hashes follow; then a feature: position, size, direction,
+# descriptor.
+HEAD = np.dtype([
+    ("size", "<i4", 2), ("bars", "<i4", 4), ("miniature", "u1", MINIATURE_SIDE**2), ("hashes", "<i4"),
+])  # fmt: skip
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
 
 
@@ -78,6 +83,8 @@ class Store:
 
     def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
         self._path, self._warn = path, warn
+        # Asked for once: while other threads are at work, each question to the system may have to wait for them.
+        self._absolute = partial(os.path.join, os.getcwd())
         self._waiting: list[tuple[str, tuple[object, ...]]] = []
         self._seen: dict[Path, Stamp] = {}
         self._written = time.monotonic()
@@ -93,26 +100,26 @@ class Store:
         if not self._database or not seen:
             return None
         self._seen[path] = seen
-        row = self._asked(LOOK_UP, (*_key(path, recipe), *seen))
+        row = self._asked(LOOK_UP, (*self._key(path, recipe), *seen))
         return _unpacked(path, row[0], recipe) if row and zlib.crc32(row[0]) == row[1] else None
 
     def keep(self, image: Fingerprint, seen: Stamp | None, recipe: Recipe) -> None:
         """Remember a file that had this stamp before it was read."""
         if self._database and seen:
             packed = _packed(image, recipe)
-            self._enter("fingerprints", (*_key(image.path, recipe), *seen, packed, zlib.crc32(packed)))
+            self._enter("fingerprints", (*self._key(image.path, recipe), *seen, packed, zlib.crc32(packed)))
 
     def view(self, path: Path, seen: Stamp | None, recipe: Recipe) -> bytes | None:
         """Return the view that was kept of a file with this stamp, packed."""
         if not seen:
             return None
-        row = self._asked(LOOK_UP, (*_view_key(path, recipe), *seen))
+        row = self._asked(LOOK_UP, (*self._view_key(path, recipe), *seen))
         return row[0] if row and zlib.crc32(row[0]) == row[1] else None
 
     def keep_view(self, path: Path, seen: Stamp | None, recipe: Recipe, packed: bytes) -> None:
         """Remember a view of a file that had this stamp before it was read."""
         if self._database and seen:
-            self._enter("fingerprints", (*_view_key(path, recipe), *seen, packed, zlib.crc32(packed)))
+            self._enter("fingerprints", (*self._view_key(path, recipe), *seen, packed, zlib.crc32(packed)))
 
     def verdict(self, images: Sequence[Path], circumstances: str) -> str | None:
         """Return what was said of these images under the same circumstances, if none of them has changed."""
@@ -128,8 +135,15 @@ class Store:
     def _verdict_key(self, images: Sequence[Path], circumstances: str) -> bytes | None:
         if not self._database or not all(path in self._seen for path in images):
             return None
-        files = [(os.fsencode(path.absolute()), *self._seen[path]) for path in images]
+        files = [(os.fsencode(self._absolute(path)), *self._seen[path]) for path in images]
         return hashlib.sha256(repr((files, circumstances)).encode()).digest()
+
+    def _key(self, path: Path, recipe: Recipe) -> tuple[bytes, str]:
+        return os.fsencode(self._absolute(path)), repr(tuple(recipe))
+
+    def _view_key(self, path: Path, recipe: Recipe) -> tuple[bytes, str]:
+        """Return what views are kept under: they lie among the fingerprints, of which they are the beginning."""
+        return os.fsencode(self._absolute(path)), f"view {recipe.srgb} {recipe.resize}"
 
     def _asked(self, query: str, values: tuple[object, ...]) -> Any:
         """Return the first row of an answer, None if there is none."""
@@ -229,21 +243,12 @@ def _set_aside(path: Path) -> Path:
     raise AssertionError
 
 
-def _key(path: Path, recipe: Recipe) -> tuple[bytes, str]:
-    return os.fsencode(path.absolute()), repr(tuple(recipe))
-
-
-def _view_key(path: Path, recipe: Recipe) -> tuple[bytes, str]:
-    """Return what views are kept under: they lie among the fingerprints, of which they are the beginning."""
-    return os.fsencode(path.absolute()), f"view {recipe.srgb} {recipe.resize}"
-
-
 def _hash_bytes(recipe: Recipe) -> int:
     return (recipe.hash_side**2 + 7) // 8
 
 
 def _packed(image: Fingerprint, recipe: Recipe) -> bytes:
-    head = np.array((image.size, image.bars, len(image.hashes)), HEAD)
+    head = np.array((image.size, image.bars, image.miniature, len(image.hashes)), HEAD)
     features = np.empty(len(image.points), FEATURE)
     features["point"], features["radius"], features["angle"] = image.points, image.radii, image.angles
     features["descriptor"] = image.descriptors
@@ -265,5 +270,5 @@ def _unpacked(path: Path, packed: bytes, recipe: Recipe) -> Fingerprint:
     width, height = head["size"].tolist()
     return Fingerprint(
         path, (width, height), hashes, points, radii, angles, descriptors,
-        Bars(*head["bars"].tolist()), recipe.srgb,
+        Bars(*head["bars"].tolist()), recipe.srgb, head["miniature"], not recipe.features,
     )  # fmt: skip

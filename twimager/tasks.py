@@ -19,20 +19,23 @@ from twimager.fingerprints import (
     Copy,
     Fingerprint,
     Recipe,
+    bare_fingerprint,
     color_copy,
-    fingerprint,
+    described,
     limited,
     mirrored,
     precise_copy,
+    view,
     working_copy,
 )
-from twimager.geometry import covered_share, mirroring
+from twimager.geometry import covered_share, mirroring, resize_matrix
 from twimager.images import frame_size
 from twimager.matching import CERTAIN_INLIERS, Match, implausible, match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
+from twimager.proposals.frames import Frames
 from twimager.proposals.hashes import nearest_hashes
-from twimager.refinement import COARSE, FINE, Pass, refine
+from twimager.refinement import COARSE, FINE, NEAR, Pass, refine
 from twimager.rendering import SAME_SIZE, common_area, native_scale, output_window
 from twimager.selection import Candidate, RejectedPair, VerifiedPair, reject, settle_rivals
 from twimager.store import Stamp
@@ -62,17 +65,23 @@ def preload() -> None:
 
 
 class File(NamedTuple):
-    """An image file as it is now, and what is known of it already."""
+    """An image file as it is now, and what is known of it already: as it is wanted, and but for its features."""
 
     path: Path
     seen: Stamp | None = None
     known: Fingerprint | None = None
+    bare: Fingerprint | None = None
 
 
-def remember(file: File, recipe: Recipe) -> Fingerprint | Rejection:
-    """Fingerprint a file that is not yet known."""
+def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
+    """Fingerprint a file that is not yet known; without features where it may show the frame of an LR."""
+    if file.known:
+        return file.known
     try:
-        return file.known or fingerprint(file.path, recipe)
+        image = file.bare or bare_fingerprint(file.path, view(file.path, recipe), recipe)
+        if not recipe.features or (frames and frames.alike(image)):
+            return image
+        return described(image, working_copy(image).gray, recipe)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
 
@@ -92,7 +101,7 @@ def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
 
 def _examine(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[VerifiedPair]:
     """Return the pairs of one LR that pass, in the order in which it would have them; add the others to `rejected`."""
-    aligned = _passed((_align(proposal, options) for proposal in proposals), rejected)
+    aligned = _passed(_aligned(list(proposals), options), rejected)
     candidates: list[Candidate] = []
     for proposal, found in sorted(aligned, key=_coverage, reverse=True):
         compared = _passed([_compare(proposal, found, candidates, options)], rejected)
@@ -124,6 +133,24 @@ def _passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) 
         else:
             kept.append(outcome)
     return kept
+
+
+def _aligned(proposals: Sequence[Proposal], options: Options) -> Iterator[tuple[Proposal, Match] | RejectedPair]:
+    """Yield where the HRs that one source proposes lie on their LR."""
+    if proposals[0].source is not Source.FRAME:
+        yield from (_align(proposal, options) for proposal in proposals)
+        return
+    # The others, before or after it in a film, lie as the likest does.
+    size = proposals[0].hr.size
+    try:
+        hr, lr = working_copy(proposals[0].hr), working_copy(proposals[0].lr)
+    except UnreadableImage as error:
+        yield from (RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error))) for proposal in proposals)
+        return
+    small = Copy(limited(lr.gray, GLANCE_SIDE), lr.size)
+    matrix = refine(resize_matrix(size, lr.size), hr, small, options.method, NEAR)
+    for proposal in proposals:
+        yield proposal, Match(matrix @ resize_matrix(proposal.hr.size, size), 0)
 
 
 def _align(proposal: Proposal, options: Options) -> tuple[Proposal, Match] | RejectedPair:

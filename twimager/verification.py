@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -97,6 +98,16 @@ class Overlay:
     both: Rect
     coverage: float
 
+    @cached_property
+    def contrasts(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What both show of HR and LR, locally normalised."""
+        return local_contrast(self.both.cut(self.hr)), local_contrast(self.both.cut(self.lr))
+
+    @cached_property
+    def correlation(self) -> float:
+        """How well what both show correlates, -1..1."""
+        return correlation(*self.contrasts)
+
 
 def overlay(
     hr: Copy, lr: Copy, matrix: Matrix, interpolation: int = cv2.INTER_LINEAR, flow: Flow | None = None
@@ -120,18 +131,16 @@ def overlay(
 
 def glance(laid: Overlay) -> Scores:
     """Return what tells pictures of different things apart."""
-    shown, reference = (local_contrast(laid.both.cut(p)) for p in (laid.hr, laid.lr))
-    return Scores(correlation(shown, reference), laid.coverage)
+    return Scores(laid.correlation, laid.coverage)
 
 
 def score(laid: Overlay, lr_size: Size) -> Scores:
     """Return all that is to be known of how alike the two pictures of an overlay are; `lr_size` is the full LR's."""
     shown, reference = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
     bits = perceptual_hash(shown, REHASH_SIDE) ^ perceptual_hash(without_inserts(reference, shown), REHASH_SIDE)
-    contrasts = local_contrast(shown), local_contrast(reference)
-    shift = tile_shift(*contrasts)
+    shift = tile_shift(*laid.contrasts)
     return Scores(
-        correlation(*contrasts),
+        laid.correlation,
         laid.coverage,
         agreement=100 * (1 - bits.bit_count() / REHASH_SIDE**2),
         residual=None if shift is None else shift * lr_size[0] / frame_size(laid.lr)[0],

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from twimager.errors import Rejection, UnreadableImage
-from twimager.fingerprints import Bars, Fingerprint, Recipe, View, described, recall, recalls, view
+from twimager.fingerprints import Bars, Fingerprint, Recipe, View, bare_fingerprint, described, recall, recalls, view
 from twimager.images import encode
 from twimager.options import Format
 from twimager.rounds import Run
@@ -72,7 +72,8 @@ def _look(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) -> Seen:
         seen = unpack(packed) if packed else view(file.path, recipe)
     except UnreadableImage as error:
         return Seen(Rejection(error.reason, str(error)))
-    return Seen(described(file.path, seen, recipe), pack(seen) if keep and not packed else None)
+    image = described(bare_fingerprint(file.path, seen, recipe), seen.gray, recipe)
+    return Seen(image, pack(seen) if keep and not packed else None)
 
 
 def call_back(path: Path, packed: bytes | None, recipe: Recipe) -> None:

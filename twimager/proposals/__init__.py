@@ -16,6 +16,7 @@ CANDIDATES = 8
 class Source(Enum):
     """Who proposes a pair; the value is what reports call it."""
 
+    FRAME = "frame"
     HASH = "hash"
     FEATURES = "features"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprints import mirrored, read_picture
+from twimager.fingerprints import LIGHT_HR, LIGHT_LR, described, mirrored, read_picture, working_copy
 from twimager.geometry import Points, mirroring, transform_points
 from twimager.images import decode
 from twimager.kept_report import caption
@@ -28,7 +28,7 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     hr_points, lr_points = matched_points(pair)
     width = upper.shape[1]
     lower = drawn_matches(read_picture(hr), read_picture(lr), hr_points, lr_points, (width, LOWER))
-    words = f"{len(hr_points)} matches agree with the transform" if len(hr_points) else "no matches: by its hash"
+    words = f"{len(hr_points)} matches agree with the transform" if len(hr_points) else "no matches"
     return stacked(
         text(f"HR {hr.path.name}, LR {lr.path.name}", width),
         text(caption(pair_record(Record(pair, None, None))), width, DIM),
@@ -39,8 +39,14 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
 
 
 def matched_points(pair: VerifiedPair) -> tuple[Points, Points]:
-    """Return where the features lie that agree with a pair's transform: (n, 2), in pixels of the HR, of the LR."""
-    lr, hr = pair.proposal.images
+    """Return where the features lie that agree with a pair's transform: (n, 2), in pixels of the HR, of the LR.
+
+    Raises UnreadableImage if they were not looked for yet, and the image can't be read any more.
+    """
+    lr, hr = (
+        described(image, working_copy(image).gray, recipe) if image.is_bare else image
+        for image, recipe in zip(pair.proposal.images, (LIGHT_LR, LIGHT_HR), strict=True)
+    )
     if not pair.proposal.mirrored:
         return inlier_positions(hr, lr, pair.match.matrix)
     flip = mirroring(hr.size)
