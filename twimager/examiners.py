@@ -25,7 +25,7 @@ from twimager.verdicts import Verdict, from_text, to_text
 
 COMMAND = children.module("twimager.examiners")
 # A process takes a third of a second to start, and saves some 20 ms an LR.
-WORTH_PROCESSES = 50
+WORTH_PROCESSES = 200
 # Of working copies, a process needs those of the LR at hand only: the others are kept by who asks.
 OWN_BYTES = 16 * 1024 * 1024
 
@@ -121,7 +121,8 @@ def _answer(proposals: Sequence[Proposal], options: Options, copies: dict[Any, A
     for path, gray in copies.items():
         recent.keep(path, gray)
     text = to_text(examine(proposals, options), proposals)
-    made = recent.these({image.path for proposal in proposals for image in proposal.images} - copies.keys())
+    # The LR is wanted no more; its HRs may be by other LRs.
+    made = recent.these({proposal.hr.path for proposal in proposals} - copies.keys())
     return text, made
 
 

@@ -238,15 +238,17 @@ def mirrored(image: Fingerprint) -> Fingerprint:
     return replace(image, hashes=(), points=points, angles=angles, descriptors=image.descriptors[:, MIRRORED_BINS])
 
 
-def working_copy(image: Fingerprint) -> Copy:
+def working_copy(image: Fingerprint, keep: bool = True) -> Copy:
     """Return the copy of an image that is refined and verified: shorter side WORKING_SIDE or less.
 
-    The most recent copies are remembered, so that most files need not be read again; raises UnreadableImage.
+    The most recent copies are remembered, so that most files need not be read again; one that had to be read will be,
+    too, if it is to be kept. Raises UnreadableImage.
     """
     gray = recent.get(image.path)
     if gray is None:
         gray = _gray(read_picture(image))
-        recent.keep(image.path, gray)
+        if keep:
+            recent.keep(image.path, gray)
     return Copy(gray, image.size)
 
 

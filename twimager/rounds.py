@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -204,6 +205,9 @@ def _with_features(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> l
     left = _left(run, images)
     bare = [image for image in left if image.is_bare]
     run.progress.expect(len(bare))
+    if bare:
+        # It takes a tenth of a second, in which other workers find features already.
+        run.pool.submit(import_module, "faiss")
     with run.progress.stage("finding features"):
         found = {image.path: image for image in _described(run, bare, recipe)}
     return [found[image.path] if image.is_bare else image for image in left if image.path in found or not image.is_bare]

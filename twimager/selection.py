@@ -192,8 +192,9 @@ def select(choices: Sequence[Sequence[VerifiedPair]]) -> tuple[list[VerifiedPair
 
 
 def _assignment(choices: Sequence[Sequence[VerifiedPair]]) -> list[VerifiedPair]:
-    if len(choices) < 2:
-        return [pairs[0] for pairs in choices]
+    favourites = [pairs[0] for pairs in choices]
+    if len({pair.proposal.hr.path for pair in favourites}) == len(choices):
+        return favourites
     # Imported here, as it takes 0.2 s and many jobs never come this way.
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching

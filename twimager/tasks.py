@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -58,12 +57,6 @@ T = TypeVar("T")
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 
-def preload() -> None:
-    """Import what later stages need, a fifth of a second's work, while other workers read images already."""
-    for module in ("faiss", "scipy.sparse"):
-        import_module(module)
-
-
 class File(NamedTuple):
     """An image file as it is now, and what is known of it already: as it is wanted, and but for its features."""
 
@@ -81,7 +74,8 @@ def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Finger
         image = file.bare or bare_fingerprint(file.path, view(file.path, recipe), recipe)
         if not recipe.features or (frames and frames.alike(image)):
             return image
-        return described(image, working_copy(image).gray, recipe)
+        # It is wanted again much later, if at all: no reason to forget others for it.
+        return described(image, working_copy(image, keep=False).gray, recipe)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
 

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import astuple, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,18 @@ Verdict = tuple[list[VerifiedPair], list[RejectedPair]]
 
 def circumstances(options: Options, proposals: Sequence[Proposal]) -> str:
     """Return what a verdict depends on beside the images' contents: the same text, the same verdict."""
+    return repr((_gates(options), [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
+
+
+@cache
+def _gates(options: Options) -> str:
+    """Return the settings that a verdict depends on; once for all LRs."""
     elsewhere = replace(
         options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
         limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
         max_pixels=1, resume=False, meta_info=False,
     )  # fmt: skip
-    return repr((elsewhere, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
+    return repr(elsewhere)
 
 
 def _features(image: Fingerprint) -> int:
