@@ -1,7 +1,7 @@
 """Examine many LRs at once: in threads or, where it pays, in processes; run as a module, one of those processes.
 
-Examining takes thousands of small steps of Python, for which threads wait for each other: two of them were 1.6 times as
-fast as one. Two processes match and write in 0.7 of the time of two threads.
+Examining takes thousands of small steps of Python, for which threads wait for each other: a run over 500 LRs takes 0.92
+of the time with two processes, from its start to its end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from twimager.tasks import examine
 from twimager.verdicts import Verdict, from_text, to_text
 
 COMMAND = children.module("twimager.examiners")
-# A process takes a third of a second to start, and saves some 20 ms an LR.
+# Two processes take a fifth of a second to start, and save 2 ms an LR; with 120 LRs threads were 4 % faster, with 250
+# none was.
 WORTH_PROCESSES = 200
 # Of working copies, a process needs those of the LR at hand only: the others are kept by who asks.
 OWN_BYTES = 16 * 1024 * 1024

@@ -41,10 +41,12 @@ from twimager.store import Stamp
 from twimager.verdicts import Verdict
 from twimager.verification import (
     CLEAR,
+    CLOSE_CALL,
     DECISIVE,
     GLANCE_SIDE,
     GOOD_CORRELATION,
     MAX_RESIDUAL,
+    PLAIN,
     Scores,
     flaw,
     glance,
@@ -106,7 +108,9 @@ def _examine(proposals: Iterable[Proposal], options: Options, rejected: list[Rej
     if not options.all_matches:
         candidates = settle_rivals(candidates, CLEAR, rejected)
     candidates = [_put_in_place(candidate, FINE, options) for candidate in candidates]
-    if len(candidates) > 1 and not options.all_matches:
+    if not options.all_matches:
+        candidates = settle_rivals(candidates, PLAIN, rejected)
+    if any(candidate.behind < CLOSE_CALL for candidate in candidates[1:]):
         candidates = _passed(_look_closely(candidates), rejected)
         candidates = settle_rivals(candidates, DECISIVE, rejected)
     if options.method.bends:
