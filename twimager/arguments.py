@@ -103,8 +103,8 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         "--search",
         choices=_values(Search),
         default=Search.AUTO.value,
-        help="propose pairs by their features, and by their hashes where those bring nothing (auto, the default), "
-        "or by one of them alone",
+        help="propose pairs that show the same frame, then by their features, and by their hashes where those bring "
+        "nothing (auto, the default), or by features or hashes alone",
     )
     group.add_argument(
         "--distance",

@@ -49,18 +49,18 @@ MIN_SIDE_SCALE, MAX_SIDE_SCALE = 1 / 64, 4.0
 class Match:
     """How an HR lies on an LR.
 
-    `matrix` takes HR pixels to LR pixels, `inliers` features agree with it; `flow` is what it must be bent by on top,
-    in LR pixels.
+    `matrix` takes HR pixels to LR pixels, `inliers` features agree with it, None if they were not looked for; `flow` is
+    what it must be bent by on top, in LR pixels.
     """
 
     matrix: Matrix
-    inliers: int
+    inliers: int | None
     flow: Flow | None = None
 
     @property
     def is_certain(self) -> bool:
         """Whether so many features agree that they alone put the HR in place."""
-        return self.inliers >= CERTAIN_INLIERS
+        return self.inliers is not None and self.inliers >= CERTAIN_INLIERS
 
 
 @dataclass(frozen=True, eq=False)

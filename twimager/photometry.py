@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# (k, h, w): k values of each pixel.
+# (k, h, w) or (k, n): k values of each pixel.
 Columns = NDArray[np.float32]
 # (h, w), 0 to 255.
 Picture = NDArray[np.float32]
@@ -26,8 +26,8 @@ DERIVATIVE = np.array([[1, -8, 0, 8, -1]], np.float32) / 12
 # noise, edges would have no say before they are in place.
 LOCAL_SIDE = 9
 LEAST_VARIANCE = 25.0
-# Tone and sharpness are told by every so many rows as well as by all; and so is, of variances, which are those of
-# squares, every so many pixels each way.
+# Tone and sharpness are told by every so many pixels as well as by all (of rows or columns not so: a night sky was
+# lost); and of variances, which are those of squares, by every so many each way.
 SAMPLED = 3
 # So many pixels at a time are multiplied: of long rows at once, BLAS takes two to three times as long.
 CHUNK = 1024
@@ -58,7 +58,7 @@ def compare(shown: Picture, lr: Picture, blurred: Sequence[Picture]) -> Likeness
     tone = (shown - shown.mean()) / 64
     bands = [fine - coarse for fine, coarse in pairwise((shown, *blurred))]
     looks = np.stack([np.ones_like(tone), tone, tone * tone, tone * tone * tone, *bands])
-    mixture, _ = solve(looks[:, ::SAMPLED], lr[::SAMPLED])
+    mixture, _ = solve(looks.reshape(len(looks), -1)[:, ::SAMPLED], lr.ravel()[::SAMPLED])
     fitted = np.dot(mixture.astype(np.float32), looks.reshape(len(looks), -1)).reshape(lr.shape)
     error = lr - fitted
     variance = cv2.blur(error * error, (LOCAL_SIDE, LOCAL_SIDE))

@@ -129,7 +129,8 @@ def how_far(pair: RejectedPair) -> tuple[float, int]:
 def numbers(pair: VerifiedPair) -> str:
     """Return what a person wants to know of a pair, in a few words."""
     scores = pair.scores
-    words = f"{pair.match.inliers} inliers, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
+    found = "same frame" if pair.match.inliers is None else f"{pair.match.inliers} inliers"
+    words = f"{found}, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
     return words + ", mirrored" * pair.proposal.mirrored
 
 

@@ -29,7 +29,7 @@ from twimager.fingerprints import (
 )
 from twimager.geometry import covered_share, mirroring, resize_matrix
 from twimager.images import frame_size
-from twimager.matching import CERTAIN_INLIERS, Match, implausible, match
+from twimager.matching import Match, implausible, match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
 from twimager.proposals.frames import Frames
@@ -148,7 +148,7 @@ def _aligned(proposals: Sequence[Proposal], options: Options) -> Iterator[tuple[
     small = Copy(limited(lr.gray, GLANCE_SIDE), lr.size)
     matrix = refine(resize_matrix(size, lr.size), hr, small, options.method, NEAR)
     for proposal in proposals:
-        yield proposal, Match(matrix @ resize_matrix(proposal.hr.size, size), 0)
+        yield proposal, Match(matrix @ resize_matrix(proposal.hr.size, size), None)
 
 
 def _align(proposal: Proposal, options: Options) -> tuple[Proposal, Match] | RejectedPair:
@@ -213,7 +213,7 @@ def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candida
     With `clear`, another candidate is: features alone suffice, and what the first pass makes less likely is given up.
     """
     lost = candidate.scores.correlation < GOOD_CORRELATION
-    if not lost or (clear and candidate.match.inliers >= CERTAIN_INLIERS):
+    if not lost or (clear and candidate.match.is_certain):
         return candidate
     small = Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size)
     found = _put_in_place(candidate._replace(lr=small), COARSE[:1], options)

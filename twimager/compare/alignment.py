@@ -96,6 +96,6 @@ def _by_chain(first: Fingerprint, second: Fingerprint) -> Alignment | Rejection:
     if lr is first:
         matrix = np.asarray(np.linalg.inv(matrix), np.float64)
     return Alignment(
-        matrix / matrix[2, 2], best.proposal.source.value, best.match.inliers, best.scores.correlation,
+        matrix / matrix[2, 2], best.proposal.source.value, best.match.inliers or 0, best.scores.correlation,
         best.proposal.mirrored,
     )  # fmt: skip

@@ -31,7 +31,7 @@ function facts(pair) {
     ["colours apart", known(pair.color_distance) ? `ΔE ${fixed(pair.color_distance, 1)}` : "not measured"],
     ["hashes agree", `${fixed(pair.hash_agreement, 1)} %`],
     ["hash distance", `${pair.hash_distance} of 64 bits`],
-    ["inliers", String(pair.inliers)],
+    ["inliers", known(pair.inliers) ? String(pair.inliers) : "not looked for"],
     ["proposed by", pair.source],
     ["aligned by", pair.method + (known(pair.flow) ? `, bent by ${fixed(pair.flow, 2)} LR pixels` : "")],
     ["window", `${width} × ${height} LR pixels from (${x}, ${y})`],

@@ -61,7 +61,7 @@ def locate(proposal: Proposal) -> Place | None:
     if turned:
         matrix, back = back, matrix
     shown = max(covered_share(matrix, image.size, query.size), covered_share(back, query.size, image.size))
-    return Place(matrix, pairs[0].match.inliers, shown, proposal.mirrored) if shown >= MIN_SHOWN else None
+    return Place(matrix, pairs[0].match.inliers or 0, shown, proposal.mirrored) if shown >= MIN_SHOWN else None
 
 
 def _chosen(tasks: Sequence[Task], wanted: Wanted) -> list[Task]:
