@@ -11,7 +11,7 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat
 from test_job import report_of
 
-from twimager import root_sift
+from twimager import root_sift, tasks
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
 from twimager.proposals import CANDIDATES, Source
 from twimager.proposals.frames import COMMON, Frames
@@ -70,9 +70,9 @@ def test_the_hashes_must_be_near_too(pairs: tuple[list[Fingerprint], list[Finger
     lrs, hrs = pairs
     lr = lrs[0]
     bits = (lr.hashes[0] ^ hrs[0].hashes[0]).bit_count()
-    assert Frames([lr], bits).alike(hrs[0])
+    assert list(Frames([lr], bits).alike(hrs[0])[0]) == [0]
     if bits:
-        assert not Frames([lr], bits - 1).alike(hrs[0])
+        assert not len(Frames([lr], bits - 1).alike(hrs[0])[0])
 
 
 def test_of_too_many_alike_none_is_proposed(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_of_too_many_alike_none_is_proposed(tmp_path: Path) -> None:
 
 def test_nothing_is_like_a_single_colour(tmp_path: Path) -> None:
     gray = known(tmp_path / "gray.png", np.full((90, 120, 3), 128, np.uint8))
-    assert not Frames([gray], 64).alike(gray)
+    assert not len(Frames([gray], 64).alike(gray)[0])
     assert Frames([], 64).propose([gray]) == []
 
 
@@ -102,8 +102,11 @@ def test_who_asks_for_features_hashes_or_all_gets_them(run: Run, folders: Folder
     assert "frame" not in {pair["source"] for pair in report_of(folders.dest)["pairs"]}
 
 
-def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(run: Run, tmp_path: Path) -> None:
-    """A ball that rolls through a picture, HRs without an LR, and an LR that is cropped."""
+def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ball that rolls through a picture, HRs without an LR, and an LR that is cropped; no file need be read again."""
+    monkeypatch.setattr(tasks, "precise_copy", lambda *_: pytest.fail("these frames are no close call"))
     lr, hr = (tmp_path / side for side in ("LR", "HR"))
     lr.mkdir()
     hr.mkdir()
@@ -122,3 +125,14 @@ def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(run: R
     found = report_of(tmp_path / "out")["pairs"]
     names = {Path(p["lr"]).stem: (Path(p["hr"]).stem, p["source"]) for p in found}
     assert names == {f"l{n}": (f"h{n}", "frame") for n in (0, 2, 4, 6)} | {"cropped": ("cropped", "features")}
+
+
+def test_who_is_as_like_as_the_favourite_is_looked_at_closely(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    precise = tasks.precise_copy
+    monkeypatch.setattr(tasks, "precise_copy", lambda *how: asked.append(how[0].path.name) or precise(*how))
+    shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
+    assert run(*folders.flags).code == 0
+    assert set(asked) == {"h0.png", "l0.png", "twin.png"}

@@ -114,6 +114,20 @@ def test_what_is_encoded_comes_back(kind: Format, depth: type) -> None:
     assert difference.max() == 0 if kind is not Format.JPG else difference.mean() < 3
 
 
+def test_png_is_small_for_drawings_and_quick_for_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing = cv2.circle(np.full((300, 400, 3), 200, np.uint8), (200, 150), 80, (90, 200, 10), -1)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    assert len(encode(drawing, Format.PNG)) <= len(cv2.imencode(".png", drawing)[1])
+    assert len(encode(noise, Format.PNG)) <= 1.01 * len(cv2.imencode(".png", noise)[1])
+    asked = []
+    write = cv2.imencode
+    monkeypatch.setattr(cv2, "imencode", lambda *how: asked.append(how[2]) or write(*how))
+    encode(drawing, Format.PNG)
+    encode(noise, Format.PNG)
+    assert [cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY in settings for settings in asked] == [False, True]
+    assert np.array_equal(decode(encode(drawing[:1, :1], Format.PNG)), drawing[:1, :1])
+
+
 def test_quality_is_that_of_jpg() -> None:
     assert len(encode(cat(), Format.JPG, 50)) < len(encode(cat(), Format.JPG, 98)) / 2
 

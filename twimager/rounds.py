@@ -150,9 +150,12 @@ def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -
     hrs = read(run, "HR", hr_paths, of_hr, frames)
     run.count_strangers()
     if frames:
-        if not _decide(run, frames.propose(hrs), writer):
+        proposals = frames.propose(hrs)
+        if not _decide(run, proposals, writer):
             return None
         lrs, hrs = _with_features(run, lrs, LIGHT_LR), _with_features(run, hrs, of_hr)
+        left = {lr.path for lr in lrs}
+        run.progress.expect(MATCHING * sum(of_one_lr[0].lr.path in left for of_one_lr in proposals if of_one_lr))
     near: list[list[Proposal]] = [[] for _ in lrs]
     if options.search is not Search.FEATURES:
         near, report.near_hashes = hashes.propose(lrs, hrs, options.distance)

@@ -74,7 +74,7 @@ def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Finger
         return file.known
     try:
         image = file.bare or bare_fingerprint(file.path, view(file.path, recipe), recipe)
-        if not recipe.features or (frames and frames.alike(image)):
+        if not recipe.features or (frames and len(frames.alike(image)[0])):
             return image
         # It is wanted again much later, if at all: no reason to forget others for it.
         return described(image, working_copy(image, keep=False).gray, recipe)

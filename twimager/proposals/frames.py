@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprints import Fingerprint
+from twimager.fingerprints import NO_MINIATURE, Fingerprint
 from twimager.proposals import CANDIDATES, Proposal, Source
 
 # Correlation of miniatures. Of copies in the same frame, faded and noisy, nearly all reach it, even where they are off
@@ -28,16 +28,14 @@ class Frames:
         """Compare with these LRs; hashes may differ by so many bits."""
         self._lrs, self._distance = lrs, distance
         self._hashes = np.array([lr.hashes[0] for lr in lrs], np.uint64)
-        self._miniatures = _normalized(np.stack([lr.miniature for lr in lrs])) if lrs else np.empty((0, 0))
+        self._miniatures = _normalized(np.array([lr.miniature for lr in lrs]).reshape(-1, NO_MINIATURE.size))
 
-    def alike(self, hr: Fingerprint) -> list[tuple[int, float]]:
-        """Return the places of the LRs that may show the HR's frame, and how alike the two are."""
-        bits = np.bitwise_count(self._hashes ^ np.uint64(hr.hashes[0]))
-        near = np.flatnonzero(bits <= self._distance)
-        if not len(near):
-            return []
+    def alike(self, hr: Fingerprint) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Return the places (n,) of the LRs that may show the HR's frame, and how alike the two are, (n,)."""
+        near = np.flatnonzero(np.bitwise_count(self._hashes ^ np.uint64(hr.hashes[0])) <= self._distance)
         likeness = self._miniatures[near] @ _normalized(hr.miniature)
-        return [(int(n), float(value)) for n, value in zip(near, likeness, strict=True) if value >= SAME_FRAME]
+        same = likeness >= SAME_FRAME
+        return near[same], likeness[same]
 
     def propose(self, hrs: Sequence[Fingerprint]) -> list[list[Proposal]]:
         """Return, for every LR, the HRs that may show its frame, the likest first.
@@ -46,14 +44,18 @@ class Frames:
         frames are the same in too few of the LRs.
         """
         found: list[list[tuple[float, int]]] = [[] for _ in self._lrs]
+        counts = np.zeros(len(self._lrs), np.intp)
         for number, hr in enumerate(hrs):
-            for place, likeness in self.alike(hr):
-                found[place].append((-likeness, number))
-        if sum(map(bool, found)) < COMMON * len(self._lrs):
+            places, likeness = self.alike(hr)
+            counts[places] += 1
+            few = counts[places] <= CANDIDATES
+            for place, value in zip(places[few].tolist(), likeness[few].tolist(), strict=True):
+                found[place].append((-value, number))
+        if np.count_nonzero(counts) < COMMON * len(self._lrs):
             return [[] for _ in self._lrs]
         return [
-            [Proposal(lr, hrs[number], Source.FRAME) for _, number in sorted(near)] if len(near) <= CANDIDATES else []
-            for lr, near in zip(self._lrs, found, strict=True)
+            [Proposal(lr, hrs[number], Source.FRAME) for _, number in sorted(near)] if count <= CANDIDATES else []
+            for lr, near, count in zip(self._lrs, found, counts, strict=True)
         ]
 
 
