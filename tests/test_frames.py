@@ -82,6 +82,13 @@ def test_of_too_many_alike_none_is_proposed(tmp_path: Path) -> None:
     assert proposed([lr], hrs) == [[]]
 
 
+def test_features_are_found_at_once_where_frames_will_not_do(tmp_path: Path) -> None:
+    lr, hr = known(tmp_path / "lr.png", cat()[::3, ::3]), known(tmp_path / "hr.png", cat())
+    assert not Frames([], 12).suffice(hr)
+    assert Frames([lr] * CANDIDATES, 12).suffice(hr)
+    assert not Frames([lr] * (CANDIDATES + 1), 12).suffice(hr)
+
+
 def test_nothing_is_like_a_single_colour(tmp_path: Path) -> None:
     gray = known(tmp_path / "gray.png", np.full((90, 120, 3), 128, np.uint8))
     assert not len(Frames([gray], 64).alike(gray)[0])

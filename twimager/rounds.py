@@ -87,7 +87,7 @@ class Again(NamedTuple):
 def read(run: Run, side: str, paths: list[Path], recipe: Recipe, frames: Frames | None = None) -> list[Fingerprint]:
     """Fingerprint every file of a side; those that can't be read go to the report.
 
-    Files that may show the frame of an LR go without features for now.
+    Files that may be paired by their frame go without features for now.
     """
     return take(run, side, paths, remembered(run, paths, recipe, frames))
 
@@ -113,7 +113,7 @@ def remembered(
 ) -> Iterator[Fingerprint | Rejection]:
     """Yield what is remembered of every file, in their order; those that the store does not know are read.
 
-    `frames` are those of the LRs: what may show one of them goes without features; `bare` is what is known already.
+    `frames` are those of the LRs: what may be paired by its frame goes without features; `bare` is known already.
     """
     files = deque[File]()
     known_bare = {image.path: image for image in bare}

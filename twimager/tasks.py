@@ -69,12 +69,12 @@ class File(NamedTuple):
 
 
 def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
-    """Fingerprint a file that is not yet known; without features where it may show the frame of an LR."""
+    """Fingerprint a file that is not yet known; without features where frames may suffice."""
     if file.known:
         return file.known
     try:
         image = file.bare or bare_fingerprint(file.path, view(file.path, recipe), recipe)
-        if not recipe.features or (frames and len(frames.alike(image)[0])):
+        if not recipe.features or (frames and frames.suffice(image)):
             return image
         # It is wanted again much later, if at all: no reason to forget others for it.
         return described(image, working_copy(image, keep=False).gray, recipe)

@@ -37,6 +37,10 @@ class Frames:
         same = likeness >= SAME_FRAME
         return near[same], likeness[same]
 
+    def suffice(self, hr: Fingerprint) -> bool:
+        """Tell whether an HR may be paired by its frame: where more are alike than can be told apart by it, none is."""
+        return 0 < len(self.alike(hr)[0]) <= CANDIDATES
+
     def propose(self, hrs: Sequence[Fingerprint]) -> list[list[Proposal]]:
         """Return, for every LR, the HRs that may show its frame, the likest first.
 
