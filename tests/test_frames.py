@@ -13,8 +13,8 @@ from test_job import report_of
 
 from twimager import root_sift, tasks
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
-from twimager.proposals import CANDIDATES, Source
-from twimager.proposals.frames import COMMON, Frames
+from twimager.proposals import Source
+from twimager.proposals.frames import COMMON, LIKEST, MOST_ALIKE, Frames
 
 PHOTOS = sorted((EXAMPLES / "HR").iterdir())
 
@@ -76,17 +76,31 @@ def test_the_hashes_must_be_near_too(pairs: tuple[list[Fingerprint], list[Finger
 
 
 def test_of_too_many_alike_none_is_proposed(tmp_path: Path) -> None:
-    lr = known(tmp_path / "lr.png", cat()[::3, ::3])
-    hrs = [known(tmp_path / f"{n}.png", cat()) for n in range(CANDIDATES + 1)]
-    assert proposed([lr], hrs[:-1]) == [[hr.path.name for hr in hrs[:-1]]]
-    assert proposed([lr], hrs) == [[]]
+    lr, hr = known(tmp_path / "lr.png", cat()[::3, ::3]), known(tmp_path / "hr.png", cat())
+    assert proposed([lr], [hr] * MOST_ALIKE) == [["hr.png"] * LIKEST]
+    assert proposed([lr], [hr] * (MOST_ALIKE + 1)) == [[]]
+
+
+def test_of_many_alike_those_go_first_that_show_what_frames_differ_in(tmp_path: Path) -> None:
+    """A small ball in a picture that is shown a little off its place, in other tones and with noise."""
+    rng = np.random.default_rng(0)
+    frames = [cv2.circle(cat().copy(), (60 + 8 * n, 150), 9, (255, 255, 255), -1) for n in range(3 * LIKEST)]
+    hrs = [known(tmp_path / f"{n}.png", frame) for n, frame in enumerate(frames)]
+    first = []
+    for n in range(0, len(frames), 5):
+        small = cv2.resize(frames[n][2:, 3:], (150, 100), interpolation=cv2.INTER_AREA) * 0.8 + 10
+        lr = known(tmp_path / f"lr{n}.png", small + rng.normal(0, 4, small.shape))
+        names = proposed([lr], hrs)[0]
+        assert len(names) == LIKEST
+        first.append(names.index(f"{n}.png"))
+    assert max(first) < 4
 
 
 def test_features_are_found_at_once_where_frames_will_not_do(tmp_path: Path) -> None:
     lr, hr = known(tmp_path / "lr.png", cat()[::3, ::3]), known(tmp_path / "hr.png", cat())
     assert not Frames([], 12).suffice(hr)
-    assert Frames([lr] * CANDIDATES, 12).suffice(hr)
-    assert not Frames([lr] * (CANDIDATES + 1), 12).suffice(hr)
+    assert Frames([lr] * MOST_ALIKE, 12).suffice(hr)
+    assert not Frames([lr] * (MOST_ALIKE + 1), 12).suffice(hr)
 
 
 def test_nothing_is_like_a_single_colour(tmp_path: Path) -> None:
