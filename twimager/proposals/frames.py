@@ -14,14 +14,14 @@ from twimager.fingerprints import NO_MINIATURE, Fingerprint
 from twimager.phash import MINIATURE_SIDE
 from twimager.proposals import Proposal, Source
 
-# Correlation of miniatures of half their side, which tell frames from others as well as larger ones. Of copies in the
-# same frame, faded and noisy, nearly all reach it, even where they are off
-# by a fiftieth of the frame; of those cropped by 3 to 20 % one in a hundred does.
+# Correlation of miniatures of half their side, which tell frames from others as well as larger ones do. Of copies in
+# the same frame, faded and noisy, nearly all reach it, even where they are off by a fiftieth of the frame; of those
+# cropped by 3 to 20 % one in a hundred does.
 SAME_FRAME = 0.97
 # In so great a share of the LRs, at least, frames must be the same before they are taken for what they are: elsewhere
 # those few may be other crops of one photograph.
 COMMON = 0.5
-# So many are compared with an LR ...
+# So many are compared with an LR: of up to 45 that were alike, the right one was always among them, in three clips, ...
 LIKEST = 16
 # ... of so many that are alike; where there are more, features decide.
 MOST_ALIKE = 64
