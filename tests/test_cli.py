@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -193,8 +194,9 @@ def test_quiet_says_nothing(run: Run, folders: Folders) -> None:
 
 def test_verbose_explains_every_pair(run: Run, folders: Folders) -> None:
     outcome = run(*folders.flags, "--verbose")
-    assert "l0.png = h0.png" in outcome.err
-    assert "inliers" in outcome.err
+    assert "l0.png = h0.png: same frame, correlation" in outcome.err
+    outcome = run(*folders.flags, "--verbose", "--search", "features", "--overwrite")
+    assert re.search(r"l0\.png = h0\.png: \d+ inliers, correlation", outcome.err)
 
 
 @pytest.mark.parametrize("flag", ["--color_transfer", "--color-transfer"])
