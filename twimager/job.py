@@ -16,8 +16,9 @@ from twimager.examiners import Examiners
 from twimager.images import require_files
 from twimager.journal import Journal, keep_journal
 from twimager.options import Options
+from twimager.reading import Run
 from twimager.report import RejectedImage, Report
-from twimager.rounds import MATCHING, Run, pair, pair_again
+from twimager.rounds import MATCHING, pair, pair_again
 from twimager.scheduling import worker_pool
 from twimager.store import Store
 from twimager.summary import Outcome, summarize

@@ -17,7 +17,7 @@ from twimager.cluster.clustering import Labels, Linkage, members_of
 from twimager.errors import ExitCode, UnreadableImage
 from twimager.fingerprints import Fingerprint, read_picture
 from twimager.images import Pixels, to_8_bit
-from twimager.rounds import Run
+from twimager.reading import Run
 
 PAGE = "clusters.html"
 # Of equally large images, those whose sharpness is no less than this share of the sharpest one's are as sharp.

@@ -14,8 +14,8 @@ from twimager.console import Console
 from twimager.examiners import Examiners
 from twimager.fingerprints import LIGHT_HR, Fingerprint, Recipe
 from twimager.options import Options
+from twimager.reading import Run, read, take
 from twimager.report import Report
-from twimager.rounds import Run, read, take
 from twimager.scheduling import worker_pool
 from twimager.store import Store
 

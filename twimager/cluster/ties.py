@@ -18,7 +18,7 @@ from twimager.geometry import covered_share
 from twimager.images import shrink
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
-from twimager.rounds import Run
+from twimager.reading import Run
 from twimager.selection import VerifiedPair
 from twimager.tasks import examine
 from twimager.verdicts import circumstances

@@ -15,7 +15,7 @@ from twimager.errors import Rejection, UnreadableImage
 from twimager.fingerprints import Bars, Fingerprint, Recipe, View, bare_fingerprint, described, recall, recalls, view
 from twimager.images import encode
 from twimager.options import Format
-from twimager.rounds import Run
+from twimager.reading import Run
 from twimager.store import stamp
 from twimager.tasks import File
 

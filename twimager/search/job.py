@@ -16,8 +16,8 @@ from twimager.examiners import Examiners
 from twimager.fingerprints import Fingerprint, fingerprint
 from twimager.images import require_files
 from twimager.options import Options
+from twimager.reading import Run, remembered
 from twimager.report import Report
-from twimager.rounds import Run, remembered
 from twimager.scheduling import worker_pool
 from twimager.search.collection import Collection
 from twimager.search.judging import Found, Wanted, thumbnail

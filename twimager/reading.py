@@ -1,0 +1,115 @@
+"""Read the files of a folder: what goes through a whole job, and what is remembered of every image."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from twimager.console import Console, Progress
+from twimager.errors import Reason, Rejection
+from twimager.examiners import Examiners
+from twimager.fingerprints import Fingerprint, Recipe
+from twimager.images import is_animated
+from twimager.proposals.frames import Frames
+from twimager.report import Note, RejectedImage, Report
+from twimager.scheduling import AHEAD, in_order
+from twimager.store import Stamp, Store, stamp
+from twimager.tasks import File, remember
+
+FIRST_PICTURE = "holds several pictures; the first is used"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Run(NamedTuple):
+    """What goes through the whole job.
+
+    `seen` is what each file was like before it was read, `strangers` how many files there are of kinds that are no
+    images, by their extension.
+    """
+
+    pool: Executor
+    report: Report
+    console: Console
+    progress: Progress
+    store: Store
+    examiners: Examiners
+    seen: dict[Path, Stamp | None]
+    strangers: Counter[str]
+
+    def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+        """Have workers do a task for everything, a few ahead of the reader."""
+        return in_order(self.pool, task, tasks, AHEAD * self.report.options.jobs)
+
+    def tell(self, path: Path, rejection: Rejection) -> None:
+        """Name a file that can't be read; of each kind of file that is no image, the first only."""
+        if rejection.reason is Reason.UNSUPPORTED:
+            self.strangers[path.suffix.lower()] += 1
+            if self.strangers[path.suffix.lower()] > 1:
+                return
+        self.console.warn(f"{path}: {rejection}")
+
+    def count_strangers(self) -> None:
+        """Say how many more files of each kind there were."""
+        for kind, number in sorted(self.strangers.items()):
+            if number > 1:
+                what = f"files *{kind}" if kind else "files without an extension"
+                self.console.warn(f"{number - 1} more {what}: {Reason.UNSUPPORTED.value}")
+
+
+def read(run: Run, side: str, paths: list[Path], recipe: Recipe, frames: Frames | None = None) -> list[Fingerprint]:
+    """Fingerprint every file of a side; those that can't be read go to the report.
+
+    Files that may be paired by their frame go without features for now.
+    """
+    return take(run, side, paths, remembered(run, paths, recipe, frames))
+
+
+def take(run: Run, side: str, paths: Sequence[Path], results: Iterable[Fingerprint | Rejection]) -> list[Fingerprint]:
+    """Return the fingerprints among the results of reading these files; what can't be read goes to the report."""
+    found = []
+    with run.progress.stage(f"reading {side}"):
+        for path, result in zip(paths, results, strict=True):
+            if isinstance(result, Rejection):
+                run.report.rejected_images.append(RejectedImage(side, path, result))
+                run.tell(path, result)
+                continue
+            found.append(result)
+            if is_animated(path):
+                run.report.notes.append(Note(path, FIRST_PICTURE))
+                run.console.note(f"{path}: {FIRST_PICTURE}")
+    return found
+
+
+def remembered(
+    run: Run, paths: Iterable[Path], recipe: Recipe, frames: Frames | None = None, bare: Sequence[Fingerprint] = ()
+) -> Iterator[Fingerprint | Rejection]:
+    """Yield what is remembered of every file, in their order; those that the store does not know are read.
+
+    `frames` are those of the LRs: what may be paired by its frame goes without features; `bare` is known already.
+    """
+    files = deque[File]()
+    known_bare = {image.path: image for image in bare}
+
+    def looked_up() -> Iterator[File]:
+        for path in paths:
+            before, seen = run.seen.get(path), stamp(path)
+            run.seen[path] = seen
+            file = File(path, seen, run.store.get(path, seen, recipe))
+            if file.known is None:
+                known = known_bare.get(path) if seen == before else None
+                file = file._replace(bare=known or run.store.get(path, seen, recipe.bare))
+            files.append(file)
+            yield file
+
+    task = partial(remember, recipe=recipe, frames=frames)
+    for result in run.progress.counted(run.in_order(task, looked_up())):
+        file = files.popleft()
+        if isinstance(result, Fingerprint) and result not in (file.known, file.bare):
+            run.store.keep(result, file.seen, recipe.bare if result.is_bare else recipe)
+        yield result
