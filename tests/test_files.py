@@ -15,7 +15,7 @@ from pictures import cat
 from test_cli import refused
 from test_job import KEPT, contents, report_of
 
-from twimager import destination, tasks, writing
+from twimager import destination, examining, reading, writing
 from twimager.destination import write_files
 from twimager.errors import UnreadableImage
 from twimager.fingerprints import LIGHT_HR, read_picture
@@ -128,7 +128,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
 ) -> None:
     """The first pair's, once all are read."""
     path = getattr(folders, side) / f"{side[0]}0.png"
-    refine, whole, pixels = tasks.refine, path.read_bytes(), cv2.imread(str(path))
+    refine, whole, pixels = examining.refine, path.read_bytes(), cv2.imread(str(path))
     other = cat()[:9, :9] if what == "shrinks" else pixels[::-1]
     becomes = whole[:1000] if what == "is cut" else cv2.imencode(".png", other)[1].tobytes()
 
@@ -139,7 +139,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
             path.write_bytes(becomes)
         return refine(*arguments)
 
-    monkeypatch.setattr(tasks, "refine", meanwhile)
+    monkeypatch.setattr(examining, "refine", meanwhile)
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 3
     assert "Traceback" not in outcome.err
@@ -148,7 +148,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
 
 
 def test_pixels_of_another_size_are_not_cut_as_before(folders: Folders) -> None:
-    image = tasks.remember(tasks.File(folders.hr / "h0.png"), LIGHT_HR)
+    image = reading.remember(reading.File(folders.hr / "h0.png"), LIGHT_HR)
     cv2.imwrite(str(folders.hr / "h0.png"), cat()[:90, :90])
     with pytest.raises(UnreadableImage, match="changed"):
         read_picture(image)

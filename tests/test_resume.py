@@ -20,7 +20,7 @@ from pictures import EXAMPLES
 from test_cli import ROOT, refused
 from test_job import KEPT, contents, report_of
 
-from twimager import isolation, tasks, writing
+from twimager import isolation, reading, writing
 from twimager.destination import JOURNALS
 from twimager.fingerprints import Recipe, View, view
 from twimager.journal import JOURNAL, STORE
@@ -240,7 +240,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(f"rendered {pair.proposal.hr.path.name}")
         return render(pair, options)
 
-    monkeypatch.setattr(tasks, "view", counted)
+    monkeypatch.setattr(reading, "view", counted)
     monkeypatch.setattr(writing, "render_hr", rendered)
     return names
 

@@ -13,7 +13,7 @@ from twimager.fingerprints import Copy, Fingerprint
 from twimager.geometry import Rect, scaling
 from twimager.matching import Match
 from twimager.proposals import Proposal, Source
-from twimager.selection import Ballot, Candidate, RejectedPair, VerifiedPair, select, settle_rivals
+from twimager.selection import Ballot, Candidate, RejectedPair, VerifiedPair, left_behind, select, settle_rivals
 from twimager.verification import DECISIVE, Overlay, Scores, overlay, preference
 
 SIZE = (300, 200)
@@ -96,6 +96,14 @@ def test_of_equals_the_more_complete_and_the_finer_come_first_and_none_is_turned
     assert settled(candidate(same, "b"), candidate(same, "a"))[0] == ["a", "b"]
 
 
+def test_who_shows_as_much_with_far_fewer_pixels_stands_by_but_not_another_picture() -> None:
+    true, following = frames()
+    candidates = candidate(true, "a"), candidate(true, "b", size=1.1), candidate(true, "c", size=1.5)
+    near, far = left_behind(settle_rivals([*candidates, candidate(following, "d", size=1.5)], 1, []))
+    assert [hr for _, hr in names(near)] == ["a", "b", "d"]
+    assert [hr for _, hr in names(far)] == ["c"]
+
+
 def test_everybody_is_in_one_pair_at_most_and_the_best_pairs_come_first() -> None:
     chosen, rejected = select([[pair("a", "x", 0.8), pair("a", "y", 0.5)], [pair("b", "x", 0.9)]])
     assert names(chosen) == [("b", "x"), ("a", "y")]
@@ -122,9 +130,13 @@ def test_a_choice_is_final_once_nobody_else_may_want_its_hr() -> None:
     proposals = [[Proposal(image(lr), image(hr), Source.FEATURES) for hr in hrs] for lr, hrs in
                  (("a", "xy"), ("b", "y"), ("c", "z"))]  # fmt: skip
     ballot = Ballot(proposals)
-    assert names(ballot.hear(proposals[0], [pair("a", "x", 0.9)])[0]) == [("a", "x")]
-    assert names(ballot.hear(proposals[1], [pair("b", "y", 0.9)])[0]) == [("b", "y")]
-    assert names(ballot.hear(proposals[2], [pair("c", "z", 0.9)])[0]) == [("c", "z")]
+    for of_one_lr, (lr, hr) in zip(proposals, ("ax", "by", "cz"), strict=True):
+        assert heard(ballot, of_one_lr, [pair(lr, hr, 0.9)]) == [[(lr, hr)]]
     ballot = Ballot(proposals)
-    assert ballot.hear(proposals[0], [pair("a", "y", 0.8), pair("a", "x", 0.8, 0.01)]) == ([], [])
-    assert sorted(names(ballot.hear(proposals[1], [pair("b", "y", 0.9)])[0])) == [("a", "x"), ("b", "y")]
+    assert heard(ballot, proposals[0], [pair("a", "y", 0.8), pair("a", "x", 0.8, 0.01)]) == []
+    assert heard(ballot, proposals[1], [pair("b", "y", 0.9)]) == [[("a", "y"), ("a", "x")], [("b", "y")]]
+
+
+def heard(ballot: Ballot, proposals: list[Proposal], choices: list[VerifiedPair]) -> list[list[tuple[str, str]]]:
+    """What LRs would have that are clear now."""
+    return [names(list(of_one_lr)) for group in ballot.hear(proposals, choices) for of_one_lr in group]

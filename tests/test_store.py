@@ -14,7 +14,7 @@ import pytest
 from conftest import Folders, Run
 from pictures import EXAMPLES, cat
 
-from twimager import fingerprints, store, tasks
+from twimager import examining, fingerprints, reading, store
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe, View, fingerprint, view
 from twimager.images import Gray
 from twimager.parsing import STORE
@@ -31,14 +31,14 @@ def outputs(dest: Path) -> dict[str, bytes]:
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the LRs whose proposals are examined, as they are."""
     names: list[str] = []
-    examine = tasks._examine
+    examine = examining._examine
 
     def counted(proposals, *others):
         batch = list(proposals)
         names.append(batch[0].lr.path.name)
         return examine(batch, *others)
 
-    monkeypatch.setattr(tasks, "_examine", counted)
+    monkeypatch.setattr(examining, "_examine", counted)
     return names
 
 
@@ -46,7 +46,7 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are fingerprinted, as they are; once more when features are looked for."""
     names: list[str] = []
-    described = tasks.described
+    described = reading.described
 
     def named(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerprint:
         names.append(image.path.name)
@@ -56,8 +56,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return view(path, recipe)
 
-    monkeypatch.setattr(tasks, "view", counted)
-    monkeypatch.setattr(tasks, "described", named)
+    monkeypatch.setattr(reading, "view", counted)
+    monkeypatch.setattr(reading, "described", named)
     return names
 
 

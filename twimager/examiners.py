@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from twimager import children
+from twimager.examining import examine
 from twimager.fingerprints import recent
 from twimager.options import Options
 from twimager.proposals import Proposal
 from twimager.scheduling import AHEAD, in_order, prepare_process
-from twimager.tasks import examine
 from twimager.verdicts import Verdict, from_text, to_text
 
 COMMAND = children.module("twimager.examiners")

@@ -1,6 +1,6 @@
 """The whole job: two folders in, pairs out.
 
-`run` is the job. How pairs are found in rounds is in `rounds`, what workers do for it in `tasks`.
+`run` is the job. How pairs are found in rounds is in `rounds`, what an LR is examined by in `examining`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twimager import destination
 from twimager.console import Console
+from twimager.deciding import MATCHING
 from twimager.documents import documents
 from twimager.errors import Interrupted, Reason, Rejection
 from twimager.examiners import Examiners
@@ -18,7 +19,7 @@ from twimager.journal import Journal, keep_journal
 from twimager.options import Options
 from twimager.reading import Run
 from twimager.report import RejectedImage, Report
-from twimager.rounds import MATCHING, pair, pair_again
+from twimager.rounds import pair, pair_again
 from twimager.scheduling import worker_pool
 from twimager.store import Store
 from twimager.summary import Outcome, summarize

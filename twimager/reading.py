@@ -10,20 +10,42 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from twimager.console import Console, Progress
-from twimager.errors import Reason, Rejection
+from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.examiners import Examiners
-from twimager.fingerprints import Fingerprint, Recipe
+from twimager.fingerprints import Fingerprint, Recipe, bare_fingerprint, described, view, working_copy
 from twimager.images import is_animated
 from twimager.proposals.frames import Frames
 from twimager.report import Note, RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order
 from twimager.store import Stamp, Store, stamp
-from twimager.tasks import File, remember
 
 FIRST_PICTURE = "holds several pictures; the first is used"
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class File(NamedTuple):
+    """An image file as it is now, and what is known of it already: as it is wanted, and but for its features."""
+
+    path: Path
+    seen: Stamp | None = None
+    known: Fingerprint | None = None
+    bare: Fingerprint | None = None
+
+
+def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
+    """Fingerprint a file that is not yet known; without features where frames may suffice."""
+    if file.known:
+        return file.known
+    try:
+        image = file.bare or bare_fingerprint(file.path, view(file.path, recipe), recipe)
+        if not recipe.features or (frames and frames.suffice(image)):
+            return image
+        # It is wanted again much later, if at all: no reason to forget others for it.
+        return described(image, working_copy(image, keep=False).gray, recipe)
+    except UnreadableImage as error:
+        return Rejection(error.reason, str(error))
 
 
 class Run(NamedTuple):

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from twimager.deciding import MATCHING, decide
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
 from twimager.options import Options, Search
 from twimager.proposals import Proposal, hashes
 from twimager.proposals.frames import Frames
 from twimager.reading import Run, read, remembered
 from twimager.report import Report
-from twimager.selection import Ballot
-from twimager.verdicts import Verdict, circumstances, from_text, is_final, to_text
 from twimager.writing import Writer
 
 if TYPE_CHECKING:
     from twimager.proposals.features import FeatureIndex
 
-# How many times the work of reading an image it is to match an LR and to write its pair.
-MATCHING = 2.0
 # So many features of images that are read again may fill the memory, 144 bytes each; but each image keeps the least.
 RICH_IN_ALL = 8_000_000
 LEAST_RICH = 400
@@ -49,7 +46,7 @@ def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -
     run.count_strangers()
     if frames:
         proposals = frames.propose(hrs)
-        if not _decide(run, proposals, writer):
+        if not decide(run, proposals, writer):
             return None
         lrs, hrs = _with_features(run, lrs, LIGHT_LR), _with_features(run, hrs, of_hr)
         left = {lr.path for lr in lrs}
@@ -58,7 +55,7 @@ def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -
     if options.search is not Search.FEATURES:
         near, report.near_hashes = hashes.propose(lrs, hrs, options.distance)
     if options.search is Search.HASH:
-        _decide(run, near, writer)
+        decide(run, near, writer)
         return None
     return _pair_by_features(run, lrs, hrs, near, writer) if lrs else None
 
@@ -73,12 +70,12 @@ def _pair_by_features(
     with run.progress.stage("searching"):
         index = FeatureIndex(hrs, run.report.options.jobs)
         proposals = _new(run.report, [index.propose(lrs), near])
-    if not _decide(run, proposals, writer):
+    if not decide(run, proposals, writer):
         return None
     nearby = {of_one_lr[0].lr.path: of_one_lr for of_one_lr in near if of_one_lr}
     left = _left(run, lrs)
     run.progress.expect(MATCHING * len(left))
-    if not left or not _decide(run, _mirrored(run, index, left, nearby), writer):
+    if not left or not decide(run, _mirrored(run, index, left, nearby), writer):
         return None
     left = _left(run, left)
     return _worth_more(run, index, left) if left else None
@@ -98,7 +95,7 @@ def pair_again(run: Run, again: Again, writer: Writer) -> None:
     with run.progress.stage("searching again"):
         index = FeatureIndex(hrs, options.jobs)
         proposals = _new(run.report, [index.propose(lrs, mirror=mirror) for mirror in _mirrorings(options)])
-    _decide(run, proposals, writer)
+    decide(run, proposals, writer)
 
 
 def _with_features(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
@@ -162,43 +159,3 @@ def _described(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> list[
     """Return images with their features; without those that can't be read any more."""
     results = remembered(run, [image.path for image in images], recipe, bare=images)
     return [image for image in results if isinstance(image, Fingerprint)]
-
-
-def _decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:
-    """Examine every LR's proposals and write what can be decided as soon as it can; tell whether more is wanted."""
-    tasks = [of_one_lr for of_one_lr in proposals if of_one_lr]
-    ballot = Ballot(tasks)
-    verdicts = run.progress.counted(_verdicts(run, tasks), MATCHING)
-    with run.progress.stage("matching"):
-        for of_one_lr, (choices, rejected) in zip(tasks, verdicts, strict=True):
-            run.report.turn_down(*rejected)
-            chosen, taken = (choices, []) if run.report.options.all_matches else ballot.hear(of_one_lr, choices)
-            run.report.turn_down(*taken)
-            if not all(writer.accept(pair) for pair in chosen):
-                return False
-        writer.finish()
-    return True
-
-
-def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
-    """Have every LR's proposals examined that the store has no verdict on."""
-    cases = [_Case(run, of_one_lr) for of_one_lr in tasks]
-    found = run.examiners.examine([case.proposals for case in cases if case.known is None])
-    for case in cases:
-        if case.known:
-            yield from_text(case.known, case.proposals)
-            continue
-        verdict = next(found)
-        if run.store.keeps and is_final(verdict):
-            run.store.keep_verdict(case.images, case.under, to_text(verdict, case.proposals))
-        yield verdict
-
-
-class _Case:
-    """One LR's proposals, under what circumstances they are examined, and what an earlier run made of them, as text."""
-
-    def __init__(self, run: Run, proposals: Sequence[Proposal]) -> None:
-        self.proposals = proposals
-        self.images = [proposals[0].lr.path, *(proposal.hr.path for proposal in proposals)]
-        self.under = circumstances(run.report.options, proposals)
-        self.known = run.store.verdict(self.images, self.under)

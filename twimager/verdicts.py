@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,15 +19,26 @@ from twimager.geometry import Rect
 from twimager.matching import Match
 from twimager.options import Naming, Options, Output
 from twimager.proposals import Proposal
-from twimager.selection import RejectedPair, VerifiedPair
+from twimager.selection import Choice, RejectedPair, Standby, VerifiedPair
 from twimager.verification import Scores
 
-Verdict = tuple[list[VerifiedPair], list[RejectedPair]]
+
+class Verdict(NamedTuple):
+    """What came of an LR's proposals: the pairs that pass, in order, who stands by for them, and the others."""
+
+    pairs: list[VerifiedPair]
+    standbys: list[Standby]
+    rejected: list[RejectedPair]
+
+    @property
+    def choices(self) -> list[Choice]:
+        """All that the LR might have, in the order in which it would have them."""
+        return [*self.pairs, *self.standbys]
 
 
-def circumstances(options: Options, proposals: Sequence[Proposal]) -> str:
+def circumstances(options: Options, proposals: Sequence[Proposal], thorough: bool = False) -> str:
     """Return what a verdict depends on beside the images' contents: the same text, the same verdict."""
-    return repr((_gates(options), [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
+    return repr((_gates(options), thorough, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
 
 
 @cache
@@ -48,23 +59,26 @@ def _features(image: Fingerprint) -> int:
 
 def is_final(verdict: Verdict) -> bool:
     """Tell whether the same images would get the same verdict again: not if one of them could not be read."""
-    return all(pair.rejection.reason is not Reason.UNREADABLE for pair in verdict[1])
+    return all(pair.rejection.reason is not Reason.UNREADABLE for pair in verdict.rejected)
 
 
 def to_text(verdict: Verdict, proposals: Sequence[Proposal]) -> str:
     """Return a verdict on these proposals as JSON."""
     places = {id(proposal): place for place, proposal in enumerate(proposals)}
-    choices, rejected = verdict
     document = {
-        "choices": [
+        "pairs": [
             [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.common, pair.window,
              [str(path) for path in pair.rivals], pair.behind, pair.native_scale]
-            for pair in choices
+            for pair in verdict.pairs
+        ],
+        "standbys": [
+            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.behind]
+            for pair in verdict.standbys
         ],
         "rejected": [
             [places[id(pair.proposal)], pair.rejection.reason.name, pair.rejection.detail,
              pair.match and _match_to_json(pair.match), pair.scores and astuple(pair.scores)]
-            for pair in rejected
+            for pair in verdict.rejected
         ],
     }  # fmt: skip
     return json.dumps(document, default=lambda number: number.item())
@@ -73,17 +87,21 @@ def to_text(verdict: Verdict, proposals: Sequence[Proposal]) -> str:
 def from_text(text: str, proposals: Sequence[Proposal]) -> Verdict:
     """Return what `to_text` was given."""
     document = json.loads(text)
-    choices = [
+    pairs = [
         VerifiedPair(proposals[place], _match_from_json(match), Scores(*scores), Rect(*common), Rect(*window),
                      tuple(map(Path, rivals)), behind, native_scale)
-        for place, match, scores, common, window, rivals, behind, native_scale in document["choices"]
+        for place, match, scores, common, window, rivals, behind, native_scale in document["pairs"]
     ]  # fmt: skip
+    standbys = [
+        Standby(proposals[place], _match_from_json(match), Scores(*scores), behind)
+        for place, match, scores, behind in document["standbys"]
+    ]
     rejected = [
         RejectedPair(proposals[place], Rejection(Reason[reason], detail), match and _match_from_json(match),
                      scores and Scores(*scores))
         for place, reason, detail, match, scores in document["rejected"]
     ]  # fmt: skip
-    return choices, rejected
+    return Verdict(pairs, standbys, rejected)
 
 
 def _match_to_json(match: Match) -> list[Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from twimager.cluster.clustering import Labels, members_of, renumbered
 from twimager.cluster.views import call_back
 from twimager.errors import UnreadableImage
+from twimager.examining import examine
 from twimager.fingerprints import Fingerprint, Recipe, working_copy
 from twimager.geometry import covered_share
 from twimager.images import shrink
@@ -20,7 +21,6 @@ from twimager.options import Options
 from twimager.proposals import Proposal, Source
 from twimager.reading import Run
 from twimager.selection import VerifiedPair
-from twimager.tasks import examine
 from twimager.verdicts import circumstances
 from twimager.verification import GOOD_CORRELATION
 
@@ -155,7 +155,7 @@ def _are_tied(task: _Task, options: Options, recipe: Recipe) -> bool | None:
         if recipe.resize < 1:
             for image, packed in zip(proposal.images, task.views, strict=True):
                 call_back(image.path, packed, recipe)
-        pairs, _ = examine([proposal], options)
+        pairs = examine([proposal], options).pairs
         if pairs:
             return _shares_enough(pairs[0])
         return proposal.source is Source.HASH and _equally_plain(proposal)

@@ -15,9 +15,8 @@ from twimager.errors import Rejection, UnreadableImage
 from twimager.fingerprints import Bars, Fingerprint, Recipe, View, bare_fingerprint, described, recall, recalls, view
 from twimager.images import encode
 from twimager.options import Format
-from twimager.reading import Run
+from twimager.reading import File, Run
 from twimager.store import stamp
-from twimager.tasks import File
 
 # A picture's size and its bars; then its view as PNG.
 HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4)])

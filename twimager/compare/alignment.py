@@ -9,6 +9,7 @@ import numpy as np
 
 from twimager.compare.cropping import SAME, by_template, fit, is_whole, to_whole_pixels
 from twimager.errors import Reason, Rejection
+from twimager.examining import examine
 from twimager.fingerprints import RICH, Fingerprint
 from twimager.geometry import Matrix, translation
 from twimager.images import Gray, frame_size
@@ -16,7 +17,6 @@ from twimager.matching import CERTAIN_INLIERS
 from twimager.options import Method, Options
 from twimager.proposals import Proposal, Source
 from twimager.selection import VerifiedPair
-from twimager.tasks import examine
 
 # A small crop of a large picture is to be found too, and time is not short: for two pictures, not for thousands.
 THOROUGH = RICH._replace(side=800, features=2000, srgb=True)
@@ -84,10 +84,10 @@ def _by_chain(first: Fingerprint, second: Fingerprint) -> Alignment | Rejection:
     rejection = Rejection(Reason.FEW_MATCHES)
     for lr, hr in ((first, second), (second, first)):
         features = [Proposal(lr, hr, Source.FEATURES, mirrored) for mirrored in (False, True)]
-        chosen, rejected = examine([*features, Proposal(lr, hr, Source.HASH)], SETTINGS)
-        pairs += chosen[:1]
-        if rejected:
-            rejection = max((r.rejection for r in rejected), key=lambda why: why.reason is not Reason.FEW_MATCHES)
+        verdict = examine([*features, Proposal(lr, hr, Source.HASH)], SETTINGS)
+        pairs += verdict.pairs[:1]
+        if reasons := [pair.rejection for pair in verdict.rejected]:
+            rejection = max(reasons, key=lambda why: why.reason is not Reason.FEW_MATCHES)
     if not pairs:
         return rejection
     best = max(pairs, key=lambda pair: pair.scores.likeness)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from twimager.errors import Rejection
+from twimager.examining import examine
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Fingerprint, Recipe
 from twimager.geometry import covered_share
 from twimager.options import Method, Options
@@ -16,7 +17,6 @@ from twimager.scheduling import AHEAD, in_order
 from twimager.search.collection import Collection
 from twimager.search.judging import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
 from twimager.search.resemblance import features_of, working_colors
-from twimager.tasks import examine
 
 # As the main job remembers an LR and an HR, so that --save serves both.
 OF_QUERY: Recipe = LIGHT_LR._replace(srgb=True)
@@ -53,7 +53,7 @@ def locate(proposal: Proposal) -> Place | None:
     """Align and verify one picture and the query, the smaller of them being the reference; None if that fails."""
     query, image = proposal.lr, proposal.hr
     turned = not is_reference(query, image)
-    pairs, _ = examine([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS)
+    pairs = examine([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS).pairs
     if not pairs:
         return None
     matrix = pairs[0].match.matrix

@@ -1,12 +1,11 @@
-"""What workers do: plain functions of picklable arguments to a picklable result."""
+"""Examine one LR's proposals: a worker's task, of picklable arguments to a picklable result."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import cv2
 
@@ -16,15 +15,10 @@ from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprints import (
     WORKING_SIDE,
     Copy,
-    Fingerprint,
-    Recipe,
-    bare_fingerprint,
     color_copy,
-    described,
     limited,
     mirrored,
     precise_copy,
-    view,
     working_copy,
 )
 from twimager.geometry import covered_share, mirroring, resize_matrix
@@ -32,12 +26,10 @@ from twimager.images import frame_size
 from twimager.matching import Match, implausible, match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
-from twimager.proposals.frames import Frames
 from twimager.proposals.hashes import nearest_hashes
 from twimager.refinement import COARSE, FINE, NEAR, Pass, refine
 from twimager.rendering import SAME_SIZE, common_area, native_scale, output_window
-from twimager.selection import Candidate, RejectedPair, VerifiedPair, reject, settle_rivals
-from twimager.store import Stamp
+from twimager.selection import Candidate, RejectedPair, Standby, VerifiedPair, left_behind, reject, settle_rivals
 from twimager.verdicts import Verdict
 from twimager.verification import (
     CLEAR,
@@ -59,44 +51,39 @@ T = TypeVar("T")
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 
-class File(NamedTuple):
-    """An image file as it is now, and what is known of it already: as it is wanted, and but for its features."""
+def examine(proposals: Sequence[Proposal], options: Options, thorough: bool = False) -> Verdict:
+    """Match, refine and verify one LR's proposals, as far as it takes to know which it would have.
 
-    path: Path
-    seen: Stamp | None = None
-    known: Fingerprint | None = None
-    bare: Fingerprint | None = None
-
-
-def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
-    """Fingerprint a file that is not yet known; without features where frames may suffice."""
-    if file.known:
-        return file.known
-    try:
-        image = file.bare or bare_fingerprint(file.path, view(file.path, recipe), recipe)
-        if not recipe.features or (frames and frames.suffice(image)):
-            return image
-        # It is wanted again much later, if at all: no reason to forget others for it.
-        return described(image, working_copy(image, keep=False).gray, recipe)
-    except UnreadableImage as error:
-        return Rejection(error.reason, str(error))
-
-
-def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
-    """Match, refine and verify one LR's proposals; return those it would have, in order, and the others.
-
-    Each source of proposals is heard only if the ones before it have brought nothing.
+    Each source of proposals is heard only if the ones before it have brought nothing. All that the LR might have are
+    verified if that is asked for, or if all matches are wanted.
     """
     rejected: list[RejectedPair] = []
     for _, batch in groupby(proposals, key=lambda proposal: proposal.source):
-        pairs = _examine(batch, options, rejected)
+        pairs, standbys = _examine(batch, options, rejected, thorough or options.all_matches)
         if pairs:
-            return pairs, rejected
-    return [], rejected
+            return Verdict(pairs, standbys, rejected)
+    return Verdict([], [], rejected)
 
 
-def _examine(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[VerifiedPair]:
+def _examine(
+    proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair], thorough: bool
+) -> tuple[list[VerifiedPair], list[Standby]]:
     """Return the pairs of one LR that pass, in the order in which it would have them; add the others to `rejected`."""
+    candidates = _candidates(proposals, options, rejected)
+    near, far = (candidates, []) if thorough else left_behind(candidates)
+    pairs, standbys = _verified(near, options, rejected, thorough)
+    if pairs:
+        standbys += [_standby(candidate) for candidate in far]
+    else:
+        pairs, standbys = _verified(far, options, rejected, thorough)
+    if options.all_matches:
+        return pairs, standbys
+    hrs = [pair.proposal.hr.path for pair in pairs] + [pair.proposal.hr.path for pair in standbys]
+    return [pair._replace(rivals=tuple(hr for hr in hrs if hr != pair.proposal.hr.path)) for pair in pairs], standbys
+
+
+def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[Candidate]:
+    """Return those of one LR's proposals that may be it by their features, its favourite first."""
     aligned = _passed(_aligned(list(proposals), options), rejected)
     candidates: list[Candidate] = []
     for proposal, found in sorted(aligned, key=_coverage, reverse=True):
@@ -105,21 +92,33 @@ def _examine(proposals: Iterable[Proposal], options: Options, rejected: list[Rej
     clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
     candidates = [_found_again(candidate, clear, options) for candidate in candidates]
     candidates = _passed((_gated(candidate, options) for candidate in candidates), rejected)
-    if not options.all_matches:
-        candidates = settle_rivals(candidates, CLEAR, rejected)
+    return candidates if options.all_matches else settle_rivals(candidates, CLEAR, rejected)
+
+
+def _verified(
+    candidates: list[Candidate], options: Options, rejected: list[RejectedPair], thorough: bool
+) -> tuple[list[VerifiedPair], list[Standby]]:
+    """Put candidates in place by their pixels; return, in order, the first that passes every gate, and who stands by.
+
+    With `thorough` nobody stands by.
+    """
     candidates = [_put_in_place(candidate, FINE, options) for candidate in candidates]
     if not options.all_matches:
         candidates = settle_rivals(candidates, PLAIN, rejected)
-    if any(candidate.behind < CLOSE_CALL for candidate in candidates[1:]):
-        candidates = _passed(_look_closely(candidates), rejected)
-        candidates = settle_rivals(candidates, DECISIVE, rejected)
-    if options.method.bends:
-        candidates = [_bent(candidate) for candidate in candidates]
-    pairs = _passed((_verify(candidate, options) for candidate in candidates), rejected)
-    if options.all_matches:
-        return pairs
-    hrs = [pair.proposal.hr.path for pair in pairs]
-    return [pair._replace(rivals=tuple(hr for hr in hrs if hr != pair.proposal.hr.path)) for pair in pairs]
+        if any(candidate.behind < CLOSE_CALL for candidate in candidates[1:]):
+            candidates = settle_rivals(_passed(_look_closely(candidates), rejected), DECISIVE, rejected)
+    pairs, standbys = list[VerifiedPair](), list[Standby]()
+    for candidate in candidates:
+        if pairs and not thorough:
+            standbys.append(_standby(candidate))
+        else:
+            bent = _bent(candidate) if options.method.bends else candidate
+            pairs += _passed([_verify(bent, options)], rejected)
+    return pairs, standbys
+
+
+def _standby(candidate: Candidate) -> Standby:
+    return Standby(candidate.proposal, candidate.match, candidate.scores, candidate.behind)
 
 
 def _passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:

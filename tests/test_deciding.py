@@ -1,0 +1,101 @@
+"""Who stands by for an LR's favourite costs little, and is paired only after having passed every gate."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from conftest import Folders, Run
+from pictures import cat
+from test_job import error, report_of
+
+from twimager import examining
+from twimager.errors import Reason, Rejection
+from twimager.geometry import scaling
+from twimager.selection import reject
+
+
+@pytest.fixture
+def smaller(folders: Folders) -> Folders:
+    """The folders, and another HR for the first LR that has 0.6 of the pixels along a side."""
+    whole = cv2.imread(str(folders.hr / "h0.png"))
+    cv2.imwrite(str(folders.hr / "small.png"), cv2.resize(whole, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA))
+    return folders
+
+
+@pytest.fixture
+def contested(smaller: Folders) -> Folders:
+    """The same, and another LR that shows the same picture; both are noisy, so that the HRs tell them as much."""
+    lr, rng = cv2.imread(str(smaller.lr / "l0.png")), np.random.default_rng(2)
+    for name in ("l0.png", "again.png"):
+        cv2.imwrite(str(smaller.lr / name), lr * 0.9 + 5 + rng.normal(0, 6, lr.shape))
+    return smaller
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the HRs that are put through the gates, as they are."""
+    names: list[str] = []
+    verify = examining._verify
+
+    def counted(candidate, options):
+        names.append(candidate.proposal.hr.path.name)
+        return verify(candidate, options)
+
+    monkeypatch.setattr(examining, "_verify", counted)
+    return names
+
+
+def partners(folders: Folders) -> dict[str, Any]:
+    return {Path(pair["lr"]).name: pair for pair in report_of(folders.dest)["pairs"]}
+
+
+def test_who_is_not_called_for_is_named_but_not_verified(run: Run, smaller: Folders, verified: list[str]) -> None:
+    assert run(*smaller.flags, "--report").code == 0
+    assert sorted(verified) == ["h0.png", "h1.png"]
+    assert [Path(rival).name for rival in partners(smaller)["l0.png"]["rivals"]] == ["small.png"]
+
+
+@pytest.mark.parametrize("search", ["auto", "features"])
+def test_who_is_called_for_is_put_in_place_and_verified(
+    run: Run, contested: Folders, verified: list[str], tmp_path: Path, search: str
+) -> None:
+    flags = *contested.flags, "--search", search, "--report", "--save", tmp_path / "kept"
+    assert run(*flags).code == 0
+    pairs = partners(contested)
+    assert len(pairs) == 3
+    assert sorted(Path(pairs[lr]["hr"]).name for lr in ("l0.png", "again.png")) == ["h0.png", "small.png"]
+    pair = next(pair for pair in pairs.values() if pair["hr"].endswith("small.png"))
+    assert None not in (pair["hash_agreement"], pair["residual"])
+    assert error(np.array(pair["matrix"]), scaling(1 / 3 / 0.6), (150, 100)) < 0.1
+    verified.clear()
+    assert run(*flags, "--overwrite").code == 0
+    assert verified == []
+    assert partners(contested) == pairs
+
+
+def test_who_is_called_for_and_does_not_pass_is_not_paired(
+    run: Run, contested: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = examining._verify
+
+    def strict(candidate, options):
+        if candidate.proposal.hr.path.name == "small.png":
+            return reject(candidate, Rejection(Reason.HASH, "for once"))
+        return verify(candidate, options)
+
+    monkeypatch.setattr(examining, "_verify", strict)
+    assert run(*contested.flags, "--report").code == 0
+    assert sorted(Path(pair["hr"]).name for pair in partners(contested).values()) == ["h0.png", "h1.png"]
+    why = {(Path(p["lr"]).name, Path(p["hr"]).name): p["reason"] for p in report_of(contested.dest)["rejected_pairs"]}
+    assert Reason.HASH.value in why.values()
+    assert Reason.TAKEN.value in why.values()
+
+
+def test_with_all_matches_nobody_stands_by_and_no_look_alike_is_turned_down(run: Run, contested: Folders) -> None:
+    frame = cat()[:300, :450].copy()
+    cv2.circle(frame, (200, 150), 30, (255, 255, 255), -1)
+    cv2.imwrite(str(contested.hr / "next.png"), frame)
+    assert "pairs found: 3" in run(*contested.flags, "--dry").out
+    assert "pairs found: 7" in run(*contested.flags, "--all_matches", "--dry").out

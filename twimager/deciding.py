@@ -1,0 +1,86 @@
+"""Decide who is paired with whom: examine what is proposed, choose among what LRs would have, have it written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from twimager.examining import examine
+from twimager.proposals import Proposal
+from twimager.reading import Run
+from twimager.selection import Ballot, Choice, Standby, VerifiedPair, select
+from twimager.verdicts import Verdict, circumstances, from_text, is_final, to_text
+from twimager.writing import Writer
+
+# How many times the work of reading an image it is to match an LR and to write its pair.
+MATCHING = 2.0
+
+
+def decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:
+    """Examine every LR's proposals and write what can be decided as soon as it can; tell whether more is wanted."""
+    tasks = [of_one_lr for of_one_lr in proposals if of_one_lr]
+    ballot = Ballot(tasks)
+    verdicts = run.progress.counted(_verdicts(run, tasks), MATCHING)
+    with run.progress.stage("matching"):
+        for of_one_lr, verdict in zip(tasks, verdicts, strict=True):
+            run.report.turn_down(*verdict.rejected)
+            if run.report.options.all_matches:
+                chosen = verdict.pairs
+            else:
+                groups = ballot.hear(of_one_lr, verdict.choices)
+                chosen = [pair for group in groups for pair in _chosen(run, group)]
+            if not all(writer.accept(pair) for pair in chosen):
+                return False
+        writer.finish()
+    return True
+
+
+def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
+    """Choose among what LRs would have; where one gets an HR that stands by, verify all that it would have first."""
+    while True:
+        chosen, taken = select(group)
+        called = {pair.proposal.lr.path for pair in chosen if isinstance(pair, Standby)}
+        if not called:
+            run.report.turn_down(*taken)
+            return [pair for pair in chosen if isinstance(pair, VerifiedPair)]
+        group = [_verified(run, choices) if choices[0].proposal.lr.path in called else choices for choices in group]
+        group = [choices for choices in group if choices]
+
+
+def _verified(run: Run, choices: Sequence[Choice]) -> list[Choice]:
+    """Return what an LR would have, all of it verified; turn down what does not pass."""
+    case = _Case(run, [pair.proposal for pair in choices], thorough=True)
+    verdict = case.remembered or examine(case.proposals, run.report.options, thorough=True)
+    case.remember(verdict)
+    run.report.turn_down(*verdict.rejected)
+    return verdict.choices
+
+
+def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
+    """Have every LR's proposals examined that the store has no verdict on."""
+    cases = [_Case(run, of_one_lr) for of_one_lr in tasks]
+    found = run.examiners.examine([case.proposals for case in cases if case.known is None])
+    for case in cases:
+        verdict = case.remembered or next(found)
+        case.remember(verdict)
+        yield verdict
+
+
+class _Case:
+    """One LR's proposals, under what circumstances they are examined, and what an earlier run made of them, as text."""
+
+    def __init__(self, run: Run, proposals: Sequence[Proposal], thorough: bool = False) -> None:
+        self.proposals = proposals
+        self._store = run.store
+        self._images = [proposals[0].lr.path, *(proposal.hr.path for proposal in proposals)]
+        self._under = circumstances(run.report.options, proposals, thorough)
+        self.known = run.store.verdict(self._images, self._under)
+
+    @property
+    def remembered(self) -> Verdict | None:
+        """The verdict of an earlier run."""
+        return from_text(self.known, self.proposals) if self.known else None
+
+    def remember(self, verdict: Verdict) -> None:
+        """Keep a verdict for a later run."""
+        if self.known is None and self._store.keeps and is_final(verdict):
+            self._store.keep_verdict(self._images, self._under, to_text(verdict, self.proposals))
