@@ -12,8 +12,12 @@ from test_job import error, report_of
 
 from twimager import examining
 from twimager.errors import Reason, Rejection
+from twimager.fingerprints import LIGHT_HR, fingerprint
 from twimager.geometry import scaling
+from twimager.options import Options
+from twimager.proposals import Proposal, Source
 from twimager.selection import reject
+from twimager.verification import GLANCE_SIDE
 
 
 @pytest.fixture
@@ -99,3 +103,20 @@ def test_with_all_matches_nobody_stands_by_and_no_look_alike_is_turned_down(run:
     cv2.imwrite(str(contested.hr / "next.png"), frame)
     assert "pairs found: 3" in run(*contested.flags, "--dry").out
     assert "pairs found: 7" in run(*contested.flags, "--all_matches", "--dry").out
+
+
+def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) -> None:
+    whole = cat()[:300, :450]
+    images = {
+        "lr": cv2.resize(whole[20:, 30:], (260, 173), interpolation=cv2.INTER_AREA),
+        "hr": whole,
+        "small": cv2.resize(whole, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA),
+    }
+    for name, image in images.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image)
+    lr, *hrs = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in images)
+    proposals = [Proposal(lr, hr, Source.HASH) for hr in hrs]
+    candidates = examining._candidates(proposals, Options(lr=tmp_path, hr=tmp_path, dest=tmp_path), [])
+    assert {candidate.proposal.hr.path.stem for candidate in candidates} == {"hr", "small"}
+    assert {min(candidate.laid.hr.shape) for candidate in candidates} == {GLANCE_SIDE}
+    assert all(candidate.scores.correlation > 0.9 for candidate in candidates)

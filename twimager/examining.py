@@ -209,16 +209,16 @@ def _colored(candidate: Candidate, scores: Scores) -> Candidate | RejectedPair:
 def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candidate:
     """Put a candidate in place by its pixels, coarsely, if neither its features nor its pixels say that it is there.
 
-    With `clear`, another candidate is: features alone suffice, and what the first pass makes less likely is given up.
+    With `clear`, another candidate is: features alone suffice, and what is less likely for it stays where it was.
     """
     lost = candidate.scores.correlation < GOOD_CORRELATION
     if not lost or (clear and candidate.match.is_certain):
         return candidate
     small = Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size)
-    found = _put_in_place(candidate._replace(lr=small), COARSE[:1], options)
+    found = _put_in_place(candidate._replace(lr=small), COARSE, options)
     if clear and found.scores.correlation < candidate.scores.correlation:
         return candidate
-    return _put_in_place(found, COARSE[1:], options)._replace(lr=candidate.lr)
+    return found._replace(lr=candidate.lr)
 
 
 def _gated(candidate: Candidate, options: Options) -> Candidate | RejectedPair:

@@ -52,7 +52,7 @@ class Pass(NamedTuple):
 FINE = (Pass(0, 12),)
 # For what may be off by a fiftieth of the frame.
 NEAR = (Pass(2, 4),)
-# For what may be off by a tenth of it.
+# For what may be off by a tenth of it; small copies suffice.
 COARSE = (Pass(3, 4), Pass(1.5, 3), Pass(0, 3))
 
 
