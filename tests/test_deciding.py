@@ -61,6 +61,12 @@ def test_who_is_not_called_for_is_named_but_not_verified(run: Run, smaller: Fold
     assert [Path(rival).name for rival in partners(smaller)["l0.png"]["rivals"]] == ["small.png"]
 
 
+def test_who_has_too_few_pixels_does_not_stand_by(run: Run, smaller: Folders) -> None:
+    assert run(*smaller.flags, "--report", "--min_native_scale", 1).code == 0
+    assert partners(smaller)["l0.png"]["rivals"] == []
+    assert Reason.ENLARGED.value in {pair["reason"] for pair in report_of(smaller.dest)["rejected_pairs"]}
+
+
 @pytest.mark.parametrize("search", ["auto", "features"])
 def test_who_is_called_for_is_put_in_place_and_verified(
     run: Run, contested: Folders, verified: list[str], tmp_path: Path, search: str

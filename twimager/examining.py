@@ -29,7 +29,16 @@ from twimager.proposals import Proposal, Source
 from twimager.proposals.hashes import nearest_hashes
 from twimager.refinement import COARSE, FINE, NEAR, Pass, refine
 from twimager.rendering import SAME_SIZE, common_area, native_scale, output_window
-from twimager.selection import Candidate, RejectedPair, Standby, VerifiedPair, left_behind, reject, settle_rivals
+from twimager.selection import (
+    Candidate,
+    Choice,
+    RejectedPair,
+    Standby,
+    VerifiedPair,
+    left_behind,
+    reject,
+    settle_rivals,
+)
 from twimager.verdicts import Verdict
 from twimager.verification import (
     CLEAR,
@@ -68,17 +77,21 @@ def examine(proposals: Sequence[Proposal], options: Options, thorough: bool = Fa
 def _examine(
     proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair], thorough: bool
 ) -> tuple[list[VerifiedPair], list[Standby]]:
-    """Return the pairs of one LR that pass, in the order in which it would have them; add the others to `rejected`."""
+    """Return the pairs of one LR that pass, in the order in which it would have them, and who stands by.
+
+    Add the others to `rejected`.
+    """
     candidates = _candidates(proposals, options, rejected)
     near, far = (candidates, []) if thorough else left_behind(candidates)
     pairs, standbys = _verified(near, options, rejected, thorough)
     if pairs:
-        standbys += [_standby(candidate) for candidate in far]
+        standbys += _passed((_standby(candidate, options) for candidate in far), rejected)
     else:
         pairs, standbys = _verified(far, options, rejected, thorough)
     if options.all_matches:
         return pairs, standbys
-    hrs = [pair.proposal.hr.path for pair in pairs] + [pair.proposal.hr.path for pair in standbys]
+    choices: list[Choice] = [*pairs, *standbys]
+    hrs = [choice.proposal.hr.path for choice in choices]
     return [pair._replace(rivals=tuple(hr for hr in hrs if hr != pair.proposal.hr.path)) for pair in pairs], standbys
 
 
@@ -110,15 +123,19 @@ def _verified(
     pairs, standbys = list[VerifiedPair](), list[Standby]()
     for candidate in candidates:
         if pairs and not thorough:
-            standbys.append(_standby(candidate))
+            standbys += _passed([_standby(candidate, options)], rejected)
         else:
             bent = _bent(candidate) if options.method.bends else candidate
             pairs += _passed([_verify(bent, options)], rejected)
     return pairs, standbys
 
 
-def _standby(candidate: Candidate) -> Standby:
-    return Standby(candidate.proposal, candidate.match, candidate.scores, candidate.behind)
+def _standby(candidate: Candidate, options: Options) -> Standby | RejectedPair:
+    """Have a candidate stand by, unless it has too few pixels: that is known already."""
+    found = candidate.match
+    if failure := _enlarged(native_scale(found, candidate.hr.size, options.scale), options):
+        return reject(candidate, failure)
+    return Standby(candidate.proposal, found, candidate.scores, candidate.behind)
 
 
 def _passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:
