@@ -78,7 +78,7 @@ Choice = VerifiedPair | Standby
 # So many of an LR's best-liked candidates meet one another; true partners were always first or second.
 RIVALS = 6
 # A candidate that is behind by so much already, before it is put in place, and not only because it explains the LR
-# worse, stands by: of 1,433 rivals among crops 755 did, and none of them would have become the favourite.
+# worse, stands by: of 1,433 rivals among crops 757 did, and none of them would have become the favourite.
 FAR_BEHIND = 0.2
 # Of two HRs that show the same, the one that covers more of the LR, by more than this, is the better one by so much.
 SAME_COVERAGE = 0.02
