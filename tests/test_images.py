@@ -11,7 +11,7 @@ from pictures import cat
 from PIL import Image
 
 from twimager.errors import UnreadableImage
-from twimager.images import decode, encode, is_plain, list_files, read_image, to_8_bit
+from twimager.images import decode, decode_gray, encode, is_plain, list_files, read_image, to_8_bit, to_gray
 from twimager.options import Format
 
 
@@ -34,6 +34,23 @@ def test_exif_orientation_is_applied() -> None:
     exif[0x0112] = 6
     turned = saved(rgb().transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
     assert np.abs(decode(turned).astype(int) - cat()).mean() < 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("settings", [{"quality": 95}, {"quality": 60, "progressive": True}])
+def test_the_gray_of_a_jpeg_is_that_of_its_colours(mode: str, settings: dict[str, Any]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(rgb().convert(mode), "JPEG", exif=exif, **settings)
+    gray = decode_gray(data)
+    assert gray.shape == decode(data).shape[:2]
+    assert np.abs(gray.astype(int) - to_gray(decode(data))).mean() < 0.5
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_the_gray_of_other_files_keeps_their_depth(depth: type) -> None:
+    pixels = cat().astype(depth) * (257 if depth == np.uint16 else 1)
+    assert (decode_gray(encoded(pixels)) == to_gray(pixels)).all()
 
 
 @pytest.mark.parametrize("extension", [".png", ".tiff"])

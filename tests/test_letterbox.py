@@ -9,7 +9,7 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture
 
 from twimager.geometry import Rect
-from twimager.images import list_files, read_image
+from twimager.images import list_files, read_image, to_gray
 from twimager.letterbox import picture_area
 
 
@@ -24,7 +24,7 @@ def test_bars_are_found(bars: tuple[int, int, int, int], level: int, depth: type
     noisy = boxed(cat(), *bars, level) + np.random.default_rng(0).normal(0, 2, boxed(cat(), *bars).shape)
     eight = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
     packed = cv2.imdecode(cv2.imencode(".jpg", eight, [cv2.IMWRITE_JPEG_QUALITY, 75])[1], cv2.IMREAD_COLOR)
-    area = picture_area(packed.astype(depth) * (257 if depth == np.uint16 else 1))
+    area = picture_area(to_gray(packed).astype(depth) * (257 if depth == np.uint16 else 1))
     top, bottom, left, right = bars
     for found, true in zip(
         (area.y, packed.shape[0] - area.y - area.height, area.x, packed.shape[1] - area.x - area.width),
@@ -36,18 +36,18 @@ def test_bars_are_found(bars: tuple[int, int, int, int], level: int, depth: type
 
 @pytest.mark.parametrize("path", [p for side in ("LR", "HR") for p in list_files(EXAMPLES / side, False, print)])
 def test_photographs_have_none(path: Any) -> None:
-    pixels = read_image(path)
-    assert picture_area(pixels) == Rect(0, 0, pixels.shape[1], pixels.shape[0])
+    gray = to_gray(read_image(path))
+    assert picture_area(gray) == Rect(0, 0, gray.shape[1], gray.shape[0])
 
 
 def test_dark_pictures_have_none() -> None:
-    night = (cat() // 12).astype(np.uint8)
+    night = to_gray(cat() // 12)
     assert picture_area(night) == Rect(0, 0, night.shape[1], night.shape[0])
-    for size in ((40, 60, 3), (1, 1, 3), (3, 200, 3)):
+    for size in ((40, 60), (1, 1), (3, 200)):
         black = np.zeros(size, np.uint8)
         assert picture_area(black) == Rect(0, 0, size[1], size[0])
-    moon = np.zeros((200, 200, 3), np.uint8)
-    cv2.circle(moon, (100, 100), 40, (200, 200, 200), -1)
+    moon = np.zeros((200, 200), np.uint8)
+    cv2.circle(moon, (100, 100), 40, 200, -1)
     assert picture_area(moon) == Rect(0, 0, 200, 200)
 
 

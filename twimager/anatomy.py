@@ -20,6 +20,7 @@ MOST_JPEG_PIXELS = 8 * 64
 USUAL_SCANS = 30
 # Bytes from the beginning in which a PNG or WebP says that it moves: before its first pixels.
 LOOKED_AT = 64 * 1024
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # By PNG's kind of colour (gray, RGB, palette, gray and alpha, RGBA): how many values a pixel has, and of which depths.
 PNG_COLORS = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (1, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
@@ -277,7 +278,7 @@ def _gif_palette(flags: int) -> int:
 
 
 SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Anatomy]], ...] = (
-    (b"\xff\xd8\xff", _jpeg),
+    (JPEG_SIGNATURE, _jpeg),
     (PNG_SIGNATURE, _png),
     (b"BM", _bmp),
     (b"II*\0", _tiff),

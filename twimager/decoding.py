@@ -32,8 +32,8 @@ REQUEST = struct.Struct("<Q")
 ANSWER = struct.Struct("<BIIQ")
 
 
-def decode_here(data: bytes) -> Pixels:
-    """Return the pixels of an encoded image: (h, w, 3), BGR, uint8 or uint16, upright.
+def decode_here(data: bytes, flags: int = READ_FLAGS) -> Pixels:
+    """Return the pixels of an encoded image, upright: with the usual flags (h, w, 3), BGR, uint8 or uint16.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def decode_here(data: bytes) -> Pixels:
         If `data` is no image, is cut short, or holds pixels that are neither 8 nor 16 bit.
     """
     try:
-        pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), READ_FLAGS)
+        pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise UnreadableImage(_complaint(error.err)) from error
     if pixels is None:

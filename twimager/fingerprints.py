@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
 from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_points
-from twimager.images import Gray, Pixels, decode, frame_size, read_bytes, shrink, to_8_bit
+from twimager.images import (
+    Gray,
+    Pixels,
+    decode,
+    decode_gray,
+    frame_size,
+    read_bytes,
+    shrink,
+    to_8_bit,
+    to_gray,
+)
 from twimager.letterbox import picture_area
 from twimager.phash import HASHED_SIDE, MINIATURE_SIDE, miniature, picture_hashes
 from twimager.profiles import embedded_profile, to_srgb
@@ -171,12 +181,12 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
 
 def view(path: Path, recipe: Recipe) -> View:
     """Read an image file and look at its picture; raises UnreadableImage."""
-    frame = read_frame(path, recipe.srgb)
+    frame = _read_gray(path, recipe.srgb)
     picture = picture_area(frame)
     pixels = picture.cut(frame)
     right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     size = frame_size(pixels)
-    gray = limited(_gray(pixels), max(1, round(min(size) * recipe.resize)))
+    gray = limited(_working(pixels), max(1, round(min(size) * recipe.resize)))
     return View(gray, size, Bars(picture.x, picture.y, right, bottom))
 
 
@@ -217,10 +227,14 @@ def recalls(path: Path) -> bool:
 
 def read_picture(image: Fingerprint) -> Pixels:
     """Return an image's pixels, (h, w, 3), without the bars; raises UnreadableImage."""
-    pixels = read_frame(image.path, image.srgb)
-    if frame_size(pixels) != image.frame[2:]:
+    return _picture(image, read_frame(image.path, image.srgb))
+
+
+def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
+    """Return what a frame shows without the bars; UnreadableImage if it is another one than was seen before."""
+    if frame_size(frame) != image.frame[2:]:
         raise UnreadableImage("changed while the job went on")
-    return image.picture.cut(pixels)
+    return image.picture.cut(frame)
 
 
 def read_frame(path: Path, srgb: bool) -> Pixels:
@@ -229,6 +243,13 @@ def read_frame(path: Path, srgb: bool) -> Pixels:
     pixels = decode(data)
     profile = embedded_profile(data) if srgb else None
     return to_srgb(pixels, profile) if profile else pixels
+
+
+def _read_gray(path: Path, srgb: bool) -> Gray:
+    """Return the gray, (h, w), of a file's pixels, as `read_frame` does."""
+    data = read_bytes(path)
+    profile = embedded_profile(data) if srgb else None
+    return to_gray(to_srgb(decode(data), profile)) if profile else decode_gray(data)
 
 
 def mirrored(image: Fingerprint) -> Fingerprint:
@@ -246,7 +267,7 @@ def working_copy(image: Fingerprint, keep: bool = True) -> Copy:
     """
     gray = recent.get(image.path)
     if gray is None:
-        gray = _gray(read_picture(image))
+        gray = _working(_picture(image, _read_gray(image.path, image.srgb)))
         if keep:
             recent.keep(image.path, gray)
     return Copy(gray, image.size)
@@ -279,5 +300,5 @@ def limited(pixels: Pixels, side: int) -> Pixels:
     return shrink(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio)))) if ratio < 1 else pixels
 
 
-def _gray(pixels: Pixels) -> Gray:
-    return to_8_bit(limited(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)), WORKING_SIDE))
+def _working(gray: Gray) -> Gray:
+    return to_8_bit(limited(gray, WORKING_SIDE))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from twimager.geometry import Rect
-from twimager.images import Gray, Pixels, frame_size, to_8_bit
+from twimager.images import Gray, frame_size, to_8_bit
 
 # A bar is dark, and flat but for noise and compression: levels of 255, over nearly all of each of its lines ...
 DARK = 32
@@ -22,15 +22,14 @@ MIXED = 1
 MIN_LEFT = 0.25
 
 
-def picture_area(pixels: Pixels) -> Rect:
-    """Return the part of a frame, (h, w, 3) uint8 or uint16, that is not black bars: all of it where there are none."""
-    width, height = frame_size(pixels)
+def picture_area(frame: Gray) -> Rect:
+    """Return the part of a frame, (h, w) uint8 or uint16, that is not black bars: all of it where there are none."""
+    gray = to_8_bit(frame)
+    width, height = frame_size(gray)
     whole = Rect(0, 0, width, height)
-    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
-    dark = DARK * (np.iinfo(pixels.dtype).max // 255)
-    if min(width, height) <= 2 * (MIN_LINES + MIXED) or all(np.median(edge) > dark for edge in edges):
+    edges = (gray[0], gray[-1], gray[:, 0], gray[:, -1])
+    if min(width, height) <= 2 * (MIN_LINES + MIXED) or all((edge > DARK).mean() > 0.5 for edge in edges):
         return whole
-    gray = np.asarray(cv2.cvtColor(to_8_bit(pixels), cv2.COLOR_BGR2GRAY))
     top, bottom = _bar(gray), _bar(gray[::-1])
     rows = gray[top : height - bottom].T
     left, right = _bar(rows), _bar(rows[::-1])
@@ -42,9 +41,16 @@ def _bar(lines: Gray) -> int:
     """Return how many of the first lines are no picture."""
     if len(lines) == 0 or (level := float(np.median(lines[0]))) > DARK:
         return 0
-    flat = (np.abs(lines - np.float32(level)) <= FLAT).mean(axis=1) >= FLAT_SHARE
+    if not _flat(lines[:MIN_LINES], level).all():
+        return 0
+    flat = _flat(lines, level)
     count = int(np.argmin(flat))
-    if flat.all() or count < MIN_LINES:
+    if flat.all():
         return 0
     beyond = lines[count : count + 1 + 2 * MIXED].max(axis=0)
     return count + MIXED if (beyond > level + EDGE_RISE).mean() >= EDGE_SHARE else 0
+
+
+def _flat(lines: Gray, level: float) -> NDArray[np.bool_]:
+    """Tell which lines are of one level nearly everywhere."""
+    return np.asarray((np.abs(lines - np.float32(level)) <= FLAT).mean(axis=1) >= FLAT_SHARE)

@@ -177,10 +177,11 @@ def implausible(matrix: Matrix, hr_size: Size) -> str:
     side = np.sqrt(scale)
     if not MIN_SIDE_SCALE <= side <= MAX_SIDE_SCALE:
         return f"{side:.4f} LR pixels per HR pixel"
+    # The singular values of the derivative at each corner, by their product and the sum of their squares.
     here = transform_points(matrix, corners)
-    steps = [transform_points(matrix, corners + step) - here for step in np.eye(2)]
-    large, small = np.linalg.svd(np.stack(steps, axis=1), compute_uv=False).T
-    stretch = float((large / np.maximum(small, 1e-12)).max())
+    slopes = (matrix[:2, :2] - here[:, :, None] * matrix[2, :2]) / depth[:, None, None]
+    ratio = (slopes**2).sum(axis=(1, 2)) / (2 * np.maximum(abs(np.linalg.det(slopes)), 1e-12))
+    stretch = float((ratio + np.sqrt(np.maximum(ratio**2 - 1, 0))).max())
     return f"stretched {stretch:.1f} times" if stretch > MAX_STRETCH else ""
 
 

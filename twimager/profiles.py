@@ -13,9 +13,11 @@ from PIL import Image, ImageCms
 
 from twimager.images import PILLOW_ERRORS, Pixels
 
-# How PNG, JPEG, WebP and TIFF files (of either byte order) begin, and what announces a profile in them.
+# How PNG, JPEG, WebP and TIFF files (of either byte order) begin, and what announces a profile in them; in a PNG it
+# stands before the pixels, which then need not be searched for it.
+PNG, PNG_PIXELS = b"\x89PNG", b"IDAT"
 ANNOUNCED = {
-    b"\x89PNG": b"iCCP",
+    PNG: b"iCCP",
     b"\xff\xd8": b"ICC_PROFILE\0",
     b"RIFF": b"ICCP",
     b"II": struct.pack("<HH", 34675, 7),
@@ -30,7 +32,11 @@ XYZ_TO_SRGB = np.array([[3.1339, -1.6169, -0.4906], [-0.9785, 1.9160, 0.0333], [
 
 def embedded_profile(data: bytes) -> bytes | None:
     """Return the colour profile that an image file holds, if it is one for RGB and not sRGB; else None."""
-    if not any(data.startswith(beginning) and mark in data for beginning, mark in ANNOUNCED.items()):
+    beginning = next((beginning for beginning in ANNOUNCED if data.startswith(beginning)), None)
+    if beginning is None:
+        return None
+    end = data.find(PNG_PIXELS) if beginning == PNG else len(data)
+    if data.find(ANNOUNCED[beginning], 0, end) < 0:
         return None
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:

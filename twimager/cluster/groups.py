@@ -16,7 +16,7 @@ from twimager import __version__
 from twimager.cluster.clustering import Labels, Linkage, members_of
 from twimager.errors import ExitCode, UnreadableImage
 from twimager.fingerprints import Fingerprint, read_picture
-from twimager.images import Pixels, to_8_bit
+from twimager.images import Pixels, to_8_bit, to_gray
 from twimager.reading import Run
 
 PAGE = "clusters.html"
@@ -86,7 +86,7 @@ def sharpness(pixels: Pixels) -> float:
     Of 30 photographs a blur of 0.6 pixels took a quarter to two fifths of it; JPEG, from quality 95 down to 30, and
     colour casts changed it by 9 % at most. Unsoftened, the noise that JPEG adds would pass for details.
     """
-    gray = to_8_bit(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))).astype(np.float32)
+    gray = to_8_bit(to_gray(pixels)).astype(np.float32)
     return float(cv2.Laplacian(cv2.GaussianBlur(gray, (0, 0), 1), cv2.CV_32F).var() / (gray.var() + 1))
 
 

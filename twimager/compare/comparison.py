@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import imagehash
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from twimager.compare import likeness
@@ -21,7 +19,7 @@ from twimager.compare.embedding import Embedding, Network, cosine_similarity
 from twimager.errors import Rejection
 from twimager.fingerprints import Fingerprint, fingerprint, limited, read_frame
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, covered_share, resize_matrix
-from twimager.images import Pixels, frame_size, to_8_bit
+from twimager.images import Pixels, frame_size, to_8_bit, to_gray
 from twimager.resampling import resample
 
 # Detectors look at copies with a shorter side of this at most, for so many features.
@@ -89,7 +87,7 @@ def portray(path: Path, network: Network | None = None) -> Portrait:
     known = fingerprint(path, THOROUGH)
     pixels = to_8_bit(read_frame(path, srgb=True))
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
-    small = limited(_gray(pixels), DETECTED_SIDE)
+    small = limited(to_gray(pixels), DETECTED_SIDE)
     return Portrait(
         path,
         frame_size(pixels),
@@ -103,7 +101,7 @@ def portray(path: Path, network: Network | None = None) -> Portrait:
 def compare(first: Portrait, second: Portrait) -> Comparison:
     """Compare two images; raises UnreadableImage."""
     pixels = _pixels(first), _pixels(second)
-    found = align(first.known, second.known, (_gray(pixels[0]), _gray(pixels[1])))
+    found = align(first.known, second.known, (to_gray(pixels[0]), to_gray(pixels[1])))
     crops: tuple[Crop | None, Crop | None] = (None, None)
     coverage = (0.0, 0.0)
     if isinstance(found, Alignment):
@@ -123,10 +121,6 @@ def compare(first: Portrait, second: Portrait) -> Comparison:
 
 def _pixels(portrait: Portrait) -> Pixels:
     return to_8_bit(read_frame(portrait.path, srgb=True))
-
-
-def _gray(pixels: Pixels) -> NDArray[np.uint8]:
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _on_one_grid(a: Pixels, b: Pixels, found: Alignment | Rejection) -> tuple[Pixels, Pixels, str]:
@@ -159,7 +153,7 @@ def _scores(a: Pixels, b: Pixels, whole: tuple[Pixels, Pixels]) -> dict[str, flo
     return {
         "mse": likeness.mse(a, b),
         "l2_norm": likeness.l2_norm(a, b),
-        "ssim": likeness.ssim(_gray(a), _gray(b)),
+        "ssim": likeness.ssim(to_gray(a), to_gray(b)),
         "color_difference": likeness.color_difference(a, b),
         "color_difference_after_gain": likeness.color_difference(a, b, gain=True),
         "histogram_correlation": likeness.histogram_correlation(*whole),

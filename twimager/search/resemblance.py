@@ -13,7 +13,7 @@ from twimager.compare.detectors import Detector, Features, find, tie
 from twimager.compare.likeness import histogram_correlation, ssim
 from twimager.fingerprints import WORKING_SIDE, Copy, Fingerprint, limited, read_picture
 from twimager.geometry import Matrix
-from twimager.images import Gray, Pixels, to_8_bit
+from twimager.images import Pixels, to_8_bit, to_gray
 from twimager.verification import overlay
 
 # Pictures that are not aligned are compared whole, squeezed into a square of this side.
@@ -57,7 +57,7 @@ def working_colors(image: Fingerprint) -> Copy:
 
 def features_of(pixels: Pixels, detector: Detector) -> Features:
     """Return the features by which a picture, (h, w, 3), is compared."""
-    return find(limited(_gray(pixels), FEATURE_SIDE), detector, MOST_FEATURES)
+    return find(limited(to_gray(pixels), FEATURE_SIDE), detector, MOST_FEATURES)
 
 
 def compare(hr: Copy, lr: Copy, matrix: Matrix | None, detector: Detector, known: Features | None) -> Resemblance:
@@ -71,7 +71,7 @@ def compare(hr: Copy, lr: Copy, matrix: Matrix | None, detector: Detector, known
         there, here, grids = hr.gray, lr.gray, _squares(hr.gray, lr.gray)
     else:
         there, here = grids = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
-    first, second = (_gray(picture) for picture in grids)
+    first, second = (to_gray(picture) for picture in grids)
     own = known if known and here.shape == lr.gray.shape else features_of(here, detector)
     share = tie(features_of(there, detector), own).share
     return Resemblance(*(max(0.0, value) for value in (ssim(first, second), share, histogram_correlation(there, here))))
@@ -80,7 +80,3 @@ def compare(hr: Copy, lr: Copy, matrix: Matrix | None, detector: Detector, known
 def _squares(hr: Pixels, lr: Pixels) -> tuple[Pixels, Pixels]:
     first, second = (np.asarray(cv2.resize(p, (SQUARE, SQUARE), interpolation=cv2.INTER_AREA)) for p in (hr, lr))
     return first, second
-
-
-def _gray(pixels: Pixels) -> Gray:
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
