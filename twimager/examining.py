@@ -48,6 +48,7 @@ from twimager.verification import (
     GOOD_CORRELATION,
     MAX_RESIDUAL,
     PLAIN,
+    PROMISING,
     Scores,
     flaw,
     glance,
@@ -232,7 +233,9 @@ def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candida
     if not lost or (clear and candidate.match.is_certain):
         return candidate
     small = Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size)
-    found = _put_in_place(candidate._replace(lr=small), COARSE, options)
+    found = _put_in_place(candidate._replace(lr=small), COARSE[:1], options)
+    if found.scores.correlation >= PROMISING:
+        found = _put_in_place(found, COARSE[1:], options)
     if clear and found.scores.correlation < candidate.scores.correlation:
         return candidate
     return found._replace(lr=candidate.lr)
