@@ -58,7 +58,8 @@ def compare(shown: Picture, lr: Picture, blurred: Sequence[Picture]) -> Likeness
     tone = (shown - shown.mean()) / 64
     bands = [fine - coarse for fine, coarse in pairwise((shown, *blurred))]
     looks = np.stack([np.ones_like(tone), tone, tone * tone, tone * tone * tone, *bands])
-    mixture, _ = solve(looks.reshape(len(looks), -1)[:, ::SAMPLED], lr.ravel()[::SAMPLED])
+    sample = np.ascontiguousarray(looks.reshape(len(looks), -1)[:, ::SAMPLED])  # BLAS knows no other
+    mixture, _ = solve(sample, lr.ravel()[::SAMPLED])
     fitted = np.dot(mixture.astype(np.float32), looks.reshape(len(looks), -1)).reshape(lr.shape)
     error = lr - fitted
     variance = cv2.blur(error * error, (LOCAL_SIDE, LOCAL_SIDE))
