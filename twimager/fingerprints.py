@@ -24,7 +24,7 @@ from twimager.images import (
     to_gray,
 )
 from twimager.letterbox import picture_area
-from twimager.phash import HASHED_SIDE, MINIATURE_SIDE, miniature, picture_hashes
+from twimager.phash import ENOUGH_PIXELS, MINIATURE_SIDE, miniature, picture_hashes
 from twimager.profiles import embedded_profile, to_srgb
 from twimager.recent import Recent
 from twimager.root_sift import MIRRORED_BINS, root_sift
@@ -193,7 +193,7 @@ def view(path: Path, recipe: Recipe) -> View:
 def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
     """Return what is remembered of an image that looks like this, but for its features."""
     recall(path, seen)
-    small = limited(seen.gray, HASHED_SIDE)
+    small = limited(seen.gray, ENOUGH_PIXELS * recipe.hash_side)
     return Fingerprint(
         path, seen.size, picture_hashes(small, recipe.hash_side), NO_POINTS, NO_POINTS[:, 0], NO_POINTS[:, 1],
         NO_DESCRIPTORS, seen.bars, recipe.srgb, miniature(small), is_bare=True,

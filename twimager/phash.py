@@ -11,10 +11,10 @@ from twimager.images import Gray, shrink
 
 # From this ratio of the sides on, the centre square shows another picture than the whole frame.
 WIDE = 1.2
-# The pHash knows so many times more pixels along a side than it has bits: 32; Pillow takes its time to get there from
-# more than this.
+# The pHash knows so many times more pixels along a side than it has bits: 32. Pillow takes its time to get there; from a
+# copy of twice as many, 0.3 of the 64 bits are others than from the whole picture, two or four at most.
 HASHED_FROM = 4
-HASHED_SIDE = 128
+ENOUGH_PIXELS = 2 * HASHED_FROM
 # Miniatures of this side tell frames of one scene apart: of the right one and up to 45 others the right one was among
 # the first four in one clip, and among the first eight for 0.93 in one of 176 x 144 pixels; with half the side 0.80.
 MINIATURE_SIDE = 32
