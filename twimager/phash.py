@@ -11,8 +11,8 @@ from twimager.images import Gray, shrink
 
 # From this ratio of the sides on, the centre square shows another picture than the whole frame.
 WIDE = 1.2
-# The pHash knows so many times more pixels along a side than it has bits: 32. Pillow takes its time to get there; from a
-# copy of twice as many, 0.3 of the 64 bits are others than from the whole picture, two or four at most.
+# The pHash knows so many times more pixels along a side than it has bits: 32. Pillow takes its time to get there; from
+# a copy of twice as many, 0.3 of the 64 bits are others than from the whole picture, four at most.
 HASHED_FROM = 4
 ENOUGH_PIXELS = 2 * HASHED_FROM
 # Miniatures of this side tell frames of one scene apart: of the right one and up to 45 others the right one was among
