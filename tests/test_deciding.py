@@ -13,11 +13,12 @@ from test_job import error, report_of
 from twimager import examining
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import LIGHT_HR, fingerprint
-from twimager.geometry import scaling
+from twimager.geometry import resize_matrix, scaling, translation
+from twimager.matching import MIN_INLIERS, Match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
-from twimager.selection import reject
-from twimager.verification import GLANCE_SIDE
+from twimager.selection import Candidate, reject
+from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION
 
 
 @pytest.fixture
@@ -126,3 +127,20 @@ def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) ->
     assert {candidate.proposal.hr.path.stem for candidate in candidates} == {"hr", "small"}
     assert {min(candidate.laid.hr.shape) for candidate in candidates} == {GLANCE_SIDE}
     assert all(candidate.scores.correlation > 0.9 for candidate in candidates)
+
+
+def test_rivals_are_found_again_however_many_features_misplaced_them(tmp_path: Path) -> None:
+    whole = cat()[:300, :450]
+    for name, side in {"lr": 150, "hr": 300}.items():
+        cv2.imwrite(
+            str(tmp_path / f"{name}.png"), cv2.resize(whole, (side * 3 // 2, side), interpolation=cv2.INTER_AREA)
+        )
+    lr, hr = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in ("lr", "hr"))
+    options = Options(lr=tmp_path, hr=tmp_path, dest=tmp_path)
+    misplaced = Match(translation(9, -5) @ resize_matrix(hr.size, lr.size), 5 * MIN_INLIERS)
+    candidate = examining._compare(Proposal(lr, hr, Source.FEATURES), misplaced, [], options)
+    assert isinstance(candidate, Candidate)
+    assert candidate.scores.correlation < GOOD_CORRELATION
+    found = examining._found_again(candidate, clear=True, options=options)
+    assert found.scores.correlation > 0.9
+    assert error(found.match.matrix, resize_matrix(hr.size, lr.size), hr.size) < 0.5

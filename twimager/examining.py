@@ -225,12 +225,11 @@ def _colored(candidate: Candidate, scores: Scores) -> Candidate | RejectedPair:
 
 
 def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candidate:
-    """Put a candidate in place by its pixels, coarsely, if neither its features nor its pixels say that it is there.
+    """Put a candidate in place by its pixels, coarsely, if they do not say that it is there.
 
-    With `clear`, another candidate is: features alone suffice, and what is less likely for it stays where it was.
+    With `clear`, another candidate is: what becomes less likely by it stays where it was.
     """
-    lost = candidate.scores.correlation < GOOD_CORRELATION
-    if not lost or (clear and candidate.match.is_certain):
+    if candidate.scores.correlation >= GOOD_CORRELATION:
         return candidate
     small = Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size)
     found = _put_in_place(candidate._replace(lr=small), COARSE[:1], options)

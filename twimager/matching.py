@@ -27,7 +27,7 @@ ASKED = 60
 MIN_AGREEING = 4
 # With fewer inliers an affine transform follows their noise, and a similarity serves better to start from.
 MIN_INLIERS = 8
-# From here on the features alone put the HR in place; with fewer it was off by up to a sixth of the frame.
+# From here on the features alone put nearly every HR in place; with fewer it was off by up to a sixth of the frame.
 CERTAIN_INLIERS = 20
 # How far, in units of the LR's copy for features, a match may lie from the transform and still vote for it.
 RANSAC_TOLERANCE = 1.2
@@ -59,7 +59,7 @@ class Match:
 
     @property
     def is_certain(self) -> bool:
-        """Whether so many features agree that they alone put the HR in place."""
+        """Whether so many features agree that they hardly do by chance."""
         return self.inliers is not None and self.inliers >= CERTAIN_INLIERS
 
 
