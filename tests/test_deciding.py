@@ -1,5 +1,6 @@
 """Who stands by for an LR's favourite costs little, and is paired only after having passed every gate."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ from conftest import Folders, Run
 from pictures import cat
 from test_job import error, report_of
 
-from twimager import examining
+from twimager import deciding, examining
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import LIGHT_HR, fingerprint
 from twimager.geometry import resize_matrix, scaling, translation
 from twimager.matching import MIN_INLIERS, Match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
-from twimager.selection import Candidate, reject
+from twimager.selection import Candidate, VerifiedPair, reject
 from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION
 
 
@@ -112,6 +113,26 @@ def test_with_all_matches_nobody_stands_by_and_no_look_alike_is_turned_down(run:
     assert "pairs found: 7" in run(*contested.flags, "--all_matches", "--dry").out
 
 
+def test_a_doubtful_pair_is_looked_at_again_by_more_features(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closer, known = deciding._closer, list[int]()
+
+    def misplaced(this, pair):
+        known.append(len(pair.proposal.lr.points))
+        off = replace(pair.match, matrix=translation(3, 0) @ pair.match.matrix)
+        found = closer(this, pair._replace(match=off, scores=replace(pair.scores, correlation=0.5)))
+        known.append(len(found.proposal.lr.points))
+        return found
+
+    monkeypatch.setattr(deciding, "_closer", misplaced)
+    monkeypatch.setattr(VerifiedPair, "is_doubtful", True)
+    assert run(*folders.flags, "--report", "--search", "features").code == 0
+    assert known[1] > known[0]
+    for pair in partners(folders).values():
+        assert error(np.array(pair["matrix"]), scaling(1 / 3), (150, 100)) < 0.1
+
+
 def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) -> None:
     whole = cat()[:300, :450]
     images = {
@@ -144,3 +165,16 @@ def test_rivals_are_found_again_however_many_features_misplaced_them(tmp_path: P
     found = examining._found_again(candidate, clear=True, options=options)
     assert found.scores.correlation > 0.9
     assert error(found.match.matrix, resize_matrix(hr.size, lr.size), hr.size) < 0.5
+
+
+def test_a_candidate_lies_where_fewer_features_agree_only_if_its_pixels_are_convincing_there(tmp_path: Path) -> None:
+    whole = cat()[:300, :450]
+    for name, pixels in {"lr": whole, "hr": whole, "other": whole[::-1]}.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
+    lr, hr, other = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in ("lr", "hr", "other"))
+    options = Options(lr=tmp_path, hr=tmp_path, dest=tmp_path)
+    misplaced = Match(translation(40, 20), MIN_INLIERS, others=(translation(-40, -20), translation(1, 1)))
+    for image, shift in ((hr, (0, 0)), (other, (40, 20))):
+        candidate = examining._compare(Proposal(lr, image, Source.FEATURES), misplaced, [], options)
+        assert isinstance(candidate, Candidate)
+        assert error(examining._elsewhere(candidate, options).match.matrix, translation(*shift), lr.size) < 0.5

@@ -10,7 +10,7 @@ from pictures import picture
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint, mirrored
-from twimager.geometry import scaling, transform_points
+from twimager.geometry import scaling, transform_points, translation
 from twimager.images import frame_size
 from twimager.matching import MIN_INLIERS, Match, implausible, match, mutual_matches
 from twimager.options import Method
@@ -81,6 +81,28 @@ def test_five_matches_that_agree_are_found_among_many_that_do_not(strangers: int
                   Method.TRANSFORM)  # fmt: skip
     assert isinstance(found, Match)
     assert error(found.matrix, scaling(0.5), (200, 200)) < 8
+
+
+def test_matches_of_which_no_two_agree_are_too_few() -> None:
+    rng = np.random.default_rng(3)
+    features = (np.eye(12, 128) * 200).astype(np.uint8)
+    hr, lr = (made_up(rng.uniform(0, side, (12, 2)), features, str(side), (side, side)) for side in (400, 200))
+    found = match(hr, lr, Method.TRANSFORM)
+    assert isinstance(found, Rejection)
+    assert found.reason is Reason.FEW_MATCHES
+
+
+@pytest.mark.parametrize("most", [6, 60])
+def test_where_a_pattern_repeats_the_other_places_are_named_if_it_is_not_certain(most: int) -> None:
+    points = np.random.default_rng(1).uniform(0, 400, (most + 3, 2))
+    features = (np.eye(len(points), 128) * 200).astype(np.uint8)
+    beside = translation(30, 0) @ scaling(0.5)
+    elsewhere = np.concatenate([transform_points(scaling(0.5), points[:most]), transform_points(beside, points[most:])])
+    found = match(made_up(points, features, "hr", (400, 400)), made_up(elsewhere, features, "lr", (230, 200), 0.5),
+                  Method.TRANSFORM)  # fmt: skip
+    assert isinstance(found, Match)
+    assert error(found.matrix, scaling(0.5), (400, 400)) < 0.1
+    assert [error(other, beside, (400, 400)) < 0.1 for other in found.others] == [True] * (not found.is_certain)
 
 
 def test_matches_are_mutual() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from twimager.errors import Rejection
 from twimager.examining import examine
-from twimager.proposals import Proposal
-from twimager.reading import Run
+from twimager.fingerprints import RICH
+from twimager.proposals import Proposal, Source
+from twimager.reading import Run, remembered
 from twimager.selection import Ballot, Choice, Standby, VerifiedPair, select
 from twimager.verdicts import Verdict, circumstances, from_text, is_final, to_text
 from twimager.writing import Writer
@@ -28,6 +30,7 @@ def decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) ->
             else:
                 groups = ballot.hear(of_one_lr, verdict.choices)
                 chosen = [pair for group in groups for pair in _chosen(run, group)]
+            chosen = [_closer(run, pair) if pair.is_doubtful else pair for pair in chosen]
             if not all(writer.accept(pair) for pair in chosen):
                 return False
         writer.finish()
@@ -53,6 +56,21 @@ def _verified(run: Run, choices: Sequence[Choice]) -> list[Choice]:
     case.remember(verdict)
     run.report.turn_down(*verdict.rejected)
     return verdict.choices
+
+
+def _closer(run: Run, pair: VerifiedPair) -> VerifiedPair:
+    """Look at a pair again by more features; return whether it or what comes of that is likelier."""
+    run.progress.expect(len(pair.proposal.images))
+    lr, hr = (
+        next(remembered(run, [image.path], RICH._replace(srgb=image.srgb), bare=[image.bare]))
+        for image in pair.proposal.images
+    )
+    if isinstance(lr, Rejection) or isinstance(hr, Rejection):
+        return pair
+    case = _Case(run, [pair.proposal._replace(lr=lr, hr=hr, source=Source.FEATURES)])
+    verdict = case.remembered or examine(case.proposals, run.report.options)
+    case.remember(verdict)
+    return max([pair, *verdict.pairs], key=lambda found: found.scores.likeness)
 
 
 def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -21,7 +22,7 @@ from twimager.fingerprints import (
     precise_copy,
     working_copy,
 )
-from twimager.geometry import covered_share, mirroring, resize_matrix
+from twimager.geometry import Matrix, covered_share, mirroring, resize_matrix
 from twimager.images import frame_size
 from twimager.matching import Match, implausible, match
 from twimager.options import Options
@@ -98,15 +99,20 @@ def _examine(
 
 def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[Candidate]:
     """Return those of one LR's proposals that may be it by their features, its favourite first."""
-    aligned = _passed(_aligned(list(proposals), options), rejected)
+    proposals = list(proposals)
+    aligned = _passed(_aligned(proposals, options), rejected)
     candidates: list[Candidate] = []
     for proposal, found in sorted(aligned, key=_coverage, reverse=True):
         compared = _passed([_compare(proposal, found, candidates, options)], rejected)
         candidates += _passed((_in_color(candidate, options) for candidate in compared), rejected)
     clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
     candidates = [_found_again(candidate, clear, options) for candidate in candidates]
+    if not any(candidate.scores.is_convincing for candidate in candidates):
+        candidates = [_elsewhere(candidate, options) for candidate in candidates]
     candidates = _passed((_gated(candidate, options) for candidate in candidates), rejected)
-    return candidates if options.all_matches else settle_rivals(candidates, CLEAR, rejected)
+    if options.all_matches:
+        return candidates
+    return settle_rivals(candidates, CLEAR if proposals[0].source is Source.FRAME else math.inf, rejected)
 
 
 def _verified(
@@ -176,7 +182,10 @@ def _align(proposal: Proposal, options: Options) -> tuple[Proposal, Match] | Rej
         if proposal.source is Source.FEATURES:
             return RejectedPair(proposal, found)
         found = Match(nearest_hashes(lr, hr)[1], 0)
-    return proposal, replace(found, matrix=found.matrix @ mirroring(hr.size)) if proposal.mirrored else found
+    if proposal.mirrored:
+        flip = mirroring(hr.size)
+        found = replace(found, matrix=found.matrix @ flip, others=tuple(other @ flip for other in found.others))
+    return proposal, found
 
 
 def _coverage(aligned: tuple[Proposal, Match]) -> float:
@@ -231,13 +240,30 @@ def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candida
     """
     if candidate.scores.correlation >= GOOD_CORRELATION:
         return candidate
-    small = Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size)
-    found = _put_in_place(candidate._replace(lr=small), COARSE[:1], options)
-    if found.scores.correlation >= PROMISING:
-        found = _put_in_place(found, COARSE[1:], options)
+    found = _searched(_small(candidate), options)
     if clear and found.scores.correlation < candidate.scores.correlation:
         return candidate
     return found._replace(lr=candidate.lr)
+
+
+def _elsewhere(candidate: Candidate, options: Options) -> Candidate:
+    """Put a candidate where fewer of its features agree, if its pixels are convincing there."""
+    moved = (_moved(_small(candidate), other) for other in candidate.match.others)
+    for found in (_searched(there, options) for there in moved if there):
+        if found.scores.is_convincing:
+            return found._replace(lr=candidate.lr)
+    return candidate
+
+
+def _small(candidate: Candidate) -> Candidate:
+    """Return a candidate with a small copy of the LR, which suffices for where it lies."""
+    return candidate._replace(lr=Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size))
+
+
+def _searched(candidate: Candidate, options: Options) -> Candidate:
+    """Put a candidate in place by its pixels, as long as they show something of it."""
+    found = _put_in_place(candidate, COARSE[:1], options)
+    return _put_in_place(found, COARSE[1:], options) if found.scores.correlation >= PROMISING else found
 
 
 def _gated(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
@@ -250,13 +276,18 @@ def _gated(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
 
 def _put_in_place(candidate: Candidate, passes: tuple[Pass, ...], options: Options) -> Candidate:
     """Refine a candidate by its pixels; leave it as it was where that would be no place for a picture."""
-    hr, lr = candidate.hr, candidate.lr
-    matrix = refine(candidate.match.matrix, hr, lr, options.method, passes)
+    hr = candidate.hr
+    matrix = refine(candidate.match.matrix, hr, candidate.lr, options.method, passes)
     if implausible(matrix @ mirroring(hr.size) if candidate.proposal.mirrored else matrix, hr.size):
         return candidate
-    laid = overlay(hr, lr, matrix)
+    return _moved(candidate, matrix) or candidate
+
+
+def _moved(candidate: Candidate, matrix: Matrix) -> Candidate | None:
+    """Lay a candidate elsewhere; None if it would have next to nothing in common there."""
+    laid = overlay(candidate.hr, candidate.lr, matrix)
     if laid is None:
-        return candidate
+        return None
     scores = replace(glance(laid), color_distance=candidate.scores.color_distance)
     return candidate._replace(match=replace(candidate.match, matrix=matrix), scores=scores, laid=laid)
 
