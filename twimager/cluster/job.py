@@ -22,10 +22,9 @@ from twimager.store import Store
 
 def find(paths: Sequence[Path], settings: Settings, console: Console) -> Found:
     """Read the images and put them into groups; name on the console what can't be read."""
-    recipe = Recipe(
-        LIGHT_HR.side, LIGHT_HR.features if settings.verify else 0, LIGHT_HR.contrast,
-        hash_side=settings.hash_side, resize=settings.resize,
-    )  # fmt: skip
+    recipe = (LIGHT_HR if settings.verify else LIGHT_HR.bare)._replace(
+        hash_side=settings.hash_side, resize=settings.resize
+    )
     # The main job's options, of which reading and aligning take theirs; its folders have no say here.
     folder = settings.folders[0]
     report = Report(
