@@ -114,7 +114,7 @@ def test_with_all_matches_nobody_stands_by_and_no_look_alike_is_turned_down(run:
 
 
 def test_a_doubtful_pair_is_looked_at_again_by_more_features(
-    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+    run: Run, smaller: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closer, known = deciding._closer, list[int]()
 
@@ -127,10 +127,11 @@ def test_a_doubtful_pair_is_looked_at_again_by_more_features(
 
     monkeypatch.setattr(deciding, "_closer", misplaced)
     monkeypatch.setattr(VerifiedPair, "is_doubtful", True)
-    assert run(*folders.flags, "--report", "--search", "features").code == 0
+    assert run(*smaller.flags, "--report", "--search", "features").code == 0
     assert known[1] > known[0]
-    for pair in partners(folders).values():
+    for pair in partners(smaller).values():
         assert error(np.array(pair["matrix"]), scaling(1 / 3), (150, 100)) < 0.1
+    assert [Path(rival).name for rival in partners(smaller)["l0.png"]["rivals"]] == ["small.png"]
 
 
 def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) -> None:

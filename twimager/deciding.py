@@ -62,15 +62,16 @@ def _closer(run: Run, pair: VerifiedPair) -> VerifiedPair:
     """Look at a pair again by more features; return whether it or what comes of that is likelier."""
     run.progress.expect(len(pair.proposal.images))
     lr, hr = (
-        next(remembered(run, [image.path], RICH._replace(srgb=image.srgb), bare=[image.bare]))
-        for image in pair.proposal.images
-    )
+        result for image in pair.proposal.images
+        for result in remembered(run, [image.path], RICH._replace(srgb=image.srgb), bare=[image.bare])
+    )  # fmt: skip
     if isinstance(lr, Rejection) or isinstance(hr, Rejection):
         return pair
     case = _Case(run, [pair.proposal._replace(lr=lr, hr=hr, source=Source.FEATURES)])
     verdict = case.remembered or examine(case.proposals, run.report.options)
     case.remember(verdict)
-    return max([pair, *verdict.pairs], key=lambda found: found.scores.likeness)
+    closer = [found._replace(rivals=pair.rivals, behind=pair.behind) for found in verdict.pairs]
+    return max([pair, *closer], key=lambda found: found.scores.likeness)
 
 
 def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
