@@ -108,7 +108,10 @@ def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[
     clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
     candidates = [_found_again(candidate, clear, options) for candidate in candidates]
     if not any(candidate.scores.is_convincing for candidate in candidates):
-        candidates = [_elsewhere(candidate, options) for candidate in candidates]
+        # A pattern that repeats looks good a window off as well; what does not is no part of it.
+        candidates = [
+            _elsewhere(one, options) if one.scores.correlation >= GOOD_CORRELATION else one for one in candidates
+        ]
     candidates = _passed((_gated(candidate, options) for candidate in candidates), rejected)
     if options.all_matches:
         return candidates
