@@ -105,6 +105,17 @@ def test_who_is_called_for_and_does_not_pass_is_not_paired(
     assert Reason.TAKEN.value in why.values()
 
 
+def test_lrs_that_are_offered_the_same_hrs_follow_one_another(folders: Folders) -> None:
+    image = fingerprint(folders.lr / "l0.png", LIGHT_HR)
+    offered = {"a": "uv", "b": "w", "c": "vx", "d": "w", "e": "x"}
+    tasks = [
+        [Proposal(replace(image, path=Path(lr)), replace(image, path=Path(hr)), Source.FEATURES) for hr in hrs]
+        for lr, hrs in offered.items()
+    ]
+    ordered = deciding._neighbours_together(tasks)
+    assert "".join(of_one_lr[0].lr.path.name for of_one_lr in ordered) == "acebd"
+
+
 def test_with_all_matches_nobody_stands_by_and_no_look_alike_is_turned_down(run: Run, contested: Folders) -> None:
     frame = cat()[:300, :450].copy()
     cv2.circle(frame, (200, 150), 30, (255, 255, 255), -1)

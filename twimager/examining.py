@@ -62,39 +62,53 @@ T = TypeVar("T")
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 
-def examine(proposals: Sequence[Proposal], options: Options, thorough: bool = False) -> Verdict:
+def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
     """Match, refine and verify one LR's proposals, as far as it takes to know which it would have.
 
     Each source of proposals is heard only if the ones before it have brought nothing. All that the LR might have are
-    verified if that is asked for, or if all matches are wanted.
+    verified only if all matches are wanted.
     """
     rejected: list[RejectedPair] = []
     for _, batch in groupby(proposals, key=lambda proposal: proposal.source):
-        pairs, standbys = _examine(batch, options, rejected, thorough or options.all_matches)
+        pairs, standbys = _examine(batch, options, rejected)
         if pairs:
             return Verdict(pairs, standbys, rejected)
     return Verdict([], [], rejected)
 
 
+def call(standby: Standby, options: Options) -> Verdict:
+    """Refine and verify an HR that stood by."""
+    proposal, found = standby.proposal, standby.match
+    rejected: list[RejectedPair] = []
+    laid = _passed([_laid(proposal, found)], rejected)
+    called = [candidate._replace(behind=standby.behind) for candidate in laid]
+    pairs, _ = _verified(called, options, rejected)
+    return Verdict([pair._replace(rivals=standby.rivals) for pair in pairs], [], rejected)
+
+
 def _examine(
-    proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair], thorough: bool
+    proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]
 ) -> tuple[list[VerifiedPair], list[Standby]]:
     """Return the pairs of one LR that pass, in the order in which it would have them, and who stands by.
 
     Add the others to `rejected`.
     """
     candidates = _candidates(proposals, options, rejected)
-    near, far = (candidates, []) if thorough else left_behind(candidates)
-    pairs, standbys = _verified(near, options, rejected, thorough)
+    near, far = (candidates, []) if options.all_matches else left_behind(candidates)
+    pairs, standbys = _verified(near, options, rejected)
     if pairs:
         standbys += _passed((_standby(candidate, options) for candidate in far), rejected)
     else:
-        pairs, standbys = _verified(far, options, rejected, thorough)
+        pairs, standbys = _verified(far, options, rejected)
     if options.all_matches:
         return pairs, standbys
     choices: list[Choice] = [*pairs, *standbys]
     hrs = [choice.proposal.hr.path for choice in choices]
-    return [pair._replace(rivals=tuple(hr for hr in hrs if hr != pair.proposal.hr.path)) for pair in pairs], standbys
+    rivals = [tuple(hr for hr in hrs if hr != own) for own in hrs]
+    return (
+        [pair._replace(rivals=others) for pair, others in zip(pairs, rivals, strict=False)],
+        [standby._replace(rivals=others) for standby, others in zip(standbys, rivals[len(pairs) :], strict=True)],
+    )
 
 
 def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[Candidate]:
@@ -119,11 +133,11 @@ def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[
 
 
 def _verified(
-    candidates: list[Candidate], options: Options, rejected: list[RejectedPair], thorough: bool
+    candidates: list[Candidate], options: Options, rejected: list[RejectedPair]
 ) -> tuple[list[VerifiedPair], list[Standby]]:
     """Put candidates in place by their pixels; return, in order, the first that passes every gate, and who stands by.
 
-    With `thorough` nobody stands by.
+    Where all matches are wanted nobody stands by.
     """
     candidates = [_put_in_place(candidate, FINE, options) for candidate in candidates]
     if not options.all_matches:
@@ -132,7 +146,7 @@ def _verified(
             candidates = settle_rivals(_passed(_look_closely(candidates), rejected), DECISIVE, rejected)
     pairs, standbys = list[VerifiedPair](), list[Standby]()
     for candidate in candidates:
-        if pairs and not thorough:
+        if pairs and not options.all_matches:
             standbys += _passed([_standby(candidate, options)], rejected)
         else:
             bent = _bent(candidate) if options.method.bends else candidate
@@ -145,7 +159,7 @@ def _standby(candidate: Candidate, options: Options) -> Standby | RejectedPair:
     found = candidate.match
     if failure := _enlarged(native_scale(found, candidate.hr.size, options.scale), options):
         return reject(candidate, failure)
-    return Standby(candidate.proposal, found, candidate.scores, candidate.behind)
+    return Standby(candidate.proposal, found, candidate.scores, behind=candidate.behind)
 
 
 def _passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:
@@ -204,6 +218,11 @@ def _compare(
     if others and reach < max(other.scores.likeness for other in others) and not options.all_matches:
         detail = f"another HR covers more than {reach:.2f} of the LR"
         return RejectedPair(proposal, Rejection(Reason.LOOK_ALIKE, detail), found)
+    return _laid(proposal, found)
+
+
+def _laid(proposal: Proposal, found: Match) -> Candidate | RejectedPair:
+    """Lay an aligned HR over a small copy of its LR."""
     try:
         hr, lr = working_copy(proposal.hr), working_copy(proposal.lr)
     except UnreadableImage as error:

@@ -70,13 +70,14 @@ class RejectedPair(NamedTuple):
 class Standby(NamedTuple):
     """An aligned pair that an LR would rather not have; it is put in place and verified only if it is called for.
 
-    That is where what the LR would rather have goes to another LR.
+    That is where what the LR would rather have goes to another LR. `rivals` and `behind` as of a verified pair.
     """
 
     proposal: Proposal
     match: Match
     scores: Scores
-    behind: float
+    rivals: tuple[Path, ...] = ()
+    behind: float = 0.0
 
 
 Choice = VerifiedPair | Standby

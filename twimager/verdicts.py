@@ -36,9 +36,13 @@ class Verdict(NamedTuple):
         return [*self.pairs, *self.standbys]
 
 
-def circumstances(options: Options, proposals: Sequence[Proposal], thorough: bool = False) -> str:
-    """Return what a verdict depends on beside the images' contents: the same text, the same verdict."""
-    return repr((_gates(options), thorough, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
+def circumstances(options: Options, proposals: Sequence[Proposal], start: Match | None = None) -> str:
+    """Return what a verdict depends on beside the images' contents: the same text, the same verdict.
+
+    `start` says where an HR that stood by lay.
+    """
+    place = start and start.matrix.tolist()
+    return repr((_gates(options), place, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
 
 
 @cache
@@ -72,7 +76,8 @@ def to_text(verdict: Verdict, proposals: Sequence[Proposal]) -> str:
             for pair in verdict.pairs
         ],
         "standbys": [
-            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.behind]
+            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores),
+             [str(path) for path in pair.rivals], pair.behind]
             for pair in verdict.standbys
         ],
         "rejected": [
@@ -93,8 +98,8 @@ def from_text(text: str, proposals: Sequence[Proposal]) -> Verdict:
         for place, match, scores, common, window, rivals, behind, native_scale in document["pairs"]
     ]  # fmt: skip
     standbys = [
-        Standby(proposals[place], _match_from_json(match), Scores(*scores), behind)
-        for place, match, scores, behind in document["standbys"]
+        Standby(proposals[place], _match_from_json(match), Scores(*scores), tuple(map(Path, rivals)), behind)
+        for place, match, scores, rivals, behind in document["standbys"]
     ]
     rejected = [
         RejectedPair(proposals[place], Rejection(Reason[reason], detail), match and _match_from_json(match),

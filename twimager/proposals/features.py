@@ -15,9 +15,9 @@ from twimager.proposals import CANDIDATES, Proposal, Source
 # at a fifth of the time. All of an LR's ask: of 200, only 0.06 of those for the first HR were for the true one, among
 # pictures of one facade. The index takes 32 + 8 bytes a feature.
 INDEXED = 300
-# A feature votes for the owners of its five nearest, each by how much nearer it is than the sixth: where six HRs hold
-# the same, it has nothing to say.
-NEIGHBOURS = 5
+# A feature votes for the owners of its ten nearest, each by how much nearer it is than the eleventh: where eleven HRs
+# hold the same, it has nothing to say. With five, 65 of 2,000 crops of 100 photographs did not name their HR, now 22.
+NEIGHBOURS = 10
 # True HRs had at least 0.26 of the first one's votes, in two sets of 500 overlapping crops of 100 photographs each.
 MIN_SHARE = 0.2
 # So many HRs are read again for an LR that is in no pair after the first round.
