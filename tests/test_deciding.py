@@ -11,7 +11,7 @@ from conftest import Folders, Run
 from pictures import cat
 from test_job import error, report_of
 
-from twimager import deciding, examining
+from twimager import deciding, examining, placing
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import LIGHT_HR, fingerprint
 from twimager.geometry import resize_matrix, scaling, translation
@@ -105,6 +105,16 @@ def test_who_is_called_for_and_does_not_pass_is_not_paired(
     assert Reason.TAKEN.value in why.values()
 
 
+def test_who_is_called_for_again_has_the_rivals_of_today(run: Run, contested: Folders, tmp_path: Path) -> None:
+    flags = *contested.flags, "--report", "--save", tmp_path / "kept"
+    assert run(*flags).code == 0
+    whole = cv2.imread(str(contested.hr / "h0.png"))
+    cv2.imwrite(str(contested.hr / "tiny.png"), cv2.resize(whole, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA))
+    assert run(*flags, "--overwrite").code == 0
+    pair = next(pair for pair in partners(contested).values() if pair["hr"].endswith("small.png"))
+    assert sorted(Path(rival).name for rival in pair["rivals"]) == ["h0.png", "tiny.png"]
+
+
 def test_lrs_that_are_offered_the_same_hrs_follow_one_another(folders: Folders) -> None:
     image = fingerprint(folders.lr / "l0.png", LIGHT_HR)
     offered = {"a": "uv", "b": "w", "c": "vx", "d": "w", "e": "x"}
@@ -178,7 +188,7 @@ def test_rivals_are_found_again_however_many_features_misplaced_them(tmp_path: P
     candidate = examining._compare(Proposal(lr, hr, Source.FEATURES), misplaced, [], options)
     assert isinstance(candidate, Candidate)
     assert candidate.scores.correlation < GOOD_CORRELATION
-    found = examining._found_again(candidate, clear=True, options=options)
+    found = placing.found_again(candidate, clear=True, options=options)
     assert found.scores.correlation > 0.9
     assert error(found.match.matrix, resize_matrix(hr.size, lr.size), hr.size) < 0.5
 
@@ -193,4 +203,4 @@ def test_a_candidate_lies_where_fewer_features_agree_only_if_its_pixels_are_conv
     for image, shift in ((hr, (0, 0)), (other, (40, 20))):
         candidate = examining._compare(Proposal(lr, image, Source.FEATURES), misplaced, [], options)
         assert isinstance(candidate, Candidate)
-        assert error(examining._elsewhere(candidate, options).match.matrix, translation(*shift), lr.size) < 0.5
+        assert error(placing.elsewhere(candidate, options).match.matrix, translation(*shift), lr.size) < 0.5

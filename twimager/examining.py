@@ -22,17 +22,17 @@ from twimager.fingerprints import (
     precise_copy,
     working_copy,
 )
-from twimager.geometry import Matrix, covered_share, mirroring, resize_matrix
+from twimager.geometry import covered_share, mirroring, resize_matrix
 from twimager.images import frame_size
-from twimager.matching import Match, implausible, match
+from twimager.matching import Match, match
 from twimager.options import Options
+from twimager.placing import elsewhere, found_again, put_in_place
 from twimager.proposals import Proposal, Source
 from twimager.proposals.hashes import nearest_hashes
-from twimager.refinement import COARSE, FINE, NEAR, Pass, refine
+from twimager.refinement import FINE, NEAR, refine
 from twimager.rendering import SAME_SIZE, common_area, native_scale, output_window
 from twimager.selection import (
     Candidate,
-    Choice,
     RejectedPair,
     Standby,
     VerifiedPair,
@@ -49,7 +49,6 @@ from twimager.verification import (
     GOOD_CORRELATION,
     MAX_RESIDUAL,
     PLAIN,
-    PROMISING,
     Scores,
     flaw,
     glance,
@@ -77,13 +76,10 @@ def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
 
 
 def call(standby: Standby, options: Options) -> Verdict:
-    """Refine and verify an HR that stood by."""
-    proposal, found = standby.proposal, standby.match
+    """Refine and verify an HR that stood by, from where it was found to lie."""
     rejected: list[RejectedPair] = []
-    laid = _passed([_laid(proposal, found)], rejected)
-    called = [candidate._replace(behind=standby.behind) for candidate in laid]
-    pairs, _ = _verified(called, options, rejected)
-    return Verdict([pair._replace(rivals=standby.rivals) for pair in pairs], [], rejected)
+    laid = _passed([_laid(standby.proposal, standby.match)], rejected)
+    return Verdict(*_verified(laid, options, rejected), rejected)
 
 
 def _examine(
@@ -100,15 +96,7 @@ def _examine(
         standbys += _passed((_standby(candidate, options) for candidate in far), rejected)
     else:
         pairs, standbys = _verified(far, options, rejected)
-    if options.all_matches:
-        return pairs, standbys
-    choices: list[Choice] = [*pairs, *standbys]
-    hrs = [choice.proposal.hr.path for choice in choices]
-    rivals = [tuple(hr for hr in hrs if hr != own) for own in hrs]
-    return (
-        [pair._replace(rivals=others) for pair, others in zip(pairs, rivals, strict=False)],
-        [standby._replace(rivals=others) for standby, others in zip(standbys, rivals[len(pairs) :], strict=True)],
-    )
+    return pairs, standbys
 
 
 def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[Candidate]:
@@ -120,11 +108,11 @@ def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[
         compared = _passed([_compare(proposal, found, candidates, options)], rejected)
         candidates += _passed((_in_color(candidate, options) for candidate in compared), rejected)
     clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
-    candidates = [_found_again(candidate, clear, options) for candidate in candidates]
+    candidates = [found_again(candidate, clear, options) for candidate in candidates]
     if not any(candidate.scores.is_convincing for candidate in candidates):
         # A pattern that repeats looks good a window off as well; what does not is no part of it.
         candidates = [
-            _elsewhere(one, options) if one.scores.correlation >= GOOD_CORRELATION else one for one in candidates
+            elsewhere(one, options) if one.scores.correlation >= GOOD_CORRELATION else one for one in candidates
         ]
     candidates = _passed((_gated(candidate, options) for candidate in candidates), rejected)
     if options.all_matches:
@@ -139,7 +127,7 @@ def _verified(
 
     Where all matches are wanted nobody stands by.
     """
-    candidates = [_put_in_place(candidate, FINE, options) for candidate in candidates]
+    candidates = [put_in_place(candidate, FINE, options) for candidate in candidates]
     if not options.all_matches:
         candidates = settle_rivals(candidates, PLAIN, rejected)
         if any(candidate.behind < CLOSE_CALL for candidate in candidates[1:]):
@@ -159,7 +147,7 @@ def _standby(candidate: Candidate, options: Options) -> Standby | RejectedPair:
     found = candidate.match
     if failure := _enlarged(native_scale(found, candidate.hr.size, options.scale), options):
         return reject(candidate, failure)
-    return Standby(candidate.proposal, found, candidate.scores, behind=candidate.behind)
+    return Standby(candidate.proposal, found, candidate.scores, candidate.behind)
 
 
 def _passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:
@@ -255,63 +243,12 @@ def _colored(candidate: Candidate, scores: Scores) -> Candidate | RejectedPair:
     return candidate._replace(scores=replace(scores, color_distance=distance))
 
 
-def _found_again(candidate: Candidate, clear: bool, options: Options) -> Candidate:
-    """Put a candidate in place by its pixels, coarsely, if they do not say that it is there.
-
-    With `clear`, another candidate is: what becomes less likely by it stays where it was.
-    """
-    if candidate.scores.correlation >= GOOD_CORRELATION:
-        return candidate
-    found = _searched(_small(candidate), options)
-    if clear and found.scores.correlation < candidate.scores.correlation:
-        return candidate
-    return found._replace(lr=candidate.lr)
-
-
-def _elsewhere(candidate: Candidate, options: Options) -> Candidate:
-    """Put a candidate where fewer of its features agree, if its pixels are convincing there."""
-    moved = (_moved(_small(candidate), other) for other in candidate.match.others)
-    for found in (_searched(there, options) for there in moved if there):
-        if found.scores.is_convincing:
-            return found._replace(lr=candidate.lr)
-    return candidate
-
-
-def _small(candidate: Candidate) -> Candidate:
-    """Return a candidate with a small copy of the LR, which suffices for where it lies."""
-    return candidate._replace(lr=Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size))
-
-
-def _searched(candidate: Candidate, options: Options) -> Candidate:
-    """Put a candidate in place by its pixels, as long as they show something of it."""
-    found = _put_in_place(candidate, COARSE[:1], options)
-    return _put_in_place(found, COARSE[1:], options) if found.scores.correlation >= PROMISING else found
-
-
 def _gated(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
     """Turn a candidate down if what is known of it does not suffice."""
     failure = flaw(
         candidate.scores, options.threshold, options.min_overlap, max_color_distance=options.max_color_distance
     )
     return reject(candidate, failure) if failure else candidate
-
-
-def _put_in_place(candidate: Candidate, passes: tuple[Pass, ...], options: Options) -> Candidate:
-    """Refine a candidate by its pixels; leave it as it was where that would be no place for a picture."""
-    hr = candidate.hr
-    matrix = refine(candidate.match.matrix, hr, candidate.lr, options.method, passes)
-    if implausible(matrix @ mirroring(hr.size) if candidate.proposal.mirrored else matrix, hr.size):
-        return candidate
-    return _moved(candidate, matrix) or candidate
-
-
-def _moved(candidate: Candidate, matrix: Matrix) -> Candidate | None:
-    """Lay a candidate elsewhere; None if it would have next to nothing in common there."""
-    laid = overlay(candidate.hr, candidate.lr, matrix)
-    if laid is None:
-        return None
-    scores = replace(glance(laid), color_distance=candidate.scores.color_distance)
-    return candidate._replace(match=replace(candidate.match, matrix=matrix), scores=scores, laid=laid)
 
 
 def _look_closely(candidates: Sequence[Candidate]) -> Iterator[Candidate | RejectedPair]:

@@ -70,14 +70,13 @@ class RejectedPair(NamedTuple):
 class Standby(NamedTuple):
     """An aligned pair that an LR would rather not have; it is put in place and verified only if it is called for.
 
-    That is where what the LR would rather have goes to another LR. `rivals` and `behind` as of a verified pair.
+    That is where what the LR would rather have goes to another LR.
     """
 
     proposal: Proposal
     match: Match
     scores: Scores
-    rivals: tuple[Path, ...] = ()
-    behind: float = 0.0
+    behind: float
 
 
 Choice = VerifiedPair | Standby

@@ -72,12 +72,11 @@ def to_text(verdict: Verdict, proposals: Sequence[Proposal]) -> str:
     document = {
         "pairs": [
             [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.common, pair.window,
-             [str(path) for path in pair.rivals], pair.behind, pair.native_scale]
+             pair.behind, pair.native_scale]
             for pair in verdict.pairs
         ],
         "standbys": [
-            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores),
-             [str(path) for path in pair.rivals], pair.behind]
+            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.behind]
             for pair in verdict.standbys
         ],
         "rejected": [
@@ -94,12 +93,12 @@ def from_text(text: str, proposals: Sequence[Proposal]) -> Verdict:
     document = json.loads(text)
     pairs = [
         VerifiedPair(proposals[place], _match_from_json(match), Scores(*scores), Rect(*common), Rect(*window),
-                     tuple(map(Path, rivals)), behind, native_scale)
-        for place, match, scores, common, window, rivals, behind, native_scale in document["pairs"]
+                     behind=behind, native_scale=native_scale)
+        for place, match, scores, common, window, behind, native_scale in document["pairs"]
     ]  # fmt: skip
     standbys = [
-        Standby(proposals[place], _match_from_json(match), Scores(*scores), tuple(map(Path, rivals)), behind)
-        for place, match, scores, rivals, behind in document["standbys"]
+        Standby(proposals[place], _match_from_json(match), Scores(*scores), behind)
+        for place, match, scores, behind in document["standbys"]
     ]
     rejected = [
         RejectedPair(proposals[place], Rejection(Reason[reason], detail), match and _match_from_json(match),
