@@ -18,7 +18,7 @@ INDEXED = 300
 # A feature votes for the owners of its ten nearest, each by how much nearer it is than the eleventh: where eleven HRs
 # hold the same, it has nothing to say. With five, 65 of 2,000 crops of 100 photographs did not name their HR, now 22.
 NEIGHBOURS = 10
-# True HRs had at least 0.26 of the first one's votes, in two sets of 500 overlapping crops of 100 photographs each.
+# True HRs had at least 0.23 of the first one's votes, in a set of 500 overlapping crops of 100 photographs.
 MIN_SHARE = 0.2
 # So many HRs are read again for an LR that is in no pair after the first round.
 WIDELY = 32
