@@ -50,7 +50,7 @@ its own beside it. The sets are cut from the same 100 photographs whatever their
 rivals to be told apart at 500 pairs, 9 at 1000 and 19 at 2000: what a pair takes grows by that.
 
 `python benchmarks/search.py PHOTOS` measures the search alone among made-up images. Of 100,000 (features mixed from
-those of real photographs, so that this is a simulation), with two threads, on the same machine: 16.6 ms an LR, 2.4
+those of real photographs, so that this is a simulation), with two threads, on the same machine: 6.0 ms an LR, 2.9
 GB, the true HR first for 0.999 of 1000 LRs and among the candidates for all of them. A whole run over 18,047 LRs
 (200x150) and 20,000 HRs (400x300, cut out of 100 photographs at any angle) took 11 min 38 s, 1.68 GB and 0.12 GB for
 each of the two processes.
