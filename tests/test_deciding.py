@@ -18,8 +18,8 @@ from twimager.geometry import resize_matrix, scaling, translation
 from twimager.matching import MIN_INLIERS, Match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
-from twimager.selection import Candidate, VerifiedPair, reject
-from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION
+from twimager.selection import Candidate, Standby, VerifiedPair, reject
+from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION, Scores
 
 
 @pytest.fixture
@@ -103,6 +103,27 @@ def test_who_is_called_for_and_does_not_pass_is_not_paired(
     why = {(Path(p["lr"]).name, Path(p["hr"]).name): p["reason"] for p in report_of(contested.dest)["rejected_pairs"]}
     assert Reason.HASH.value in why.values()
     assert Reason.TAKEN.value in why.values()
+
+
+def test_who_is_called_for_is_weighed_against_the_favourite_where_both_lie(contested: Folders) -> None:
+    frame = cat()[:300, :450].copy()
+    cv2.circle(frame, (200, 150), 30, (255, 255, 255), -1)
+    cv2.imwrite(str(contested.hr / "next.png"), frame)
+    options = Options(lr=contested.lr, hr=contested.hr, dest=contested.dest)
+    lr = fingerprint(contested.lr / "l0.png", LIGHT_HR)
+
+    def lying(name: str, size: float, off: float = 0.0) -> Standby:
+        proposal = Proposal(lr, fingerprint(contested.hr / name, LIGHT_HR), Source.FEATURES)
+        return Standby(proposal, Match(translation(off, off) @ scaling(1 / 3 / size), 50), Scores(0.9, 1.0), 0.0)
+
+    fewer_pixels = pytest.approx(np.log(1 / 0.6), abs=0.1)
+    called = examining.call(lying("small.png", 0.6, off=0.8), lying("h0.png", 1), options)
+    assert [pair.behind for pair in called.pairs] == [fewer_pixels]
+    called = examining.call(lying("h0.png", 1, off=0.8), lying("small.png", 0.6), options)
+    assert [-pair.behind for pair in called.pairs] == [fewer_pixels]
+    called = examining.call(lying("next.png", 1), lying("h0.png", 1), options)
+    assert not called.pairs
+    assert [pair.rejection.reason for pair in called.rejected] == [Reason.LOOK_ALIKE]
 
 
 def test_who_is_called_for_again_has_the_rivals_of_today(run: Run, contested: Folders, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_of_equals_the_more_complete_and_the_finer_come_first_and_none_is_turned
 
 def test_who_shows_as_much_with_far_fewer_pixels_stands_by_but_not_another_picture() -> None:
     true, following = frames()
-    candidates = candidate(true, "a"), candidate(true, "b", size=1.1), candidate(true, "c", size=1.5)
+    candidates = candidate(true, "a"), candidate(true, "b", size=1.04), candidate(true, "c", size=1.5)
     near, far = left_behind(settle_rivals([*candidates, candidate(following, "d", size=1.5)], 1, []))
     assert [hr for _, hr in names(near)] == ["a", "b", "d"]
     assert [hr for _, hr in names(far)] == ["c"]

@@ -76,18 +76,20 @@ def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
     """Choose among what LRs would have; where one gets an HR that stands by, verify that first."""
     while True:
         chosen, taken = select(group)
-        verified = {pair.proposal.key: _verified(run, pair) for pair in chosen if isinstance(pair, Standby)}
-        if not verified:
+        standbys = {pair.proposal.key: pair for pair in chosen if isinstance(pair, Standby)}
+        if not standbys:
             run.report.turn_down(*taken)
             wanted: dict[Path, list[Path]] = defaultdict(list)
             for choice in chain(*group):
                 lr, hr = choice.proposal.images
                 wanted[lr.path].append(hr.path)
             return [_with_rivals(pair, wanted) for pair in chosen if isinstance(pair, VerifiedPair)]
-        group = [
-            [better for choice in choices for better in verified.get(choice.proposal.key, [choice])]
-            for choices in group
-        ]
+        favourites = {choices[0].proposal.lr.path: choices[0] for choices in group if choices}
+        verified = {
+            key: _verified(run, standby, favourites[standby.proposal.lr.path]) for key, standby in standbys.items()
+        }
+        known = ([better for one in choices for better in verified.get(one.proposal.key, [one])] for choices in group)
+        group = [sorted(choices, key=lambda choice: choice.behind) for choices in known]
 
 
 def _with_rivals(pair: VerifiedPair, wanted: Mapping[Path, Sequence[Path]]) -> VerifiedPair:
@@ -96,13 +98,13 @@ def _with_rivals(pair: VerifiedPair, wanted: Mapping[Path, Sequence[Path]]) -> V
     return pair._replace(rivals=tuple(hr for hr in wanted[lr] if hr != own))
 
 
-def _verified(run: Run, standby: Standby) -> list[VerifiedPair]:
-    """Return who is called for, verified; nobody if that does not pass."""
-    case = _Case(run, [standby.proposal], standby.match)
-    verdict = case.remembered or call(standby, run.report.options)
+def _verified(run: Run, standby: Standby, favourite: Choice) -> list[VerifiedPair]:
+    """Return who is called for, verified, `behind` its LR's favourite where both are in place; nobody if it fails."""
+    case = _Case(run, [standby.proposal, favourite.proposal], [standby.match, favourite.match])
+    verdict = case.remembered or call(standby, favourite, run.report.options)
     case.remember(verdict)
     run.report.turn_down(*verdict.rejected)
-    return [pair._replace(behind=standby.behind) for pair in verdict.pairs]
+    return [pair._replace(behind=favourite.behind + pair.behind) for pair in verdict.pairs]
 
 
 def _closer(run: Run, pairs: Sequence[VerifiedPair]) -> Iterator[VerifiedPair]:
@@ -140,11 +142,11 @@ def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict
 class _Case:
     """One LR's proposals, under what circumstances they are examined, and what an earlier run made of them, as text."""
 
-    def __init__(self, run: Run, proposals: Sequence[Proposal], start: Match | None = None) -> None:
+    def __init__(self, run: Run, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> None:
         self.proposals = proposals
         self._store = run.store
         self._images = [proposals[0].lr.path, *(proposal.hr.path for proposal in proposals)]
-        self._under = circumstances(run.report.options, proposals, start)
+        self._under = circumstances(run.report.options, proposals, starts)
         self.known = run.store.verdict(self._images, self._under)
 
     @property

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import TypeVar
 
 import cv2
 
@@ -32,13 +31,17 @@ from twimager.proposals.hashes import nearest_hashes
 from twimager.refinement import FINE, NEAR, refine
 from twimager.rendering import SAME_SIZE, common_area, native_scale, output_window
 from twimager.selection import (
+    UNSURE,
     Candidate,
+    Choice,
     RejectedPair,
     Standby,
     VerifiedPair,
     left_behind,
+    passed,
     reject,
     settle_rivals,
+    weigh,
 )
 from twimager.verdicts import Verdict
 from twimager.verification import (
@@ -55,8 +58,6 @@ from twimager.verification import (
     overlay,
     score,
 )
-
-T = TypeVar("T")
 
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
@@ -75,11 +76,22 @@ def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
     return Verdict([], [], rejected)
 
 
-def call(standby: Standby, options: Options) -> Verdict:
-    """Refine and verify an HR that stood by, from where it was found to lie."""
+def call(standby: Standby, favourite: Choice, options: Options) -> Verdict:
+    """Put an HR in place that stood by, from where it was found to lie; verify it, compared with its LR's favourite."""
     rejected: list[RejectedPair] = []
-    laid = _passed([_laid(standby.proposal, standby.match)], rejected)
-    return Verdict(*_verified(laid, options, rejected), rejected)
+    first = passed([_again(favourite)], rejected)
+    called = [put_in_place(candidate, FINE, options) for candidate in passed([_again(standby)], rejected)]
+    first, near = (passed(_look_closely(candidates), rejected) for candidates in (first, called))
+    called = passed((weigh(one, favourite, DECISIVE) for favourite in first for one in near), rejected)
+    return Verdict(passed((_verify(candidate, options) for candidate in called), rejected), [], rejected)
+
+
+def _again(choice: Choice) -> Candidate | RejectedPair:
+    """Lay over its LR again, at that side, what lies there already and whose colours are known."""
+    laid = _laid(choice.proposal, choice.match)
+    if isinstance(laid, RejectedPair):
+        return laid
+    return laid._replace(scores=replace(laid.scores, color_distance=choice.scores.color_distance))
 
 
 def _examine(
@@ -93,7 +105,7 @@ def _examine(
     near, far = (candidates, []) if options.all_matches else left_behind(candidates)
     pairs, standbys = _verified(near, options, rejected)
     if pairs:
-        standbys += _passed((_standby(candidate, options) for candidate in far), rejected)
+        standbys += passed((_standby(candidate, options) for candidate in far), rejected)
     else:
         pairs, standbys = _verified(far, options, rejected)
     return pairs, standbys
@@ -102,11 +114,11 @@ def _examine(
 def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[Candidate]:
     """Return those of one LR's proposals that may be it by their features, its favourite first."""
     proposals = list(proposals)
-    aligned = _passed(_aligned(proposals, options), rejected)
+    aligned = passed(_aligned(proposals, options), rejected)
     candidates: list[Candidate] = []
     for proposal, found in sorted(aligned, key=_coverage, reverse=True):
-        compared = _passed([_compare(proposal, found, candidates, options)], rejected)
-        candidates += _passed((_in_color(candidate, options) for candidate in compared), rejected)
+        compared = passed([_compare(proposal, found, candidates, options)], rejected)
+        candidates += passed((_in_color(candidate, options) for candidate in compared), rejected)
     clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
     candidates = [found_again(candidate, clear, options) for candidate in candidates]
     if not any(candidate.scores.is_convincing for candidate in candidates):
@@ -114,7 +126,7 @@ def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[
         candidates = [
             elsewhere(one, options) if one.scores.correlation >= GOOD_CORRELATION else one for one in candidates
         ]
-    candidates = _passed((_gated(candidate, options) for candidate in candidates), rejected)
+    candidates = passed((_gated(candidate, options) for candidate in candidates), rejected)
     if options.all_matches:
         return candidates
     return settle_rivals(candidates, CLEAR if proposals[0].source is Source.FRAME else math.inf, rejected)
@@ -131,14 +143,15 @@ def _verified(
     if not options.all_matches:
         candidates = settle_rivals(candidates, PLAIN, rejected)
         if any(candidate.behind < CLOSE_CALL for candidate in candidates[1:]):
-            candidates = settle_rivals(_passed(_look_closely(candidates), rejected), DECISIVE, rejected)
+            candidates = settle_rivals(passed(_look_closely(candidates), rejected), DECISIVE, rejected)
+        else:
+            candidates[1:] = [candidate._replace(behind=candidate.behind - UNSURE) for candidate in candidates[1:]]
     pairs, standbys = list[VerifiedPair](), list[Standby]()
     for candidate in candidates:
         if pairs and not options.all_matches:
-            standbys += _passed([_standby(candidate, options)], rejected)
+            standbys += passed([_standby(candidate, options)], rejected)
         else:
-            bent = _bent(candidate) if options.method.bends else candidate
-            pairs += _passed([_verify(bent, options)], rejected)
+            pairs += passed([_verify(candidate, options)], rejected)
     return pairs, standbys
 
 
@@ -148,17 +161,6 @@ def _standby(candidate: Candidate, options: Options) -> Standby | RejectedPair:
     if failure := _enlarged(native_scale(found, candidate.hr.size, options.scale), options):
         return reject(candidate, failure)
     return Standby(candidate.proposal, found, candidate.scores, candidate.behind)
-
-
-def _passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:
-    """Return what was not turned down; add what was to `rejected`."""
-    kept: list[T] = []
-    for outcome in outcomes:
-        if isinstance(outcome, RejectedPair):
-            rejected.append(outcome)
-        else:
-            kept.append(outcome)
-    return kept
 
 
 def _aligned(proposals: Sequence[Proposal], options: Options) -> Iterator[tuple[Proposal, Match] | RejectedPair]:
@@ -209,13 +211,13 @@ def _compare(
     return _laid(proposal, found)
 
 
-def _laid(proposal: Proposal, found: Match) -> Candidate | RejectedPair:
-    """Lay an aligned HR over a small copy of its LR."""
+def _laid(proposal: Proposal, found: Match, side: int = GLANCE_SIDE) -> Candidate | RejectedPair:
+    """Lay an aligned HR over a copy of its LR with so many pixels along the shorter side, at most."""
     try:
         hr, lr = working_copy(proposal.hr), working_copy(proposal.lr)
     except UnreadableImage as error:
         return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
-    laid = overlay(hr, Copy(limited(lr.gray, GLANCE_SIDE), lr.size), found.matrix)
+    laid = overlay(hr, Copy(limited(lr.gray, side), lr.size), found.matrix)
     if laid is None:
         return RejectedPair(proposal, NOTHING_IN_COMMON, found)
     return Candidate(proposal, found, glance(laid), laid, hr, lr)
@@ -274,7 +276,9 @@ def _bent(candidate: Candidate) -> Candidate:
 
 
 def _verify(candidate: Candidate, options: Options) -> VerifiedPair | RejectedPair:
-    """Put a refined pair through every gate."""
+    """Bend a refined pair, where the method does, and put it through every gate."""
+    if options.method.bends:
+        candidate = _bent(candidate)
     proposal, found, lr_size = candidate.proposal, candidate.match, candidate.lr.size
     common = common_area(found, candidate.hr.size, lr_size, options.scale)
     if common is None:

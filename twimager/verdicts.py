@@ -36,13 +36,13 @@ class Verdict(NamedTuple):
         return [*self.pairs, *self.standbys]
 
 
-def circumstances(options: Options, proposals: Sequence[Proposal], start: Match | None = None) -> str:
+def circumstances(options: Options, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> str:
     """Return what a verdict depends on beside the images' contents: the same text, the same verdict.
 
-    `start` says where an HR that stood by lay.
+    `starts` say where HRs lie already.
     """
-    place = start and start.matrix.tolist()
-    return repr((_gates(options), place, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
+    places = [start.matrix.tolist() for start in starts]
+    return repr((_gates(options), places, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
 
 
 @cache

@@ -51,7 +51,7 @@ CLEAR = 0.5
 PLAIN = 0.3
 # Where the favourite leads by no more than this on those copies, the files' own pixels are asked: of 306 rivals among
 # crops they made two the favourite, which were behind by 0.001.
-CLOSE_CALL = 0.1
+CLOSE_CALL = 0.03
 # Blurs of the rivals' mean that an LR may have on top of its own; one pixel of blur before it all quiets the noise.
 BLURS = (0.8, 1.6)
 # Of what is known but for so small a share, there is nothing left to tell the rivals by.
