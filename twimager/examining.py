@@ -82,12 +82,12 @@ def call(standby: Standby, favourite: Choice, options: Options) -> Verdict:
     first = passed([_again(favourite)], rejected)
     called = [put_in_place(candidate, FINE, options) for candidate in passed([_again(standby)], rejected)]
     first, near = (passed(_look_closely(candidates), rejected) for candidates in (first, called))
-    called = passed((weigh(one, favourite, DECISIVE) for favourite in first for one in near), rejected)
+    called = passed((weigh(one, other, DECISIVE) for other in first for one in near), rejected)
     return Verdict(passed((_verify(candidate, options) for candidate in called), rejected), [], rejected)
 
 
 def _again(choice: Choice) -> Candidate | RejectedPair:
-    """Lay over its LR again, at that side, what lies there already and whose colours are known."""
+    """Lay over its LR again what is known to lie there, its colours too."""
     laid = _laid(choice.proposal, choice.match)
     if isinstance(laid, RejectedPair):
         return laid
@@ -211,13 +211,13 @@ def _compare(
     return _laid(proposal, found)
 
 
-def _laid(proposal: Proposal, found: Match, side: int = GLANCE_SIDE) -> Candidate | RejectedPair:
-    """Lay an aligned HR over a copy of its LR with so many pixels along the shorter side, at most."""
+def _laid(proposal: Proposal, found: Match) -> Candidate | RejectedPair:
+    """Lay an aligned HR over a small copy of its LR."""
     try:
         hr, lr = working_copy(proposal.hr), working_copy(proposal.lr)
     except UnreadableImage as error:
         return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
-    laid = overlay(hr, Copy(limited(lr.gray, side), lr.size), found.matrix)
+    laid = overlay(hr, Copy(limited(lr.gray, GLANCE_SIDE), lr.size), found.matrix)
     if laid is None:
         return RejectedPair(proposal, NOTHING_IN_COMMON, found)
     return Candidate(proposal, found, glance(laid), laid, hr, lr)
