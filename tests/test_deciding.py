@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import Folders, Run
-from pictures import cat
+from pictures import cat, picture
 from test_job import error, report_of
 
 from twimager import deciding, examining, placing
@@ -124,6 +124,25 @@ def test_who_is_called_for_is_weighed_against_the_favourite_where_both_lie(conte
     called = examining.call(lying("next.png", 1), lying("h0.png", 1), options)
     assert not called.pairs
     assert [pair.rejection.reason for pair in called.rejected] == [Reason.LOOK_ALIKE]
+
+
+@pytest.mark.parametrize("name", ["P1040518", "P1040771", "P1040102"])
+def test_of_lrs_of_one_picture_the_one_made_of_an_hr_gets_it(run: Run, folders: Folders, name: str) -> None:
+    for old in (*folders.lr.iterdir(), *folders.hr.iterdir()):
+        old.unlink()
+    whole = picture(name)
+    whole = whole[: whole.shape[0] // 3 * 3, : whole.shape[1] // 3 * 3]
+    for size in (1, 0.8, 0.6, 0.45):
+        smaller = cv2.resize(whole, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folders.hr / f"{size}.png"), smaller)
+    lr = cv2.resize(whole, None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(folders.lr / "exact.png"), lr)
+    cv2.imwrite(str(folders.lr / "faded.png"), lr * 0.9 + 9)
+    cv2.imwrite(str(folders.lr / "compressed.jpg"), lr)
+    assert run(*folders.flags, "--report").code == 0
+    pairs = partners(folders)
+    assert len(pairs) == 3
+    assert Path(pairs["exact.png"]["hr"]).name == "1.png"
 
 
 def test_who_is_called_for_again_has_the_rivals_of_today(run: Run, contested: Folders, tmp_path: Path) -> None:

@@ -14,7 +14,16 @@ from twimager.fingerprints import Copy, Fingerprint
 from twimager.geometry import Rect, scaling
 from twimager.matching import MIN_INLIERS, Match
 from twimager.proposals import Proposal, Source
-from twimager.selection import Ballot, Candidate, RejectedPair, VerifiedPair, left_behind, select, settle_rivals
+from twimager.selection import (
+    UNSURE,
+    Ballot,
+    Candidate,
+    RejectedPair,
+    VerifiedPair,
+    left_behind,
+    select,
+    settle_rivals,
+)
 from twimager.verification import DECISIVE, Overlay, Scores, overlay, preference
 
 SIZE = (300, 200)
@@ -103,6 +112,7 @@ def test_who_shows_as_much_with_far_fewer_pixels_stands_by_but_not_another_pictu
     near, far = left_behind(settle_rivals([*candidates, candidate(following, "d", size=1.5)], 1, []))
     assert [hr for _, hr in names(near)] == ["a", "b", "d"]
     assert [hr for _, hr in names(far)] == ["c"]
+    assert far[0].behind == pytest.approx(np.log(1.5) - UNSURE)
 
 
 def test_everybody_is_in_one_pair_at_most_and_the_best_pairs_come_first() -> None:

@@ -106,8 +106,8 @@ BY_PATH = 1e-9
 def settle_rivals(candidates: Sequence[Candidate], decisive: float, rejected: list[RejectedPair]) -> list[Candidate]:
     """Order one LR's candidates, its favourite first, and add those that are mere look-alikes to `rejected`.
 
-    The likest meet, one after the other, the one that would be wanted if all showed the same; who leads becomes the
-    favourite. All that explain the LR decisively worse are turned down.
+    It is, to begin with, the one that would be wanted if all showed the same; the likest meet it one after the other,
+    and who leads takes its place. All that explain the LR decisively worse are turned down.
     """
     if len(candidates) < 2:
         return list(candidates)

@@ -50,7 +50,7 @@ CLEAR = 0.5
 # The same for HRs in place, by copies of less detail, in which a rival of the true one was off by up to 0.29.
 PLAIN = 0.3
 # Where the favourite leads by no more than this on those copies, the files' own pixels are asked: of 306 rivals among
-# crops they made two the favourite, which were behind by 0.001.
+# crops they made two the favourite, which were behind by 0.001. Whoever else is called for is looked at so then.
 CLOSE_CALL = 0.03
 # Blurs of the rivals' mean that an LR may have on top of its own; one pixel of blur before it all quiets the noise.
 BLURS = (0.8, 1.6)
