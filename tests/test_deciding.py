@@ -11,15 +11,15 @@ from conftest import Folders, Run
 from pictures import cat, picture
 from test_job import error, report_of
 
-from twimager import deciding, examining, placing
+from twimager import deciding, examining
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import LIGHT_HR, fingerprint
-from twimager.geometry import resize_matrix, scaling, translation
-from twimager.matching import MIN_INLIERS, Match
+from twimager.geometry import scaling, translation
+from twimager.matching import Match
 from twimager.options import Options
 from twimager.proposals import Proposal, Source
-from twimager.selection import Candidate, Standby, VerifiedPair, reject
-from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION, Scores
+from twimager.selection import Standby, reject
+from twimager.verification import GLANCE_SIDE, Scores
 
 
 @pytest.fixture
@@ -172,31 +172,6 @@ def test_with_all_matches_nobody_stands_by_and_no_look_alike_is_turned_down(run:
     assert "pairs found: 7" in run(*contested.flags, "--all_matches", "--dry").out
 
 
-def test_a_doubtful_pair_is_looked_at_again_by_more_features(
-    run: Run, smaller: Folders, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closer, known = deciding._closer, list[int]()
-
-    def misplaced(this, pairs):
-        known.extend(len(pair.proposal.lr.points) for pair in pairs[:1])
-        for found in closer(this, [off(pair) for pair in pairs]):
-            known.append(len(found.proposal.lr.points))
-            yield found
-
-    def off(pair):
-        beside = replace(pair.match, matrix=translation(3, 0) @ pair.match.matrix)
-        return pair._replace(match=beside, scores=replace(pair.scores, correlation=0.5))
-
-    monkeypatch.setattr(deciding, "_closer", misplaced)
-    monkeypatch.setattr(VerifiedPair, "is_doubtful", True)
-    assert run(*smaller.flags, "--report", "--search", "features").code == 0
-    assert len(known) == 3
-    assert known[0] < min(known[1:])
-    for pair in partners(smaller).values():
-        assert error(np.array(pair["matrix"]), scaling(1 / 3), (150, 100)) < 0.1
-    assert [Path(rival).name for rival in partners(smaller)["l0.png"]["rivals"]] == ["small.png"]
-
-
 def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) -> None:
     whole = cat()[:300, :450]
     images = {
@@ -212,33 +187,3 @@ def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) ->
     assert {candidate.proposal.hr.path.stem for candidate in candidates} == {"hr", "small"}
     assert {min(candidate.laid.hr.shape) for candidate in candidates} == {GLANCE_SIDE}
     assert all(candidate.scores.correlation > 0.9 for candidate in candidates)
-
-
-def test_rivals_are_found_again_however_many_features_misplaced_them(tmp_path: Path) -> None:
-    whole = cat()[:300, :450]
-    for name, side in {"lr": 150, "hr": 300}.items():
-        cv2.imwrite(
-            str(tmp_path / f"{name}.png"), cv2.resize(whole, (side * 3 // 2, side), interpolation=cv2.INTER_AREA)
-        )
-    lr, hr = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in ("lr", "hr"))
-    options = Options(lr=tmp_path, hr=tmp_path, dest=tmp_path)
-    misplaced = Match(translation(9, -5) @ resize_matrix(hr.size, lr.size), 5 * MIN_INLIERS)
-    candidate = examining._compare(Proposal(lr, hr, Source.FEATURES), misplaced, [], options)
-    assert isinstance(candidate, Candidate)
-    assert candidate.scores.correlation < GOOD_CORRELATION
-    found = placing.found_again(candidate, clear=True, options=options)
-    assert found.scores.correlation > 0.9
-    assert error(found.match.matrix, resize_matrix(hr.size, lr.size), hr.size) < 0.5
-
-
-def test_a_candidate_lies_where_fewer_features_agree_only_if_its_pixels_are_convincing_there(tmp_path: Path) -> None:
-    whole = cat()[:300, :450]
-    for name, pixels in {"lr": whole, "hr": whole, "other": whole[::-1]}.items():
-        cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
-    lr, hr, other = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in ("lr", "hr", "other"))
-    options = Options(lr=tmp_path, hr=tmp_path, dest=tmp_path)
-    misplaced = Match(translation(40, 20), MIN_INLIERS, others=(translation(-40, -20), translation(1, 1)))
-    for image, shift in ((hr, (0, 0)), (other, (40, 20))):
-        candidate = examining._compare(Proposal(lr, image, Source.FEATURES), misplaced, [], options)
-        assert isinstance(candidate, Candidate)
-        assert error(placing.elsewhere(candidate, options).match.matrix, translation(*shift), lr.size) < 0.5

@@ -12,7 +12,7 @@ from twimager.errors import Reason, Rejection
 from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint, mirrored
 from twimager.geometry import scaling, transform_points, translation
 from twimager.images import frame_size
-from twimager.matching import MIN_INLIERS, Match, implausible, match, mutual_matches
+from twimager.matching import MIN_INLIERS, Match, implausible, match, mutual_matches, places
 from twimager.options import Method
 
 
@@ -92,17 +92,16 @@ def test_matches_of_which_no_two_agree_are_too_few() -> None:
     assert found.reason is Reason.FEW_MATCHES
 
 
-@pytest.mark.parametrize("most", [6, 60])
-def test_where_a_pattern_repeats_the_other_places_are_named_if_it_is_not_certain(most: int) -> None:
-    points = np.random.default_rng(1).uniform(0, 400, (most + 3, 2))
+def test_where_a_pattern_repeats_every_place_is_named_the_likeliest_first() -> None:
+    points = np.random.default_rng(1).uniform(0, 400, (12, 2))
     features = (np.eye(len(points), 128) * 200).astype(np.uint8)
-    beside = translation(30, 0) @ scaling(0.5)
-    elsewhere = np.concatenate([transform_points(scaling(0.5), points[:most]), transform_points(beside, points[most:])])
-    found = match(made_up(points, features, "hr", (400, 400)), made_up(elsewhere, features, "lr", (230, 200), 0.5),
-                  Method.TRANSFORM)  # fmt: skip
-    assert isinstance(found, Match)
-    assert error(found.matrix, scaling(0.5), (400, 400)) < 0.1
-    assert [error(other, beside, (400, 400)) < 0.1 for other in found.others] == [True] * (not found.is_certain)
+    repeats = scaling(0.5), translation(30, 0) @ scaling(0.5), translation(0, 40) @ scaling(0.5)
+    seen = np.concatenate([transform_points(repeats[0], points[:6]), transform_points(repeats[1], points[6:9]),
+                           transform_points(repeats[2], points[9:])])  # fmt: skip
+    found = list(places(made_up(points, features, "hr", (400, 400)), made_up(seen, features, "lr", (230, 240), 0.5)))
+    assert len(found) == 3
+    assert error(found[0], repeats[0], (400, 400)) < 0.1
+    assert all(min(error(place, repeat, (400, 400)) for place in found) < 0.1 for repeat in repeats)
 
 
 def test_matches_are_mutual() -> None:

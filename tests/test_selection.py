@@ -12,7 +12,7 @@ from benchmarks.known_warp import degraded
 from twimager.errors import Reason
 from twimager.fingerprints import Copy, Fingerprint
 from twimager.geometry import Rect, scaling
-from twimager.matching import MIN_INLIERS, Match
+from twimager.matching import Match
 from twimager.proposals import Proposal, Source
 from twimager.selection import (
     UNSURE,
@@ -151,14 +151,3 @@ def test_a_choice_is_final_once_nobody_else_may_want_its_hr() -> None:
 def heard(ballot: Ballot, proposals: list[Proposal], choices: list[VerifiedPair]) -> list[list[tuple[str, str]]]:
     """What LRs would have that are clear now."""
     return [names(list(of_one_lr)) for group in ballot.hear(proposals, choices) for of_one_lr in group]
-
-
-@pytest.mark.parametrize(
-    ("inliers", "correlation", "doubtful"),
-    [(MIN_INLIERS - 1, 0.8, True), (0, 0.8, True), (MIN_INLIERS, 0.8, False), (MIN_INLIERS - 1, 0.95, False),
-     (None, 0.8, False)],
-)  # fmt: skip
-def test_a_pair_is_doubtful_if_neither_features_nor_pixels_suffice(
-    inliers: int | None, correlation: float, doubtful: bool
-) -> None:
-    assert pair("a", "b", correlation)._replace(match=Match(scaling(1), inliers)).is_doubtful is doubtful

@@ -9,7 +9,18 @@ from twimager.errors import Reason
 from twimager.fingerprints import Copy
 from twimager.geometry import scaling, translation
 from twimager.images import frame_size
-from twimager.verification import MIN_CORRELATION, Overlay, Scores, flaw, glance, overlay, score, without_inserts
+from twimager.verification import (
+    MIN_CORRELATION,
+    UNEXPLAINED,
+    Overlay,
+    Scores,
+    flaw,
+    glance,
+    overlay,
+    score,
+    unexplained,
+    without_inserts,
+)
 
 
 def gray(name: str = "P1040518") -> np.ndarray:
@@ -46,6 +57,14 @@ def test_correlation_sees_the_picture_not_its_tones() -> None:
     assert glance(seen(gray(), (gray() * 0.6 + 30).astype(np.uint8))).correlation > 0.95
     assert glance(seen(gray(), gray("P1040771"))).correlation < MIN_CORRELATION
     assert glance(seen(gray(), np.full_like(gray(), 90))).correlation == pytest.approx(0, abs=0.01)
+
+
+def test_tones_and_blur_explain_an_lr_but_another_place_does_not() -> None:
+    noisy = gray() * 0.6 + 30 + np.random.default_rng(1).normal(0, 6, gray().shape)
+    lr = np.asarray(cv2.GaussianBlur(np.clip(noisy, 0, 255).astype(np.uint8), (0, 0), 1.5))
+    assert unexplained(seen(lr, gray())) < UNEXPLAINED / 3
+    assert unexplained(seen(lr, np.roll(gray(), 12, axis=1))) > 5 * UNEXPLAINED
+    assert unexplained(seen(lr, gray("P1040771"))) > 50 * UNEXPLAINED
 
 
 def test_a_pair_is_scored_on_what_both_show() -> None:

@@ -7,29 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from twimager.errors import Rejection
 from twimager.examining import call
-from twimager.fingerprints import RICH, Fingerprint
 from twimager.matching import Match
-from twimager.proposals import Proposal, Source
-from twimager.reading import Run, remembered
+from twimager.proposals import Proposal
+from twimager.reading import Run
 from twimager.selection import Ballot, Choice, Standby, VerifiedPair, select
 from twimager.verdicts import Verdict, circumstances, from_text, is_final, to_text
 from twimager.writing import Writer
 
 # How many times the work of reading an image it is to match an LR and to write its pair.
 MATCHING = 2.0
-# So many pairs are looked at again at a time: their features take 0.3 MB each.
-CLOSER_AT_ONCE = 64
 
 
-def decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer, final: bool = False) -> bool:
-    """Examine every LR's proposals and write what can be decided as soon as it can; tell whether more is wanted.
-
-    What is doubtful is looked at again in the end, unless there are as many features as there will be: then it is
-    `final`.
-    """
-    doubtful: list[VerifiedPair] = []
+def decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:
+    """Examine every LR's proposals and write what can be decided as soon as it can; tell whether more is wanted."""
     tasks = _neighbours_together([of_one_lr for of_one_lr in proposals if of_one_lr])
     ballot = Ballot(tasks)
     verdicts = run.progress.counted(_verdicts(run, tasks), MATCHING)
@@ -41,13 +32,8 @@ def decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer, fi
             else:
                 groups = ballot.hear(of_one_lr, verdict.choices)
                 chosen = [pair for group in groups for pair in _chosen(run, group)]
-            if not final:
-                doubtful += [pair for pair in chosen if pair.is_doubtful]
-                chosen = [pair for pair in chosen if not pair.is_doubtful]
             if not all(writer.accept(pair) for pair in chosen):
                 return False
-        if not all(writer.accept(pair) for pair in _closer(run, doubtful)):
-            return False
         writer.finish()
     return True
 
@@ -105,28 +91,6 @@ def _verified(run: Run, standby: Standby, favourite: Choice) -> list[VerifiedPai
     case.remember(verdict)
     run.report.turn_down(*verdict.rejected)
     return [pair._replace(behind=favourite.behind + pair.behind) for pair in verdict.pairs]
-
-
-def _closer(run: Run, pairs: Sequence[VerifiedPair]) -> Iterator[VerifiedPair]:
-    """Look at pairs again by more features; yield, for each, whether it or what comes of that is likelier."""
-    for start in range(0, len(pairs), CLOSER_AT_ONCE):
-        batch = pairs[start : start + CLOSER_AT_ONCE]
-        run.progress.expect(2 * len(batch))
-        lrs, hrs = (_richly(run, side) for side in zip(*(pair.proposal.images for pair in batch), strict=True))
-        tasks = [
-            [pair.proposal._replace(lr=lr, hr=hr, source=Source.FEATURES)]
-            for pair, lr, hr in zip(batch, lrs, hrs, strict=True)
-        ]
-        for pair, verdict in zip(batch, _verdicts(run, tasks), strict=True):
-            closer = [found._replace(rivals=pair.rivals, behind=pair.behind) for found in verdict.pairs]
-            yield max([pair, *closer], key=lambda found: found.scores.likeness)
-
-
-def _richly(run: Run, images: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """Return images of one side with more features; one that can't be read any more as it is known."""
-    recipe = RICH._replace(srgb=images[0].srgb)
-    results = remembered(run, [image.path for image in images], recipe, bare=[image.bare for image in images])
-    return [image if isinstance(found, Rejection) else found for image, found in zip(images, results, strict=True)]
 
 
 def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:

@@ -25,7 +25,7 @@ from twimager.geometry import covered_share, mirroring, resize_matrix
 from twimager.images import frame_size
 from twimager.matching import Match, match
 from twimager.options import Options
-from twimager.placing import elsewhere, found_again, put_in_place
+from twimager.placing import found_again, made_certain, put_in_place
 from twimager.proposals import Proposal, Source
 from twimager.proposals.hashes import nearest_hashes
 from twimager.refinement import FINE, NEAR, refine
@@ -121,11 +121,6 @@ def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[
         candidates += passed((_in_color(candidate, options) for candidate in compared), rejected)
     clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
     candidates = [found_again(candidate, clear, options) for candidate in candidates]
-    if not any(candidate.scores.is_convincing for candidate in candidates):
-        # A pattern that repeats looks good a window off as well; what does not is no part of it.
-        candidates = [
-            elsewhere(one, options) if one.scores.correlation >= GOOD_CORRELATION else one for one in candidates
-        ]
     candidates = passed((_gated(candidate, options) for candidate in candidates), rejected)
     if options.all_matches:
         return candidates
@@ -190,8 +185,7 @@ def _align(proposal: Proposal, options: Options) -> tuple[Proposal, Match] | Rej
             return RejectedPair(proposal, found)
         found = Match(nearest_hashes(lr, hr)[1], 0)
     if proposal.mirrored:
-        flip = mirroring(hr.size)
-        found = replace(found, matrix=found.matrix @ flip, others=tuple(other @ flip for other in found.others))
+        found = replace(found, matrix=found.matrix @ mirroring(hr.size))
     return proposal, found
 
 
@@ -276,7 +270,8 @@ def _bent(candidate: Candidate) -> Candidate:
 
 
 def _verify(candidate: Candidate, options: Options) -> VerifiedPair | RejectedPair:
-    """Bend a refined pair, where the method does, and put it through every gate."""
+    """Make certain where a refined pair lies, bend it, where the method does, and put it through every gate."""
+    candidate = made_certain(candidate, options)
     if options.method.bends:
         candidate = _bent(candidate)
     proposal, found, lr_size = candidate.proposal, candidate.match, candidate.lr.size

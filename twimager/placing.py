@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twimager.fingerprints import Copy, limited
+import numpy as np
+
+from twimager.fingerprints import RICH, Copy, described, limited, mirrored
 from twimager.geometry import Matrix, mirroring
-from twimager.matching import implausible
-from twimager.options import Options
-from twimager.refinement import COARSE, Pass, refine
+from twimager.matching import MIN_INLIERS, Match, implausible, match, places
+from twimager.options import Method, Options
+from twimager.refinement import COARSE, FINE, Pass, refine
 from twimager.selection import Candidate
-from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION, PROMISING, glance, overlay
+from twimager.verification import (
+    DECISIVE,
+    GLANCE_SIDE,
+    GOOD_CORRELATION,
+    MIN_CORRELATION,
+    PROMISING,
+    UNEXPLAINED,
+    glance,
+    overlay,
+    preference,
+    unexplained,
+)
+
+# With so many inliers no pattern that repeats was seen to mislead.
+MANY_INLIERS = 40
 
 
 def found_again(candidate: Candidate, clear: bool, options: Options) -> Candidate:
@@ -26,13 +42,30 @@ def found_again(candidate: Candidate, clear: bool, options: Options) -> Candidat
     return found._replace(lr=candidate.lr)
 
 
-def elsewhere(candidate: Candidate, options: Options) -> Candidate:
-    """Put a candidate where fewer of its features agree, if its pixels are convincing there."""
-    moved = (_moved(_small(candidate), other) for other in candidate.match.others)
-    for found in (_searched(there, options) for there in moved if there):
-        if found.scores.is_convincing:
-            return found._replace(lr=candidate.lr)
-    return candidate
+def made_certain(candidate: Candidate, options: Options) -> Candidate:
+    """Put a refined candidate in place again if it may lie a window or a plank off, where a pattern repeats.
+
+    That is if not many features agree and its pixels leave something of the LR unexplained. All places that richer
+    features name are looked at then, and it lies where it explains the LR best.
+    """
+    inliers = candidate.match.inliers
+    if inliers is None or inliers >= MANY_INLIERS or candidate.scores.correlation < MIN_CORRELATION:
+        return candidate
+    # From where a few features put it, the pixels may go for a wrong perspective that explains nearly as much.
+    has_start = options.method is Method.TRANSFORM or inliers >= MIN_INLIERS
+    if has_start and unexplained(candidate.laid) <= UNEXPLAINED:
+        return candidate
+    proposal, small = candidate.proposal, _small(candidate)
+    hr, lr = described(proposal.hr, candidate.hr.gray, RICH), described(proposal.lr, candidate.lr.gray, RICH)
+    seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
+    likeliest = match(seen, lr, options.method)
+    matrices = [*([likeliest.matrix] if isinstance(likeliest, Match) else []), *places(seen, lr)]
+    best = first = _moved(small, candidate.match.matrix) or candidate
+    for there in (_moved(small, matrix @ flip) for matrix in matrices):
+        found = _searched(there, options) if there else best
+        if preference(found.laid, best.laid) > DECISIVE:
+            best = found
+    return candidate if best is first else put_in_place(best._replace(lr=candidate.lr), FINE, options)
 
 
 def _small(candidate: Candidate) -> Candidate:

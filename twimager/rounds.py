@@ -95,7 +95,7 @@ def pair_again(run: Run, again: Again, writer: Writer) -> None:
     with run.progress.stage("searching again"):
         index = FeatureIndex(hrs, options.jobs)
         proposals = _new(run.report, [index.propose(lrs, mirror=mirror) for mirror in _mirrorings(options)])
-    decide(run, proposals, writer, final=True)
+    decide(run, proposals, writer)
 
 
 def _with_features(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:

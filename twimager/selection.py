@@ -14,7 +14,7 @@ import numpy as np
 from twimager.errors import Reason, Rejection
 from twimager.fingerprints import Copy
 from twimager.geometry import Rect, area_scale
-from twimager.matching import MIN_INLIERS, Match
+from twimager.matching import Match
 from twimager.proposals import Proposal
 from twimager.verification import GOOD_CORRELATION, PLAIN, Overlay, Scores, preference
 
@@ -50,12 +50,6 @@ class VerifiedPair(NamedTuple):
     rivals: tuple[Path, ...] = ()
     behind: float = 0.0
     native_scale: float = 1.0
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether neither features nor pixels suffice to say that the HR lies just there: patterns repeat."""
-        inliers = self.match.inliers
-        return inliers is not None and inliers < MIN_INLIERS and not self.scores.is_convincing
 
 
 class RejectedPair(NamedTuple):
