@@ -194,18 +194,22 @@ def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 def tile_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None:
     """Return the median shift between tiles of two locally normalised pictures of one size; None if no tile tells.
 
-    In pixels, by phase correlation (Kuglin and Hines, 1975).
+    In pixels, by phase correlation (Kuglin and Hines, 1975), each tile weighed by its response: of the two that a small
+    LR has, one may be next to flat.
     """
     side = min(TILE_SIDE, *a.shape)
     window = cv2.createHanningWindow((side, side), cv2.CV_32F)
-    shifts = []
+    found = []
     for top in range(0, a.shape[0] - side + 1, side):
         for left in range(0, a.shape[1] - side + 1, side):
             tile = np.s_[top : top + side, left : left + side]
             (x, y), response = cv2.phaseCorrelate(a[tile], b[tile], window)
             if response > MIN_RESPONSE and math.hypot(x, y) < MAX_TILE_SHIFT:
-                shifts.append(math.hypot(x, y))
-    return float(np.median(shifts)) if shifts else None
+                found.append((math.hypot(x, y), response))
+    if not found:
+        return None
+    shifts, weights = np.array(sorted(found)).T
+    return float(shifts[np.searchsorted(weights.cumsum(), weights.sum() / 2)])
 
 
 def without_inserts(picture: Gray, other: Gray) -> Gray:
