@@ -98,10 +98,22 @@ def test_where_a_pattern_repeats_every_place_is_named_the_likeliest_first() -> N
     repeats = scaling(0.5), translation(30, 0) @ scaling(0.5), translation(0, 40) @ scaling(0.5)
     seen = np.concatenate([transform_points(repeats[0], points[:6]), transform_points(repeats[1], points[6:9]),
                            transform_points(repeats[2], points[9:])])  # fmt: skip
-    found = list(places(made_up(points, features, "hr", (400, 400)), made_up(seen, features, "lr", (230, 240), 0.5)))
+    hr, lr = made_up(points, features, "hr", (400, 400)), made_up(seen, features, "lr", (230, 240), 0.5)
+    found = list(places(hr, lr, Method.TRANSFORM))
     assert len(found) == 3
     assert error(found[0], repeats[0], (400, 400)) < 0.1
     assert all(min(error(place, repeat, (400, 400)) for place in found) < 0.1 for repeat in repeats)
+
+
+def test_of_repeats_that_agree_roughly_the_precise_one_is_named_first() -> None:
+    points = np.random.default_rng(4).uniform(0, 400, (20, 2))
+    features = (np.eye(len(points), 128) * 200).astype(np.uint8)
+    beside = translation(6, 0) @ scaling(0.5)
+    seen = np.concatenate([transform_points(scaling(0.5), points[:12]), transform_points(beside, points[12:])])
+    hr, lr = made_up(points, features, "hr", (400, 400)), made_up(seen, features, "lr", (206, 200), 0.5)
+    precise, rough, *_ = places(hr, lr, Method.TRANSFORM)
+    assert error(precise, scaling(0.5), (400, 400)) < 0.1
+    assert error(rough, scaling(0.5), (400, 400)) > 1
 
 
 def test_matches_are_mutual() -> None:

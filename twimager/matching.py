@@ -97,26 +97,24 @@ def match(hr: Fingerprint, lr: Fingerprint, method: Method) -> Match | Rejection
     agreeing = next(_agreeing(pairing, min(lr.size)), pairing)
     if len(agreeing) < MIN_AGREEING:
         return Rejection(Reason.FEW_MATCHES, f"{len(agreeing)} of at least {MIN_AGREEING} agree")
-    tolerance = _tolerance(lr)
-    # A perspective follows the noise of a few matches; their pixels will tell whether there is one.
-    perspective = method is not Method.TRANSFORM and len(agreeing) >= CERTAIN_INLIERS
-    matrix = _ransac(agreeing, perspective, tolerance)
-    inliers = 0 if matrix is None else int(np.count_nonzero(_distances(matrix, agreeing) < tolerance))
-    if matrix is None or inliers < MIN_INLIERS:
+    matrix, inliers = _fit(agreeing, pairing, method, hr.size, _tolerance(lr))
+    if matrix is None:
         matrix = _similarity(agreeing)
-    elif not implausible(matrix, hr.size):
-        matrix = _robust_fit(matrix, pairing, perspective, tolerance)
     flaw = implausible(matrix, hr.size)
-    if flaw:
-        return Rejection(Reason.IMPLAUSIBLE, flaw)
-    return Match(matrix, inliers)
+    return Rejection(Reason.IMPLAUSIBLE, flaw) if flaw else Match(matrix, inliers)
 
 
-def places(hr: Fingerprint, lr: Fingerprint) -> Iterator[Matrix]:
-    """Yield where features that agree say that the HR lies, the most of them first; see `Match.matrix`."""
-    sets = islice(_agreeing(_tentative(hr, lr), min(lr.size)), PLACES)
-    found = (_similarity(agreeing) for agreeing in sets if len(agreeing) > 1)
-    return (matrix for matrix in found if not implausible(matrix, hr.size))
+def places(hr: Fingerprint, lr: Fingerprint, method: Method) -> Iterator[Matrix]:
+    """Yield where features that agree say that the HR lies, the most of them first; see `Match.matrix`.
+
+    Those that agree roughly may be of several repeats of a pattern: where most of them agree precisely comes first.
+    """
+    pairing = _tentative(hr, lr)
+    for agreeing in islice(_agreeing(pairing, min(lr.size)), PLACES):
+        if len(agreeing) > 1:
+            matrix, _ = _fit(agreeing, pairing, method, hr.size, _tolerance(lr))
+            found = (_similarity(agreeing),) if matrix is None else (matrix, _similarity(agreeing))
+            yield from (matrix for matrix in found if not implausible(matrix, hr.size))
 
 
 def inlier_positions(hr: Fingerprint, lr: Fingerprint, matrix: Matrix) -> tuple[Points, Points]:
@@ -205,6 +203,23 @@ def implausible(matrix: Matrix, hr_size: Size) -> str:
     ratio = (slopes**2).sum(axis=(1, 2)) / (2 * np.maximum(abs(np.linalg.det(slopes)), 1e-12))
     stretch = float((ratio + np.sqrt(np.maximum(ratio**2 - 1, 0))).max())
     return f"stretched {stretch:.1f} times" if stretch > MAX_STRETCH else ""
+
+
+def _fit(
+    agreeing: _Pairing, pairing: _Pairing, method: Method, hr_size: Size, tolerance: float
+) -> tuple[Matrix | None, int]:
+    """Return the transform that most of some matches agree with, fitted to all, and how many do; None if too few."""
+    if len(agreeing) < MIN_AGREEING:
+        return None, 0
+    # A perspective follows the noise of a few matches; their pixels will tell whether there is one.
+    perspective = method is not Method.TRANSFORM and len(agreeing) >= CERTAIN_INLIERS
+    matrix = _ransac(agreeing, perspective, tolerance)
+    inliers = 0 if matrix is None else int(np.count_nonzero(_distances(matrix, agreeing) < tolerance))
+    if matrix is None or inliers < MIN_INLIERS:
+        return None, inliers
+    if not implausible(matrix, hr_size):
+        matrix = _robust_fit(matrix, pairing, perspective, tolerance)
+    return matrix, inliers
 
 
 def _ransac(pairing: _Pairing, perspective: bool, tolerance: float) -> Matrix | None:

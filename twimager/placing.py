@@ -8,7 +8,7 @@ import numpy as np
 
 from twimager.fingerprints import RICH, Copy, described, limited, mirrored
 from twimager.geometry import Matrix, mirroring
-from twimager.matching import MIN_INLIERS, Match, implausible, match, places
+from twimager.matching import MIN_INLIERS, implausible, places
 from twimager.options import Method, Options
 from twimager.refinement import COARSE, FINE, Pass, refine
 from twimager.selection import Candidate
@@ -58,10 +58,8 @@ def made_certain(candidate: Candidate, options: Options) -> Candidate:
     proposal, small = candidate.proposal, _small(candidate)
     hr, lr = described(proposal.hr, candidate.hr.gray, RICH), described(proposal.lr, candidate.lr.gray, RICH)
     seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
-    likeliest = match(seen, lr, options.method)
-    matrices = [*([likeliest.matrix] if isinstance(likeliest, Match) else []), *places(seen, lr)]
     best = first = _moved(small, candidate.match.matrix) or candidate
-    for there in (_moved(small, matrix @ flip) for matrix in matrices):
+    for there in (_moved(small, matrix @ flip) for matrix in places(seen, lr, options.method)):
         found = _searched(there, options) if there else best
         if preference(found.laid, best.laid) > DECISIVE:
             best = found
