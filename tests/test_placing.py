@@ -12,7 +12,7 @@ from test_job import error
 from twimager import examining
 from twimager.fingerprints import LIGHT_HR, fingerprint
 from twimager.geometry import Matrix, mirroring, resize_matrix, translation
-from twimager.matching import MIN_INLIERS, Match
+from twimager.matching import CERTAIN_INLIERS, MIN_INLIERS, Match
 from twimager.options import Method, Options
 from twimager.placing import MANY_INLIERS, found_again, made_certain
 from twimager.proposals import Proposal, Source
@@ -81,7 +81,7 @@ def test_a_perspective_that_few_features_started_is_made_certain(tmp_path: Path)
     truth = resize_matrix((450, 300), (225, 150)) @ bent
     lr = cv2.warpPerspective(cv2.GaussianBlur(hr, (0, 0), 0.8), truth, (180, 130))
     wrong = np.array([[1, 0, 0], [0, 1, 0], [2e-4, -1e-4, 1]]) @ truth
-    candidate = placed(tmp_path, hr, lr, Match(wrong, MIN_INLIERS - 1))
+    candidate = placed(tmp_path, hr, lr, Match(wrong, CERTAIN_INLIERS - 1))
     found = made_certain(candidate, replace(options(tmp_path), method=Method.WARP))
     assert error(found.match.matrix, truth, (450, 300)) < 0.05
 

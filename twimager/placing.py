@@ -8,7 +8,7 @@ import numpy as np
 
 from twimager.fingerprints import RICH, Copy, described, limited, mirrored
 from twimager.geometry import Matrix, mirroring
-from twimager.matching import MIN_INLIERS, implausible, places
+from twimager.matching import CERTAIN_INLIERS, implausible, places
 from twimager.options import Method, Options
 from twimager.refinement import COARSE, FINE, Pass, refine
 from twimager.selection import Candidate
@@ -52,7 +52,7 @@ def made_certain(candidate: Candidate, options: Options) -> Candidate:
     if inliers is None or inliers >= MANY_INLIERS or candidate.scores.correlation < MIN_CORRELATION:
         return candidate
     # From where a few features put it, the pixels may go for a wrong perspective that explains nearly as much.
-    has_start = options.method is Method.TRANSFORM or inliers >= MIN_INLIERS
+    has_start = options.method is Method.TRANSFORM or inliers >= CERTAIN_INLIERS
     if has_start and unexplained(candidate.laid) <= UNEXPLAINED:
         return candidate
     proposal, small = candidate.proposal, _small(candidate)
