@@ -86,6 +86,15 @@ def test_a_perspective_that_few_features_started_is_made_certain(tmp_path: Path)
     assert error(found.match.matrix, truth, (450, 300)) < 0.05
 
 
+def test_a_pair_is_made_certain_before_it_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hr, truth = facade(), resize_matrix((900, 600), (300, 200))
+    beside = Match(translation(20, 0) @ truth, MIN_INLIERS)
+    proposal = placed(tmp_path, hr, smaller(hr, (300, 200)), beside).proposal
+    monkeypatch.setattr(examining, "match", lambda *_: beside)
+    (pair,) = examining.examine([proposal], options(tmp_path)).pairs
+    assert error(pair.match.matrix, truth, (900, 600)) < 0.05
+
+
 @pytest.mark.parametrize(("start", "inliers"), [((0, 0), MIN_INLIERS), ((1, 0), MANY_INLIERS), ((1, 0), None)])
 def test_what_is_explained_or_certain_stays_where_it_is(
     tmp_path: Path, start: tuple[int, int], inliers: int | None

@@ -10,6 +10,7 @@ from pictures import cat
 
 from benchmarks.known_warp import degraded
 from twimager.errors import Reason
+from twimager.explaining import DECISIVE, preference
 from twimager.fingerprints import Copy, Fingerprint
 from twimager.geometry import Rect, scaling
 from twimager.matching import Match
@@ -24,7 +25,7 @@ from twimager.selection import (
     select,
     settle_rivals,
 )
-from twimager.verification import DECISIVE, Overlay, Scores, overlay, preference
+from twimager.verification import Overlay, Scores, overlay
 
 SIZE = (300, 200)
 WHOLE = Rect(0, 0, *SIZE)

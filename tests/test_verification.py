@@ -6,19 +6,19 @@ import pytest
 from pictures import cat, picture
 
 from twimager.errors import Reason
+from twimager.explaining import UNEXPLAINED, unexplained
 from twimager.fingerprints import Copy
 from twimager.geometry import scaling, translation
 from twimager.images import frame_size
 from twimager.verification import (
     MIN_CORRELATION,
-    UNEXPLAINED,
     Overlay,
     Scores,
     flaw,
     glance,
     overlay,
     score,
-    unexplained,
+    tile_shift,
     without_inserts,
 )
 
@@ -90,6 +90,19 @@ def test_the_residual_shift_is_measured_in_lr_pixels() -> None:
     shifted = cv2.warpAffine(gray(), translation(0.6, 0)[:2], (320, 240), flags=cv2.INTER_CUBIC)
     assert score(seen(gray(), shifted), (320, 240)).residual == pytest.approx(0.6, abs=0.2)
     assert score(seen(gray(), shifted), (640, 480)).residual == pytest.approx(1.2, abs=0.4)
+
+
+def test_of_two_tiles_the_one_that_tells_more_has_the_residual() -> None:
+    clear, faint = gray()[:48, :48], gray()[:48, 100:148].astype(np.float32)
+    noise = np.random.default_rng(3).normal(0, 1, (2, 48, 48))
+    shifted = np.roll(faint, 4, axis=1)
+    first, second = (
+        np.hstack([clear, part + faint.std() * dirt]).astype(np.float32)
+        for part, dirt in zip((faint, shifted), noise, strict=True)
+    )
+    assert (found := tile_shift(first[:, 48:], second[:, 48:])) is not None
+    assert found > 3
+    assert tile_shift(first, second) == pytest.approx(0, abs=0.1)
 
 
 def test_a_logo_does_not_change_the_hash_but_another_picture_does() -> None:

@@ -12,6 +12,7 @@ import cv2
 from twimager.bending import bend
 from twimager.compare.likeness import color_difference
 from twimager.errors import Reason, Rejection, UnreadableImage
+from twimager.explaining import CLEAR, CLOSE_CALL, DECISIVE, PLAIN
 from twimager.fingerprints import (
     WORKING_SIDE,
     Copy,
@@ -44,20 +45,7 @@ from twimager.selection import (
     weigh,
 )
 from twimager.verdicts import Verdict
-from twimager.verification import (
-    CLEAR,
-    CLOSE_CALL,
-    DECISIVE,
-    GLANCE_SIDE,
-    GOOD_CORRELATION,
-    MAX_RESIDUAL,
-    PLAIN,
-    Scores,
-    flaw,
-    glance,
-    overlay,
-    score,
-)
+from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION, MAX_RESIDUAL, Scores, flaw, glance, overlay, score
 
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 

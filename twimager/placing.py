@@ -6,24 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from twimager.explaining import DECISIVE, UNEXPLAINED, preference, unexplained
 from twimager.fingerprints import RICH, Copy, described, limited, mirrored
 from twimager.geometry import Matrix, mirroring
 from twimager.matching import CERTAIN_INLIERS, implausible, places
 from twimager.options import Method, Options
 from twimager.refinement import COARSE, FINE, Pass, refine
 from twimager.selection import Candidate
-from twimager.verification import (
-    DECISIVE,
-    GLANCE_SIDE,
-    GOOD_CORRELATION,
-    MIN_CORRELATION,
-    PROMISING,
-    UNEXPLAINED,
-    glance,
-    overlay,
-    preference,
-    unexplained,
-)
+from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION, MIN_CORRELATION, PROMISING, glance, overlay
 
 # With so many inliers no pattern that repeats was seen to mislead.
 MANY_INLIERS = 40
@@ -55,12 +45,14 @@ def made_certain(candidate: Candidate, options: Options) -> Candidate:
     has_start = options.method is Method.TRANSFORM or inliers >= CERTAIN_INLIERS
     if has_start and unexplained(candidate.laid) <= UNEXPLAINED:
         return candidate
-    proposal, small = candidate.proposal, _small(candidate)
+    first = _moved(_small(candidate), candidate.match.matrix)
+    if first is None:
+        return candidate
+    best, proposal = first, candidate.proposal
     hr, lr = described(proposal.hr, candidate.hr.gray, RICH), described(proposal.lr, candidate.lr.gray, RICH)
     seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
-    best = first = _moved(small, candidate.match.matrix) or candidate
-    for there in (_moved(small, matrix @ flip) for matrix in places(seen, lr, options.method)):
-        found = _searched(there, options) if there else best
+    moved = (_moved(first, matrix @ flip) for matrix in places(seen, lr, options.method))
+    for found in (_searched(there, options) for there in moved if there):
         if preference(found.laid, best.laid) > DECISIVE:
             best = found
     return candidate if best is first else put_in_place(best._replace(lr=candidate.lr), FINE, options)

@@ -12,11 +12,12 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from twimager.errors import Reason, Rejection
+from twimager.explaining import PLAIN, preference
 from twimager.fingerprints import Copy
 from twimager.geometry import Rect, area_scale
 from twimager.matching import Match
 from twimager.proposals import Proposal
-from twimager.verification import GOOD_CORRELATION, PLAIN, Overlay, Scores, preference
+from twimager.verification import GOOD_CORRELATION, Overlay, Scores
 
 
 class Candidate(NamedTuple):
