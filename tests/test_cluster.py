@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -22,7 +23,7 @@ from test_cli import ROOT, launched, refused
 from test_gallery import Parsed
 from test_shared import BENCH
 
-from twimager import fingerprints
+from twimager import decoded, fingerprints
 from twimager.cluster import links
 from twimager.cluster.groups import sharpness
 from twimager.commands import cluster
@@ -209,7 +210,7 @@ def test_a_second_run_reads_nothing(
     (photos / "twin.png").write_bytes((photos / "alone.png").read_bytes())
     flags += ["--dry", "--save", str(tmp_path / "kept")]
     first = found(run, photos, *flags)
-    monkeypatch.setattr(fingerprints, "read_bytes", no_link)
+    monkeypatch.setattr(decoded, "read_bytes", no_link)
     assert found(run, photos, *flags) == first
 
 
@@ -219,9 +220,10 @@ def test_kept_copies_stand_for_the_images(
     """Other hashes and other questions, and not one image is read again."""
     flags = "--dry", "--resize", 0.8, "--save", tmp_path / "kept"
     assert names(found(run, photos, *flags)) == copies("whole", "small")
-    monkeypatch.setattr(fingerprints, "read_bytes", no_link)
+    monkeypatch.setattr(decoded, "read_bytes", no_link)
     monkeypatch.setattr(fingerprints, "recent", fingerprints.Recent(fingerprints.RECENT_BYTES))
-    monkeypatch.setattr("twimager.cluster.groups.read_picture", lambda image: np.zeros((9, 9, 3), np.uint8))
+    unread = contextlib.nullcontext(np.zeros((9, 9, 3), np.uint8))
+    monkeypatch.setattr("twimager.cluster.groups.picture", lambda *_, **__: unread)
     document = found(run, photos, *flags, "--hash_size", 12, "--verify")
     assert names(document) == copies("whole", "small", "part", "mirrored")
     assert document["bits"] == 144

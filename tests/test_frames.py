@@ -127,7 +127,7 @@ def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ball that rolls through a picture, HRs without an LR, and an LR that is cropped; no file need be read again."""
-    monkeypatch.setattr(examining, "precise_copy", lambda *_: pytest.fail("these frames are no close call"))
+    monkeypatch.setattr(examining, "precise_picture", lambda *_: pytest.fail("these frames are no close call"))
     lr, hr = (tmp_path / side for side in ("LR", "HR"))
     lr.mkdir()
     hr.mkdir()
@@ -152,8 +152,8 @@ def test_who_is_as_like_as_the_favourite_is_looked_at_closely(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    precise = examining.precise_copy
-    monkeypatch.setattr(examining, "precise_copy", lambda *how: asked.append(how[0].path.name) or precise(*how))
+    precise = examining.precise_picture
+    monkeypatch.setattr(examining, "precise_picture", lambda *how: asked.append(how[0].path.name) or precise(*how))
     shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
     assert run(*folders.flags).code == 0
     assert set(asked) == {"h0.png", "l0.png", "twin.png"}

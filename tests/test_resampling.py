@@ -1,10 +1,14 @@
 """Pixels are carried over once, area-true where the source is denser, and of their own type."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
 from pictures import cat
 
+from twimager import resampling
+from twimager.flow import Flow
 from twimager.geometry import scaling, translation
 from twimager.resampling import resample, source_density
 
@@ -43,3 +47,40 @@ def test_16_bit_and_gray_keep_their_type() -> None:
 def test_density_counts_source_pixels_along_a_side() -> None:
     assert source_density(scaling(0.25), (100, 60)) == pytest.approx(4)
     assert source_density(scaling(2), (100, 60)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("rotation", "scale", "tolerance"), [(0, 0.5, 0), (0, 2.2, 0), (0.1, 0.4, 1), (0.3, 1.3, 1)])
+@pytest.mark.parametrize("longest", [32_000, 100])
+def test_tiles_make_the_same_picture(
+    monkeypatch: pytest.MonkeyPatch, rotation: float, scale: float, tolerance: int, longest: int
+) -> None:
+    turn = scale * np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
+    matrix = translation(20.3, -12.7) @ np.block([[turn, np.zeros((2, 1))], [0, 0, 1]])
+    whole = resample(cat(), matrix, (310, 240))
+    monkeypatch.setattr(resampling, "TILE_PIXELS", 5000)
+    monkeypatch.setattr(resampling, "MAX_SOURCE_SIDE", longest)
+    assert np.abs(resample(cat(), matrix, (310, 240)).astype(int) - whole).max() <= tolerance
+
+
+def test_a_displaced_picture_is_the_same_from_a_part_of_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = Flow(np.random.default_rng(1).normal(0, 4, (2, 8, 9)), translation(0.5, 0.5) @ scaling(5 / 250))
+    whole = resample(cat(), scaling(0.5), (250, 180), flow=flow)
+    monkeypatch.setattr(resampling, "MAX_SOURCE_SIDE", 100)
+    assert np.abs(resample(cat(), scaling(0.5), (250, 180), flow=flow).astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [((20, 60_000), (1200, 120)), ((60_000, 20), (90, 1300)), ((4, 4), (9000, 3))]
+)
+def test_no_transform_takes_more_memory_than_a_tile(source: tuple[int, int], target: tuple[int, int]) -> None:
+    """The fine grid of the first would have 36 gigapixels if both axes were as fine."""
+    pixels = cv2.resize(cat(), source, interpolation=cv2.INTER_AREA)
+    tracemalloc.start()
+    made = resample(pixels, scaling(target[0] / source[0], target[1] / source[1]), target)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert made.shape == (*target[::-1], 3)
+    assert peak < 300_000_000
+    coarse = cv2.resize(pixels, tuple(map(min, source, target)), interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(coarse, target, interpolation=cv2.INTER_CUBIC)
+    assert np.abs(made.astype(int) - expected).mean() < 1

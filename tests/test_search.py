@@ -15,7 +15,7 @@ from pictures import EXAMPLES, cat, picture
 from test_cli import refused
 from test_gallery import NASTY, Parsed
 
-from twimager import fingerprints, images
+from twimager import decoded, fingerprints, images
 from twimager.compare.detectors import Detector
 from twimager.geometry import frame_corners, transform_points
 from twimager.search import collection
@@ -235,7 +235,7 @@ def _counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         read.append(path.name)
         return images.read_bytes(path)
 
-    for module in (fingerprints, collection):
+    for module in (decoded, collection):
         monkeypatch.setattr(module, "read_bytes", read_bytes)
     return read
 

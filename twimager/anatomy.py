@@ -29,6 +29,8 @@ JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD,
 JPEG_USUAL_FRAMES = {0xC0, 0xC1, 0xC2}
 JPEG_PROGRESSIVE, JPEG_SCAN, JPEG_END = 0xC2, 0xDA, 0xD9
 WEBP_ANIMATED = 0x02
+# Of 8 bit, which its decoder makes with alpha first.
+WEBP_BUFFER = 4
 BMP_HEADERS = {40, 52, 56, 108, 124}
 # More strips than any height that fits the limit asks for would only take memory to look at.
 USUAL_STRIPS = 100_000
@@ -47,11 +49,15 @@ class Anatomy(NamedTuple):
     size : (width, height) as stored, or None where only a decoder can tell
     everyday : whole, as far as its structure shows, and of a kind that decoders meet every day
     animated : it holds more than one picture
+    depth : bytes that a value takes once it is decoded, at most
+    buffer : bytes a pixel that its decoder holds meanwhile, beside the pixels
     """
 
     size: tuple[int, int] | None
     everyday: bool = False
     animated: bool = False
+    depth: int = 2
+    buffer: int = 0
 
 
 def max_pixels() -> int:
@@ -149,7 +155,8 @@ def _png(data: bytes) -> Anatomy:
     critical = {name for name in names if name[:1].isupper()}
     animated = b"acTL" in names
     usual = data[12:16] == b"IHDR" and depth in depths and b"IEND" in names and critical <= PNG_CRITICAL
-    return Anatomy((width, height), everyday=usual and bool(inflatable) and not animated, animated=animated)
+    everyday = usual and bool(inflatable) and not animated
+    return Anatomy((width, height), everyday, animated, depth=2 if depth == 16 else 1)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
@@ -180,7 +187,9 @@ def _jpeg(data: bytes) -> Anatomy:
     ended = data.rfind(bytes((0xFF, JPEG_END)), position) > 0
     scans = data.count(bytes((0xFF, JPEG_SCAN)), position) if kind == JPEG_PROGRESSIVE else 1
     usual = kind in JPEG_USUAL_FRAMES and precision == 8 and scans <= USUAL_SCANS and width * height > 0
-    return Anatomy((width, height), everyday=usual and ended)
+    # Of a progressive one the coefficients, of 16 bit, are kept until the last scan.
+    buffer = 6 if kind == JPEG_PROGRESSIVE else 0
+    return Anatomy((width, height), everyday=usual and ended, depth=1, buffer=buffer)
 
 
 def _webp(data: bytes) -> Anatomy:
@@ -190,15 +199,15 @@ def _webp(data: bytes) -> Anatomy:
     kind = data[12:16]
     if kind == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-        return Anatomy((width, height), everyday=data[23:26] == b"\x9d\x01\x2a")
+        return Anatomy((width, height), data[23:26] == b"\x9d\x01\x2a", depth=1, buffer=WEBP_BUFFER)
     if kind == b"VP8L":
         bits = struct.unpack_from("<I", data, 21)[0]
-        return Anatomy(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), everyday=data[20] == 0x2F)
+        return Anatomy(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), data[20] == 0x2F, depth=1, buffer=WEBP_BUFFER)
     if kind != b"VP8X":
         return Anatomy(None)
     width, height = (int.from_bytes(data[start : start + 3], "little") + 1 for start in (24, 27))
     animated = bool(data[20] & WEBP_ANIMATED)
-    return Anatomy((width, height), everyday=not animated, animated=animated)
+    return Anatomy((width, height), not animated, animated, depth=1, buffer=WEBP_BUFFER)
 
 
 def _bmp(data: bytes) -> Anatomy:
@@ -210,7 +219,7 @@ def _bmp(data: bytes) -> Anatomy:
     if compression or bits not in (24, 32):
         return Anatomy((width, height))
     _check_length(width, height, len(data), start + (width * bits + 31) // 32 * 4 * height)
-    return Anatomy((width, height), everyday=width * height > 0)
+    return Anatomy((width, height), everyday=width * height > 0, depth=1)
 
 
 def _tiff(data: bytes) -> Anatomy:
@@ -232,7 +241,12 @@ def _tiff(data: bytes) -> Anatomy:
         and bool(strips)
         and all(place + length <= len(data) for place, length in strips)
     )
-    return Anatomy((tags[WIDTH][0], tags[HEIGHT][0]), everyday=usual and not animated, animated=animated)
+    return Anatomy(
+        (tags[WIDTH][0], tags[HEIGHT][0]),
+        everyday=usual and not animated,
+        animated=animated,
+        depth=1 if max(tags.get(BITS, (16,))) <= 8 else 2,
+    )
 
 
 def _tiff_order(data: bytes) -> str:
@@ -260,7 +274,7 @@ def _gif(data: bytes) -> Anatomy:
                 break
     except IndexError:  # cut short after its first picture, maybe
         pass
-    return Anatomy(struct.unpack_from("<HH", data, 6), animated=pictures > 1)
+    return Anatomy(struct.unpack_from("<HH", data, 6), animated=pictures > 1, depth=1)
 
 
 def _gif_blocks(data: bytes) -> Iterator[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twimager import __version__
 from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming, Options, Output, Search, parse_scale
-from twimager.parsing import Parser, add_jobs, add_max_pixels, add_save, raw_lines, saved_in, underscored
+from twimager.parsing import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
 
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
@@ -54,7 +54,7 @@ def to_options(values: argparse.Namespace) -> Options:
         all_matches=values.all_matches,
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
         max_error=values.max_error, min_native_scale=values.min_native_scale,
-        max_color_distance=values.max_color_distance, max_pixels=values.max_pixels,
+        max_color_distance=values.max_color_distance, max_pixels=values.max_pixels, memory=values.memory,
         jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
         save=saved_in(values, values.dest),
     )  # fmt: skip
@@ -241,6 +241,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="show each pair in a window: esc aborts, n or del skips, other keys accept",
     )
     add_jobs(group)
+    add_memory(group)
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
     group.add_argument(

@@ -13,6 +13,7 @@ from twimager.arguments import parse, to_options
 from twimager.commands import COMMANDS
 from twimager.errors import ExitCode, Interrupted, TwimagerError
 from twimager.interruption import Interruption
+from twimager.memory import MEMORY_VARIABLE, usual
 from twimager.parsing import Parser, raw_lines, underscored
 
 # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
@@ -44,13 +45,14 @@ def _fail(message: str, code: ExitCode) -> int:
     return int(code)
 
 
-def _prepare(max_pixels: int) -> None:
-    """Set what libraries read from the environment when they are imported."""
+def _prepare(max_pixels: int, memory: int | None) -> None:
+    """Set what libraries, and the processes of this run, read from the environment when they are imported."""
     os.environ.update(ONE_THREAD | os.environ)
     # FAISS's threads would else wait for each other at full speed: minutes, where others use the processor too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # OpenCV's limit, for what only it can tell the size of; the decoders' processes inherit it.
     os.environ[LIMIT_VARIABLE] = str(max_pixels)
+    os.environ[MEMORY_VARIABLE] = str(memory or usual())
     # Pillow has more to say of odd files than users want to hear; what can't be read is said by us.
     warnings.filterwarnings("ignore", module="PIL")
 
@@ -61,7 +63,7 @@ def _run_command(name: str, arguments: Sequence[str]) -> ExitCode:
     parser = Parser(prog=f"twimager.py {name}", description=command.SUMMARY, formatter_class=raw_lines)
     command.add_arguments(parser)
     values = parser.parse_args(underscored(arguments))
-    _prepare(getattr(values, "max_pixels", MAX_PIXELS))
+    _prepare(getattr(values, "max_pixels", MAX_PIXELS), getattr(values, "memory", None))
     code: ExitCode = command.run(values)
     return code
 
@@ -70,7 +72,7 @@ def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Do the main job, which has flags alone and no subcommand."""
     values = parse(arguments)
     options = to_options(values)
-    _prepare(options.max_pixels)
+    _prepare(options.max_pixels, options.memory)
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager import destination, job
     from twimager.console import Console, own_stderr, say

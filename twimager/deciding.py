@@ -26,7 +26,7 @@ def decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) ->
     verdicts = run.progress.counted(_verdicts(run, tasks), MATCHING)
     with run.progress.stage("matching"):
         for of_one_lr, verdict in zip(tasks, verdicts, strict=True):
-            run.report.turn_down(*verdict.rejected)
+            run.turn_down(verdict.rejected)
             if run.report.options.all_matches:
                 chosen = verdict.pairs
             else:
@@ -89,7 +89,7 @@ def _verified(run: Run, standby: Standby, favourite: Choice) -> list[VerifiedPai
     case = _Case(run, [standby.proposal, favourite.proposal], [standby.match, favourite.match])
     verdict = case.remembered or call(standby, favourite, run.report.options)
     case.remember(verdict)
-    run.report.turn_down(*verdict.rejected)
+    run.turn_down(verdict.rejected)
     return [pair._replace(behind=favourite.behind + pair.behind) for pair in verdict.pairs]
 
 

@@ -64,6 +64,7 @@ class Reason(Enum):
     TAKEN = "in a better pair"
     SKIPPED = "skipped by hand"
     NOT_REACHED = "not reached"
+    FAILED = "could not be compared"
     NOT_WRITTEN = "could not be written"
 
 

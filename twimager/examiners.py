@@ -6,6 +6,7 @@ of the time with two processes, from its start to its end.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 from twimager import children
 from twimager.examining import examine
 from twimager.fingerprints import recent
+from twimager.memory import PROCESS, budget, total
 from twimager.options import Options
 from twimager.proposals import Proposal
 from twimager.scheduling import AHEAD, in_order, prepare_process
@@ -29,6 +31,8 @@ COMMAND = children.module("twimager.examiners")
 WORTH_PROCESSES = 200
 # Of working copies, a process needs those of the LR at hand only: the others are kept by who asks.
 OWN_BYTES = 16 * 1024 * 1024
+# What reading an image takes at most, a pixel: three values of 16 bit, and the gray as float32.
+PRECISE_BYTES = 10
 
 
 class Examiners:
@@ -44,7 +48,8 @@ class Examiners:
 
     def examine(self, cases: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
         """Yield the verdict on every LR's proposals, in order."""
-        if not self._all and len(cases) >= WORTH_PROCESSES and self._options.jobs > 1 and not self._options.debug:
+        worth = len(cases) >= WORTH_PROCESSES and self._options.jobs > 1 and total() >= self._options.jobs * PROCESS
+        if worth and not self._all and not self._options.debug:
             self._start()
         ahead = AHEAD * self._options.jobs
         if self._askers is None:
@@ -62,7 +67,8 @@ class Examiners:
         """Have a process examine an LR's proposals; do it here if that is no more."""
         process = self._idle.pop()
         try:
-            return process.examine(proposals, self._options)
+            with budget.admit(_evaluation_bytes(proposals)):
+                return process.examine(proposals, self._options)
         except (OSError, EOFError, pickle.UnpicklingError):
             if self._ended:
                 raise
@@ -79,6 +85,12 @@ class Examiners:
             self._askers.shutdown(wait=False, cancel_futures=True)
         for process in self._all:
             process.kill()
+
+
+def _evaluation_bytes(proposals: Sequence[Proposal]) -> int:
+    """Return how many bytes evaluating an LR's proposals takes in another process, where images are read one by one."""
+    largest = max(math.prod(image.frame[2:]) for proposal in proposals for image in proposal.images)
+    return min(budget.limit, PRECISE_BYTES * largest)
 
 
 class _Process:

@@ -11,6 +11,7 @@ import cv2
 
 from twimager.bending import bend
 from twimager.compare.likeness import color_difference
+from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.explaining import CLEAR, CLOSE_CALL, DECISIVE, PLAIN
 from twimager.fingerprints import (
@@ -19,12 +20,12 @@ from twimager.fingerprints import (
     color_copy,
     limited,
     mirrored,
-    precise_copy,
+    precise_picture,
     working_copy,
 )
 from twimager.geometry import covered_share, mirroring, resize_matrix
 from twimager.images import frame_size
-from twimager.matching import Match, match
+from twimager.matching import Match, implausible, match
 from twimager.options import Options
 from twimager.placing import found_again, made_certain, put_in_place
 from twimager.proposals import Proposal, Source
@@ -45,7 +46,17 @@ from twimager.selection import (
     weigh,
 )
 from twimager.verdicts import Verdict
-from twimager.verification import GLANCE_SIDE, GOOD_CORRELATION, MAX_RESIDUAL, Scores, flaw, glance, overlay, score
+from twimager.verification import (
+    GLANCE_SIDE,
+    GOOD_CORRELATION,
+    MAX_RESIDUAL,
+    Overlay,
+    Scores,
+    flaw,
+    glance,
+    overlay,
+    score,
+)
 
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
@@ -54,8 +65,22 @@ def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
     """Match, refine and verify one LR's proposals, as far as it takes to know which it would have.
 
     Each source of proposals is heard only if the ones before it have brought nothing. All that the LR might have are
-    verified only if all matches are wanted.
+    verified only if all matches are wanted. A pair that is beyond the libraries costs itself, not the others.
     """
+    try:
+        return _examine_all(proposals, options)
+    except LIBRARY_ERRORS as error:
+        failure = Rejection(Reason.FAILED, complaint(error))
+    alone = [examine([proposal], options) for proposal in proposals] if len(proposals) > 1 else []
+    failed = [pair for verdict in alone for pair in verdict.rejected if pair.rejection.reason is Reason.FAILED]
+    if not failed:
+        return Verdict([], [], [RejectedPair(proposal, failure) for proposal in proposals])
+    beyond = {pair.proposal.key for pair in failed}
+    verdict = examine([proposal for proposal in proposals if proposal.key not in beyond], options)
+    return verdict._replace(rejected=verdict.rejected + failed)
+
+
+def _examine_all(proposals: Sequence[Proposal], options: Options) -> Verdict:
     rejected: list[RejectedPair] = []
     for _, batch in groupby(proposals, key=lambda proposal: proposal.source):
         pairs, standbys = _examine(batch, options, rejected)
@@ -66,6 +91,13 @@ def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
 
 def call(standby: Standby, favourite: Choice, options: Options) -> Verdict:
     """Put an HR in place that stood by, from where it was found to lie; verify it, compared with its LR's favourite."""
+    try:
+        return _call(standby, favourite, options)
+    except LIBRARY_ERRORS as error:
+        return Verdict([], [], [reject(standby, Rejection(Reason.FAILED, complaint(error)))])
+
+
+def _call(standby: Standby, favourite: Choice, options: Options) -> Verdict:
     rejected: list[RejectedPair] = []
     first = passed([_again(favourite)], rejected)
     called = [put_in_place(candidate, FINE, options) for candidate in passed([_again(standby)], rejected)]
@@ -161,7 +193,13 @@ def _aligned(proposals: Sequence[Proposal], options: Options) -> Iterator[tuple[
     small = Copy(limited(lr.gray, GLANCE_SIDE), lr.size)
     matrix = refine(resize_matrix(size, lr.size), hr, small, options.method, NEAR)
     for proposal in proposals:
-        yield proposal, Match(matrix @ resize_matrix(proposal.hr.size, size), None)
+        yield _plausible(proposal, Match(matrix @ resize_matrix(proposal.hr.size, size), None))
+
+
+def _plausible(proposal: Proposal, found: Match) -> tuple[Proposal, Match] | RejectedPair:
+    """Turn a framing down that no picture of a picture has: resampling by it might take any time and memory."""
+    flaw = implausible(found.matrix, proposal.hr.size)
+    return RejectedPair(proposal, Rejection(Reason.IMPLAUSIBLE, flaw)) if flaw else (proposal, found)
 
 
 def _align(proposal: Proposal, options: Options) -> tuple[Proposal, Match] | RejectedPair:
@@ -171,7 +209,7 @@ def _align(proposal: Proposal, options: Options) -> tuple[Proposal, Match] | Rej
     if isinstance(found, Rejection):
         if proposal.source is Source.FEATURES:
             return RejectedPair(proposal, found)
-        found = Match(nearest_hashes(lr, hr)[1], 0)
+        return _plausible(proposal, Match(nearest_hashes(lr, hr)[1], 0))
     if proposal.mirrored:
         found = replace(found, matrix=found.matrix @ mirroring(hr.size))
     return proposal, found
@@ -239,14 +277,23 @@ def _look_closely(candidates: Sequence[Candidate]) -> Iterator[Candidate | Rejec
     """Lay the own pixels of an LR's candidates over it: what copies have lost may tell them from each other."""
     lr: Copy | None = None
     for candidate in candidates:
-        proposal = candidate.proposal
         try:
-            lr = lr or precise_copy(proposal.lr, WORKING_SIDE)
-            laid = overlay(precise_copy(proposal.hr), lr, candidate.match.matrix, cv2.INTER_CUBIC)
+            lr = lr or _precise_lr(candidate)
+            laid = _precise_overlay(candidate, lr)
         except UnreadableImage as error:
             yield reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
             continue
         yield candidate._replace(laid=laid) if laid else reject(candidate, NOTHING_IN_COMMON)
+
+
+def _precise_lr(candidate: Candidate) -> Copy:
+    with precise_picture(candidate.proposal.lr) as lr:
+        return lr._replace(gray=limited(lr.gray, WORKING_SIDE))
+
+
+def _precise_overlay(candidate: Candidate, lr: Copy) -> Overlay | None:
+    with precise_picture(candidate.proposal.hr) as hr:
+        return overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
 
 
 def _bent(candidate: Candidate) -> Candidate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,32 +12,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.decoded import decoded, decoded_for_analysis
 from twimager.errors import UnreadableImage
 from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_points
-from twimager.images import (
-    Gray,
-    Pixels,
-    decode,
-    decode_gray,
-    frame_size,
-    read_bytes,
-    shrink,
-    to_8_bit,
-    to_gray,
-)
+from twimager.images import Gray, Pixels, frame_size, shrink, to_8_bit, to_gray
 from twimager.letterbox import picture_area
 from twimager.phash import ENOUGH_PIXELS, MINIATURE_SIDE, miniature, picture_hashes
-from twimager.profiles import embedded_profile, to_srgb
+from twimager.profiles import to_srgb
 from twimager.recent import Recent
 from twimager.root_sift import MIRRORED_BINS, SOFTNESS, root_sift
 
 # Shorter side of the copy on which pairs are refined and verified.
 WORKING_SIDE = 320
+# Copies are no longer than so many times that: of a strip, which no pair shows more of, they would have any size.
+MAX_ASPECT = 16
 HASH_SIDE = 8
 # Shorter side of the copy on which colours are compared, of which even a part still tells what colour is where.
 COLOR_SIDE = 160
 # What is kept of working copies, at most: some 450 of them.
 RECENT_BYTES = 64 * 1024 * 1024
+# Rows that are converted at a time where each pixel takes more than in the end.
+BAND = 256
 
 
 recent = Recent(RECENT_BYTES)
@@ -183,13 +180,12 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
 
 def view(path: Path, recipe: Recipe) -> View:
     """Read an image file and look at its picture; raises UnreadableImage."""
-    frame = _read_gray(path, recipe.srgb)
-    picture = picture_area(frame)
-    pixels = picture.cut(frame)
-    right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
-    size = frame_size(pixels)
-    gray = limited(_working(pixels), max(1, round(min(size) * recipe.resize)))
-    return View(gray, size, Bars(picture.x, picture.y, right, bottom))
+    with decoded_for_analysis(path, recipe.srgb) as (frame, profile):
+        picture = picture_area(to_gray(frame) if profile else frame)
+        gray = _working(picture.cut(frame), profile)
+        right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
+    size, bars = (picture.width, picture.height), Bars(picture.x, picture.y, right, bottom)
+    return View(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars)
 
 
 def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
@@ -227,9 +223,11 @@ def recalls(path: Path) -> bool:
     return recent.get(path) is not None
 
 
-def read_picture(image: Fingerprint) -> Pixels:
-    """Return an image's pixels, (h, w, 3), without the bars; raises UnreadableImage."""
-    return _picture(image, read_frame(image.path, image.srgb))
+@contextmanager
+def picture(image: Fingerprint, more: float = 0) -> Iterator[Pixels]:
+    """Yield an image's pixels, (h, w, 3), without the bars; see `decoded`."""
+    with decoded(image.path, image.srgb, more) as frame:
+        yield _picture(image, frame)
 
 
 def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
@@ -237,21 +235,6 @@ def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
     if frame_size(frame) != image.frame[2:]:
         raise UnreadableImage("changed while the job went on")
     return image.picture.cut(frame)
-
-
-def read_frame(path: Path, srgb: bool) -> Pixels:
-    """Return a file's pixels, (h, w, 3), bars and all; in sRGB where that is asked for; raises UnreadableImage."""
-    data = read_bytes(path)
-    pixels = decode(data)
-    profile = embedded_profile(data) if srgb else None
-    return to_srgb(pixels, profile) if profile else pixels
-
-
-def _read_gray(path: Path, srgb: bool) -> Gray:
-    """Return the gray, (h, w), of a file's pixels, as `read_frame` does."""
-    data = read_bytes(path)
-    profile = embedded_profile(data) if srgb else None
-    return to_gray(to_srgb(decode(data), profile)) if profile else decode_gray(data)
 
 
 def mirrored(image: Fingerprint) -> Fingerprint:
@@ -269,7 +252,8 @@ def working_copy(image: Fingerprint, keep: bool = True) -> Copy:
     """
     gray = recent.get(image.path)
     if gray is None:
-        gray = _working(_picture(image, _read_gray(image.path, image.srgb)))
+        with decoded_for_analysis(image.path, image.srgb) as (frame, profile):
+            gray = _working(_picture(image, frame), profile)
         if keep:
             recent.keep(image.path, gray)
     return Copy(gray, image.size)
@@ -279,28 +263,36 @@ def color_copy(image: Fingerprint) -> Copy:
     """Return a small copy of an image, (h, w, 3) uint8 BGR, on which colours are compared; raises UnreadableImage."""
     colors: Pixels | None = _recent_colors.get(image.path)
     if colors is None:
-        colors = to_8_bit(limited(read_picture(image), COLOR_SIDE))
+        colors = small_colors(image, COLOR_SIDE)
         _recent_colors.keep(image.path, colors)
     return Copy(colors, image.size)
 
 
-def precise_copy(image: Fingerprint, side: int | None = None) -> Copy:
-    """Return a float32 gray copy of an image, whole or with a shorter side of `side` at most.
+def small_colors(image: Fingerprint, side: int) -> Pixels:
+    """Return an image in colour, (h, w, 3) uint8 BGR, with a shorter side of `side` at most; raises UnreadableImage."""
+    with picture(image) as pixels:
+        return to_8_bit(limited(pixels, side))
 
-    Raises UnreadableImage.
-    """
-    pixels = read_picture(image)
-    top = np.iinfo(pixels.dtype).max
-    gray = np.asarray(cv2.cvtColor(np.float32(255 / top) * pixels, cv2.COLOR_BGR2GRAY), np.float32)
-    return Copy(gray if side is None else limited(gray, side), image.size)
+
+@contextmanager
+def precise_picture(image: Fingerprint) -> Iterator[Copy]:
+    """Yield the whole of an image as float32 gray; see `picture`."""
+    with picture(image, more=4) as pixels:
+        unit = np.float32(255 / np.iinfo(pixels.dtype).max)
+        gray = np.empty(pixels.shape[:2], np.float32)
+        for top in range(0, len(gray), BAND):
+            gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
+        yield Copy(gray, image.size)
 
 
 def limited(pixels: Pixels, side: int) -> Pixels:
-    """Return `pixels`, shrunk so that their shorter side is at most `side`."""
+    """Return `pixels`, shrunk so that their shorter side is at most `side`, and the other MAX_ASPECT times that."""
     width, height = frame_size(pixels)
-    ratio = side / min(width, height)
+    ratio = min(side / min(width, height), MAX_ASPECT * side / max(width, height))
     return shrink(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio)))) if ratio < 1 else pixels
 
 
-def _working(gray: Gray) -> Gray:
-    return to_8_bit(limited(gray, WORKING_SIDE))
+def _working(pixels: Pixels | Gray, profile: bytes | None) -> Gray:
+    """Return the working copy of a picture: gray (h, w), or colours (h, w, 3) that are to be converted to sRGB."""
+    small = limited(pixels, WORKING_SIDE)
+    return to_8_bit(to_gray(to_srgb(small, profile)) if profile else small)

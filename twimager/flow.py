@@ -36,6 +36,11 @@ class Flow:
         """How far it displaces, in pixels of the grid: the root mean square of its controls."""
         return float(np.sqrt((self.controls**2).sum(axis=0).mean()))
 
+    @property
+    def reach(self) -> float:
+        """How far it displaces at most, right or down, in pixels of the grid: a spline stays within its controls."""
+        return float(abs(self.controls).max())
+
     def on(self, to_other: Matrix) -> Flow:
         """Return the same flow on another grid; `to_other` takes positions there, and neither turns nor skews."""
         scale = to_other.diagonal()[:2, None, None]

@@ -26,7 +26,7 @@ from twimager.summary import Outcome, Summary
 
 JOURNAL, STORE = "journal.jsonl", "found.sqlite"
 # What may differ when a run goes on: where and how it is done, not what comes of it.
-FREE = ("dest", "dry", "debug", "jobs", "meta_info", "overwrite", "report", "resume", "save")
+FREE = ("dest", "dry", "debug", "jobs", "memory", "meta_info", "overwrite", "report", "resume", "save")
 HINT = ", or --resume to go on with the run that wrote there"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 

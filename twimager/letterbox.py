@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ EDGE_RISE = 16
 MIXED = 1
 # What is left must be this share of the frame, along each side; else it is a dark picture, not one with bars.
 MIN_LEFT = 0.25
+# Lines that are looked at in one go, until one is none.
+BAND = 64
 
 
 def picture_area(frame: Gray) -> Rect:
@@ -43,12 +47,17 @@ def _bar(lines: Gray) -> int:
         return 0
     if not _flat(lines[:MIN_LINES], level).all():
         return 0
-    flat = _flat(lines, level)
-    count = int(np.argmin(flat))
-    if flat.all():
+    count = next((top + int(np.argmin(flat)) for top, flat in _bands(lines, level) if not flat.all()), None)
+    if count is None:
         return 0
     beyond = lines[count : count + 1 + 2 * MIXED].max(axis=0)
     return count + MIXED if (beyond > level + EDGE_RISE).mean() >= EDGE_SHARE else 0
+
+
+def _bands(lines: Gray, level: float) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Yield the first of some lines, and which of these are flat; all lines in order."""
+    for top in range(0, len(lines), BAND):
+        yield top, _flat(lines[top : top + BAND], level)
 
 
 def _flat(lines: Gray, level: float) -> NDArray[np.bool_]:

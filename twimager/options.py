@@ -154,6 +154,7 @@ class Options:
     min_native_scale: float | None = None
     max_color_distance: float | None = None
     max_pixels: int = MAX_PIXELS
+    memory: int | None = None
     jobs: int = 1
     recursive: bool = False
     overwrite: bool = False

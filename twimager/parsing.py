@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from twimager.anatomy import MAX_PIXELS
 from twimager.errors import UsageError, require
+from twimager.memory import LEAST, MB, parse_size
 
 # What --save is called where it is given no name.
 STORE = "twimager.sqlite"
@@ -51,6 +52,26 @@ def add_jobs(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--jobs", type=int, default=_processors(), metavar="N", help="how many workers (default: one a processor)"
     )
+
+
+def add_memory(group: argparse._ActionsContainer) -> None:
+    """Add --memory."""
+    group.add_argument(
+        "--memory", type=_memory, metavar="SIZE",
+        help="the memory to take at most, as 800M or 4G: images wait for one another, and one that takes more alone is "
+        "turned down (default: half of what is free)",
+    )  # fmt: skip
+
+
+def _memory(text: str) -> int:
+    """Return a size in bytes; what argparse says of others is one line."""
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size; it is given as 800M or 4G") from error
+    if size < LEAST:
+        raise argparse.ArgumentTypeError(f"'{text}' is too little; {LEAST // MB}M is the least")
+    return size
 
 
 def add_save(group: argparse._ActionsContainer, what: str, beside: str) -> None:

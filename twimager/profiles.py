@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
 
@@ -26,6 +27,8 @@ ANNOUNCED = {
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 # A profile that changes no colour by more levels than this is sRGB itself, whatever it is called.
 SAME_COLOR = 2
+# Rows that are converted at a time: each pixel takes many times its own bytes.
+BAND = 128
 # From the profiles' white point (D50) to linear sRGB (ICC's sRGB profile, inverted).
 XYZ_TO_SRGB = np.array([[3.1339, -1.6169, -0.4906], [-0.9785, 1.9160, 0.0333], [0.0720, -0.2290, 1.4057]])
 
@@ -52,16 +55,26 @@ def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
     8-bit ones are LittleCMS's, relative colorimetric; 16-bit ones, for which Pillow has no mode, are computed from the
     profile's curves and primaries, and left as they are where it has tables instead.
     """
-    if pixels.dtype == np.uint16:
-        try:
-            return _deep_to_srgb(pixels, profile)
-        except (struct.error, ValueError, IndexError):  # a damaged profile
-            return pixels
+    convert = _deep_converter(profile) if pixels.dtype == np.uint16 else _converter(profile)
+    if convert is None:
+        return pixels
+    converted = np.empty_like(pixels)
+    for top in range(0, len(pixels), BAND):
+        converted[top : top + BAND] = convert(pixels[top : top + BAND])
+    return converted
+
+
+def _converter(profile: bytes) -> Callable[[Pixels], Pixels] | None:
+    """Return what converts 8-bit pixels, None where there is nothing to convert."""
     transform = _to_srgb(profile)
     if transform is None:
-        return pixels
-    converted = ImageCms.applyTransform(Image.fromarray(np.ascontiguousarray(pixels[..., ::-1])), transform)
-    return np.ascontiguousarray(np.asarray(converted)[..., ::-1])
+        return None
+
+    def convert(pixels: Pixels) -> Pixels:
+        picture = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
+        return np.asarray(ImageCms.applyTransform(picture, transform))[..., ::-1]
+
+    return convert
 
 
 @lru_cache(maxsize=16)
@@ -82,19 +95,29 @@ def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     return made if abs(change).max() > SAME_COLOR else None
 
 
-def _deep_to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
-    """Convert 16-bit pixels by a profile's tone curves and primaries (ICC.1:2010, 10.5, 10.15 and annex F.3)."""
-    tags = _tags(profile)
-    if not {b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"} <= tags.keys():
-        return pixels
-    ramp = np.linspace(0, 1, 65536)
-    curves = [_curve(tags[name], ramp).astype(np.float32) for name in (b"bTRC", b"gTRC", b"rTRC")]
-    linear = np.stack([curve[pixels[..., channel]] for channel, curve in enumerate(curves)], axis=-1)
-    primaries = np.stack([_fixed(tags[name][8:20]) for name in (b"bXYZ", b"gXYZ", b"rXYZ")], axis=1)
-    mixed = cv2.transform(linear, (XYZ_TO_SRGB[::-1] @ primaries).astype(np.float32))
-    level = np.clip(mixed, 0, 1)
-    encoded = np.where(level <= 0.0031308, 12.92 * level, 1.055 * level ** (1 / 2.4) - 0.055)
-    return np.asarray(np.rint(encoded * 65535), np.uint16)
+def _deep_converter(profile: bytes) -> Callable[[Pixels], Pixels] | None:
+    """Return what converts 16-bit pixels, by a profile's tone curves and primaries; None if it is damaged or has none.
+
+    See ICC.1:2010, 10.5, 10.15 and annex F.3.
+    """
+    try:
+        tags = _tags(profile)
+        if not {b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"} <= tags.keys():
+            return None
+        ramp = np.linspace(0, 1, 65536)
+        curves = [_curve(tags[name], ramp).astype(np.float32) for name in (b"bTRC", b"gTRC", b"rTRC")]
+        primaries = np.stack([_fixed(tags[name][8:20]) for name in (b"bXYZ", b"gXYZ", b"rXYZ")], axis=1)
+        mixture = (XYZ_TO_SRGB[::-1] @ primaries).astype(np.float32)
+    except (struct.error, ValueError, IndexError):
+        return None
+
+    def convert(pixels: Pixels) -> Pixels:
+        linear = np.stack([curve[pixels[..., channel]] for channel, curve in enumerate(curves)], axis=-1)
+        level = np.clip(cv2.transform(linear, mixture), 0, 1)
+        encoded = np.where(level <= 0.0031308, 12.92 * level, 1.055 * level ** (1 / 2.4) - 0.055)
+        return np.asarray(np.rint(encoded * 65535), np.uint16)
+
+    return convert
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from twimager.console import Console, Progress
+from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.examiners import Examiners
 from twimager.fingerprints import Fingerprint, Recipe, bare_fingerprint, described, view, working_copy
@@ -17,6 +18,7 @@ from twimager.images import is_animated
 from twimager.proposals.frames import Frames
 from twimager.report import Note, RejectedImage, Report
 from twimager.scheduling import AHEAD, in_order
+from twimager.selection import RejectedPair
 from twimager.store import Stamp, Store, stamp
 
 FIRST_PICTURE = "holds several pictures; the first is used"
@@ -46,6 +48,8 @@ def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Finger
         return described(image, working_copy(image, keep=False).gray, recipe)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
+    except LIBRARY_ERRORS as error:
+        return Rejection(Reason.UNREADABLE, complaint(error))
 
 
 class Run(NamedTuple):
@@ -75,6 +79,13 @@ class Run(NamedTuple):
             if self.strangers[path.suffix.lower()] > 1:
                 return
         self.console.warn(f"{path}: {rejection}")
+
+    def turn_down(self, pairs: Iterable[RejectedPair]) -> None:
+        """Enter pairs into the report that were turned down; name those that could not be compared."""
+        for pair in pairs:
+            self.report.turn_down(pair)
+            if pair.rejection.reason is Reason.FAILED:
+                self.console.warn(f"{pair.proposal.lr.path} - {pair.proposal.hr.path}: {pair.rejection}")
 
     def count_strangers(self) -> None:
         """Say how many more files of each kind there were."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from twimager.colors import transfer_color
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import read_picture
+from twimager.fingerprints import picture
 from twimager.flow import Flow, covered
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
-from twimager.images import Pixels, decode, encode, frame_size, is_plain, read_bytes
+from twimager.images import Pixels, bytes_per_value, decode, encode, frame_size, is_plain, read_bytes
 from twimager.matching import Match
 from twimager.options import Border, ColorTransfer, Crop, Options
 from twimager.resampling import resample
@@ -25,6 +26,11 @@ from twimager.selection import VerifiedPair
 EDGE_TOLERANCE = 0.25
 # An HR with so much less than one source pixel per output pixel is none the smaller for it: alignments err by as much.
 SAME_SIZE = 0.005
+CHANNELS = 3
+# What a pixel takes while colours are carried over: three values of 4 bytes, several times.
+TRANSFER_BYTES = 72
+# What small pictures take too: the finer grid that is averaged.
+OVERHEAD = 64 << 20
 
 
 def common_area(match: Match, hr_size: Size, lr_size: Size, scale: Fraction) -> Rect | None:
@@ -82,18 +88,34 @@ def render_lr(pair: VerifiedPair, options: Options) -> bytes:
 
 def render_hr(pair: VerifiedPair, options: Options) -> Pixels:
     """Return the HR output, resampled once from the source's pixels; of the source's depth."""
-    pixels = read_picture(pair.proposal.hr)
     from_lr = scaling(float(options.scale)) @ translation(-pair.window.x, -pair.window.y)
     to_output = from_lr @ pair.match.matrix
     size = output_size(pair.window, options.scale)
     flow = pair.match.flow and pair.match.flow.on(from_lr)
-    # Interpolation overshoots at edges; what the source does not reach, the output does not either.
-    rendered = np.clip(resample(pixels, to_output, size, flow=flow), pixels.min(), pixels.max())
-    if options.color_transfer:
-        rendered = _with_lr_colors(rendered, pixels, pair, options.color_transfer)
+    with picture(pair.proposal.hr) as pixels:
+        rendered = resample(pixels, to_output, size, flow=flow)
+        # Interpolation overshoots at edges; what the source does not reach, the output does not either.
+        np.clip(rendered, pixels.min(), pixels.max(), out=rendered)
+        if options.color_transfer:
+            rendered = _with_lr_colors(rendered, pixels, pair, options.color_transfer)
     if options.border is Border.KEEP:
-        rendered[~_shown(to_output, frame_size(pixels), size, flow)] = 0
+        rendered[~_shown(to_output, pair.proposal.hr.size, size, flow)] = 0
     return rendered
+
+
+def rendering_bytes(pair: VerifiedPair, options: Options) -> int:
+    """Return how many bytes it takes to make both files of a pair, at most."""
+    lr, hr = (math.prod(image.frame[2:]) * _pixel_bytes(image.path) for image in pair.proposal.images)
+    pixels = math.prod(output_size(pair.window, options.scale))
+    output = pixels * _pixel_bytes(pair.proposal.hr.path)
+    if options.color_transfer:
+        output += (pixels + math.prod(pair.common[2:])) * TRANSFER_BYTES
+    # Each source is held twice while it is decoded, the output together with the HR, or with its file and a copy of it.
+    return lr + max(2 * lr, 2 * hr, hr + 2 * output, 3 * output) + OVERHEAD
+
+
+def _pixel_bytes(path: Path) -> int:
+    return CHANNELS * bytes_per_value(path)
 
 
 def _shown(to_output: Matrix, hr_size: Size, size: Size, flow: Flow | None) -> NDArray[np.bool_]:
@@ -104,8 +126,9 @@ def _shown(to_output: Matrix, hr_size: Size, size: Size, flow: Flow | None) -> N
 
 def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair, how: ColorTransfer) -> Pixels:
     """Carry the LR's colours over, measured on the pixels that both have, on the LR's grid."""
-    lr = pair.common.cut(read_picture(pair.proposal.lr))
     from_lr = translation(-pair.common.x, -pair.common.y)
     flow = pair.match.flow and pair.match.flow.on(from_lr)
-    seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), flow=flow)
-    return transfer_color(rendered, seen, lr, how)
+    with picture(pair.proposal.lr) as whole:
+        lr = pair.common.cut(whole)
+        seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), flow=flow)
+        return transfer_color(rendered, seen, lr, how)

@@ -108,7 +108,7 @@ class Report:
             return ExitCode.INTERRUPTED
         if not self.pairs:
             return ExitCode.NO_PAIR
-        return ExitCode.INCOMPLETE if self.unreadable or self.unwritten else ExitCode.DONE
+        return ExitCode.INCOMPLETE if self.unreadable or self.failed or self.unwritten else ExitCode.DONE
 
     @property
     def unreadable(self) -> int:
@@ -116,9 +116,17 @@ class Report:
         return sum(image.rejection.reason in NOT_READ for image in self.rejected_images)
 
     @property
+    def failed(self) -> int:
+        """How many pairs could not be compared."""
+        return self._rejected(Reason.FAILED)
+
+    @property
     def unwritten(self) -> int:
         """How many pairs could not be written."""
-        return sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
+        return self._rejected(Reason.NOT_WRITTEN)
+
+    def _rejected(self, reason: Reason) -> int:
+        return sum(pair.rejection.reason is reason for pair in self.rejected_pairs)
 
 
 def how_far(pair: RejectedPair) -> tuple[float, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -10,14 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.flow import Flow
-from twimager.geometry import Matrix, Size, frame_corners, scaling, transform_points, translation
-from twimager.images import Pixels, shrink
+from twimager.geometry import Matrix, Rect, Size, frame_corners, scaling, transform_points, translation
+from twimager.images import Pixels, frame_size, shrink
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 # Rows of the new grid that are made at a time where they need more than themselves.
 STRIP = 128
+# Pixels of the fine grid that are sampled in one go, so that its size bounds no memory; larger grids are made in tiles.
+TILE_PIXELS = 1 << 24
+# OpenCV's warps take no source with a longer side; of a turned tile of half of it less is seen.
+MAX_SOURCE_SIDE = 32_000
+TILE_SIDE = MAX_SOURCE_SIDE // 2
+# Source pixels around what a tile shows of it that cubic interpolation may reach.
+REACH = 4
+# Of what is stretched by more, the axes are sampled each as densely as it needs.
+MAX_STRETCH = 2
 # What makes OpenCV's cubic interpolation one of the sharper: Keys's a (IEEE ASSP 1981).
 SHARPNESS = -0.75
 
@@ -33,8 +43,9 @@ def resample(
 ) -> Pixels:
     """Sample `pixels` on a new grid.
 
-    Where the source is denser than the grid, a grid so much finer that nothing is skipped is sampled and averaged;
-    elsewhere the source is interpolated.
+    Where the source is denser than the grid, a grid so much finer along each axis that nothing is skipped is sampled
+    and averaged; elsewhere the source is interpolated. Beyond the result itself the memory needed is bounded: large
+    grids are made in tiles, each from the part of the source that it shows.
 
     Parameters
     ----------
@@ -49,20 +60,66 @@ def resample(
     -------
     (height, width) or (height, width, 3), of the source's type
     """
-    zoom = max(1, math.ceil(source_density(matrix, size) - 1e-3))
-    to_fine = scaling(zoom)
+    zoom = _zoom(matrix, size)
+    tiles = list(_tiles(size, zoom, STRIP if flow else size[1]))
+    is_long = max(frame_size(pixels)) > MAX_SOURCE_SIDE
+    if len(tiles) == 1 and not is_long:
+        return _sampled(pixels, matrix, size, zoom, flow, outside=outside, interpolation=interpolation)
+    made = np.empty((size[1], size[0], *pixels.shape[2:]), pixels.dtype)
+    for tile in tiles:
+        to_tile = translation(-tile.x, -tile.y)
+        from_source, shift = to_tile @ matrix, flow and flow.on(to_tile)
+        part = _part(frame_size(pixels), from_source, tile[2:], shift) if is_long else Rect(0, 0, *frame_size(pixels))
+        from_part = from_source @ translation(part.x, part.y)
+        tile.cut(made)[:] = _sampled(
+            part.cut(pixels), from_part, tile[2:], zoom, shift, outside=outside, interpolation=interpolation
+        )
+    return made
+
+
+def _zoom(matrix: Matrix, size: Size) -> tuple[int, int]:
+    """Return how many times finer, right and down, a grid must be so that no source pixel is skipped.
+
+    As often along both axes, which averages better, unless that would be of no use along one of them.
+    """
+    right, down = (max(1, math.ceil(density - 1e-3)) for density in _densities(matrix, size))
+    most = max(right, down)
+    return (right, down) if most > MAX_STRETCH * min(right, down) else (most, most)
+
+
+def _tiles(size: Size, zoom: tuple[int, int], most_rows: int) -> Iterator[Rect]:
+    """Yield the parts of a grid that are sampled one after the other: whole rows, where these are not too long."""
+    width = max(1, min(size[0], TILE_PIXELS // (zoom[0] * zoom[1]), TILE_SIDE // zoom[0]))
+    height = max(1, min(most_rows, TILE_PIXELS // (width * zoom[0] * zoom[1]), TILE_SIDE // zoom[1]))
+    for y in range(0, size[1], height):
+        for x in range(0, size[0], width):
+            yield Rect(x, y, min(width, size[0] - x), min(height, size[1] - y))
+
+
+def _part(source: Size, matrix: Matrix, size: Size, flow: Flow | None) -> Rect:
+    """Return the part of a source of which a grid of `size` shows something, or else the edge that is nearest."""
+    reach = flow.reach if flow else 0.0
+    low, high = np.array([-0.5 - reach] * 2), np.array(size) - 0.5 + reach
+    corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
+    back = np.asarray(np.linalg.inv(matrix), np.float64)
+    seen = transform_points(back, corners)
+    first = np.clip(np.floor(seen.min(axis=0)) - REACH, 0, np.array(source) - 1).astype(int)
+    last = np.clip(np.ceil(seen.max(axis=0)) + REACH, 0, np.array(source) - 1).astype(int)
+    return Rect(int(first[0]), int(first[1]), *(int(side) for side in last - first + 1))
+
+
+def _sampled(
+    pixels: Pixels, matrix: Matrix, size: Size, zoom: tuple[int, int], flow: Flow | None, *, outside: int,
+    interpolation: int,
+) -> Pixels:  # fmt: skip
+    """Sample a fine grid in one go, and average it."""
+    to_fine, fine = scaling(*zoom), (size[0] * zoom[0], size[1] * zoom[1])
     if flow is None:
-        fine = (size[0] * zoom, size[1] * zoom)
         sampled = _warp(pixels, to_fine @ matrix, fine, outside, interpolation)
-        return shrink(sampled, size) if zoom > 1 else sampled
-    strips = []
-    for top in range(0, size[1], STRIP):
-        rows = min(STRIP, size[1] - top)
-        to_strip = to_fine @ translation(0, -top)
-        maps = _sources(to_strip @ matrix, flow.on(to_strip), (size[0] * zoom, rows * zoom))
+    else:
+        maps = _sources(to_fine @ matrix, flow.on(to_fine), fine)
         sampled = np.asarray(cv2.remap(pixels, *maps, interpolation, borderMode=outside))
-        strips.append(shrink(sampled, (size[0], rows)) if zoom > 1 else sampled)
-    return np.concatenate(strips)
+    return shrink(sampled, size) if max(zoom) > 1 else sampled
 
 
 def _is_upright(matrix: Matrix) -> bool:
@@ -136,10 +193,16 @@ def _sources(matrix: Matrix, flow: Flow, size: Size) -> tuple[NDArray[np.float32
 
 def source_density(matrix: Matrix, size: Size) -> float:
     """Return how many source pixels lie along the side of a pixel of the new grid, where they are densest."""
+    return max(_densities(matrix, size))
+
+
+def _densities(matrix: Matrix, size: Size) -> tuple[float, float]:
+    """Return how many source pixels lie along the width, and along the height, of a pixel of the new grid."""
     back, corners = np.asarray(np.linalg.inv(matrix), np.float64), frame_corners(size)
     here = transform_points(back, corners)
     steps = [transform_points(back, corners + step) - here for step in np.eye(2)]
-    return float(np.linalg.norm(steps, axis=2).max())
+    right, down = np.linalg.norm(steps, axis=2).max(axis=1).tolist()
+    return right, down
 
 
 def _warp(pixels: Pixels, matrix: Matrix, size: Size, outside: int, interpolation: int) -> Pixels:

@@ -51,7 +51,7 @@ def _gates(options: Options) -> str:
     elsewhere = replace(
         options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
         limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
-        max_pixels=1, resume=False, meta_info=False,
+        max_pixels=1, resume=False, meta_info=False, memory=None,
     )  # fmt: skip
     return repr(elsewhere)
 
@@ -62,8 +62,8 @@ def _features(image: Fingerprint) -> int:
 
 
 def is_final(verdict: Verdict) -> bool:
-    """Tell whether the same images would get the same verdict again: not if one of them could not be read."""
-    return all(pair.rejection.reason is not Reason.UNREADABLE for pair in verdict.rejected)
+    """Tell whether the same images would get the same verdict again: not if one could not be read, or compared."""
+    return all(pair.rejection.reason not in (Reason.UNREADABLE, Reason.FAILED) for pair in verdict.rejected)
 
 
 def to_text(verdict: Verdict, proposals: Sequence[Proposal]) -> str:

@@ -9,15 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
-
 from twimager.console import Console
+from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.destination import Names, UnwritableName, write_files
 from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
 from twimager.images import encode
 from twimager.journal import Decision, Journal, Marks, are_intact, mark
+from twimager.memory import budget
 from twimager.options import Options
-from twimager.rendering import render_hr, render_lr
+from twimager.rendering import render_hr, render_lr, rendering_bytes
 from twimager.report import Record, Report
 from twimager.scheduling import AHEAD
 from twimager.selection import VerifiedPair, reject
@@ -154,15 +154,16 @@ def write_pair(job: Job, options: Options) -> Marks | Rejection:
     if outputs == job.known.keys() and are_intact(job.known):
         return job.known
     try:
-        files = {job.lr_output: render_lr(job.pair, options)} if job.lr_output else {}
-        if job.hr_output:
-            files[job.hr_output] = encode(render_hr(job.pair, options), options.format, options.quality)
+        with budget.admit(rendering_bytes(job.pair, options)):
+            files = {job.lr_output: render_lr(job.pair, options)} if job.lr_output else {}
+            if job.hr_output:
+                files[job.hr_output] = encode(render_hr(job.pair, options), options.format, options.quality)
         for path, seen in job.seen.items():
             if stamp(path) != seen:
                 return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
         write_files(files, job.run, job.replace)
     except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
-    except cv2.error as error:
-        return Rejection(Reason.NOT_WRITTEN, error.err)
+    except LIBRARY_ERRORS as error:
+        return Rejection(Reason.NOT_WRITTEN, complaint(error))
     return {path: mark(data) for path, data in files.items()}

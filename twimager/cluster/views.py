@@ -11,7 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from twimager.errors import Rejection, UnreadableImage
+from twimager.decoded import LIBRARY_ERRORS, complaint
+from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprints import Bars, Fingerprint, Recipe, View, bare_fingerprint, described, recall, recalls, view
 from twimager.images import encode
 from twimager.options import Format
@@ -69,9 +70,11 @@ def _look(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) -> Seen:
         return Seen(file.known)
     try:
         seen = unpack(packed) if packed else view(file.path, recipe)
+        image = described(bare_fingerprint(file.path, seen, recipe), seen.gray, recipe)
     except UnreadableImage as error:
         return Seen(Rejection(error.reason, str(error)))
-    image = described(bare_fingerprint(file.path, seen, recipe), seen.gray, recipe)
+    except LIBRARY_ERRORS as error:
+        return Seen(Rejection(Reason.UNREADABLE, complaint(error)))
     return Seen(image, pack(seen) if keep and not packed else None)
 
 

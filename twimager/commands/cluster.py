@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twimager.errors import ExitCode, UsageError, require
-from twimager.parsing import add_jobs, add_max_pixels, add_save, require_effort, require_folder, saved_in
+from twimager.parsing import add_jobs, add_max_pixels, add_memory, add_save, require_effort, require_folder, saved_in
 
 if TYPE_CHECKING:
     from twimager.cluster.groups import Found, Settings
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_save(parser, "what is found out", "DEST")
     add_max_pixels(parser)
     add_jobs(parser)
+    add_memory(parser)
     add("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
     add("--quiet", action="store_true", help="no progress, no summary: problems only")
 

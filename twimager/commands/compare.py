@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twimager.compare import preprocessing
-from twimager.errors import ExitCode, Rejection, UnreadableImage, UsageError
-from twimager.parsing import add_jobs, add_max_pixels, require_effort
+from twimager.errors import ExitCode, Reason, Rejection, UnreadableImage, UsageError
+from twimager.parsing import add_jobs, add_max_pixels, add_memory, require_effort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace what --draw has drawn before")
     add_max_pixels(parser)
     add_jobs(parser)
+    add_memory(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress")
     preprocessing.add_arguments(parser)
 
@@ -167,22 +168,28 @@ def _compare_folder(
 def _portrayed(path: Path, network: Network | None) -> Portrait | Rejection:
     """Return what is to be known of an image, or why it can't be read."""
     from twimager.compare.comparison import portray
+    from twimager.decoded import LIBRARY_ERRORS, complaint
 
     try:
         return portray(path, network)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
+    except LIBRARY_ERRORS as error:
+        return Rejection(Reason.FAILED, complaint(error))
 
 
 def _compared(portraits: tuple[Portrait, Portrait]) -> Comparison | Rejection:
     """Compare two images; what could be read at first may have gone since."""
     from twimager.compare.comparison import compare
+    from twimager.decoded import LIBRARY_ERRORS, complaint
 
     first, second = portraits
     try:
         return compare(first, second)
     except UnreadableImage as error:
         return Rejection(error.reason, f"{first.path} or {second.path}: {error}")
+    except LIBRARY_ERRORS as error:
+        return Rejection(Reason.FAILED, f"{first.path} - {second.path}: {complaint(error)}")
 
 
 def _readable(paths: Sequence[Path], read: Iterable[Portrait | Rejection], console: Console) -> list[Portrait]:
@@ -202,8 +209,8 @@ def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
 
     from twimager.compare.detectors import Detector
     from twimager.compare.drawing import draw_matches
+    from twimager.decoded import decoded
     from twimager.destination import write_files
-    from twimager.fingerprints import read_frame
     from twimager.images import encode
     from twimager.options import Format
 
@@ -211,7 +218,7 @@ def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
     sides = compared.first, compared.second
     tied = compared.ties[detector]
     assert tied
-    first, second = (read_frame(side.path, srgb=True) for side in sides)
-    drawn = draw_matches(first, second, tied, (sides[0].features[detector].size, sides[1].features[detector].size))
+    with decoded(sides[0].path, srgb=True) as first, decoded(sides[1].path, srgb=True) as second:
+        drawn = draw_matches(first, second, tied, (sides[0].features[detector].size, sides[1].features[detector].size))
     data = encode(drawn, Format.PNG if path.suffix.lower() == ".png" else Format.JPG, DRAWN_QUALITY)
     write_files({path: data}, uuid.uuid4().hex, replace=values.overwrite)

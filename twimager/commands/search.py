@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from twimager.compare import preprocessing
 from twimager.errors import ExitCode, UsageError, require
-from twimager.parsing import add_jobs, add_max_pixels, add_save, require_effort, require_folder, saved_in
+from twimager.parsing import add_jobs, add_max_pixels, add_memory, add_save, require_effort, require_folder, saved_in
 
 if TYPE_CHECKING:
     from twimager.compare.embedding import Network
@@ -50,6 +50,7 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
     add_save(parser, "what is found out of each image of DIR, for the main job too,", "DIR")
     add_max_pixels(parser)
     add_jobs(parser)
+    add_memory(parser)
     preprocessing.add_arguments(parser)
 
 

@@ -16,15 +16,19 @@ from twimager.compare.alignment import THOROUGH, Alignment, align
 from twimager.compare.cropping import Crop, crop_of
 from twimager.compare.detectors import Detector, Features, Tie, find, tie
 from twimager.compare.embedding import Embedding, Network, cosine_similarity
+from twimager.decoded import decoded
 from twimager.errors import Rejection
-from twimager.fingerprints import Fingerprint, fingerprint, limited, read_frame
+from twimager.fingerprints import Fingerprint, fingerprint, limited
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, covered_share, resize_matrix
 from twimager.images import Pixels, frame_size, to_8_bit, to_gray
+from twimager.memory import budget
 from twimager.resampling import resample
 
 # Detectors look at copies with a shorter side of this at most, for so many features.
 DETECTED_SIDE = 800
 DETECTED = 2000
+# Bytes a pixel that it takes to find out what can be told of an image, and to compare it: colours as float32, mostly.
+PORTRAYING, COMPARING = 16, 100
 # imagehash's, with its defaults: 64 bits, of the colours 42.
 HASHES: dict[str, Callable[[Image.Image], imagehash.ImageHash]] = {
     "phash": imagehash.phash,
@@ -85,21 +89,27 @@ class Comparison:
 def portray(path: Path, network: Network | None = None) -> Portrait:
     """Find out all that can be told of one image; raises UnreadableImage."""
     known = fingerprint(path, THOROUGH)
-    pixels = to_8_bit(read_frame(path, srgb=True))
-    picture = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
-    small = limited(to_gray(pixels), DETECTED_SIDE)
-    return Portrait(
-        path,
-        frame_size(pixels),
-        known,
-        {name: taken(picture) for name, taken in HASHES.items()},
-        {detector: find(small, detector, DETECTED) for detector in Detector if detector.is_there},
-        network.embed(pixels) if network else None,
-    )
+    with decoded(path, srgb=True, more=PORTRAYING) as frame:
+        pixels = to_8_bit(frame)
+        picture = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
+        small = limited(to_gray(pixels), DETECTED_SIDE)
+        return Portrait(
+            path,
+            frame_size(pixels),
+            known,
+            {name: taken(picture) for name, taken in HASHES.items()},
+            {detector: find(small, detector, DETECTED) for detector in Detector if detector.is_there},
+            network.embed(pixels) if network else None,
+        )
 
 
 def compare(first: Portrait, second: Portrait) -> Comparison:
     """Compare two images; raises UnreadableImage."""
+    with budget.admit(min(budget.limit, COMPARING * sum(math.prod(portrait.size) for portrait in (first, second)))):
+        return _compare(first, second)
+
+
+def _compare(first: Portrait, second: Portrait) -> Comparison:
     pixels = _pixels(first), _pixels(second)
     found = align(first.known, second.known, (to_gray(pixels[0]), to_gray(pixels[1])))
     crops: tuple[Crop | None, Crop | None] = (None, None)
@@ -120,7 +130,8 @@ def compare(first: Portrait, second: Portrait) -> Comparison:
 
 
 def _pixels(portrait: Portrait) -> Pixels:
-    return to_8_bit(read_frame(portrait.path, srgb=True))
+    with decoded(portrait.path, srgb=True) as frame:
+        return to_8_bit(frame)
 
 
 def _on_one_grid(a: Pixels, b: Pixels, found: Alignment | Rejection) -> tuple[Pixels, Pixels, str]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from twimager.anatomy import PNG_SIGNATURE
+from twimager.decoded import decoded_data
 from twimager.errors import TwimagerError, UnreadableImage
 from twimager.gallery import SCRIPTS, TEMPLATE, contents
-from twimager.images import decode, encode, read_bytes, to_8_bit
+from twimager.images import encode, read_bytes, to_8_bit
 from twimager.kept_report import Pair, damaged
 from twimager.local_server import Answer, Refusal
 from twimager.options import Format
@@ -148,7 +149,8 @@ class ReviewSite:
             return Answer(data, kind)
         with self._converting:
             try:
-                return Answer(encode(to_8_bit(decode(data)), Format.PNG), "image/png")
+                with decoded_data(data) as pixels:
+                    return Answer(encode(to_8_bit(pixels), Format.PNG), "image/png")
             except UnreadableImage as error:
                 raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from twimager.errors import Rejection, UnreadableImage
-from twimager.fingerprints import Fingerprint, read_picture
+from twimager.fingerprints import Fingerprint, picture
 from twimager.images import read_bytes
 from twimager.proposals import Proposal, hashes
 from twimager.proposals.features import FeatureIndex
@@ -79,9 +79,12 @@ def same_pixels(images: Sequence[Fingerprint], unread: dict[Path, Rejection]) ->
             unread[image.path] = Rejection(error.reason, str(error))
     for copies in by_bytes.values():
         try:
-            pixels = np.ascontiguousarray(read_picture(copies[0]))
+            with picture(copies[0]) as pixels:
+                digest = hashlib.sha256(pixels.dtype.str.encode())
+                for row in pixels:
+                    digest.update(np.ascontiguousarray(row).data)
         except UnreadableImage as error:
             unread[copies[0].path] = Rejection(error.reason, str(error))
             continue
-        by_pixels[hashlib.sha256(pixels.data).digest() + pixels.dtype.str.encode()] += copies
+        by_pixels[digest.digest()] += copies
     return [sorted(copies, key=lambda image: image.path.parts) for copies in by_pixels.values()]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twimager.console import Console
+from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import ExitCode, Rejection, UnreadableImage
 from twimager.examiners import Examiners
 from twimager.fingerprints import Fingerprint, fingerprint
@@ -112,6 +113,8 @@ class Searcher:
                 small = thumbnail(working_colors(query)) if self._wanted.thumbnails else b""
             except UnreadableImage as error:
                 return Asked(name, error=str(error))
+            except LIBRARY_ERRORS as error:
+                return Asked(name, error=complaint(error))
             for lost, why in answer.unread.items():
                 self.pass_over(lost, why)
             return Asked(name, answer.found, "", query, small)

@@ -11,7 +11,8 @@ import numpy as np
 
 from twimager.compare.detectors import Detector, Features
 from twimager.compare.embedding import Embedding, Network, cosine_similarity
-from twimager.errors import Rejection, UnreadableImage
+from twimager.decoded import LIBRARY_ERRORS, complaint
+from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprints import Copy, Fingerprint, limited
 from twimager.geometry import Matrix
 from twimager.images import encode
@@ -115,10 +116,13 @@ def judge(task: Task, query: Query, wanted: Wanted) -> Answer:
     for copies in same_pixels(task.images, unread):
         try:
             shown = working_colors(copies[0])
+            resemblance = _compared(copies[0], shown, query, task.place, wanted)
         except UnreadableImage as error:
             unread[copies[0].path] = Rejection(error.reason, str(error))
             continue
-        resemblance = _compared(copies[0], shown, query, task.place, wanted)
+        except LIBRARY_ERRORS as error:
+            unread[copies[0].path] = Rejection(Reason.FAILED, complaint(error))
+            continue
         others = tuple(image.path for image in copies[1:])
         score, small = resemblance.score(wanted.weights), thumbnail(shown) if wanted.thumbnails else b""
         found.append(Found(copies[0], others, resemblance, score, task.place, small))

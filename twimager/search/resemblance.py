@@ -11,9 +11,9 @@ import numpy as np
 
 from twimager.compare.detectors import Detector, Features, find, tie
 from twimager.compare.likeness import histogram_correlation, ssim
-from twimager.fingerprints import WORKING_SIDE, Copy, Fingerprint, limited, read_picture
+from twimager.fingerprints import WORKING_SIDE, Copy, Fingerprint, limited, small_colors
 from twimager.geometry import Matrix
-from twimager.images import Pixels, to_8_bit, to_gray
+from twimager.images import Pixels, to_gray
 from twimager.verification import overlay
 
 # Pictures that are not aligned are compared whole, squeezed into a square of this side.
@@ -52,7 +52,7 @@ def working_colors(image: Fingerprint) -> Copy:
 
     Raises UnreadableImage.
     """
-    return Copy(to_8_bit(limited(read_picture(image), WORKING_SIDE)), image.size)
+    return Copy(small_colors(image, WORKING_SIDE), image.size)
 
 
 def features_of(pixels: Pixels, detector: Detector) -> Features:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprints import LIGHT_HR, LIGHT_LR, described, mirrored, read_picture, working_copy
+from twimager.fingerprints import LIGHT_HR, LIGHT_LR, described, mirrored, picture, working_copy
 from twimager.geometry import Points, mirroring, transform_points
 from twimager.images import decode
 from twimager.kept_report import caption
@@ -27,7 +27,8 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     upper = drawn_pair(decode(render_lr(pair, options)), render_hr(pair, options), Display(room=UPPER))
     hr_points, lr_points = matched_points(pair)
     width = upper.shape[1]
-    lower = drawn_matches(read_picture(hr), read_picture(lr), hr_points, lr_points, (width, LOWER))
+    with picture(hr) as hr_pixels, picture(lr) as lr_pixels:
+        lower = drawn_matches(hr_pixels, lr_pixels, hr_points, lr_points, (width, LOWER))
     words = f"{len(hr_points)} matches agree with the transform" if len(hr_points) else "no matches"
     return stacked(
         text(f"HR {hr.path.name}, LR {lr.path.name}", width),
