@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
+from twimager.copies import under
+from twimager.errors import Reason, Rejection
 from twimager.examining import call
+from twimager.fingerprints import Fingerprint
 from twimager.matching import Match
-from twimager.proposals import Proposal
+from twimager.proposals import CANDIDATES, Proposal
 from twimager.reading import Run
-from twimager.selection import Ballot, Choice, Standby, VerifiedPair, select
+from twimager.report import Report
+from twimager.selection import Ballot, Choice, Standby, VerifiedPair, reject, select
 from twimager.verdicts import Verdict, circumstances, from_text, is_final, to_text
 from twimager.writing import Writer
 
@@ -60,6 +65,8 @@ def _neighbours_together(tasks: Sequence[Sequence[Proposal]]) -> list[Sequence[P
 
 def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
     """Choose among what LRs would have; where one gets an HR that stands by, verify that first."""
+    stock = _Stock(run.report)
+    group = stock.shared_out(group)
     while True:
         chosen, taken = select(group)
         standbys = {pair.proposal.key: pair for pair in chosen if isinstance(pair, Standby)}
@@ -69,13 +76,74 @@ def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
             for choice in chain(*group):
                 lr, hr = choice.proposal.images
                 wanted[lr.path].append(hr.path)
-            return [_with_rivals(pair, wanted) for pair in chosen if isinstance(pair, VerifiedPair)]
+            pairs = [_with_rivals(pair, wanted) for pair in chosen if isinstance(pair, VerifiedPair)]
+            return pairs + stock.of_copies(pairs)
         favourites = {choices[0].proposal.lr.path: choices[0] for choices in group if choices}
         verified = {
             key: _verified(run, standby, favourites[standby.proposal.lr.path]) for key, standby in standbys.items()
         }
         known = ([better for one in choices for better in verified.get(one.proposal.key, [one])] for choices in group)
         group = [sorted(choices, key=lambda choice: choice.behind) for choices in known]
+
+
+class _Stock:
+    """The files of the same bytes that are in no pair: one was evaluated for all, each may be in a pair."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    @cached_property
+    def _done(self) -> set[Path]:
+        return self._report.decided_paths
+
+    def _left(self, image: Fingerprint) -> list[Path]:
+        """Return the paths of an image's copies that are in no pair, its own among them."""
+        return [path for path in self._report.copies[image.path] if path not in self._done]
+
+    def shared_out(self, group: Sequence[Sequence[Choice]]) -> list[list[Choice]]:
+        """Return the choices with the copies of their HRs, as many as LRs may want, each LR with another one first."""
+        copies = self._report.copies
+        wanting = Counter(choice.proposal.hr.path for choices in group for choice in choices)
+        left = {
+            hr.path: self._left(hr)[: max(wanting[hr.path], CANDIDATES)]
+            for hr in {choice.proposal.hr.path: choice.proposal.hr for choice in chain(*group)}.values()
+            if hr.path in copies
+        }
+        shared: list[list[Choice]] = []
+        for turn, choices in enumerate(group):
+            of_one_lr = list[Choice]()
+            for choice in choices:
+                paths = left.get(choice.proposal.hr.path, [choice.proposal.hr.path])
+                start = turn % len(paths)
+                for path in paths[start:] + paths[:start]:
+                    of_one_lr.append(choice._replace(proposal=_copied(choice.proposal, hr=path)))
+            shared.append(of_one_lr)
+        return shared
+
+    def of_copies(self, pairs: Sequence[VerifiedPair]) -> list[VerifiedPair]:
+        """Return the pairs of the other copies of these LRs, as far as there are copies of their HRs."""
+        taken = {pair.proposal.hr.path for pair in pairs}
+        more: list[VerifiedPair] = []
+        for pair in pairs:
+            lr, hr = pair.proposal.images
+            lrs = self._left(lr)[1:] if lr.path in self._report.copies else []
+            hrs = (path for path in self._left(hr) if path not in taken) if hr.path in self._report.copies else iter(())
+            for other in lrs:
+                free = next(hrs, None)
+                if free is None:
+                    lost = pair._replace(proposal=_copied(pair.proposal, lr=other))
+                    self._report.turn_down(reject(lost, Rejection(Reason.TAKEN, f"{lr.path.name} with {hr.path.name}")))
+                    continue
+                taken.add(free)
+                rivals = tuple(path for path in (*pair.rivals, hr.path) if path != free)
+                more.append(pair._replace(proposal=_copied(pair.proposal, lr=other, hr=free), rivals=rivals))
+        return more
+
+
+def _copied(proposal: Proposal, lr: Path | None = None, hr: Path | None = None) -> Proposal:
+    """Return the proposal of copies of its images, by their paths."""
+    own = under(proposal.lr, lr or proposal.lr.path), under(proposal.hr, hr or proposal.hr.path)
+    return proposal._replace(lr=own[0], hr=own[1])
 
 
 def _with_rivals(pair: VerifiedPair, wanted: Mapping[Path, Sequence[Path]]) -> VerifiedPair:

@@ -49,6 +49,7 @@ class Reason(Enum):
 
     UNREADABLE = "unreadable"
     UNSUPPORTED = "unsupported format"
+    FLAT = "nothing to see"
     NOTHING_SIMILAR = "nothing similar"
     NO_PARTNER = "nothing similar enough"
     FEW_MATCHES = "too few matching features"

@@ -27,6 +27,8 @@ WORKING_SIDE = 320
 # Copies are no longer than so many times that: of a strip, which no pair shows more of, they would have any size.
 MAX_ASPECT = 16
 HASH_SIDE = 8
+# Compression moves flat pixels by no more levels; nothing can be aligned by what is flat.
+FLAT_LEVELS = 4
 # Shorter side of the copy on which colours are compared, of which even a part still tells what colour is where.
 COLOR_SIDE = 160
 # What is kept of working copies, at most: some 450 of them.
@@ -108,6 +110,7 @@ class Fingerprint:
     srgb : whether it is converted to sRGB, whenever it is read, if it has another colour profile
     miniature : (MINIATURE_SIDE**2,) uint8, the picture's gray, shrunk to a square
     is_bare : whether features were not looked for
+    is_flat : whether its pixels are of one level, but for FLAT_LEVELS
     """
 
     path: Path
@@ -121,6 +124,7 @@ class Fingerprint:
     srgb: bool = False
     miniature: NDArray[np.uint8] = field(default_factory=NO_MINIATURE.copy)
     is_bare: bool = False
+    is_flat: bool = False
 
     @property
     def picture(self) -> Rect:
@@ -195,6 +199,7 @@ def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
     return Fingerprint(
         path, seen.size, picture_hashes(small, recipe.hash_side), NO_POINTS, NO_POINTS[:, 0], NO_POINTS[:, 1],
         NO_DESCRIPTORS, seen.bars, recipe.srgb, miniature(small), is_bare=True,
+        is_flat=int(seen.gray.max()) - int(seen.gray.min()) <= FLAT_LEVELS,
     )  # fmt: skip
 
 

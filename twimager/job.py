@@ -89,6 +89,8 @@ def _account_for_unpaired(report: Report, lr_paths: list[Path], hr_paths: list[P
         image.path for pair in report.rejected_pairs if pair.rejection.reason is not Reason.FEW_MATCHES
         for image in pair.proposal.images
     }  # fmt: skip
+    # One of several copies was evaluated for all.
+    judged, alike = ({copy for path in paths for copy in report.copies.get(path, (path,))} for paths in (judged, alike))
     for side, paths in (("LR", lr_paths), ("HR", hr_paths)):
         for path in (path for path in paths if path not in accounted_for):
             if cut_short and (side == "HR" or path not in judged):

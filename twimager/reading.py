@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from twimager.console import Console, Progress
+from twimager.copies import Copies, find_copies, representatives, under
 from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.examiners import Examiners
@@ -21,6 +22,7 @@ from twimager.scheduling import AHEAD, in_order
 from twimager.selection import RejectedPair
 from twimager.store import Stamp, Store, stamp
 
+CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went on")
 FIRST_PICTURE = "holds several pictures; the first is used"
 
 T = TypeVar("T")
@@ -101,6 +103,47 @@ def read(run: Run, side: str, paths: list[Path], recipe: Recipe, frames: Frames 
     Files that may be paired by their frame go without features for now.
     """
     return take(run, side, paths, remembered(run, paths, recipe, frames))
+
+
+def read_each(
+    run: Run, side: str, paths: Sequence[Path], recipe: Recipe, frames: Frames | None = None
+) -> list[Fingerprint]:
+    """Fingerprint one file of each content of a side; what can't be read, or is flat, goes to the report.
+
+    Where all matches are wanted every file counts, whatever it holds.
+    """
+    with run.progress.stage(f"reading {side}"):
+        stamps = {path: stamp(path) for path in paths}
+        copies = {} if run.report.options.all_matches else find_copies(paths, stamps, run.in_order)
+    run.report.copies.update(copies)
+    firsts = [path for path in paths if copies.get(path, (path,))[0] == path]
+    run.progress.expect(len(firsts) - len(paths))
+    results = _of_all(run, paths, stamps, copies, remembered(run, firsts, recipe, frames))
+    images = take(run, side, paths, results)
+    flat = (RejectedImage(side, image.path, Rejection(Reason.FLAT)) for image in images if image.is_flat)
+    run.report.rejected_images += flat
+    return representatives([image for image in images if not image.is_flat], copies, set())
+
+
+def _of_all(
+    run: Run, paths: Iterable[Path], stamps: Mapping[Path, Stamp | None], copies: Copies,
+    results: Iterator[Fingerprint | Rejection],
+) -> Iterator[Fingerprint | Rejection]:  # fmt: skip
+    """Yield what came of reading each path, of copies what came of the first; `results` are those of the first.
+
+    `stamps` are those with which they were found to be copies.
+    """
+    of_copies: dict[Path, Fingerprint | Rejection] = {}
+    for path in paths:
+        first = copies.get(path, (path,))[0]
+        if first == path:
+            result = next(results)
+            if path in copies:
+                of_copies[path] = result if run.seen[path] == stamps[path] else CHANGED
+        else:
+            run.seen[path] = stamps[path]
+            result = of_copies[first]
+        yield under(result, path) if isinstance(result, Fingerprint) else result
 
 
 def take(run: Run, side: str, paths: Sequence[Path], results: Iterable[Fingerprint | Rejection]) -> list[Fingerprint]:

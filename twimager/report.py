@@ -49,7 +49,8 @@ class Report:
     """Everything that came out of a run; `tell` hears of each decision as it falls.
 
     `images` are those of the pairs, as they are kept here: without their features. `near_hashes` is, for each LR that
-    could be read, how many HRs were near its hashes; `seconds` how long each stage took.
+    was evaluated by itself, how many HRs were near its hashes; `copies` are the files of the same bytes, by each of
+    them; `seconds` how long each stage took.
     """
 
     options: Options
@@ -60,6 +61,7 @@ class Report:
     notes: list[Note] = field(default_factory=list)
     images: dict[Path, Fingerprint] = field(default_factory=dict)
     near_hashes: list[int] = field(default_factory=list)
+    copies: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     earlier: dict[Hashable, RejectedPair] = field(default_factory=dict)
     aborted: bool = False

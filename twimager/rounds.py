@@ -8,12 +8,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from twimager.copies import representatives
 from twimager.deciding import MATCHING, decide
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
 from twimager.options import Options, Search
 from twimager.proposals import Proposal, hashes
 from twimager.proposals.frames import Frames
-from twimager.reading import Run, read, remembered
+from twimager.reading import Run, read_each, remembered
 from twimager.report import Report
 from twimager.writing import Writer
 
@@ -40,9 +41,9 @@ def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -
     options, report = run.report.options, run.report
     by_frame = options.search is Search.AUTO and not options.all_matches
     of_hr = LIGHT_HR._replace(srgb=not options.keep_icc)
-    lrs = read(run, "LR", lr_paths, LIGHT_LR.bare if by_frame else LIGHT_LR)
+    lrs = read_each(run, "LR", lr_paths, LIGHT_LR.bare if by_frame else LIGHT_LR)
     frames = Frames(lrs, options.distance) if by_frame else None
-    hrs = read(run, "HR", hr_paths, of_hr, frames)
+    hrs = read_each(run, "HR", hr_paths, of_hr, frames)
     run.count_strangers()
     if frames:
         proposals = frames.propose(hrs)
@@ -112,9 +113,8 @@ def _with_features(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> l
 
 
 def _left(run: Run, images: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """Return the images that are in no pair."""
-    done = run.report.decided_paths
-    return [image for image in images if image.path not in done]
+    """Return the images that are in no pair, one of each content."""
+    return representatives(images, run.report.copies, run.report.decided_paths)
 
 
 def _mirrored(
@@ -148,7 +148,12 @@ def _new(report: Report, sources: Iterable[Iterable[list[Proposal]]]) -> list[li
     done = report.decided_paths
     certain = {pair.proposal.key for pair in report.rejected_pairs if pair.match and pair.match.is_certain}
     proposals = [
-        [proposal for proposal in chain(*of_one_lr) if proposal.hr.path not in done and proposal.key not in certain]
+        [
+            proposal._replace(hr=hr)
+            for proposal in chain(*of_one_lr)
+            if proposal.key not in certain
+            for hr in representatives([proposal.hr], report.copies, done)
+        ]
         for of_one_lr in zip(*sources, strict=True)
     ]
     report.forget(proposal.key for of_one_lr in proposals for proposal in of_one_lr)

@@ -42,10 +42,10 @@ ENTER = {
     "verdicts": "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)",
 }
 LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, recipe, bytes, modified) = (?, ?, ?, ?)"
-# An image's size, its bars, its miniature and how many hashes follow; then a feature: position, size, direction,
-# descriptor.
+# An image's size, its bars, its miniature, whether it is flat, and how many hashes follow; then a feature: position,
+# size, direction, descriptor.
 HEAD = np.dtype([
-    ("size", "<i4", 2), ("bars", "<i4", 4), ("miniature", "u1", MINIATURE_SIDE**2), ("hashes", "<i4"),
+    ("size", "<i4", 2), ("bars", "<i4", 4), ("miniature", "u1", MINIATURE_SIDE**2), ("flat", "u1"), ("hashes", "<i4"),
 ])  # fmt: skip
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
 
@@ -248,7 +248,7 @@ def _hash_bytes(recipe: Recipe) -> int:
 
 
 def _packed(image: Fingerprint, recipe: Recipe) -> bytes:
-    head = np.array((image.size, image.bars, image.miniature, len(image.hashes)), HEAD)
+    head = np.array((image.size, image.bars, image.miniature, image.is_flat, len(image.hashes)), HEAD)
     features = np.empty(len(image.points), FEATURE)
     features["point"], features["radius"], features["angle"] = image.points, image.radii, image.angles
     features["descriptor"] = image.descriptors
@@ -270,5 +270,5 @@ def _unpacked(path: Path, packed: bytes, recipe: Recipe) -> Fingerprint:
     width, height = head["size"].tolist()
     return Fingerprint(
         path, (width, height), hashes, points, radii, angles, descriptors,
-        Bars(*head["bars"].tolist()), recipe.srgb, head["miniature"], not recipe.features,
+        Bars(*head["bars"].tolist()), recipe.srgb, head["miniature"], not recipe.features, bool(head["flat"]),
     )  # fmt: skip
