@@ -1,16 +1,29 @@
 """Queries that are addresses: what is fetched, what is refused, and that one line says why."""
 
 import json
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from conftest import Run
 from pictures import EXAMPLES
-from web import HUGE, web
+from web import HUGE, IMAGE, proxy, web
 
+from twimager.errors import UnreadableImage
 from twimager.search import fetching
 
 HR = EXAMPLES / "HR"
+PUBLIC, PRIVATE = "http://93.184.216.34/", "http://10.1.2.3/"
+NAMES = {
+    "outside.example": ["93.184.216.34", "2606:2800:220:1::1"],
+    "inside.example": ["10.1.2.3"],
+    "both.example": ["93.184.216.34", "127.0.0.1"],
+    "localhost": ["127.0.0.1"],
+}
+Proxied = Callable[[Mapping[str, str]], AbstractContextManager[list[str]]]
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +94,106 @@ def test_no_redirect_leads_from_the_web_into_this_network(monkeypatch: pytest.Mo
         assert asked == ["/moved"]
 
 
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Proxied:
+    """Have all requests sent to a proxy, which redirects some; what it was asked for is yielded."""
+    real = socket.getaddrinfo
+
+    def look_up(host: str, *args: Any, **settings: Any) -> list[Any]:
+        if host in NAMES:
+            return [(None, None, None, "", (address, 0)) for address in NAMES[host]]
+        return real(host, *args, **{**settings, "flags": socket.AI_NUMERICHOST})
+
+    @contextmanager
+    def begin(redirects: Mapping[str, str]) -> Iterator[list[str]]:
+        with proxy(redirects) as (address, asked):
+            for scheme in ("http", "https"):
+                monkeypatch.setenv(f"{scheme}_proxy", address)
+            monkeypatch.setenv("no_proxy", "")
+            monkeypatch.setattr(socket, "getaddrinfo", look_up)
+            yield asked
+
+    return begin
+
+
 @pytest.mark.parametrize(
-    ("peer", "public"),
+    "target",
     [
-        ("93.184.216.34", True), ("2606:2800:220:1::1", True), ("127.0.0.1", False), ("10.1.2.3", False),
-        ("169.254.169.254", False), ("::1", False), ("fe80::1%eth0", False), ("::ffff:127.0.0.1", False),
-        ("0.0.0.0", False),
+        "http://127.0.0.1/", "https://127.0.0.1/", "http://127.0.0.1:8080/", "http://10.1.2.3/", "http://0.0.0.0/",
+        "http://169.254.169.254/", "//127.0.0.1/", "http://127.0.0.1./", "http://2130706433/", "http://0x7f.1/",
+        "http://127.1/", "http://0177.0.0.1/", "http://010.1.2.3/", "http://%31%32%37.0.0.1/", "http://user@127.0.0.1/",
+        "http://93.184.216.34@127.0.0.1/", "http://127.0.0.1\\@93.184.216.34/", "http://127\u30020\u30020\u30021/",
+        "http://\uff11\uff12\uff17.0.0.1/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/",
+        "http://[2002:7f00:1::]/", "http://[fec0::1]/", "http://[fe80::1%25eth0]/", "http://localhost/",
+        "https://LOCALHOST./", "http://localhost../", "http://inside.example/", "https://both.example/",
+        "http://unknown.example/",
     ],
 )  # fmt: skip
-def test_it_is_known_which_addresses_are_public(peer: str, public: bool) -> None:
-    assert fetching.is_public(peer) is public
+def test_through_a_proxy_no_redirect_leads_into_this_network(proxied: Proxied, target: str) -> None:
+    for start in (PUBLIC, "http://unknown.example/", "http://both.example/"):
+        with proxied({start: target}) as asked:
+            with pytest.raises(UnreadableImage, match="^a redirect leads .* not followed$"):
+                fetching.fetch(start)
+            assert asked == [start]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        [PUBLIC, "http://93.184.216.35/b"], [PUBLIC, "http://Outside.example.:8080/"],
+        [PUBLIC, "http://[2606:2800:220:1::1]/"], [PUBLIC, "http://[2002:808:808::]/"],
+        [PRIVATE, "http://127.0.0.1/"], ["http://localhost/", PRIVATE, PUBLIC], ["http://unknown.example/", PUBLIC],
+    ],
+)  # fmt: skip
+def test_through_a_proxy_other_redirects_are_followed(proxied: Proxied, way: list[str]) -> None:
+    with proxied(dict(pairwise(way))) as asked:
+        assert fetching.fetch(way[0]) == IMAGE.read_bytes()
+        assert asked == way
+
+
+def test_one_who_was_sent_to_the_web_is_not_sent_back(proxied: Proxied) -> None:
+    with proxied({PRIVATE: PUBLIC, PUBLIC: f"{PRIVATE}c"}) as asked:
+        with pytest.raises(UnreadableImage, match="from the web into this machine"):
+            fetching.fetch(PRIVATE)
+        assert asked == [PRIVATE, PUBLIC]
+
+
+def test_a_redirect_that_no_proxy_takes_is_judged_by_where_it_leads(
+    proxied: Proxied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web() as (address, seen), proxied({PUBLIC: f"{address}/image"}):
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with pytest.raises(UnreadableImage, match="from the web into this machine"):
+            fetching.fetch(PUBLIC)
+        assert seen == []
+
+
+def test_what_comes_with_a_redirect_is_not_read(address: str) -> None:
+    assert fetching.fetch(f"{address}/long") == IMAGE.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        "93.184.216.34", "8.8.8.8", "2606:2800:220:1::1", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::808:808",
+        "64:ff9b:1::808:808", "2002:808:808::1",
+    ],
+)  # fmt: skip
+def test_addresses_of_the_web_are_public(peer: str) -> None:
+    assert fetching.is_public(peer)
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        "0.0.0.0", "0.1.2.3", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255",
+        "192.0.0.8", "192.0.0.9", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
+        "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "::", "::1",
+        "::127.0.0.1", "::8.8.8.8", "::ffff:10.1.2.3", "::ffff:0:8.8.8.8", "64:ff9b::a01:203", "64:ff9b:1::7f00:1",
+        "64:ff9b:1:1::808:808", "100::1", "2001::1", "2001:0:808:808::1", "2001:2::1", "2001:20::1", "2001:db8::1",
+        "2002:a01:203::1", "2002:7f00:1::", "3fff::1", "4000::1", "5f00::1", "fc00::1", "fd12::1", "fe80::1",
+        "fe80::1%eth0", "fec0::1", "ff02::1", "ff0e::1",
+    ],
+)  # fmt: skip
+def test_all_other_addresses_are_not(peer: str) -> None:
+    assert not fetching.is_public(peer)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -30,6 +31,18 @@ REDIRECTS = 5
 CHUNK = 1 << 16
 # What may stand in an address as it is; the rest is percent-encoded.
 PLAIN = "%/:=&?~#+!$,;'@()*[]"
+# A host's name as every program reads it; one whose last label begins with a digit may be a number, as 0x7f.1 is.
+NAME = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")
+# NAT64 (RFC 6052, RFC 8215): the last 32 bits are the IPv4 address that is connected to.
+NAT64 = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/96")]
+# Not of the open internet either, though `is_global` of some Python says so: all IPv6 but the one block that is given
+# out (2000::/3), protocol assignments (Teredo among them), documentation, relays of 6to4, multicast.
+NOT_PUBLIC = [
+    ipaddress.ip_network(net)
+    for net in (
+        "::/3", "4000::/2", "8000::/1", "2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4",
+    )
+]  # fmt: skip
 HEADERS = [("User-Agent", f"twimager/{__version__}"), ("Accept", "image/*")]
 
 
@@ -37,7 +50,8 @@ def fetch(url: str, patience: float = PATIENCE, most_bytes: int = MOST_BYTES) ->
     """Return what a server has at an address, which begins as an image does.
 
     A redirect may lead to http and https only, and from a public server to none that only this machine or its network
-    can reach.
+    can reach. It is judged by the address that is connected to; where a proxy connects, by all that the host's name
+    leads to here, and refused if that can't be told.
 
     Raises
     ------
@@ -112,7 +126,7 @@ class _Watch:
         self.late = False
         self._patience = 0.0
         self._sockets: list[socket.socket] = []
-        self._public: bool | None = None
+        self._from_web = False
 
     @contextmanager
     def over(self, patience: float) -> Iterator[None]:
@@ -133,14 +147,22 @@ class _Watch:
                 socket.socket.shutdown(one, socket.SHUT_RDWR)
 
     def connected(self, one: socket.socket) -> None:
-        """Take a connection, over which nothing was sent yet; UnreadableImage if it leads where it must not."""
+        """Take a connection, over which nothing was sent yet."""
         self._sockets.append(one)
         if self.late:
             raise TimeoutError
-        public = is_public(one.getpeername()[0])
-        if self._public and not public:
+
+    def require_followed(self, addresses: Sequence[str]) -> None:
+        """Take the IP addresses that the next request may go to, none if they are unknown.
+
+        UnreadableImage is raised if one of them may not be public, and one before may have been.
+        """
+        public = [is_public(address) for address in addresses]
+        if self._from_web and not public:
+            raise UnreadableImage("a redirect leads to a host that can't be looked up, and is not followed")
+        if self._from_web and not all(public):
             raise UnreadableImage("a redirect leads from the web into this machine or its network, and is not followed")
-        self._public = public
+        self._from_web = not public or any(public)
 
     def complaint(self, why: str) -> str:
         """Return why a fetch failed, which is so if it was not for the time."""
@@ -148,17 +170,42 @@ class _Watch:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is one of the open internet."""
-    peer = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    return (getattr(peer, "ipv4_mapped", None) or peer).is_global
+    """Tell whether an IP address is one of the open internet, the same in every version of Python."""
+    peer = _embedded(ipaddress.ip_address(address.split("%", maxsplit=1)[0]))
+    return peer.is_global and not any(peer in network for network in NOT_PUBLIC)
+
+
+def _embedded(peer: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the IPv4 address that an IPv6 address stands for, else the address itself."""
+    if isinstance(peer, ipaddress.IPv4Address):
+        return peer
+    if any(peer in network for network in NAT64):
+        return ipaddress.IPv4Address(int(peer) & 0xFFFFFFFF)
+    return peer.ipv4_mapped or peer.sixtofour or peer
+
+
+def _addresses(url: str) -> list[str]:
+    """Return all IP addresses of a URL's host; none if it can't be looked up, or programs may take it for another."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").removesuffix(".")
+    if "@" in parts.netloc:
+        return []
+    with suppress(ValueError):
+        return [str(ipaddress.ip_address(host))]
+    with suppress(OSError):
+        return [str(found[4][0]) for found in socket.getaddrinfo(host, None)] if NAME.fullmatch(host) else []
+    return []
 
 
 class _Connection(http.client.HTTPConnection):
     watch: _Watch
+    proxied: bool
 
     def connect(self) -> None:
         super().connect()
         self.watch.connected(self.sock)
+        if not self.proxied:
+            self.watch.require_followed([self.sock.getpeername()[0]])
 
 
 class _SecureConnection(http.client.HTTPSConnection, _Connection):
@@ -169,9 +216,9 @@ class _SecureConnection(http.client.HTTPSConnection, _Connection):
         self.watch.connected(self.sock)
 
 
-def _watched(host: str, *, kind: type[_Connection], watch: _Watch, **settings: Any) -> _Connection:
+def _watched(host: str, *, kind: type[_Connection], watch: _Watch, proxied: bool, **settings: Any) -> _Connection:
     made = kind(host, **settings)
-    made.watch = watch
+    made.watch, made.proxied = watch, proxied
     return made
 
 
@@ -180,6 +227,7 @@ class _Redirects(request.HTTPRedirectHandler):
 
     def http_error_302(self, req: request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage) -> Any:
         _require_scheme(urljoin(req.full_url, headers.get("Location", "")), "a redirect")
+        fp.close()  # else the library reads all that comes with it, however long
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -191,7 +239,7 @@ class _Http(request.HTTPHandler):
         self._watch = watch
 
     def http_open(self, req: request.Request) -> Any:
-        return self.do_open(partial(_watched, kind=_Connection, watch=self._watch), req)
+        return self.do_open(_connections(_Connection, req, self._watch), req)
 
 
 class _Https(request.HTTPSHandler):
@@ -200,7 +248,15 @@ class _Https(request.HTTPSHandler):
         self._watch = watch
 
     def https_open(self, req: request.Request) -> Any:
-        return self.do_open(partial(_watched, kind=_SecureConnection, watch=self._watch), req)
+        return self.do_open(_connections(_SecureConnection, req, self._watch), req)
+
+
+def _connections(kind: type[_Connection], req: request.Request, watch: _Watch) -> Any:
+    """Return what connects for a request, to a proxy only if that may be told where it leads."""
+    proxied = req.has_proxy() or bool(getattr(req, "_tunnel_host", None))
+    if proxied:
+        watch.require_followed(_addresses(req.full_url))
+    return partial(_watched, kind=kind, watch=watch, proxied=proxied)
 
 
 def _opener(watch: _Watch) -> request.OpenerDirector:
