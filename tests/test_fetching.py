@@ -132,7 +132,7 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> Proxied:
 def test_through_a_proxy_no_redirect_leads_into_this_network(proxied: Proxied, target: str) -> None:
     for start in (PUBLIC, "http://unknown.example/", "http://both.example/"):
         with proxied({start: target}) as asked:
-            with pytest.raises(UnreadableImage, match="^a redirect leads .* not followed$"):
+            with pytest.raises(UnreadableImage, match=r"^a redirect leads .* not followed$"):
                 fetching.fetch(start)
             assert asked == [start]
 

@@ -3,7 +3,10 @@
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlsplit
@@ -74,7 +77,13 @@ def site() -> Site:
 
 @pytest.fixture
 def client(site: Site) -> Iterator[Client]:
-    with LocalServer(site, most_bytes=MOST) as server:
+    with serving(site) as asked:
+        yield asked
+
+
+@contextmanager
+def serving(site: Site, most_bytes: int = MOST) -> Iterator[Client]:
+    with LocalServer(site, most_bytes=most_bytes) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield Client(server)
@@ -162,9 +171,9 @@ def test_a_body_is_as_long_as_it_may_be(client: Client, site: Site) -> None:
     assert client.ask("POST", "change", b"x" * 500_000)[0] == 413
     for length in ("-1", "1e3", "9" * 5000, "+2", "\u0662", "2, 2"):
         head = f"POST {client.base}change HTTP/1.1\r\nHost: {client.host}\r\nOrigin: http://{client.host}\r\n"
-        assert said(client, f"{head}Content-Length: {length}\r\n\r\n") == 411
+        assert said(client, f"{head}Content-Length: {length}\r\n\r\n") == 400
     assert client.ask("POST", "change")[0] == 411
-    assert client.ask("POST", "change", b"2\r\n{}\r\n0\r\n\r\n", Transfer_Encoding="chunked")[0] == 411
+    assert said(client, f"{head}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n") == 411
     assert site.told == [("change", b"x" * MOST)]
 
 
@@ -174,13 +183,128 @@ def test_what_is_cut_short_is_not_done(client: Client, site: Site) -> None:
     assert site.told == []
 
 
-def test_a_body_is_no_second_request(client: Client, site: Site) -> None:
-    hidden = f"POST {client.base}hidden HTTP/1.1\r\nHost: {client.host}\r\nOrigin: http://{client.host}\r\n"
-    hidden += "Content-Length: 0\r\n\r\n"
-    for first in ("GET", "POST"):
-        for how in (f"Content-Length: {len(hidden)}", "Transfer-Encoding: chunked"):
-            said(client, f"{first} {client.base}x HTTP/1.1\r\nHost: {client.host}\r\n{how}\r\n\r\n{hidden}")
+@pytest.mark.parametrize(
+    "how",
+    [
+        "Content-Length: {}", "Content-Length: +{}", "Content-Length: -{}", "Content-Length: {0}, {0}",
+        "Content-Length: 0x{}", "Content-Length: {}.0", "Content-Length: 1 {}", "Content-Length: {};",
+        "Content-Length:", "Content-Length : {}", "Content-Length:\r\n {}",
+        "Content-Length: {0}\r\nContent-Length: {0}", "Content-Length: 0\r\ncontent-length: {}",
+        "Content-Length: {}\r\nTransfer-Encoding: chunked", "Content-Length: 0\r\nTransfer-Encoding: identity",
+        "Transfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked", "X: y\r\n Content-Length: {}",
+        "X: y\rContent-Length: {}", "X: y\0\r\nContent-Length: {}", "X\r\nContent-Length: {}",
+    ],
+)  # fmt: skip
+def test_a_body_is_no_second_request(client: Client, site: Site, how: str) -> None:
+    own = f"Host: {client.host}\r\nOrigin: http://{client.host}\r\n"
+    hidden = f"POST {client.base}hidden HTTP/1.1\r\n{own}Content-Length: 0\r\n\r\n"
+    for first in ("GET", "POST", "PUT"):
+        head = f"{first} {client.base} HTTP/1.1\r\n{own}{how.format(len(hidden))}\r\n\r\n"
+        if first == "POST" and how == "Content-Length: {}":
+            continue  # that is how it has to be
+        answers = all_said(client, head + hidden).split(b"HTTP/1.1 ")
+        assert len(answers) == 2
+        assert int(answers[1][:3]) in {"GET": [400], "POST": [400, 411], "PUT": [400, 501]}[first]
     assert site.told == []
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "status"),
+    [
+        ("GET {}", "", 400), ("GET {} HTTP/0.9", "", 400), ("GET {} HTTP/1", "", 400), ("GET  {} HTTP/1.1", "", 400),
+        ("GET\t{} HTTP/1.1", "", 400), ("GET {} x HTTP/1.1", "", 400), ("GET {}\0 HTTP/1.1", "", 400), ("{}", "", 400),
+        ("", "", 400), ("GET {} HTTP/2.0", "", 505), ("GET {}" + 70_000 * "x" + " HTTP/1.1", "", 414),
+        ("GET {} HTTP/1.1", "X: y\r\n z\r\n", 400), ("GET {} HTTP/1.1", " X: y\r\n", 400),
+        ("GET {} HTTP/1.1", "X\r\n", 400), ("GET {} HTTP/1.1", ": y\r\n", 400), ("GET {} HTTP/1.1", "X : y\r\n", 400),
+        ("GET {} HTTP/1.1", "From me\r\n", 400), ("GET {} HTTP/1.1", 101 * "X: y\r\n", 431),
+        ("GET {} HTTP/1.1", f"X: {70_000 * 'y'}\r\n", 431), ("GET {} HTTP/1.1", 80 * f"X: {1000 * 'y'}\r\n", 431),
+    ],
+)  # fmt: skip
+def test_what_is_no_request_is_refused_and_the_connection_ended(
+    client: Client, request_line: str, headers: str, status: int
+) -> None:
+    line = request_line.format(client.base)
+    answer = all_said(client, f"{line}\r\nHost: {client.host}\r\n{headers}\r\n")
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_that_drips_is_cut_off(
+    client: Client, site: Site, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(local_server, "DEADLINE", 0.3)
+    head = f"{method} {client.base} HTTP/1.1\r\nHost: {client.host}\r\nOrigin: http://{client.host}\r\n"
+    head += f"Content-Length: {MOST}\r\n\r\n" if method == "POST" else "X-Long: "
+    with connected(client) as connection:
+        connection.sendall(head.encode())
+        connection.settimeout(0.01)
+        for _ in range(MOST - 1):
+            with suppress(TimeoutError):
+                assert connection.recv(1) == b""
+                break
+            connection.sendall(b"x")
+        else:
+            pytest.fail("nobody ended it")
+    assert site.told == []
+
+
+def test_a_connection_may_be_silent_between_requests(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "DEADLINE", 0.1)
+    with connected(client) as connection:
+        for _ in range(3):
+            connection.sendall(f"GET {client.base} HTTP/1.1\r\nHost: {client.host}\r\n\r\n".encode())
+            while not connection.recv(1 << 16).endswith(b"<p>page"):
+                pass
+            time.sleep(0.2)
+
+
+def test_many_at_once_are_all_answered(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "HANDLERS", 4)
+    with LocalServer(site) as server, ExitStack() as stack:
+        asked = Client(server)
+        many = [stack.enter_context(connected(asked)) for _ in range(100)]
+        for one in many:  # all of them keep their connections open
+            one.sendall(f"GET {asked.base} HTTP/1.1\r\nHost: {asked.host}\r\n\r\n".encode())
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        for one in many:
+            assert one.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        server.shutdown()
+
+
+def test_too_many_for_long_are_told_to_come_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "HANDLERS", 2)
+    monkeypatch.setattr(local_server, "QUEUED", 0.1)
+    with serving(site) as client:
+        with connected(client), connected(client):
+            for _ in range(3):
+                response, text = client.asked("GET", client.base)
+                assert (response.status, text) == (503, b"too many requests at once\n")
+                assert int(response.headers["Retry-After"]) > 0
+                assert response.headers["Connection"] == "close"
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+        while client.ask("GET", "")[0] == 503:
+            time.sleep(0.02)
+        assert client.ask("GET", "") == (200, b"<p>page")
+
+
+def test_few_bodies_are_in_memory_at_a_time_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Site):
+        at_work, most = 0, 0
+
+        def post(self, path: str, body: bytes) -> Answer:
+            self.at_work += 1
+            self.most = max(self.most, self.at_work)
+            time.sleep(0.2)
+            self.at_work -= 1
+            return super().post(path, body)
+
+    monkeypatch.setattr(local_server, "DEADLINE", 0.3)  # does not count while a body has to wait
+    site, body = Slow(), bytes(100_000)
+    with serving(site, len(body)) as client, ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda _: client.ask("POST", "change", body)[0], range(6))) == 6 * [200]
+    assert site.most == local_server.BODIES
+    assert site.told == 6 * [("change", body)]
 
 
 def test_other_addresses_of_this_machine_have_no_such_port(client: Client) -> None:
@@ -224,6 +348,26 @@ def test_a_connection_that_is_kept_open_ends_too(client: Client, site: Site) -> 
     assert len(site.told) == 1
 
 
+def test_the_end_waits_for_what_is_being_answered(capfd: pytest.CaptureFixture[str]) -> None:
+    class Slow(Site):
+        begun = threading.Event()
+
+        def post(self, path: str, body: bytes) -> Answer:
+            self.begun.set()
+            time.sleep(0.3)
+            return super().post(path, body)
+
+    site = Slow()
+    with LocalServer(site) as server, ThreadPoolExecutor(2) as pool:
+        running = pool.submit(server.run, False)
+        answer = pool.submit(Client(server).ask, "POST", "change", b"{}")
+        assert site.begun.wait(10)
+        server.shutdown()
+        running.result()
+        assert site.told == [("change", b"{}")]
+        assert answer.result() == (200, b"{}")
+
+
 def test_one_that_says_nothing_keeps_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_server._Handler, "timeout", 0.2)
     with LocalServer(site) as server:
@@ -243,6 +387,17 @@ def test_nothing_is_printed_of_what_is_asked(client: Client, capfd: pytest.Captu
         rude.sendall(f"GET {client.base}file HTTP/1.1\r\nHost: {client.host}\r\n\r\n".encode())
         rude.recv(1)
     assert capfd.readouterr() == ("", "")
+
+
+def connected(client: Client) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", client.server.server_port), timeout=10)
+
+
+def all_said(client: Client, request: str) -> bytes:
+    """Send what looks like one or more requests; return all that comes until the server ends the connection."""
+    with connected(client) as connection:
+        connection.sendall(request.encode())
+        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
 
 def said(client: Client, request: str) -> int:

@@ -151,7 +151,7 @@ def test_looking_changes_nothing(tab: Tab, folders: Folders) -> None:
     before = contents(folders.dest)
     for path in ("accept", "delete", "undo", "done", "delete?pair=0", "accept?pair=0&accepted=true", "delete/0"):
         assert tab.ask("GET", path)[0] == 404
-        assert tab.ask("GET", path, b'{"pair": 0}')[0] == 404
+        assert tab.ask("GET", path, b'{"pair": 0}')[0] == 400
     for path in ("", "decisions", "image/0", "x", "delete/", "Delete", "delete%20", "../delete"):
         assert tab.decide(path, pair=0)[0] == 404
     assert tab.decide("delete", pair=0)[0] == 200

@@ -8,17 +8,21 @@ was told the address knows. A request that names another host than ours (a name 
 from __future__ import annotations
 
 import hmac
+import io
+import re
 import secrets
+import socket
 import sys
 import threading
+import time
 import webbrowser
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twimager.console import Console, printable, say
 from twimager.errors import UsageError
@@ -26,11 +30,28 @@ from twimager.errors import UsageError
 HOST = "127.0.0.1"
 # 256 bits: nobody guesses that.
 TOKEN_BYTES = 32
-# Seconds that a connection may be silent.
+# Seconds that a connection may be silent between requests, and in which a request, once begun, must be there in full.
 PATIENCE = 30.0
-# Bytes of a request that is refused which are read all the same: some clients hear of a refusal only once they have
-# told all they had to say.
-HEARD_OUT = 1 << 20
+DEADLINE = 30.0
+# Connections that are answered at a time (a browser has six), seconds that another waits for one of them to end, and
+# connections that may wait to be accepted, as far as the system lets them.
+HANDLERS = 64
+QUEUED = 1.0
+BACKLOG = 1024
+# Seconds that the end of the server waits for answers that are being made.
+GRACE = 2.0
+# Bodies in memory at a time: one is worked on while the next comes in.
+BODIES = 2
+# Bytes and seconds for which what follows a refusal is read all the same: some clients read an answer only once they
+# have sent all of their request, and lose it if the connection is ended before.
+DRAINED = 1 << 20
+DRAINING = 1.0
+# What RFC 9112 has for the request line, from HTTP/1.0 on, and for the headers: no folded lines, no space before a
+# colon, no control characters.
+REQUEST_LINE = re.compile(r"[^\0-\x20\x7f]+ [^\0-\x20\x7f]+ HTTP/[1-9]\.[0-9]")
+HEAD = re.compile(rb"(?:[!#-'*+\-.0-9A-Z^-z|~]+:[\t\x20-\x7e\x80-\xff]*\r?\n)*\r?\n")
+LONGEST_HEAD = 1 << 16
+LENGTH = re.compile(r"[0-9]{1,15}")
 # What a page that is no page may load and do, and who may have it in a frame.
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 HEADERS = {
@@ -41,6 +62,14 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+BUSY_BODY = "too many requests at once\n"
+BUSY = "\r\n".join(
+    [
+        "HTTP/1.1 503 Service Unavailable", "Retry-After: 1", "Connection: close", f"Content-Length: {len(BUSY_BODY)}",
+        "Content-Type: text/plain; charset=utf-8", f"Content-Security-Policy: {NOTHING}",
+        *map(": ".join, HEADERS.items()), "", BUSY_BODY,
+    ]
+).encode()  # fmt: skip
 
 
 class Answer(NamedTuple):
@@ -134,9 +163,14 @@ class LocalServer(ThreadingHTTPServer):
     allow_reuse_address = sys.platform != "win32"
     allow_reuse_port = False
     daemon_threads = True
+    request_queue_size = BACKLOG
 
     def __init__(self, site: Site, port: int = 0, most_bytes: int = 1024) -> None:
         self.site, self.most_bytes, self.ended = site, most_bytes, False
+        self.bodies = threading.Semaphore(BODIES)
+        self._handlers = threading.Semaphore(HANDLERS)
+        self._overrun = False
+        self._answering, self._answered = 0, threading.Condition()
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -160,12 +194,62 @@ class LocalServer(ThreadingHTTPServer):
             threading.Thread(target=self._open, args=(warn or Console().warn,), daemon=True).start()
         with suppress(KeyboardInterrupt):
             self.serve_forever()
-        self.ended = True
+        with self._answered:
+            self.ended = True
+            self._answered.wait_for(lambda: not self._answering, GRACE)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Have the end of the server wait for the block; Refusal if it has ended."""
+        with self._answered:
+            if self.ended:
+                raise Refusal(HTTPStatus.GONE, "this has ended")
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._answered:
+                self._answering -= 1
+                self._answered.notify_all()
 
     def shutdown(self) -> None:
         """End the server; browsers that have kept their connections open are told so."""
         self.ended = True
         super().shutdown()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own, or with 503 if there are too many for long."""
+        self._overrun = not self._handlers.acquire(timeout=0 if self._overrun else QUEUED)
+        if self._overrun:
+            self._refuse(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the system has no thread left
+            self._handlers.release()
+            self._refuse(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer a connection until its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._handlers.release()
+
+    def is_full(self) -> bool:
+        """Tell whether another connection would have to wait for one of those there are."""
+        free = self._handlers.acquire(blocking=False)
+        if free:
+            self._handlers.release()
+        return not free
+
+    def _refuse(self, request: socket.socket) -> None:
+        with suppress(OSError):
+            request.settimeout(0.002)
+            request.sendall(BUSY)
+            request.shutdown(socket.SHUT_WR)
+            request.recv(LONGEST_HEAD)  # what is left unread could cost the client its answer
+        self.shutdown_request(request)
 
     def _open(self, warn: Callable[[str], None]) -> None:
         if not webbrowser.open(self.address):
@@ -177,17 +261,89 @@ class LocalServer(ThreadingHTTPServer):
         self.server_name, self.server_port = HOST, self.socket.getsockname()[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Pass over browsers that hang up in the midst of an answer."""
-        if not isinstance(sys.exc_info()[1], OSError):
+        """Pass over browsers that hang up in the midst of an answer, and answers that the end has cut off."""
+        if not (self.ended or isinstance(sys.exc_info()[1], OSError)):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Incoming(io.RawIOBase):
+    """Reads a connection; once a request has begun, `ends` is when all of it must be there."""
+
+    def __init__(self, connection: socket.socket, idle: float) -> None:
+        self._connection, self._idle = connection, idle
+        self.ends: float | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        seconds = self._idle if self.ends is None else self.ends - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        self._connection.settimeout(seconds)
+        try:
+            count = self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(self._idle)  # for what is sent
+        if self.ends is None:
+            self.ends = time.monotonic() + DEADLINE
+        return count
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: LocalServer
-    protocol_version = "HTTP/1.1"
+    raw_requestline: bytes
+    protocol_version, default_request_version = "HTTP/1.1", "HTTP/1.0"
     server_version, sys_version = "twimager", ""
     timeout = PATIENCE
     disable_nagle_algorithm = True  # a short answer is not to wait for the browser to confirm its headers
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self._incoming = _Incoming(self.connection, self.timeout)
+        self.rfile = io.BufferedReader(self._incoming)
+
+    def handle_one_request(self) -> None:
+        self._incoming.ends = None
+        super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        """Read the request line and the headers; refuse what programs may differ over, and end the connection."""
+        line = str(self.raw_requestline, "iso-8859-1").rstrip("\r\n")
+        self.requestline = self.request_version = self.command = ""  # as the library has them where it refuses
+        if not REQUEST_LINE.fullmatch(line):
+            return self._reject(HTTPStatus.BAD_REQUEST)
+        head = self._head()
+        if len(head) > LONGEST_HEAD:
+            return self._reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if not HEAD.fullmatch(head):
+            return self._reject(HTTPStatus.BAD_REQUEST)
+        connection, self.rfile = self.rfile, io.BytesIO(head)
+        try:
+            parsed = super().parse_request()
+        finally:
+            self.rfile = connection
+        if parsed and not _is_framed(self.command, self.headers):
+            return self._reject(HTTPStatus.BAD_REQUEST)
+        return parsed
+
+    def _head(self) -> bytes:
+        """Return the headers as they came, or more bytes than they may have."""
+        head = line = self.rfile.readline(LONGEST_HEAD + 1)
+        while line.strip(b"\r\n") and len(head) <= LONGEST_HEAD:
+            line = self.rfile.readline(LONGEST_HEAD + 1 - len(head))
+            head += line
+        return head
+
+    def _reject(self, status: HTTPStatus) -> bool:
+        self.send_error(status)
+        return False
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no request, and end the connection."""
+        super().send_error(code, message, explain)
+        self._drain()
 
     def do_GET(self) -> None:
         self._respond()
@@ -196,45 +352,47 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond()
 
     def _respond(self) -> None:
-        self._unread = self._length() or 0
+        self._unread = self.command == "POST"
         try:
             path = self.server.guard.admit(self.command, self.path, self.headers)
-            if self.server.ended:
-                raise Refusal(HTTPStatus.GONE, "this has ended")
-            site = self.server.site
-            answer = site.get(path) if self.command == "GET" else site.post(path, self._body())
+            answer = self._get(path) if self.command == "GET" else self._post(path)
         except Refusal as refusal:
             answer = Answer(f"{printable(str(refusal))}\n".encode(), "text/plain; charset=utf-8", refusal.status)
-        if self._unread or "Transfer-Encoding" in self.headers:
+        if self._unread or self.server.is_full():
             self.close_connection = True  # what is left of a body is no request
         self._send(answer)
-        self._hear_out()
+        if self._unread:
+            self._drain()
         if answer.last:
             self.server.shutdown()
 
-    def _body(self) -> bytes:
-        length = self._length()
-        if length is None:
+    def _get(self, path: str) -> Answer:
+        with self.server.answering():
+            return self.server.site.get(path)
+
+    def _post(self, path: str) -> Answer:
+        if "Content-Length" not in self.headers:
             raise Refusal(HTTPStatus.LENGTH_REQUIRED, "how long is it?")
+        length = int(self.headers["Content-Length"])
         if length > self.server.most_bytes:
             raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self.server.most_bytes} bytes")
-        body = self.rfile.read(length)
-        self._unread = 0
-        if len(body) < length:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "cut short")
-        return body
+        queued = time.monotonic()
+        with self.server.bodies:
+            if self._incoming.ends:
+                self._incoming.ends += time.monotonic() - queued
+            body = self.rfile.read(length)
+            if len(body) < length:
+                raise Refusal(HTTPStatus.BAD_REQUEST, "cut short")
+            self._unread = False
+            with self.server.answering():
+                return self.server.site.post(path, body)
 
-    def _length(self) -> int | None:
-        """Return how long the body is, None unless that is said, once and plainly."""
-        lengths = self.headers.get_all("Content-Length", [])
-        plain = len(lengths) == 1 and lengths[0].isascii() and lengths[0].isdecimal() and len(lengths[0]) <= 15
-        return int(lengths[0]) if plain and "Transfer-Encoding" not in self.headers else None
-
-    def _hear_out(self) -> None:
-        if self._unread:
-            with suppress(OSError):
-                self.connection.settimeout(1)
-                self.rfile.read(min(self._unread, HEARD_OUT))
+    def _drain(self) -> None:
+        """Read on for a moment; the client knows that nothing more will come."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self._incoming.ends = time.monotonic() + DRAINING
+            self.rfile.read(DRAINED)
 
     def _send(self, answer: Answer) -> None:
         self._policy = answer.policy
@@ -253,3 +411,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: request lines hold the token."""
+
+
+def _is_framed(method: str, headers: Message) -> bool:
+    """Tell whether there is one way only to see where a request ends; one that changes nothing has no body."""
+    lengths, coded = headers.get_all("Content-Length", []), "Transfer-Encoding" in headers
+    if len(lengths) > 1 or not all(map(LENGTH.fullmatch, lengths)) or (lengths and coded):
+        return False
+    return method != "GET" or not (coded or any(map(int, lengths)))
