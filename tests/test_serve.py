@@ -2,12 +2,20 @@
 
 import base64
 import json
+import os
+import signal
+import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -26,7 +34,7 @@ from twimager.search.job import SearchOptions, searcher
 from twimager.search.judging import Wanted
 from twimager.search.site import SearchSite
 
-HR, CAT = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"
+HR, CAT, ROOT = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg", EXAMPLES.parent
 
 
 @contextmanager
@@ -139,6 +147,46 @@ def test_what_does_not_fit_is_said_in_one_line(run: Run, tmp_path: Path) -> None
     refused(run("serve", tmp_path), 2, "no files")
     refused(run("serve", HR, "--top", 0), 2, "--top")
     refused(run("serve", HR, "--quiet", "--no_open", "--port", 99999), 2, "--port")
+
+
+def test_no_upload_is_kept(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for body in (CAT.read_bytes(), CAT.read_bytes()[:3000], b"no image"):
+        asked(client, "picture", body)
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")
+def test_uploads_that_ctrl_c_cuts_off_leave_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "twimager.py", "serve", HR, "--no_open", "--quiet"]
+    with (
+        subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process,
+        ThreadPoolExecutor(4) as pool,
+    ):  # fmt: skip
+        assert process.stdout
+        assert process.stderr
+        address = process.stdout.readline().strip()
+        uploads = [pool.submit(upload, address) for _ in range(4)]
+        while not any(tmp_path.iterdir()):
+            assert not all(one.done() for one in uploads)
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+        assert process.wait() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def upload(address: str) -> None:
+    """Upload a picture, however that ends."""
+    parts = urlsplit(address)
+    connection = HTTPConnection(parts.netloc, timeout=60)
+    with suppress(OSError, HTTPException):
+        connection.request("POST", f"{parts.path}picture", CAT.read_bytes(), {"Origin": f"http://{parts.netloc}"})
+        connection.getresponse().read()
+    connection.close()
 
 
 @pytest.mark.slow
