@@ -126,7 +126,7 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> Proxied:
         "http://\uff11\uff12\uff17.0.0.1/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/",
         "http://[2002:7f00:1::]/", "http://[fec0::1]/", "http://[fe80::1%25eth0]/", "http://localhost/",
         "https://LOCALHOST./", "http://localhost../", "http://inside.example/", "https://both.example/",
-        "http://unknown.example/",
+        "http://elsewhere.example/",
     ],
 )  # fmt: skip
 def test_through_a_proxy_no_redirect_leads_into_this_network(proxied: Proxied, target: str) -> None:
@@ -143,12 +143,25 @@ def test_through_a_proxy_no_redirect_leads_into_this_network(proxied: Proxied, t
         [PUBLIC, "http://93.184.216.35/b"], [PUBLIC, "http://Outside.example.:8080/"],
         [PUBLIC, "http://[2606:2800:220:1::1]/"], [PUBLIC, "http://[2002:808:808::]/"],
         [PRIVATE, "http://127.0.0.1/"], ["http://localhost/", PRIVATE, PUBLIC], ["http://unknown.example/", PUBLIC],
+        ["http://unknown.example/", "http://unknown.example/b"],
     ],
 )  # fmt: skip
 def test_through_a_proxy_other_redirects_are_followed(proxied: Proxied, way: list[str]) -> None:
     with proxied(dict(pairwise(way))) as asked:
         assert fetching.fetch(way[0]) == IMAGE.read_bytes()
         assert asked == way
+
+
+def test_a_host_that_is_unknown_here_may_send_to_itself_only(proxied: Proxied) -> None:
+    start = "http://unknown.example/"
+    for target in ("http://unknown.example:22/", "http://127.0.0.1\\@unknown.example/", "http://other.example/"):
+        with proxied({start: target}) as asked:
+            with pytest.raises(UnreadableImage, match="can't be looked up"):
+                fetching.fetch(start)
+            assert asked == [start]
+    with proxied({start: "/b"}) as asked:
+        assert fetching.fetch(start) == IMAGE.read_bytes()
+        assert asked == [start, f"{start}b"]
 
 
 def test_one_who_was_sent_to_the_web_is_not_sent_back(proxied: Proxied) -> None:

@@ -51,7 +51,7 @@ def fetch(url: str, patience: float = PATIENCE, most_bytes: int = MOST_BYTES) ->
 
     A redirect may lead to http and https only, and from a public server to none that only this machine or its network
     can reach. It is judged by the address that is connected to; where a proxy connects, by all that the host's name
-    leads to here, and refused if that can't be told.
+    leads to here, and refused if that can't be told and the host is another.
 
     Raises
     ------
@@ -126,7 +126,7 @@ class _Watch:
         self.late = False
         self._patience = 0.0
         self._sockets: list[socket.socket] = []
-        self._from_web = False
+        self._from_web, self._host = False, ""
 
     @contextmanager
     def over(self, patience: float) -> Iterator[None]:
@@ -152,17 +152,18 @@ class _Watch:
         if self.late:
             raise TimeoutError
 
-    def require_followed(self, addresses: Sequence[str]) -> None:
-        """Take the IP addresses that the next request may go to, none if they are unknown.
+    def require_followed(self, addresses: Sequence[str], host: str = "") -> None:
+        """Take the IP addresses that the next request may go to, none if they are unknown, and the host as written.
 
-        UnreadableImage is raised if one of them may not be public, and one before may have been.
+        UnreadableImage is raised if one of them may not be public, and one before may have been. Unknown ones are
+        followed within a host.
         """
         public = [is_public(address) for address in addresses]
-        if self._from_web and not public:
+        if self._from_web and not public and host != self._host:
             raise UnreadableImage("a redirect leads to a host that can't be looked up, and is not followed")
         if self._from_web and not all(public):
             raise UnreadableImage("a redirect leads from the web into this machine or its network, and is not followed")
-        self._from_web = not public or any(public)
+        self._from_web, self._host = not public or any(public), host
 
     def complaint(self, why: str) -> str:
         """Return why a fetch failed, which is so if it was not for the time."""
@@ -255,7 +256,7 @@ def _connections(kind: type[_Connection], req: request.Request, watch: _Watch) -
     """Return what connects for a request, to a proxy only if that may be told where it leads."""
     proxied = req.has_proxy() or bool(getattr(req, "_tunnel_host", None))
     if proxied:
-        watch.require_followed(_addresses(req.full_url))
+        watch.require_followed(_addresses(req.full_url), urlsplit(req.full_url).netloc)
     return partial(_watched, kind=kind, watch=watch, proxied=proxied)
 
 
