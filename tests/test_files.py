@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from twimager import destination, examining, reading, writing
 from twimager.destination import write_files
 from twimager.errors import UnreadableImage
 from twimager.fingerprints import LIGHT_HR, picture
-from twimager.images import list_files
+from twimager.images import list_files, read_bytes
 
 RUN = "e" * 32
+posix = pytest.mark.skipif(os.name != "posix", reason="has no pipes among its files")
 links = pytest.mark.skipif(sys.platform == "win32", reason="links are for administrators there")
 
 
@@ -58,10 +60,69 @@ def test_a_linked_folder_is_read_and_a_broken_link_named(run: Run, folders: Fold
     assert "gone.png: unreadable: No such file or directory" in outcome.err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes among its files")
-def test_pipes_are_passed_over(folders: Folders) -> None:
+@pytest.fixture
+def special(folders: Folders) -> Folders:
+    """Pipes, sockets, devices and files without an end among the images of both sides, 7 and 4 a side."""
+    for folder in folders[:2]:
+        for name in ("pipe.png", "pipe2.png", "pipe"):
+            os.mkfifo(folder / name)
+        for name in ("zero.jpg", "null.png"):
+            (folder / name).symlink_to(f"/dev/{Path(name).stem}")
+        (folder / "linked.png").symlink_to(folder / "pipe.png")
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(os.path.relpath(folder / "socket.png"))
+        if sys.platform == "linux":
+            (folder / "kmsg.png").symlink_to("/proc/kmsg")
+    return folders
+
+
+@posix
+def test_what_is_not_regular_is_named_once_a_kind_and_counted(run: Run, special: Folders) -> None:
+    outcome = run(*special.flags, "--report")
+    assert outcome.code == 3
+    assert "pairs written: 2" in outcome.out
+    endless = 2 * (sys.platform == "linux")
+    assert f"files that could not be read: {2 * 7 + endless}" in outcome.out
+    lines = outcome.err.splitlines()
+    assert len(lines) == 3 + 3 + endless, lines
+    for kind, number in (("named pipe", 8), ("device", 4), ("socket", 2)):
+        assert sum(line.endswith(f": not a regular file: a {kind}") for line in lines) == 1
+        assert f"{number - 1} more {kind}s: not a regular file" in lines
+    assert sum(line.endswith("kmsg.png: unreadable: empty file") for line in lines) == endless
+    reasons = [image["reason"] for image in report_of(special.dest)["rejected_images"]]
+    assert reasons.count("not a regular file") == 14
+
+
+@posix
+def test_no_command_waits_for_what_is_not_regular(run: Run, special: Folders) -> None:
+    image, pipe = special.hr / "h0.png", special.hr / "pipe.png"
+    for arguments, lines in (
+        (["search", image, "--in", special.lr], 1),
+        (["search", pipe, image, "--in", special.lr, "--no_mirror"], 2),
+        (["compare", pipe, image], 1),
+        (["compare", special.lr], 4),
+        (["cluster", special.lr, special.hr, "--dry"], 1),
+    ):
+        outcome = run(*arguments)
+        assert outcome.code == 3, outcome.err
+        assert len([line for line in outcome.err.splitlines() if line.endswith("a named pipe")]) == lines
+
+
+@posix
+def test_a_run_goes_on_though_a_device_was_used_meanwhile(run: Run, folders: Folders) -> None:
     os.mkfifo(folders.lr / "pipe.png")
-    assert "pipe.png" not in {path.name for path in list_files(folders.lr, False, pytest.fail)}
+    assert run(*folders.flags).code == 3
+    os.utime(folders.lr / "pipe.png", ns=(1, 1))
+    assert run(*folders.flags, "--resume").code == 3
+
+
+def test_no_more_is_read_than_a_file_holds(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of one that grows, or that the system makes up as it is read."""
+    path = folders.hr / "h0.png"
+    whole = path.read_bytes()
+    status = os.stat(path)
+    monkeypatch.setattr(os, "fstat", lambda _: os.stat_result((status.st_mode, *status[1:6], 40, *status[7:])))
+    assert read_bytes(path) == whole[:40]
 
 
 def test_a_folder_that_cannot_be_read_is_said_once(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,14 +143,14 @@ def test_a_folder_that_cannot_be_read_is_said_once(run: Run, folders: Folders, m
 
 def test_a_file_that_cannot_be_read_is_named(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(folders.hr / "h0.png", folders.hr / "closed.png")
-    opened = Path.open
+    opened = os.open
 
-    def guarded(path: Path, *how, **more):
-        if path.name == "closed.png":
+    def guarded(path, *how, **more):
+        if os.fsdecode(path).endswith("closed.png"):
             raise PermissionError(13, "Permission denied")
         return opened(path, *how, **more)
 
-    monkeypatch.setattr(Path, "open", guarded)
+    monkeypatch.setattr(os, "open", guarded)
     outcome = run(*folders.flags)
     assert outcome.code == 3
     assert "closed.png: unreadable: Permission denied" in outcome.err

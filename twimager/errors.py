@@ -50,6 +50,7 @@ class Reason(Enum):
     UNREADABLE = "unreadable"
     UNSUPPORTED = "unsupported format"
     FLAT = "nothing to see"
+    NOT_REGULAR = "not a regular file"
     NOTHING_SIMILAR = "nothing similar"
     NO_PARTNER = "nothing similar enough"
     FEW_MATCHES = "too few matching features"
@@ -94,3 +95,9 @@ class UnsupportedFormat(UnreadableImage):
     """A file of no format that can be read."""
 
     reason = Reason.UNSUPPORTED
+
+
+class NotRegularFile(UnreadableImage):
+    """A named pipe, a socket or a device, which is not opened: reading it may never end."""
+
+    reason = Reason.NOT_REGULAR

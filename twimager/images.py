@@ -8,8 +8,10 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -18,7 +20,7 @@ from PIL import Image
 
 from twimager import anatomy, decoding
 from twimager.anatomy import Anatomy
-from twimager.errors import UnreadableImage, UnsupportedFormat, UsageError
+from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
 from twimager.isolation import decoders
 from twimager.options import Format
 
@@ -43,6 +45,12 @@ IMAGE_SUFFIXES = frozenset({
 BEGINNING = 32
 MOST_BYTES_PER_PIXEL = 8
 OTHER_BYTES = 64 * 1024 * 1024
+# What is neither a file nor a folder, by the system's number for it.
+SPECIAL = {
+    stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
+# Flags that keep a file from blocking who opens it, where it has become a pipe or a terminal meanwhile.
+NEVER_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 # What Pillow raises on damaged files, by reading its source and by trying hundreds of thousands of them.
 PILLOW_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, ArithmeticError, AttributeError,
@@ -58,8 +66,9 @@ NOISY = 0.2
 def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> list[Path]:
     """Return the files of `folder` (and below it), sorted by their path inside it, hidden ones left out.
 
-    Links are followed, a folder is entered once, however many lead there. `warn` hears of folders inside that can't be
-    looked into; for `folder` itself, OSError is raised.
+    Those that are not regular, such as pipes, are among them, as reading one says so. Links are followed, a folder is
+    entered once, however many lead there. `warn` hears of folders inside that can't be looked into; for `folder`
+    itself, OSError is raised.
     """
     return sorted(_walk(folder, recursive, warn), key=lambda path: path.relative_to(folder).parts)
 
@@ -98,9 +107,9 @@ def _walk(folder: Path, recursive: bool, warn: Callable[[str], None]) -> Iterato
             mode = _mode(path)
             if path.name.startswith(".") or path.name.lower() in NOT_IMAGES:
                 continue
-            if stat.S_ISREG(mode):
+            if not stat.S_ISDIR(mode):
                 yield path
-            elif stat.S_ISDIR(mode) and recursive:
+            elif recursive:
                 (linked if path.is_symlink() else real).append(path)
 
 
@@ -115,9 +124,9 @@ def _mode(path: Path) -> int:
 def is_animated(path: Path) -> bool:
     """Tell whether an image file holds more than the picture that is used, its first."""
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_regular(path, buffering=0) as (file, _):
             return anatomy.is_animated(file)
-    except (OSError, struct.error):
+    except (OSError, struct.error, NotRegularFile):
         return False
 
 
@@ -149,17 +158,35 @@ def decode_gray(data: bytes, found: Anatomy | None = None, directly: bool = Fals
     return to_gray(decode(data, found))
 
 
+@contextmanager
+def open_regular(path: Path, buffering: int = -1) -> Iterator[tuple[BinaryIO, int]]:
+    """Yield a file, open for reading, and its size in bytes; NotRegularFile if it is a pipe, a device or the like."""
+    _require_regular(path.stat().st_mode)  # opening some devices does something already
+    with open(path, "rb", buffering, opener=lambda name, flags: os.open(name, flags | NEVER_BLOCK)) as file:
+        status = os.fstat(file.fileno())
+        _require_regular(status.st_mode)
+        yield file, status.st_size
+
+
+def _require_regular(mode: int) -> None:
+    if kind := SPECIAL.get(stat.S_IFMT(mode)):
+        raise NotRegularFile(kind)
+
+
 def read_bytes(path: Path) -> bytes:
-    """Return what an image file holds; UnreadableImage if it can't be read, is no image or holds too much."""
+    """Return what an image file holds; UnreadableImage if it can't be read, is no image or holds too much.
+
+    No more is read than the file's size, which is 0 for those that the system makes up as they are read: some have no
+    end.
+    """
     try:
-        with path.open("rb") as file:
-            beginning = file.read(BEGINNING)
+        with open_regular(path) as (file, size):
+            beginning = file.read(min(size, BEGINNING))
             if not anatomy.is_supported(beginning) and path.suffix.lower() not in IMAGE_SUFFIXES:
                 raise UnsupportedFormat("not an image of a format that can be read")
-            size = os.fstat(file.fileno()).st_size
             if size > MOST_BYTES_PER_PIXEL * anatomy.max_pixels() + OTHER_BYTES:
                 raise UnreadableImage(f"{size} bytes; no image of --max_pixels {anatomy.max_pixels()} has so many")
-            return beginning + file.read()
+            return beginning + file.read(size - len(beginning))
     except OSError as error:
         raise UnreadableImage(error.strerror or str(error)) from error
 

@@ -57,8 +57,8 @@ def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Finger
 class Run(NamedTuple):
     """What goes through the whole job.
 
-    `seen` is what each file was like before it was read, `strangers` how many files there are of kinds that are no
-    images, by their extension.
+    `seen` is what each file was like before it was read, `strangers` how many files there are that are no images, by
+    their kind and why.
     """
 
     pool: Executor
@@ -76,9 +76,10 @@ class Run(NamedTuple):
 
     def tell(self, path: Path, rejection: Rejection) -> None:
         """Name a file that can't be read; of each kind of file that is no image, the first only."""
-        if rejection.reason is Reason.UNSUPPORTED:
-            self.strangers[path.suffix.lower()] += 1
-            if self.strangers[path.suffix.lower()] > 1:
+        if rejection.reason is not Reason.UNREADABLE:
+            kind = f"{_kind(path, rejection)}: {rejection.reason.value}"
+            self.strangers[kind] += 1
+            if self.strangers[kind] > 1:
                 return
         self.console.warn(f"{path}: {rejection}")
 
@@ -93,8 +94,14 @@ class Run(NamedTuple):
         """Say how many more files of each kind there were."""
         for kind, number in sorted(self.strangers.items()):
             if number > 1:
-                what = f"files *{kind}" if kind else "files without an extension"
-                self.console.warn(f"{number - 1} more {what}: {Reason.UNSUPPORTED.value}")
+                self.console.warn(f"{number - 1} more {kind}")
+
+
+def _kind(path: Path, rejection: Rejection) -> str:
+    """Return what several files like this one, which is no image, are called."""
+    if rejection.reason is Reason.NOT_REGULAR:
+        return f"{rejection.detail.removeprefix('a ')}s"
+    return f"files *{path.suffix.lower()}" if path.suffix else "files without an extension"
 
 
 def read(run: Run, side: str, paths: list[Path], recipe: Recipe, frames: Frames | None = None) -> list[Fingerprint]:

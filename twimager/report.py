@@ -14,7 +14,7 @@ from twimager.proposals import Proposal
 from twimager.selection import RejectedPair, VerifiedPair
 from twimager.verification import Scores
 
-NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED)
+NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 
 @dataclass(frozen=True)

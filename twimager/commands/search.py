@@ -91,7 +91,7 @@ def check(values: argparse.Namespace) -> None:
 
 def _check_queries(values: argparse.Namespace) -> None:
     for query in values.queries:
-        if "://" not in query and not Path(query).is_file():
+        if "://" not in query and (not Path(query).exists() or Path(query).is_dir()):
             raise UsageError(f"there is no file {query}")
     report = values.report
     if report and report.is_dir():
