@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,12 +21,25 @@ def module(name: str) -> tuple[str, ...]:
     return sys.executable, "-m", name
 
 
+_started: set[subprocess.Popen[bytes]] = set()
+
+
 def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a child, its stdin and stdout open to us; it is to end when its stdin does, so that none outlives us."""
-    return subprocess.Popen(
+    child = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=HOME,
         env={**os.environ, **(environment or {})}, start_new_session=True, creationflags=NEW_GROUP,
     )  # fmt: skip
+    _started.difference_update([one for one in tuple(_started) if one.returncode is not None])
+    _started.add(child)
+    return child
+
+
+def kill_all() -> None:
+    """End all children at once."""
+    for child in tuple(_started):
+        with suppress(OSError):
+            child.kill()
 
 
 def answers() -> BinaryIO:

@@ -15,6 +15,7 @@ from twimager.errors import ExitCode, Interrupted, TwimagerError
 from twimager.interruption import Interruption
 from twimager.memory import MEMORY_VARIABLE, usual
 from twimager.parsing import Parser, raw_lines, underscored
+from twimager.streams import complain, open_closed
 
 # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -23,10 +24,11 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THRE
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    open_closed()
     try:
-        if given and given[0] in COMMANDS:
-            return int(_run_command(given[0], given[1:]))
         with Interruption(last=arguments is None) as interruption:
+            if given and given[0] in COMMANDS:
+                return int(_run_command(given[0], given[1:], interruption))
             return int(_run_job(given, interruption))
     except TwimagerError as error:
         return _fail(str(error), error.exit_code)
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: ExitCode) -> int:
     from twimager.console import printable
 
-    sys.stderr.write(f"twimager: {printable(message)}\n")
+    complain(f"twimager: {printable(message)}\n")
     return int(code)
 
 
@@ -57,14 +59,14 @@ def _prepare(max_pixels: int, memory: int | None) -> None:
     warnings.filterwarnings("ignore", module="PIL")
 
 
-def _run_command(name: str, arguments: Sequence[str]) -> ExitCode:
+def _run_command(name: str, arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Run a subcommand."""
     command = import_module(f"twimager.commands.{name}")
     parser = Parser(prog=f"twimager.py {name}", description=command.SUMMARY, formatter_class=raw_lines)
     command.add_arguments(parser)
     values = parser.parse_args(underscored(arguments))
     _prepare(getattr(values, "max_pixels", MAX_PIXELS), getattr(values, "memory", None))
-    code: ExitCode = command.run(values)
+    code: ExitCode = command.run(values, interruption)
     return code
 
 
@@ -74,12 +76,11 @@ def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     options = to_options(values)
     _prepare(options.max_pixels, options.memory)
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
-    from twimager import destination, job
+    from twimager import job
     from twimager.console import Console, own_stderr, say
-    from twimager.isolation import decoders
 
     with own_stderr() as stream:
-        interruption.begin(Interrupted(resumable=not options.dry), destination.placing, decoders.kill)
+        interruption.begin(Interrupted(resumable=not options.dry))
         outcome = job.run(options, Console(values.quiet, values.verbose, stream))
     if values.json or not values.quiet:
         say(outcome.summary.to_json() if values.json else outcome.summary.to_text())

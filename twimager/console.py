@@ -12,9 +12,10 @@ from typing import NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
 
+from twimager.streams import C_STDERR, drop, put
+
 T = TypeVar("T")
 
-C_STDERR = 2
 # Elapsed and remaining time are the whole job's; the postfix says how fast the stage is.
 BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
@@ -28,8 +29,11 @@ class Console:
         self._bars = not quiet and self._stream.isatty()
 
     def warn(self, message: str) -> None:
-        """Say what went wrong with one file or pair."""
-        tqdm.write(printable(message), file=self._stream)
+        """Say what went wrong with one file or pair, as long as somebody listens."""
+        try:
+            tqdm.write(printable(message), file=self._stream)
+        except OSError:
+            drop(self._stream)
 
     def note(self, message: str) -> None:
         """Say what is no problem but good to know."""
@@ -86,10 +90,13 @@ class Progress:
 
 
 def say(text: str) -> None:
-    """Write a result to stdout; to a Windows pipe, which knows few characters, as well as it can take it."""
+    """Write a result to stdout; to a Windows pipe, which knows few characters, as well as it can take it.
+
+    TwimagerError is raised if it can't be written.
+    """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    sys.stdout.write(text + "\n")
+    put(text + "\n")
 
 
 def printable(text: str) -> str:
@@ -114,10 +121,21 @@ def own_stderr() -> Iterator[TextIO]:
             os.fdopen(os.dup(kept), "w", encoding=encoding, errors="replace", buffering=1) as stream,
         ):
             os.dup2(nowhere.fileno(), C_STDERR)
-            yield stream if _is_c_stderr(sys.stderr) else sys.stderr
+            try:
+                yield stream if _is_c_stderr(sys.stderr) else sys.stderr
+            finally:
+                _empty(stream)
     finally:
         os.dup2(kept, C_STDERR)
         os.close(kept)
+
+
+def _empty(stream: TextIO) -> None:
+    """Have a stream hold nothing any more that would make closing it fail."""
+    try:
+        stream.flush()
+    except OSError:
+        drop(stream)
 
 
 def _is_c_stderr(stream: TextIO) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from twimager import cleanup
 from twimager.errors import TwimagerError, UsageError
 from twimager.options import Naming, Options, Output
 
@@ -151,6 +152,7 @@ def write_files(files: Mapping[Path, bytes], run: str, replace: bool = False) ->
         If nothing can be written there any more: a full disk, a lost permission.
     """
     staged = {path: _temporary(path, run) for path in files}
+    cleanup.register(staged.values())
     placed: list[Path] = []
     try:
         for path, temporary in staged.items():
@@ -161,14 +163,14 @@ def write_files(files: Mapping[Path, bytes], run: str, replace: bool = False) ->
                 if _place(temporary, path, replace):
                     placed.append(path)
     except OSError as error:
-        for ours in [*staged.values(), *placed]:
-            with suppress(OSError):
-                ours.unlink(missing_ok=True)
+        cleanup.remove(placed)
         if error.errno == errno.EEXIST:
             raise UnwritableName(f"{path} is there already, and not of this job") from error
         if error.errno in NAME_ERRORS:
             raise UnwritableName(f"{path}: {error.strerror}") from error
         raise unwritable(path, error) from error
+    finally:
+        cleanup.remove(staged.values())
 
 
 def unwritable(path: Path, error: OSError) -> TwimagerError:

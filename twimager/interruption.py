@@ -8,18 +8,17 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from twimager.errors import ExitCode, Interrupted
+from twimager.errors import ExitCode, Interrupted, TwimagerError
 
 # Ctrl-C, the system that shuts down, a terminal that was closed, Ctrl-Break on Windows.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 # Seconds that a run has for putting its things in order; users wait for three.
 GRACE = 2.5
-# Seconds to wait at the very end for two files that are given their names.
+# Seconds to wait at the very end for two files that are given their names, and for what ends the process already.
 PLACING = 0.3
 
 
@@ -35,19 +34,24 @@ class Interruption:
         self._last = last
         self._message = str(Interrupted())
         self._begun = False
-        self._placing = threading.Lock()
-        self._farewell: Callable[[], None] = lambda: None
         self._came = False
         self._ending = threading.Lock()
         self._before: dict[int, Any] = {}
 
-    def begin(self, message: Interrupted, placing: threading.Lock, farewell: Callable[[], None]) -> None:
-        """Take it that from now on there are things to put in order.
+    def begin(self, message: Interrupted | None = None) -> None:
+        """Take it that all is imported, and that from now on there are things to put in order.
 
-        Ending at once, say `message`, have `placing` first, and call `farewell`.
+        `message` is what is said where the process is ended at once.
         """
-        self._message, self._placing, self._farewell = str(message), placing, farewell
+        from twimager import children, cleanup, destination  # noqa: F401
+
+        self._message = str(message or Interrupted())
         self._begun = True
+
+    def leave(self, code: ExitCode) -> None:
+        """End the process at once with `code`, if a signal has come; what workers still do is of no use to anybody."""
+        if self._came and self._last:
+            self._end("", code)
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is not threading.main_thread():
@@ -62,9 +66,12 @@ class Interruption:
         threading.Thread(target=self._watch, name="interruption", daemon=True).start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._came and self._last:
-            self._end()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """Let the process go on, or end it without waiting for workers where the block was interrupted."""
+        if self._came and self._last and isinstance(error, TwimagerError):
+            self._end(str(error), error.exit_code)
+        if self._came and self._last and error:  # KeyboardInterrupt, or what a library has made of it
+            self._end(self._message, ExitCode.INTERRUPTED)
         if not hasattr(self, "_mouth"):  # another thread than the main one
             return
         for number, handler in self._before.items():
@@ -76,8 +83,8 @@ class Interruption:
         """Have the main thread stop what it does: what it does on hearing so is not to be stopped."""
         if not self._came:
             self._came = True
-            if not self._begun:  # imports do not take kindly to being interrupted
-                self._end()
+            if self._last and not self._begun:  # imports do not take kindly to being interrupted
+                self._end(self._message, ExitCode.INTERRUPTED)
             raise KeyboardInterrupt
 
     def _watch(self) -> None:
@@ -93,15 +100,23 @@ class Interruption:
                 break
             if numbers and numbers[0] in self._before:
                 heard, seconds = heard + 1, GRACE
-        self._end()
+        self._end(self._message, ExitCode.INTERRUPTED)
 
-    def _end(self) -> None:
+    def _end(self, message: str, code: ExitCode) -> None:
         """End the process, and wait for no thread."""
-        self._ending.acquire()
-        self._placing.acquire(timeout=PLACING)
-        self._farewell()
-        with suppress(OSError):
-            sys.stdout.flush()
-        with suppress(OSError):
-            os.write(self._stderr, f"twimager: {self._message}\n".encode(sys.stderr.encoding or "utf-8", "replace"))
-        os._exit(ExitCode.INTERRUPTED)
+        if self._ending.acquire(timeout=PLACING):  # else who came first waits for a terminal that takes no more
+            if self._begun:
+                _put_in_order()
+            if message:
+                with suppress(OSError):
+                    os.write(self._stderr, f"twimager: {message}\n".encode(sys.stderr.encoding or "utf-8", "replace"))
+        os._exit(code)
+
+
+def _put_in_order() -> None:
+    """Leave no half of a pair, no child process and no temporary file behind."""
+    from twimager import children, cleanup, destination
+
+    destination.placing.acquire(timeout=PLACING)
+    children.kill_all()
+    cleanup.remove_all()

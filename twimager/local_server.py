@@ -188,11 +188,10 @@ class LocalServer(ThreadingHTTPServer):
 
         `warn` hears if there is no browser; else stderr does.
         """
-        say(self.address)
-        sys.stdout.flush()
-        if opened:  # meanwhile, as a browser in the terminal returns only when it is left
-            threading.Thread(target=self._open, args=(warn or Console().warn,), daemon=True).start()
         with suppress(KeyboardInterrupt):
+            say(self.address)
+            if opened:  # meanwhile, as a browser in the terminal returns only when it is left
+                threading.Thread(target=self._open, args=(warn or Console().warn,), daemon=True).start()
             self.serve_forever()
         with self._answered:
             self.ended = True

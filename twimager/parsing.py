@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from twimager.anatomy import MAX_PIXELS
 from twimager.errors import UsageError, require
 from twimager.memory import LEAST, MB, parse_size
+from twimager.streams import put
 
 # What --save is called where it is given no name.
 STORE = "twimager.sqlite"
@@ -27,6 +28,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
         raise UsageError(f"{message} (--help tells more)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print what --help and --version say; the library's own passes over what can't be written."""
+        put(message)
 
 
 def raw_lines(prog: str) -> argparse.HelpFormatter:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
+from twimager import cleanup
 from twimager.cluster.groups import Group
 from twimager.console import Console
 from twimager.destination import folded, write_files
@@ -72,10 +73,12 @@ class Placer:
             make(image, target)
             return
         temporary = target.with_name(f".twimager-{self._run}.tmp")
-        make(image, temporary)
-        os.replace(temporary, target)
-        # Of two hard links to one file neither replaces the other.
-        temporary.unlink(missing_ok=True)
+        cleanup.register([temporary])
+        try:
+            make(image, temporary)
+            os.replace(temporary, target)
+        finally:  # also of two hard links to one file, neither of which replaces the other
+            cleanup.remove([temporary])
 
 
 def place_all(groups: Sequence[Group], dest: Path, placer: Placer) -> None:

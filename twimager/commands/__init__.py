@@ -1,6 +1,7 @@
-"""The subcommands, each a module of its name: `SUMMARY` for the help, `add_arguments(parser)`, `run(values)`.
+"""The subcommands, each a module of its name.
 
-What takes time to import (OpenCV, SciPy) is imported by `run`, as --help must not wait for it.
+It has `SUMMARY` for the help, `add_arguments(parser)` and `run(values, interruption)`. What takes time to import
+(OpenCV, SciPy) is imported by `run`, as --help must not wait for it; then `run` calls `interruption.begin`.
 """
 
 # In the order of the help.

@@ -14,6 +14,7 @@ from twimager.parsing import add_jobs, add_max_pixels, add_memory, add_save, req
 if TYPE_CHECKING:
     from twimager.cluster.groups import Found, Settings
     from twimager.console import Console
+    from twimager.interruption import Interruption
 
 SUMMARY = """\
 Put the images of folders into clusters of near-duplicates. DEST/
@@ -62,13 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--quiet", action="store_true", help="no progress, no summary: problems only")
 
 
-def run(values: argparse.Namespace) -> ExitCode:
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Find the groups, put them into folders, tell."""
     _check(values)
     from twimager.cluster.groups import to_json, to_text
     from twimager.cluster.job import find
     from twimager.console import Console, own_stderr, say
 
+    interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
         found = find(_files(values, console.warn), _settings(values), console)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twimager.compare.comparison import Comparison, Portrait
     from twimager.compare.embedding import Network
     from twimager.console import Console, Progress
+    from twimager.interruption import Interruption
 
 SUMMARY = """\
 How alike two pictures are, and why: scores, matching features, how the one
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     preprocessing.add_arguments(parser)
 
 
-def run(values: argparse.Namespace) -> ExitCode:
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Compare; print what came of it."""
     wanted = preprocessing.preprocessing(values)
     _check(values)
@@ -59,6 +60,7 @@ def run(values: argparse.Namespace) -> ExitCode:
     from twimager.compare.embedding import Network
     from twimager.console import Console, own_stderr
 
+    interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
         network = Network(values.model, wanted) if values.model else None

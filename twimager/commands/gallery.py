@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twimager.console import say
 from twimager.errors import ExitCode
+
+if TYPE_CHECKING:
+    from twimager.interruption import Interruption
 
 SUMMARY = "Write report.html, the page to look at a report's pairs, anew beside the report."
 
@@ -16,9 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
 
 
-def run(values: argparse.Namespace) -> ExitCode:
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Write the page; say where it is."""
     from twimager.gallery import rebuild
 
+    interruption.begin()
     say(str(rebuild(values.report)))
     return ExitCode.DONE

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twimager.console import say
 from twimager.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from twimager.interruption import Interruption
 
 SUMMARY = """\
 Look at the pairs of a report in a window: HR | LR | blend.
@@ -43,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(values: argparse.Namespace) -> ExitCode:
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Review the report; say what was decided."""
     _check(values)
-    say(_in_browser(values) if values.browser else _in_window(values))
+    say((_in_browser if values.browser else _in_window)(values, interruption))
     return ExitCode.DONE
 
 
@@ -57,12 +61,13 @@ def _check(values: argparse.Namespace) -> None:
                 raise UsageError(f"--{flag} is for a review {'with' if browser else 'without'} --browser")
 
 
-def _in_browser(values: argparse.Namespace) -> str:
+def _in_browser(values: argparse.Namespace, interruption: Interruption) -> str:
     from twimager.console import Console, own_stderr
     from twimager.local_server import LocalServer
     from twimager.review.review import Review
     from twimager.review.site import ReviewSite
 
+    interruption.begin()
     with own_stderr() as stream, Review(values.report) as review:
         site = ReviewSite(review)
         with LocalServer(site, values.port or 0) as server:
@@ -70,13 +75,14 @@ def _in_browser(values: argparse.Namespace) -> str:
         return site.end()
 
 
-def _in_window(values: argparse.Namespace) -> str:
+def _in_window(values: argparse.Namespace, interruption: Interruption) -> str:
     from twimager.console import Console, own_stderr
     from twimager.review.review import Review
     from twimager.review.window import browse
     from twimager.windows.panels import Display
     from twimager.windows.viewer import require_display
 
+    interruption.begin()
     with own_stderr() as stream, Review(values.report) as review:
         require_display("review")
         browse(review, Display(values.scale, values.interpolation or INTERPOLATION), Console(stream=stream).warn)

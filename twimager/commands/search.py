@@ -13,6 +13,7 @@ from twimager.parsing import add_jobs, add_max_pixels, add_memory, add_save, req
 if TYPE_CHECKING:
     from twimager.compare.embedding import Network
     from twimager.console import Console
+    from twimager.interruption import Interruption
     from twimager.search.job import Asked, Searcher, SearchOptions
 
 SUMMARY = """\
@@ -54,7 +55,7 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
     preprocessing.add_arguments(parser)
 
 
-def run(values: argparse.Namespace) -> ExitCode:
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Look for every query; tell what was found."""
     check(values)
     _check_queries(values)
@@ -63,6 +64,7 @@ def run(values: argparse.Namespace) -> ExitCode:
     from twimager.search.findings import document, table, to_json
     from twimager.search.job import exit_code, searcher
 
+    interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
         with searcher(to_options(values, bool(values.report)), console, len(values.queries)) as found_by:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twimager.commands.search import add_judgement, check, to_options
 from twimager.errors import ExitCode
+
+if TYPE_CHECKING:
+    from twimager.interruption import Interruption
 
 SUMMARY = """\
 Read a folder, and serve a page on this machine where a picture is dropped, or
@@ -24,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--quiet", action="store_true", help="no progress: problems only")
 
 
-def run(values: argparse.Namespace) -> ExitCode:
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Read the folder, serve it until Ctrl-C."""
     check(values)
     # Imported here, as --help must not wait for OpenCV and SciPy.
@@ -34,6 +38,7 @@ def run(values: argparse.Namespace) -> ExitCode:
     from twimager.search.job import searcher
     from twimager.search.site import SearchSite
 
+    interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
         with searcher(to_options(values, True), console) as found_by:
@@ -41,4 +46,5 @@ def run(values: argparse.Namespace) -> ExitCode:
             server = LocalServer(SearchSite(found_by, values.folder), values.port, MOST_BYTES)
             with server:
                 server.run(not values.no_open)
+                interruption.leave(ExitCode.DONE)
     return ExitCode.DONE

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from twimager import cleanup
 from twimager.console import Console
 from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import ExitCode, Rejection, UnreadableImage
@@ -99,10 +100,14 @@ class Searcher:
 
     def ask_bytes(self, name: str, data: bytes) -> Asked:
         """Look for an encoded image."""
-        with tempfile.TemporaryDirectory(prefix="twimager-") as folder:
-            path = Path(folder, "query")
-            path.write_bytes(data)
-            return self.ask_file(name, path)
+        descriptor, path = tempfile.mkstemp(prefix="twimager-")
+        cleanup.register([Path(path)])
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+            return self.ask_file(name, Path(path))
+        finally:
+            cleanup.remove([Path(path)])
 
     def ask_file(self, name: str, path: Path) -> Asked:
         """Look for an image file that is called `name`."""
