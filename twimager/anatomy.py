@@ -73,6 +73,8 @@ def of(data: bytes) -> Anatomy:
     UnreadableImage
         If it is of no format that can be read, has more pixels than the limit, or is cut short.
     """
+    if not data:
+        raise UnreadableImage("empty file")
     try:
         found = _look(data)
     except (struct.error, IndexError) as error:

@@ -99,7 +99,7 @@ def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Do the main job, which has flags alone and no subcommand."""
     values = parse(arguments)
     options = to_options(values)
-    _prepare(getattr(values, "max_pixels", MAX_PIXELS), getattr(values, "jobs", 0), getattr(values, "memory", None))
+    _prepare(options.max_pixels, options.jobs, options.memory)
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager import job
     from twimager.console import Console, own_stderr, say

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twimager.errors import UnreadableImage
 from twimager.fingerprints import Fingerprint
-from twimager.images import read_bytes
+from twimager.images import open_regular, read_bytes
 from twimager.memory import budget
 from twimager.store import Stamp
 
@@ -47,10 +47,10 @@ def _grouped(groups: Sequence[Sequence[Path]], keys: Iterable[Hashable]) -> list
 def _middle(path: Path) -> bytes | None:
     """Return some bytes from the middle of a file, None if it can't be read."""
     try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(max(0, path.stat().st_size - SAMPLE) // 2)
+        with open_regular(path, buffering=0) as (file, size):
+            file.seek(max(0, size - SAMPLE) // 2)
             return file.read(SAMPLE)
-    except OSError:
+    except (OSError, UnreadableImage):
         return None
 
 

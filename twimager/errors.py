@@ -49,8 +49,8 @@ class Reason(Enum):
 
     UNREADABLE = "unreadable"
     UNSUPPORTED = "unsupported format"
-    FLAT = "nothing to see"
     NOT_REGULAR = "not a regular file"
+    FLAT = "nothing to see"
     NOTHING_SIMILAR = "nothing similar"
     NO_PARTNER = "nothing similar enough"
     FEW_MATCHES = "too few matching features"

@@ -141,8 +141,6 @@ def decode(data: bytes, found: Anatomy | None = None) -> Pixels:
     UnreadableImage
         If `data` is no image, is cut short, has more pixels than are allowed or some that are neither 8 nor 16 bit.
     """
-    if not data:
-        raise UnreadableImage("empty file")
     return decoding.decode_here(data) if (found or anatomy.of(data)).everyday else decoders.decode(data)
 
 
@@ -194,7 +192,7 @@ def read_bytes(path: Path) -> bytes:
 def bytes_per_value(path: Path) -> int:
     """Return how many bytes a value of a file's pixels takes at most: 1 or 2, by what it says before them."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as (file, _):
             beginning = file.read(BEGINNING)
         if beginning.startswith(anatomy.PNG_SIGNATURE):
             return 2 if beginning[24] == 16 else 1
@@ -202,7 +200,7 @@ def bytes_per_value(path: Path) -> int:
             with Image.open(path, formats=["TIFF"]) as image:
                 return 1 if np.max(image.getexif().get(anatomy.BITS, 16)) <= 8 else 2
         return 1 if beginning.startswith((anatomy.JPEG_SIGNATURE, b"BM", b"GIF", b"RIFF")) else 2
-    except PILLOW_ERRORS:
+    except (UnreadableImage, *PILLOW_ERRORS):
         return 2
 
 
