@@ -49,12 +49,12 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     link, calls = os.link, []
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def named(source: Path, target: Path) -> None:
+    def named(source: Path, target: Path, **folders: object) -> None:
         calls.append(target)
-        full() if len(calls) == (1 if failing == "first name" else 2) else link(source, target)
+        full() if len(calls) == (1 if failing == "first name" else 2) else link(source, target, **folders)
 
     if failing == "write":
         monkeypatch.setattr(os, "fsync", full)

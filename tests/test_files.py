@@ -225,7 +225,7 @@ def test_sources_are_left_as_they_are(run: Run, folders: Folders) -> None:
 
 @pytest.mark.parametrize("linking", [True, False])
 def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linking: bool) -> None:
-    def no_links(*_: object) -> None:
+    def no_links(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     if not linking:
@@ -248,11 +248,11 @@ def test_permission_lost_half_way_ends_the_run_and_resume_goes_on(
 ) -> None:
     store, calls = destination._store, []
 
-    def lost(path: Path, data: bytes) -> None:
+    def lost(path: Path, *more: object) -> None:
         calls.append(path)
         if len(calls) > 3:
             raise error
-        store(path, data)
+        store(path, *more)
 
     whole = folders.dest.with_name("whole")
     assert run(*folders.flags[:4], "--dest", whole).code == 0

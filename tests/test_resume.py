@@ -313,11 +313,58 @@ def test_other_images_or_another_version_are_refused(run: Run, interrupted: Fold
     refused(run(*interrupted.flags, "--resume"), 2, "--resume", "was begun by twimager 9.")
 
 
-@pytest.mark.parametrize("line", ['{"lr": 1, "hr": 2, "files": 3}', '{"summary": "x", "exit_code": 77}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"lr": 1, "hr": 2, "files": 3}',
+        '{"lr": [], "hr": {}, "files": {}}',
+        '{"lr": "a", "hr": "b", "files": {"c": ["1", 2]}}',
+        '{"lr": "a", "hr": "b", "files": {"c": [1]}}',
+        '{"hr": "b", "files": {}}',
+        '{"lr": "a", "hr": "b", "deleted": "no"}',
+        '{"summary": "x", "exit_code": 77}',
+        '{"summary": {}, "exit_code": 0}',
+        "[" * 100_000,
+    ],
+)
 def test_a_damaged_journal_is_refused(run: Run, interrupted: Folders, line: str) -> None:
     with (interrupted.dest / JOURNALS / JOURNAL).open("a") as journal:
         journal.write(line + "\n")
+    left = contents(interrupted.dest)
     refused(run(*interrupted.flags, "--resume"), 2, "damaged", "--overwrite")
+    assert contents(interrupted.dest) == left
+    assert run(*interrupted.flags, "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pairs", "2"), ("pairs", None), ("pairs", 10**400), ("written", 1), ("lr_left", None), ("lr_left", {"a": "b"}),
+        ("scale", 1e308), ("median_native_scale", 1e308), ("median_native_scale", 0), ("dest", 5), ("documents", []),
+        ("exit_code", 77),
+    ],
+)  # fmt: skip
+def test_an_end_that_is_none_is_refused(run: Run, folders: Folders, key: str, value: object) -> None:
+    run(*folders.flags)
+    path = folders.dest / JOURNALS / JOURNAL
+    *lines, last = path.read_text().splitlines()
+    end = json.loads(last)
+    end["summary"][key] = value
+    path.write_text("\n".join([*lines, json.dumps(end)]) + "\n")
+    refused(run(*folders.flags, "--resume"), 2, "damaged", "--overwrite")
+
+
+@pytest.mark.parametrize(
+    "head", [{"run": 12345678901234567890123456789012}, {"overwrite": 1}, {"settings": []}, {"inputs": 1}]
+)
+def test_a_beginning_that_is_none_is_refused(run: Run, interrupted: Folders, head: dict[str, object]) -> None:
+    path = interrupted.dest / JOURNALS / JOURNAL
+    first, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps({**json.loads(first), **head}), *lines]) + "\n")
+    left = contents(interrupted.dest)
+    outcome = run(*interrupted.flags, "--resume")
+    refused(outcome, 2, "--overwrite")
+    assert contents(interrupted.dest) == left
 
 
 def test_a_torn_line_is_forgotten(run: Run, interrupted: Folders) -> None:

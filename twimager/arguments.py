@@ -56,7 +56,7 @@ def to_options(values: argparse.Namespace) -> Options:
         max_error=values.max_error, min_native_scale=values.min_native_scale,
         max_color_distance=values.max_color_distance, max_pixels=values.max_pixels, memory=values.memory,
         jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
-        save=saved_in(values, values.dest),
+        follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest),
     )  # fmt: skip
 
 
@@ -235,6 +235,11 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="list the HRs written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels)",
     )
     add_save(group, "what is found out of each image and pair", "DEST")
+    group.add_argument(
+        "--follow_dest_links",
+        action="store_true",
+        help="write through links in DEST, as where LR or HR is a link to another disk; DEST itself may always be one",
+    )
     group.add_argument(
         "--debug",
         action="store_true",

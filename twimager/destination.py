@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import errno
-import filecmp
 import os
 import threading
 import unicodedata
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from twimager import cleanup
 from twimager.errors import TwimagerError, UsageError
+from twimager.folders import Folder, LinkInDest, is_link, is_shared, opened
 from twimager.options import Naming, Options, Output
 
 LR, HR, REPORT_FOLDER = "LR", "HR", "report"
@@ -56,11 +57,38 @@ def check_folders(options: Options) -> None:
 def _check_dest(dest: Path, options: Options) -> None:
     if dest.exists() and not dest.is_dir():
         raise UsageError(f"--dest: {dest} is a file; name a folder")
+    if not options.follow_dest_links:
+        check_links(_written(dest, options), "--dest: ", " unless --follow_dest_links is given")
     if not dest.is_dir() or options.overwrite or (options.dry and not options.report):
         return
     names = {path.name for path in dest.iterdir()}
     if names and (options.dry or JOURNALS not in names):  # what its journal says of a DEST is for the journal to judge
         raise not_empty(dest)
+
+
+def _written(dest: Path, options: Options) -> Iterator[Path]:
+    """Yield what a run writes below DEST, a folder before what lies in it."""
+    if not options.dry:
+        yield from own_files(dest)
+        if options.output is Output.ALL:
+            yield from (dest / LR, dest / HR)
+    for path in document_paths(options).values():
+        yield from (path.parent, path) if path.parent != dest else (path,)
+
+
+def own_files(dest: Path) -> Iterator[Path]:
+    """Yield Twimager's hidden folder in DEST, and what lies in it."""
+    yield dest / JOURNALS
+    yield from sorted((dest / JOURNALS).glob("*"))
+
+
+def check_links(paths: Iterable[Path], flag: str = "", unless: str = "") -> None:
+    """Raise UsageError if one of the paths is a link, or a hidden file of Twimager that has another name elsewhere."""
+    for path in paths:
+        hard = path.parent.name == JOURNALS and is_shared(path)
+        if hard or is_link(path):
+            kind = "hard link" if hard else "link"
+            raise UsageError(f"{flag}{path} is a {kind}; nothing is written through links in DEST{unless}")
 
 
 def not_empty(dest: Path, more: str = "") -> UsageError:
@@ -138,39 +166,50 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def write_files(files: Mapping[Path, bytes], run: str, replace: bool = False) -> None:
+def write_files(files: Mapping[Path, bytes], run: str, replace: bool = False, dest: Path | None = None) -> None:
     """Write files so that each appears whole or not at all, and none unless all could be stored.
 
     `run` is named in the temporary files' names. A file that is there already is only replaced where that is asked
-    for; one of the same contents is as good as written.
+    for; one of the same contents is as good as written. Below `dest`, if that is given, no link is followed.
 
     Raises
     ------
     UnwritableName
         If one of the names is taken, or the file system does not take it.
     TwimagerError
-        If nothing can be written there any more: a full disk, a lost permission.
+        If nothing can be written there any more: a full disk, a lost permission, a folder that became a link.
     """
     staged = {path: _temporary(path, run) for path in files}
     cleanup.register(staged.values())
     placed: list[Path] = []
-    try:
-        for path, temporary in staged.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _store(temporary, files[path])
-        with placing:
+    folders: dict[Path, Folder] = {}
+    with ExitStack() as stack:
+        try:
             for path, temporary in staged.items():
-                if _place(temporary, path, replace):
-                    placed.append(path)
-    except OSError as error:
-        cleanup.remove(placed)
-        if error.errno == errno.EEXIST:
-            raise UnwritableName(f"{path} is there already, and not of this job") from error
-        if error.errno in NAME_ERRORS:
-            raise UnwritableName(f"{path}: {error.strerror}") from error
-        raise unwritable(path, error) from error
-    finally:
-        cleanup.remove(staged.values())
+                if path.parent not in folders:
+                    folders[path.parent] = stack.enter_context(opened(path.parent, dest, make=True))
+                _store(temporary, files[path], folders[path.parent])
+            with placing:
+                for path, temporary in staged.items():
+                    if _place(temporary, path, folders[path.parent], replace):
+                        placed.append(path)
+        except OSError as error:
+            _remove(placed, folders)
+            if error.errno == errno.EEXIST:
+                raise UnwritableName(f"{path} is there already, and not of this job") from error
+            if error.errno in NAME_ERRORS:
+                raise UnwritableName(f"{path}: {error.strerror}") from error
+            raise unwritable(path, error) from error
+        finally:
+            _remove(staged.values(), folders)
+            cleanup.remove(staged.values())
+
+
+def _remove(files: Iterable[Path], folders: Mapping[Path, Folder]) -> None:
+    """Delete files of open folders, as far as they are there."""
+    for path in files:
+        with suppress(OSError, KeyError):
+            folders[path.parent].unlink(path.name)
 
 
 def unwritable(path: Path, error: OSError) -> TwimagerError:
@@ -178,9 +217,9 @@ def unwritable(path: Path, error: OSError) -> TwimagerError:
     return TwimagerError(f"cannot write {path}: {error.strerror}; make room and add --resume, or choose another --dest")
 
 
-def _store(path: Path, data: bytes) -> None:
+def _store(path: Path, data: bytes, folder: Folder) -> None:
     """Write a new file and have it on the disk, so that what stands in its place later is whole, come what may."""
-    with path.open("xb") as file:
+    with folder.open(path.name, "xb") as file:
         file.write(data)
         file.flush()
         try:
@@ -190,23 +229,37 @@ def _store(path: Path, data: bytes) -> None:
                 raise
 
 
-def _place(temporary: Path, path: Path, replace: bool) -> bool:
+def _place(temporary: Path, path: Path, folder: Folder, replace: bool) -> bool:
     """Give a stored file its name; False if one of the same contents has it. FileExistsError if another one has."""
+    here: dict[str, Any] = {"src_dir_fd": folder.descriptor, "dst_dir_fd": folder.descriptor}
+    old, new = folder.at(temporary.name), folder.at(path.name)
     if replace:
-        os.replace(temporary, path)
+        os.replace(old, new, **here)
         return True
     try:
-        os.link(temporary, path)  # unlike a rename, never over another file
+        os.link(old, new, **here)  # unlike a rename, never over another file
     except OSError:  # the name is taken, or this file system has no links
-        if not os.path.lexists(path):
-            os.rename(temporary, path)
+        if folder.mode(path.name) is None:
+            os.rename(old, new, **here)
             return True
-        if not filecmp.cmp(temporary, path, shallow=False):
+        if not _are_equal(folder, temporary.name, path.name):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-        temporary.unlink()
+        folder.unlink(temporary.name)
         return False
-    temporary.unlink()
+    folder.unlink(temporary.name)
     return True
+
+
+def _are_equal(folder: Folder, *names: str) -> bool:
+    """Tell whether files are there and hold the same; what is no regular file holds nothing."""
+    contents: list[bytes] = []
+    for name in names:
+        try:
+            with folder.open(name, "rb", links=folder.descriptor is None) as file:
+                contents.append(file.read())
+        except (OSError, LinkInDest):
+            return False
+    return contents[0] == contents[1]
 
 
 def _temporary(path: Path, run: str) -> Path:
@@ -214,9 +267,11 @@ def _temporary(path: Path, run: str) -> Path:
     return path.with_name(f".twimager-{run}-{uuid.uuid4().hex}.tmp")
 
 
-def remove_temporary(dest: Path, run: str) -> None:
+def remove_temporary(dest: Path, run: str, follow_links: bool = False) -> None:
     """Delete what a run that is no more has left half written in DEST, and nothing else."""
     for folder in (dest, *(dest / name for name in (LR, HR, REPORT_FOLDER))):
-        for left in folder.glob(f".twimager-{run}-*.tmp"):
-            with suppress(OSError):
-                left.unlink()
+        with suppress(OSError, LinkInDest), opened(folder, None if follow_links else dest) as here:
+            for name in here.names():
+                if name.startswith(f".twimager-{run}-") and name.endswith(".tmp"):
+                    with suppress(OSError):
+                        here.unlink(name)

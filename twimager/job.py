@@ -52,7 +52,7 @@ def run(options: Options, console: Console) -> Outcome:
             report.interrupted = True
             journal.discard_unfinished()
         _account_for_unpaired(report, lr_paths, hr_paths)
-        destination.write_files(documents(report, console.warn), journal.run, replace=True)
+        destination.write_files(documents(report, console.warn), journal.run, replace=True, dest=options.unlinked_dest)
         if report.interrupted:
             raise Interrupted(resumable=not options.dry)
         outcome = Outcome(report.exit_code, summarize(report))

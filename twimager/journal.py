@@ -12,23 +12,40 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
-from functools import partial
-from io import FileIO
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from twimager.destination import JOURNALS, document_paths, not_empty, remove_temporary, unwritable
 from twimager.errors import ExitCode, UsageError
+from twimager.folders import LinkInDest, open_file, opened, read_file
 from twimager.locking import lock
 from twimager.options import Options, plain_settings
+from twimager.schema import Check, compiled
 from twimager.store import made_by, stamp
-from twimager.summary import Outcome, Summary
+from twimager.summary import KEPT, Outcome, Summary
 
 JOURNAL, STORE = "journal.jsonl", "found.sqlite"
 # What may differ when a run goes on: where and how it is done, not what comes of it.
-FREE = ("dest", "dry", "debug", "jobs", "memory", "meta_info", "overwrite", "report", "resume", "save")
+FREE = (
+    "dest", "dry", "debug", "follow_dest_links", "jobs", "memory", "meta_info", "overwrite", "report", "resume", "save",
+)  # fmt: skip
 HINT = ", or --resume to go on with the run that wrote there"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
+# What a journal's lines must be like, by what may be in them; the first one says how the run was begun.
+TEXT, FLAG = {"type": "string"}, {"type": "boolean"}
+MARK = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
+HEAD = {
+    "made_by": TEXT, "settings": {"type": "object"}, "inputs": {"type": "object", "additionalProperties": TEXT},
+    "run": TEXT, "overwrite": FLAG,
+}  # fmt: skip
+LINE = {
+    **HEAD, "lr": TEXT, "hr": TEXT, "deleted": FLAG, "accepted": FLAG,
+    "files": {"type": "object", "additionalProperties": MARK},
+    "exit_code": KEPT["exit_code"], "summary": {"type": "object", "properties": KEPT, "required": list(KEPT)},
+}  # fmt: skip
+# What is raised on a journal that says what none does.
+DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 
 
 class Decision(Enum):
@@ -56,7 +73,7 @@ def mark(data: bytes) -> Mark:
 def are_intact(marks: Marks) -> bool:
     """Tell whether files are still what their marks say."""
     try:
-        return all(mark(path.read_bytes()) == known for path, known in marks.items())
+        return all(mark(read_file(path)) == known for path, known in marks.items())
     except OSError:
         return False
 
@@ -72,13 +89,14 @@ class Journal:
     ended : the outcome, if there is nothing left to do
     """
 
-    def __init__(self, dest: Path | None, run: str, replace: bool = False) -> None:
-        self.run, self.replace = run, replace
+    def __init__(self, dest: Path | None, run: str, replace: bool = False, follow_links: bool = False) -> None:
+        """`follow_links` tells whether links in `dest` are."""
+        self.run, self.replace, self._follow_links = run, replace, follow_links
         self.store = dest / JOURNALS / STORE if dest else None
         self.ended: Outcome | None = None
         self._dest = dest
         self._absolute = partial(os.path.join, os.getcwd())
-        self._file: FileIO | None = None
+        self._file: IO[bytes] | None = None
         self._pairs: dict[tuple[str, str], Marks] = {}
         self._decided: dict[Decision, set[tuple[str, str]]] = {decision: set() for decision in Decision}
 
@@ -105,13 +123,13 @@ class Journal:
         self._write({"exit_code": outcome.exit_code, "summary": outcome.summary._asdict()})
         if self.store:
             for suffix in ("", "-journal"):
-                with suppress(OSError):
-                    self.store.with_name(STORE + suffix).unlink(missing_ok=True)
+                with suppress(OSError, LinkInDest), opened(self.store.parent, self._unlinked) as folder:
+                    folder.unlink(STORE + suffix)
 
     def discard_unfinished(self) -> None:
         """Delete this run's temporary files."""
         if self._dest:
-            remove_temporary(self._dest, self.run)
+            remove_temporary(self._dest, self.run, self._follow_links)
 
     def _write(self, line: dict[str, Any]) -> None:
         if self._file is None:
@@ -125,9 +143,16 @@ class Journal:
 
     def begin(self, head: dict[str, Any]) -> None:
         """Start a new journal."""
-        assert self._dest
-        self._file = (self._dest / JOURNALS / JOURNAL).open("wb", buffering=0)
+        self._file = self._opened("wb")
         self._write({**head, "run": self.run, "overwrite": self.replace})
+
+    def _opened(self, mode: str) -> IO[bytes]:
+        assert self._dest
+        return open_file(self._dest / JOURNALS / JOURNAL, mode, self._unlinked, buffering=0)
+
+    @property
+    def _unlinked(self) -> Path | None:
+        return None if self._follow_links else self._dest
 
     def go_on(self, lines: Sequence[dict[str, Any]], length: int) -> None:
         """Take over what a journal says, and write on after so many bytes of it: the last line may be torn."""
@@ -141,7 +166,7 @@ class Journal:
             for decision, pairs in self._decided.items():
                 if decision.value in line:
                     (pairs.add if line[decision.value] else pairs.discard)((line["lr"], line["hr"]))
-        self._file = (self._dest / JOURNALS / JOURNAL).open("r+b", buffering=0)
+        self._file = self._opened("r+b")
         if self._file.seek(0, os.SEEK_END) > length:
             self._file.truncate(length)
             self._file.seek(length)
@@ -169,7 +194,7 @@ def keep_journal(options: Options, inputs: Mapping[str, Sequence[Path]]) -> Iter
     if dest is None or options.dry:
         yield Journal(None, uuid.uuid4().hex)
         return
-    with lock(dest, "--dest: "):
+    with lock(dest, "--dest: ", options.follow_dest_links):
         journal = _opened(dest, options, _head(options, inputs))
         try:
             yield journal
@@ -183,56 +208,76 @@ def reopened(dest: Path) -> Journal:
     Where there is none, or none that a run could go on with, nothing is noted.
     """
     try:
-        lines, length = _read(dest / JOURNALS / JOURNAL)
-        journal = Journal(dest, str(lines[0]["run"]) if lines else "")
+        lines, length = _read(dest / JOURNALS / JOURNAL, dest)
+        _check(lines)
+        journal = Journal(dest, lines[0]["run"] if lines else "")
         if lines:
             journal.go_on(lines[1:], length)
     except OSError as error:
         raise unwritable(dest / JOURNALS / JOURNAL, error) from error
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except DAMAGE:
         return Journal(None, "")
     return journal
 
 
 def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
     """Begin a journal, or go on with the one that is there; raises as `keep_journal` does."""
-    path = dest / JOURNALS / JOURNAL
+    path, follow_links = dest / JOURNALS / JOURNAL, options.follow_dest_links
     try:
-        lines, length = _read(path)
+        try:
+            lines, length = _read(path, options.unlinked_dest)
+        except RecursionError:
+            if options.resume or not options.overwrite:
+                raise
+            lines, length = [], 0
         if lines and (options.resume or options.overwrite):
-            remove_temporary(dest, lines[0]["run"])
+            remove_temporary(dest, lines[0]["run"], follow_links)
         if lines and options.resume:
+            _check(lines)
             _check_same(lines[0], head, dest)
-            journal = Journal(dest, lines[0]["run"], options.overwrite or bool(lines[0]["overwrite"]))
+            journal = Journal(dest, lines[0]["run"], options.overwrite or lines[0]["overwrite"], follow_links)
             journal.go_on(lines[1:], length)
         else:
             if not options.overwrite and (lines or any(entry.name != JOURNALS for entry in dest.iterdir())):
                 raise not_empty(dest, HINT if lines else "")
-            journal = Journal(dest, uuid.uuid4().hex, options.overwrite)
+            journal = Journal(dest, uuid.uuid4().hex, options.overwrite, follow_links)
             journal.begin(head)
     except OSError as error:
         raise unwritable(path, error) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise UsageError(f"--resume: the journal in {dest} is damaged; --overwrite starts anew") from error
     if not all(path.exists() for path in document_paths(options).values()):
         journal.ended = None
     return journal
 
 
-def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return a journal's whole lines and how long they are; none if it is no journal."""
+def _read(path: Path, dest: Path | None) -> tuple[list[dict[str, Any]], int]:
+    """Return a journal's whole lines and how long they are; none if it is no journal.
+
+    Below `dest`, if that is given, no link is followed. RecursionError is raised for a line that is nested without end.
+    """
     lines: list[dict[str, Any]] = []
     length = 0
     with suppress(FileNotFoundError, ValueError):
-        for line in path.read_bytes().splitlines(keepends=True):
+        for line in read_file(path, dest).splitlines(keepends=True):
             entry = json.loads(line)
             if not line.endswith(b"\n") or not isinstance(entry, dict):
                 break
             lines.append(entry)
             length += len(line)
-    if lines and not RUN_ID.fullmatch(str(lines[0].get("run"))):
-        return [], 0
-    return lines, length
+    run = lines[0].get("run") if lines else None
+    return (lines, length) if isinstance(run, str) and RUN_ID.fullmatch(run) else ([], 0)
+
+
+def _check(lines: Sequence[dict[str, Any]]) -> None:
+    """Raise ValueError if a journal's lines are not what they should be."""
+    if not all(map(_is_line(), lines)) or any(key not in lines[0] for key in HEAD if lines):
+        raise ValueError("not a journal's lines")
+
+
+@cache
+def _is_line() -> Check:
+    return compiled({"type": "object", "properties": LINE})
 
 
 def _head(options: Options, inputs: Mapping[str, Sequence[Path]]) -> dict[str, Any]:

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from twimager.destination import JOURNALS, unwritable
 from twimager.errors import UsageError
+from twimager.folders import opened
 
 LOCK = "lock"
 # A byte to lock that nothing else is done with.
@@ -19,7 +20,7 @@ WINDOWS_LOCK = 1 << 20
 
 
 @contextmanager
-def lock(dest: Path, flag: str = "") -> Iterator[None]:
+def lock(dest: Path, flag: str = "", follow_links: bool = False) -> Iterator[None]:
     """Have DEST, which is made if missing, for oneself while the block lasts; the system opens a dead process's lock.
 
     Raises
@@ -27,11 +28,11 @@ def lock(dest: Path, flag: str = "") -> Iterator[None]:
     UsageError
         If another process has it; `flag` begins what is said of that.
     TwimagerError
-        If DEST can't be written to.
+        If DEST can't be written to, or a link leads out of it, which is followed with `follow_links` only.
     """
     try:
-        (dest / JOURNALS).mkdir(parents=True, exist_ok=True)
-        file = (dest / JOURNALS / LOCK).open("a+b")
+        with opened(dest / JOURNALS, None if follow_links else dest, make=True) as folder:
+            file = folder.open(LOCK, "a+b", links=follow_links)
     except OSError as error:
         raise unwritable(dest, error) from error
     with file:
@@ -46,7 +47,7 @@ def lock(dest: Path, flag: str = "") -> Iterator[None]:
         yield
 
 
-def _is_ours(file: BinaryIO) -> bool:
+def _is_ours(file: IO[bytes]) -> bool:
     """Tell whether nobody else has a lock on a file, and have it; where there are no locks, trust that nobody has."""
     try:
         if sys.platform == "win32":

@@ -159,7 +159,13 @@ class Options:
     recursive: bool = False
     overwrite: bool = False
     resume: bool = False
+    follow_dest_links: bool = False
     save: Path | None = None
+
+    @property
+    def unlinked_dest(self) -> Path | None:
+        """DEST, if no link below it is to be followed, else None."""
+        return None if self.follow_dest_links else self.dest
 
     def __post_init__(self) -> None:
         require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")

@@ -17,14 +17,27 @@ from twimager import __version__
 from twimager.console import printable
 from twimager.destination import PAGE, REPORT, document_paths
 from twimager.errors import ExitCode, Reason
+from twimager.options import MAX_SCALE
 from twimager.rendering import SAME_SIZE
 from twimager.report import NOT_READ, Report, how_far
 from twimager.selection import RejectedPair
 
+# No HR has more source pixels per output pixel, along a side.
+MAX_NATIVE_SCALE = 1e6
 # So many reasons are named on a line, the most frequent ones.
 NAMED = 3
 
 Counts = dict[str, int]
+# What a summary that was kept as JSON must be like, by key.
+COUNT, COUNTS = {"type": "integer", "minimum": 0}, {"type": "object", "additionalProperties": {"type": "integer"}}
+KEPT = {
+    "twimager": {"type": "string"}, "exit_code": {"enum": [int(code) for code in ExitCode]}, "pairs": COUNT,
+    "written": {"type": "boolean"}, "lr_left": COUNTS, "hr_left": COUNTS, "closest": COUNTS, "unreadable": COUNT,
+    "unwritten": COUNT, "scale": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_SCALE}, "enlarged": COUNT,
+    "median_native_scale": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": MAX_NATIVE_SCALE},
+    "dest": {"type": ["string", "null"]},
+    "documents": {"type": "object", "additionalProperties": {"type": "string"}},
+}  # fmt: skip
 
 
 class Summary(NamedTuple):

@@ -161,7 +161,7 @@ def write_pair(job: Job, options: Options) -> Marks | Rejection:
         for path, seen in job.seen.items():
             if stamp(path) != seen:
                 return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
-        write_files(files, job.run, job.replace)
+        write_files(files, job.run, job.replace, options.unlinked_dest)
     except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
     except LIBRARY_ERRORS as error:

@@ -8,13 +8,16 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from twimager import cleanup
 from twimager.cluster.groups import Group
 from twimager.console import Console
 from twimager.destination import folded, write_files
 from twimager.errors import TwimagerError
+from twimager.folders import Folder, opened
 
 
 class Way(Enum):
@@ -28,8 +31,9 @@ class Way(Enum):
 class Placer:
     """Puts images where they belong, one by one; what is there already stays, but with `replace`."""
 
-    def __init__(self, way: Way, console: Console, replace: bool) -> None:
-        self._way, self._console, self._replace = way, console, replace
+    def __init__(self, dest: Path, way: Way, console: Console, replace: bool) -> None:
+        """`dest` is where all belongs; no link below it is followed."""
+        self._dest, self._way, self._console, self._replace = dest, way, console, replace
         self._run = uuid.uuid4().hex
 
     def place(self, image: Path, target: Path) -> None:
@@ -38,11 +42,12 @@ class Placer:
         Raises
         ------
         TwimagerError
-            If `target` is there already, or can't be made: a full disk, a file system without such links.
+            If `target` is there already, or can't be made: a full disk, a file system without such links, a folder that
+            is a link.
         """
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._put(image, target)
+            with opened(target.parent, self._dest, make=True) as folder:
+                self._put(image, target, folder)
         except FileExistsError as error:
             raise TwimagerError(f"{target} is there already; --overwrite replaces it") from error
         except OSError as error:
@@ -51,33 +56,36 @@ class Placer:
     def _advice(self) -> str:
         return "" if self._way is Way.COPY else "; add --copy where there can be no links"
 
-    def _put(self, image: Path, target: Path) -> None:
+    def _put(self, image: Path, target: Path, folder: Folder) -> None:
         if self._way is Way.COPY:
-            write_files({target: image.read_bytes()}, self._run, self._replace)
+            write_files({target: image.read_bytes()}, self._run, self._replace, self._dest)
             with suppress(OSError):
                 shutil.copystat(image, target)
         elif self._way is Way.HARD:
-            self._link(os.link, image.resolve(), target)
+            self._link(partial(os.link, image.resolve(), dst_dir_fd=folder.descriptor), target, folder)
         else:
             try:
-                self._link(os.symlink, image.absolute(), target)
+                self._link(partial(os.symlink, image.absolute(), dir_fd=folder.descriptor), target, folder)
             except FileExistsError:
                 raise
             except OSError as error:  # Windows grants few users the right, and some file systems have no such links
                 self._way = Way.HARD
                 self._console.warn(f"no symbolic links here ({error.strerror}): these are hard links")
-                self._put(image, target)
+                self._put(image, target, folder)
 
-    def _link(self, make: Callable[[Path, Path], None], image: Path, target: Path) -> None:
+    def _link(self, make: Callable[[str], None], target: Path, folder: Folder) -> None:
         if not self._replace:
-            make(image, target)
+            make(folder.at(target.name))
             return
         temporary = target.with_name(f".twimager-{self._run}.tmp")
+        here: dict[str, Any] = {"src_dir_fd": folder.descriptor, "dst_dir_fd": folder.descriptor}
         cleanup.register([temporary])
         try:
-            make(image, temporary)
-            os.replace(temporary, target)
+            make(folder.at(temporary.name))
+            os.replace(folder.at(temporary.name), folder.at(target.name), **here)
         finally:  # also of two hard links to one file, neither of which replaces the other
+            with suppress(FileNotFoundError):
+                folder.unlink(temporary.name)
             cleanup.remove([temporary])
 
 

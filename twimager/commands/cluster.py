@@ -104,6 +104,13 @@ def _check_dest(values: argparse.Namespace) -> None:
             raise UsageError(f"--dest: {dest} and {folder} lie in each other; keep them apart")
     if dest.is_dir() and not values.overwrite and any(dest.iterdir()):
         raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")
+    from twimager.cluster.groups import PAGE
+    from twimager.destination import check_links
+
+    groups = sorted(dest.glob("cluster_with_*"))
+    check_links(
+        [dest / PAGE, *groups, *(path for group in groups for path in sorted(group.glob("cluster_*")))], "--dest: "
+    )
 
 
 def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path]:
@@ -134,5 +141,5 @@ def _write(values: argparse.Namespace, found: Found, console: Console) -> None:
     from twimager.destination import write_files
 
     way = Way.COPY if values.copy else Way.HARD if values.hardlink else Way.SYMBOLIC
-    place_all(found.groups, values.dest, Placer(way, console, values.overwrite))
-    write_files({values.dest / PAGE: page(found, values.dest)}, uuid.uuid4().hex, values.overwrite)
+    place_all(found.groups, values.dest, Placer(values.dest, way, console, values.overwrite))
+    write_files({values.dest / PAGE: page(found, values.dest)}, uuid.uuid4().hex, values.overwrite, values.dest)
