@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import cv2
 import pytest
 from conftest import Folders, Run, make_folders
 from pictures import picture
+from test_cli import refused
 from test_documents import rows_of
 from test_gallery import Parsed
 from test_job import contents, report_of
@@ -26,6 +28,12 @@ from twimager.errors import TwimagerError, UsageError
 from twimager.review.review import Review
 
 ALL = ("--report", "--meta_info")
+DOCUMENTS = [
+    f"out/{name}"
+    for name in (
+        "report.json", "report.html", "pairs.csv", "meta_info.txt", ".twimager/lock", ".twimager/journal.jsonl",
+    )
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +300,55 @@ def test_records_that_lack_something_are_refused(dest: Path) -> None:
             Review(dest / "report.json")
 
 
+OFF_TYPE = [
+    ("pairs", 0, "residual", "0.1"), ("pairs", 0, "residual", 1e400), ("pairs", 0, "correlation", [0.9]),
+    ("pairs", 0, "correlation", float("nan")), ("pairs", 0, "inliers", 10**400), ("pairs", 0, "inliers", 1.5),
+    ("pairs", 0, "coverage", True), ("pairs", 0, "window", ["1", 2, 3, 4]), ("pairs", 0, "window", [1, 2]),
+    ("pairs", 0, "rivals", "none"), ("pairs", 0, "lr", 5), ("pairs", 0, "hr", "x" * 40_000),
+    ("pairs", 0, "accepted", "yes"), ("pairs", 0, "mirrored", 0), ("pairs", 0, "method", {}),
+    ("pairs", 0, "native_scale", 0), ("pairs", 0, []), ("pairs", {}), ("rejected_pairs", 0, "detail", None),
+    ("rejected_pairs", 0, "inliers", "9"), ("rejected_images", 0, "side", "XR"), ("rejected_images", 0, "path", {}),
+    ("settings", "dest", 5), ("settings", "scale", "2"), ("settings", "scale", -1), ("settings", "output", 1),
+    ("settings", "format", ["png"]), ("settings", "lr", None), ("settings", "dry", "no"), ("settings", []),
+    ("settings", "other", [[[]]]), ("seconds", "reading LR", "1"), ("twimager", None), ("schema_version", "3"),
+    ("schema_version", True), ("more", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", OFF_TYPE, ids=lambda change: f"{'.'.join(map(str, change[:-1]))}-{change[-1]!r:.12}")
+def test_a_value_of_another_type_is_refused(run: Run, dest: Path, change: tuple[Any, ...]) -> None:
+    report = report_of(dest)
+    report["rejected_pairs"].append(
+        {"lr": "/a.png", "hr": "/b.png", "reason": "skipped by hand", "detail": ""}
+        | {key: report["pairs"][0][key] for key in ("source", "mirrored", "hash_distance", "inliers", "coverage")}
+        | dict.fromkeys(("correlation", "hash_agreement", "residual", "color_distance"))
+    )
+    report["rejected_images"].append({"side": "LR", "path": "/a.png", "reason": "skipped by hand", "detail": ""})
+    (dest / "report.json").write_text(json.dumps(report))
+    assert run("gallery", dest / "report.json").code == 0
+    *place, key, value = change
+    inner = report
+    for step in place:
+        inner = inner[step]
+    inner[key] = value
+    (dest / "report.json").write_text(json.dumps(report))
+    before = everything(dest)
+    refused(run("gallery", dest / "report.json"), 2, "report.json", "damaged")
+    refused(run("review", dest / "report.json", "--browser"), 2, "report.json", "damaged")
+    assert everything(dest) == before
+
+
+def test_a_report_of_another_twimager_may_lack_settings_or_know_more(dest: Path) -> None:
+    report = report_of(dest)
+    del report["settings"]["follow_dest_links"]
+    report["settings"] |= {"new": None, "another": [1, 2]}
+    report["rejected_images"].append({"side": "LR", "path": "/a.png", "reason": "a new one", "detail": ""})
+    (dest / "report.json").write_text(json.dumps(report))
+    with Review(dest / "report.json") as review:
+        review.delete(review.pairs[0])
+    assert report_of(dest)["settings"] == report["settings"]
+
+
 def test_a_dry_run_is_nothing_to_review(run: Run, folders: Folders) -> None:
     run(*folders.flags, "--report", "--dry")
     with pytest.raises(UsageError, match="--dry"):
@@ -408,8 +465,154 @@ def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.
             assert images(dest) == before[1]
 
 
-def full(path: Path, _: bytes) -> None:
+def full(path: Path, *_: object) -> None:
     raise OSError(28, "No space left on device", str(path))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """All files, the hidden ones too, without what links lead to."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def note_of(dest: Path) -> Path:
+    """The note of a deletion that a killed review has left."""
+    killed(dest, "")
+    return dest / ".twimager/trash/000001/deleted.json"
+
+
+def with_value(key: str, value: Any) -> Callable[[Path], None]:
+    def spoil(note: Path) -> None:
+        note.write_text(json.dumps({**json.loads(note.read_text()), key: value}))
+
+    return spoil
+
+
+def with_pair(key: str, value: Any) -> Callable[[Path], None]:
+    def spoil(note: Path) -> None:
+        pair = {**json.loads(note.read_text())["pair"], key: value}
+        with_value("pair", pair)(note)
+
+    return spoil
+
+
+def with_text(text: str) -> Callable[[Path], None]:
+    return lambda note: (note.write_text(text), None)[1]
+
+
+def kept_link(note: Path) -> None:
+    """A file in the trash that is a link."""
+    file = next((note.parent / "HR").iterdir())
+    file.unlink()
+    file.symlink_to(note.parents[4] / "victim/file")
+
+
+def kept_folder_link(note: Path) -> None:
+    shutil.rmtree(note.parent / "HR")
+    (note.parent / "HR").symlink_to(note.parents[4] / "victim")
+
+
+def note_link(note: Path) -> None:
+    note.rename(note.parents[4] / "note.json")
+    note.symlink_to(note.parents[4] / "note.json")
+
+
+def folder_link(note: Path) -> None:
+    shutil.rmtree(note.parent)
+    note.parent.symlink_to(note.parents[4] / "victim")
+
+
+FOREIGN = {
+    "a number above": with_value("number", "../../../victim"),
+    "a number outside": with_value("number", "/victim"),
+    "another number": with_value("number", 2),
+    "a number as text": with_value("number", "1"),
+    "a true number": with_value("number", True),
+    "a number without end": with_value("number", 10**400),
+    "a place as text": with_value("place", "0"),
+    "a place before the first": with_value("place", -1),
+    "a place beyond all": with_value("place", 10**30),
+    "no files": with_value("files", None),
+    "a file above": with_value("files", ["../../../../victim/file"]),
+    "a file by its path": with_value("files", ["/etc/passwd"]),
+    "a folder": with_value("files", ["HR"]),
+    "a dot": with_value("files", ["HR/."]),
+    "two dots": with_value("files", ["HR/.."]),
+    "a file in a folder": with_value("files", ["HR/../HR/h0.png"]),
+    "a file of another pair": with_value("files", ["HR/h2.png"]),
+    "a file twice": with_value("files", ["HR/h0.png", "HR/h0.png"]),
+    "a number for a file": with_value("files", [1]),
+    "an output above": with_pair("hr_output", "../../victim/file"),
+    "numbers as text": with_pair("residual", "0.1"),
+    "no window": with_pair("window", None),
+    "one more key": with_value("more", 1),
+    "no JSON": with_text("{"),
+    "no text": with_text("\x00"),
+    "no object": with_text("[]"),
+    "a nest": with_text("[" * 100_000),
+    "a file that is a link": kept_link,
+    "a folder that is a link": kept_folder_link,
+    "a note that is a link": note_link,
+    "a deletion that is a link": folder_link,
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links are for administrators there")
+@pytest.mark.parametrize("spoil", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_deletion_that_is_none_is_left_alone_and_named(run: Run, dest: Path, spoil: Callable[[Path], None]) -> None:
+    (dest.parent / "victim").mkdir(exist_ok=True)
+    (dest.parent / "victim/file").write_text("theirs")
+    note = note_of(dest)
+    spoil(note)
+    before = everything(dest.parent)
+    said: list[str] = []
+    with suppress(KeyboardInterrupt), Review(dest / "report.json", said.append) as review:
+        assert len(said) == 1
+        assert "left alone" in said[0]
+        assert len(review.deletions) == 1
+        review.delete(review.pairs[0])
+        raise KeyboardInterrupt
+    left = ("out/.twimager/trash/000001/", "low/", "high/", "victim/", "note.json")
+    kept = {name: data for name, data in before.items() if name.startswith(left)}
+    after = everything(dest.parent)
+    assert {name: after.get(name) for name in kept} == kept
+    assert after.keys() - kept.keys() == set(DOCUMENTS)
+    assert [path.name for path in note.parents[1].iterdir()] == ["000001"]
+
+
+def test_what_lies_in_the_trash_and_is_of_no_deletion_stays(dest: Path) -> None:
+    note = note_of(dest)
+    for name in ("mine.txt", "HR/mine.png"):
+        (note.parent / name).write_text("mine")
+    (note.parents[1] / "000009").mkdir()
+    (note.parents[1] / "000009/mine.txt").write_text("mine")
+    said: list[str] = []
+    with Review(dest / "report.json", said.append) as review:
+        assert len(review.deletions) == 2
+    assert len(said) == 1
+    assert everything(note.parents[1]) == {
+        "000001/mine.txt": b"mine",
+        "000001/HR/mine.png": b"mine",
+        "000009/mine.txt": b"mine",
+    }
+
+
+def test_a_trash_that_becomes_a_link_meanwhile_is_not_emptied(dest: Path) -> None:
+    with Review(dest / "report.json") as review:
+        review.delete(review.pairs[0])
+        trash = (dest / ".twimager/trash").rename(dest.with_name("elsewhere"))
+        (dest / ".twimager/trash").symlink_to(trash)
+        before = everything(trash)
+    assert everything(trash) == before != {}
+
+
+def test_the_command_names_what_it_leaves_alone(run: Run, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = note_of(dest)
+    with_value("number", "../../../victim")(note)
+    monkeypatch.setattr("twimager.local_server.LocalServer.run", lambda *_: None)
+    outcome = run("review", dest / "report.json", "--browser")
+    assert (outcome.code, outcome.out) == (0, "pairs accepted: 0, deleted: 1, undecided: 1\n")
+    assert outcome.err == f"{note.parent} is not as a review leaves it; what is in it is left alone\n"
 
 
 def test_undo_never_replaces_a_file(dest: Path) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from twimager.console import printable
 from twimager.destination import PAGE, write_files
-from twimager.kept_report import damaged, first_folder, read_report
+from twimager.kept_report import damaged, first_folder, home_of, read_report
 from twimager.report import closeness
 from twimager.template import fill
 from twimager.verification import Scores
@@ -56,12 +56,13 @@ def rebuild(report: Path) -> Path:
     TwimagerError
         If nothing can be written there.
     """
+    document = read_report(report)
     try:
-        made = page(read_report(report), report.parent)
+        made = page(document, report.parent)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(report) from error
     path = report.with_name(PAGE)
-    write_files({path: made}, uuid.uuid4().hex, replace=True)
+    write_files({path: made}, uuid.uuid4().hex, replace=True, dest=home_of(report, document["settings"]))
     return path
 
 

@@ -6,13 +6,17 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from twimager.destination import HR, LR, REPORT_FOLDER, folded
 from twimager.errors import UsageError
+from twimager.folders import is_link, read_file
 from twimager.options import Output
 from twimager.records import SCHEMA_VERSION
+from twimager.schema import Check, compiled
 
 Document = dict[str, Any]
 # One pair's record in the report.
@@ -24,6 +28,10 @@ SAID = {
     "method": "{}", "mirrored": "mirrored",
 }  # fmt: skip
 SIDES = {"lr_output": LR, "hr_output": HR}
+# The settings that are used of a report; others may lack in that of an older Twimager, or be unknown in a newer one's.
+USED_SETTINGS = ("lr", "hr", "dest", "output", "format", "scale", "dry")
+PLAIN = {"type": ["null", "boolean", "number", "string"]}
+PLAIN_OR_LIST = {"type": [*PLAIN["type"], "array"], "items": PLAIN}
 
 
 def to_bytes(document: Mapping[str, Any], to_line: Callable[[Any], str] = json.dumps) -> bytes:
@@ -40,18 +48,46 @@ def to_bytes(document: Mapping[str, Any], to_line: Callable[[Any], str] = json.d
 
 def read_report(path: Path) -> Document:
     """Return what a report says; UsageError if the file can't be read, or is no report of this version."""
+    if is_link(path):
+        raise UsageError(f"{path} is a link; name the report that it leads to")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_file(path))
         version = document["schema_version"]
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise damaged(path) from error
+    if type(version) is not int:
+        raise damaged(path)
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path} is a report of version {version}, not {SCHEMA_VERSION}")
-    if not isinstance(document, dict):
+    if not _is_report()(document):
         raise damaged(path)
-    return document
+    home = home_of(path, document["settings"])
+    if is_link(path.parent) and home != path.parent:
+        raise UsageError(f"{path.parent} is a link; nothing is written through links in DEST")
+    return dict(document)
+
+
+@cache
+def _is_report() -> Check:
+    """Return the check for a report, by its schema; reasons may be new ones, too."""
+    schema = _schema()
+    settings = {**schema["properties"]["settings"], "required": USED_SETTINGS, "additionalProperties": PLAIN_OR_LIST}
+    known = {**schema, "properties": {**schema["properties"], "settings": settings}}
+    return compiled(known, {**schema["$defs"], "reason": {"type": "string"}})
+
+
+@cache
+def pair_schema() -> Mapping[str, Any]:
+    """Return the schema of a pair's record, which refers to `$defs` of its own."""
+    schema = _schema()
+    return {**schema["$defs"]["pair"], "$defs": schema["$defs"]}
+
+
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((files("twimager") / "report.schema.json").read_text(encoding="utf-8"))
+    return schema
 
 
 def damaged(path: Path) -> UsageError:
@@ -62,6 +98,12 @@ def damaged(path: Path) -> UsageError:
 def first_folder(settings: Mapping[str, Any]) -> Path:
     """Return the folder that a report lay in when the outputs were written; DEST may have been moved since."""
     return Path(settings["dest"] or "") / ("" if settings["output"] == Output.ALL.value else REPORT_FOLDER)
+
+
+def home_of(report: Path, settings: Mapping[str, Any]) -> Path:
+    """Return DEST, in which a report lies, or in its folder for reports where images of one side lie open in DEST."""
+    apart = settings["output"] != Output.ALL.value and report.parent.name == REPORT_FOLDER
+    return report.parent.parent if apart else report.parent
 
 
 def caption(pair: Pair) -> str:

@@ -68,7 +68,7 @@ def _in_browser(values: argparse.Namespace, interruption: Interruption) -> str:
     from twimager.review.site import ReviewSite
 
     interruption.begin()
-    with own_stderr() as stream, Review(values.report) as review:
+    with own_stderr() as stream, Review(values.report, Console(stream=stream).warn) as review:
         site = ReviewSite(review)
         with LocalServer(site, values.port or 0) as server:
             server.run(not values.no_open, Console(stream=stream).warn)
@@ -83,7 +83,7 @@ def _in_window(values: argparse.Namespace, interruption: Interruption) -> str:
     from twimager.windows.viewer import require_display
 
     interruption.begin()
-    with own_stderr() as stream, Review(values.report) as review:
+    with own_stderr() as stream, Review(values.report, Console(stream=stream).warn) as review:
         require_display("review")
         browse(review, Display(values.scale, values.interpolation or INTERPOLATION), Console(stream=stream).warn)
         return f"pairs deleted: {len(review.deletions)}, left: {len(review.pairs)}"

@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from twimager.destination import META_INFO, PAGE, TABLE, UnwritableName, folded, remove_temporary, write_files
+from twimager.destination import (
+    META_INFO,
+    PAGE,
+    TABLE,
+    UnwritableName,
+    check_links,
+    folded,
+    own_files,
+    remove_temporary,
+    write_files,
+)
 from twimager.documents import beside
 from twimager.errors import DELETED, Reason, TwimagerError, UsageError
 from twimager.gallery import NUMBERS
@@ -41,20 +51,21 @@ class Review:
     deletions : what can be undone, the last one last
     """
 
-    def __init__(self, report: Path) -> None:
-        """Open a report for review.
+    def __init__(self, report: Path, warn: Callable[[str], None] = lambda _: None) -> None:
+        """Open a report for review; `warn` is told of what is passed over in the trash.
 
         Raises
         ------
         UsageError
             If it can't be read, is no report of this version, names outputs that are none of its DEST's, or DEST is in
-            use.
+            use or holds links where Twimager writes.
         TwimagerError
             If DEST can't be written to.
         """
         self.report = Path(os.path.realpath(report))
-        self.document, self._files = _checked(self.report)
+        self.document, self._files = _checked(report, self.report)
         self.home = self._files.home
+        check_links([*own_files(self.home), *map(self.report.with_name, OTHERS)])
         self._lines: dict[int, tuple[Any, str]] = {}
         self._uses = Counter(name for pair in self.pairs for name in self._names(pair))
         with ExitStack() as stack, _failing(self.report):
@@ -68,7 +79,7 @@ class Review:
             self._trash = Trash(self.home)
             self._lost: list[Deletion] = []
             self.deletions: list[Deletion] = []
-            self._pick_up()
+            self._pick_up(warn)
             self._changed = _is_newer(self.report, self._others())
             self._held = stack.pop_all()
 
@@ -156,7 +167,7 @@ class Review:
             if self._changed:
                 paths = {path.name: path for path in self._others()}
                 made = beside(self.document, self.report.parent, paths)
-                write_files({paths[name]: data for name, data in made.items()}, TEMPORARY, replace=True)
+                write_files({paths[name]: data for name, data in made.items()}, TEMPORARY, replace=True, dest=self.home)
                 self._changed = False
             if not keep_trash:
                 self._trash.remove([*self._lost, *self.deletions])
@@ -206,26 +217,30 @@ class Review:
             image for image in rejected_images if image["reason"] != skipped or image["path"] not in images
         ]
 
-    def _pick_up(self) -> None:
+    def _pick_up(self, warn: Callable[[str], None]) -> None:
         """Take over what a review that was killed has left in the trash; what the report says of a pair holds."""
         listed = {_key(pair) for pair in self.pairs}
-        for deletion in self._trash.deletions():
-            try:
-                own = {path.relative_to(self.home).as_posix() for path in self._files.of(deletion.pair)}
-                fits = own.issuperset(deletion.files)
-            except (UsageError, KeyError, TypeError, ValueError):
-                fits = False
-            if fits and _key(deletion.pair) not in listed:
+        for deletion in self._trash.deletions(warn):
+            if not self._fits(deletion):
+                warn(f"deletion {deletion.number} in the trash is not of this report; what is in it is left alone")
+            elif _key(deletion.pair) not in listed:
                 self.deletions.append(deletion)
-                continue
-            self._lost.append(deletion)
-            if fits:
+            else:
+                self._lost.append(deletion)
                 with suppress(UnwritableName):  # a later run has written it anew
                     self._trash.restore(deletion)
 
+    def _fits(self, deletion: Deletion) -> bool:
+        """Tell whether a deletion's files are outputs of its pair, in this DEST."""
+        try:
+            own = {path.relative_to(self.home).as_posix() for path in self._files.of(deletion.pair)}
+            return own.issuperset(deletion.files)
+        except (UsageError, ValueError, OSError):
+            return False
+
     def _write(self) -> None:
         data = to_bytes(self.document, self._line)
-        write_files({self.report: data}, TEMPORARY, replace=True)
+        write_files({self.report: data}, TEMPORARY, replace=True, dest=self.home)
         self._changed = True
 
     def _line(self, record: Any) -> str:
@@ -235,16 +250,19 @@ class Review:
         return self._lines[id(record)][1]
 
 
-def _checked(report: Path) -> tuple[Document, OwnFiles]:
-    """Return what a report says and where its images are; UsageError if it is none that can be reviewed."""
+def _checked(report: Path, place: Path) -> tuple[Document, OwnFiles]:
+    """Return what a report says, which lies at `place`, and where its images are.
+
+    UsageError is raised if it is none that can be reviewed.
+    """
     document = read_report(report)
     try:
         if document["settings"]["dry"]:
             raise UsageError(f"{report} is of a --dry run, which wrote no images")
-        files = OwnFiles(document, report)
+        files = OwnFiles(document, place)
         for pair in document["pairs"]:
             caption(pair)
-        beside(document, report.parent, OTHERS)  # what can't be made anew later on is better said now
+        beside(document, place.parent, OTHERS)  # what can't be made anew later on is better said now
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise damaged(report) from error
     except OSError as error:

@@ -1,20 +1,35 @@
-"""What a review has deleted: in a hidden folder of DEST, until the review is closed."""
+"""What a review has deleted: in a hidden folder of DEST, until the review is closed.
+
+The trash may come from somebody else, as DEST may: what it says of itself is checked, no link is followed, and only
+files that it names are moved or deleted.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import re
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NamedTuple
 
-from twimager.destination import JOURNALS, UnwritableName, write_files
-from twimager.errors import UsageError
+from twimager.destination import HR, JOURNALS, LR, UnwritableName, write_files
+from twimager.errors import TwimagerError
+from twimager.folders import Folder, LinkInDest, opened, read_file
+from twimager.kept_report import pair_schema
+from twimager.schema import Check, compiled
 
 TRASH, NOTE = "trash", "deleted.json"
+# How a deletion's folder is called.
+NUMBER = re.compile(r"[0-9]{6}")
+MAX_NUMBER = 999_999
+MAX_PLACE = 2**31
+# Half a note, left by a review that was killed; nothing was moved then.
+HALF_A_NOTE = re.compile(r"\.twimager-\w+-\w+\.tmp", re.ASCII)
 
 
 class Deletion(NamedTuple):
@@ -39,23 +54,24 @@ class Trash:
 
     def __init__(self, home: Path) -> None:
         self._home, self._folder = home, home / JOURNALS / TRASH
+        self._last = 0
 
-    def deletions(self) -> list[Deletion]:
-        """Return what is in the trash, the first deletion first; UsageError if that can't be told."""
-        if not self._folder.is_dir():
-            return []
+    def deletions(self, warn: Callable[[str], None]) -> list[Deletion]:
+        """Return what is in the trash, the first deletion first; `warn` is told of what is not as a review left it."""
         found = []
-        for folder in sorted(path for path in self._folder.iterdir() if path.name.isdecimal()):
-            if (folder / NOTE).exists():
-                found.append(self._read(folder))
-            else:  # nothing is moved here before that is noted
-                shutil.rmtree(folder, ignore_errors=True)
+        for number in self._numbers():
+            try:
+                if not self._has_no_note(number):
+                    found.append(self._read(number))
+            except (OSError, LinkInDest, ValueError, TypeError, RecursionError):
+                warn(f"{self._place(number)} is not as a review leaves it; what is in it is left alone")
+        self._last = max((deletion.number for deletion in found), default=0)
         return found
 
     def found(self, path: Path, deletions: Sequence[Deletion]) -> Path:
         """Return where a file of DEST is that may have been moved here."""
         name = path.relative_to(self._home).as_posix()
-        return next((self._folder_of(one) / name for one in deletions if name in one.files), path)
+        return next((self._place(one.number) / name for one in deletions if name in one.files), path)
 
     def put(self, place: int, pair: dict[str, Any], files: Sequence[Path]) -> Deletion:
         """Note a deletion and move its files here, all of them or none; OSError or TwimagerError if that fails."""
@@ -63,11 +79,10 @@ class Trash:
         deletion = Deletion(self._next(), place, pair, names)
         note = json.dumps(deletion._asdict()).encode()
         try:
-            write_files({self._folder_of(deletion) / NOTE: note}, uuid.uuid4().hex)
+            write_files({self._place(deletion.number) / NOTE: note}, uuid.uuid4().hex, dest=self._home)
             for name in names:
-                kept = self._folder_of(deletion) / name
-                kept.parent.mkdir(exist_ok=True)
-                os.rename(self._home / name, kept)
+                with self._both(deletion, name) as (own, kept):
+                    own.move(Path(name).name, kept)
         except BaseException:
             self.restore(deletion)
             raise
@@ -83,31 +98,111 @@ class Trash:
         OSError
             If a file can't be moved.
         """
-        kept = [name for name in deletion.files if (self._folder_of(deletion) / name).exists()]
+        kept = [name for name in deletion.files if self._mode(deletion, name) is not None]
         for name in kept:
-            if os.path.lexists(self._home / name):
-                raise UnwritableName(f"{self._home / name} is there already, and not of this review")
+            with self._both(deletion, name) as (own, _):
+                if own.mode(Path(name).name) is not None:
+                    raise UnwritableName(f"{self._home / name} is there already, and not of this review")
         for name in kept:
-            (self._home / name).parent.mkdir(exist_ok=True)
-            os.rename(self._folder_of(deletion) / name, self._home / name)
+            with self._both(deletion, name) as (own, trash):
+                trash.move(Path(name).name, own)
         self.remove([deletion])
 
     def remove(self, deletions: Sequence[Deletion]) -> None:
-        """Delete for good what was deleted; what can't be stays there."""
+        """Delete for good what was deleted; what can't be stays there, as does what is not of the deletion."""
         for deletion in deletions:
-            shutil.rmtree(self._folder_of(deletion), ignore_errors=True)
-        with suppress(OSError):  # there is more in it
-            self._folder.rmdir()
+            folder = self._place(deletion.number)
+            for name in [*deletion.files, NOTE]:
+                path = folder / name
+                with suppress(OSError, LinkInDest), opened(path.parent, self._home) as here:
+                    here.unlink(path.name)
+            for path in (folder / LR, folder / HR, folder):
+                self._remove_empty(path)
+        self._remove_empty(self._folder)
+
+    def _remove_empty(self, path: Path) -> None:
+        with suppress(OSError, LinkInDest), opened(path.parent, self._home) as here:
+            here.rmdir(path.name)
+
+    def _numbers(self) -> list[int]:
+        with suppress(OSError), opened(self._folder, self._home) as folder:
+            return [int(name) for name in folder.names() if NUMBER.fullmatch(name)]
+        return []
 
     def _next(self) -> int:
-        taken = [int(path.name) for path in self._folder.glob("*") if path.name.isdecimal()]
-        return max(taken, default=0) + 1
+        """Return the number of the next deletion, by which no folder is called, be it of a review or not."""
+        taken = set(self._numbers())
+        number = next(number for number in count(self._last + 1) if number not in taken)
+        if number > MAX_NUMBER:
+            raise TwimagerError(f"{self._folder} holds too many deletions; end the review to empty it")
+        self._last = number
+        return number
 
-    def _folder_of(self, deletion: Deletion) -> Path:
-        return self._folder / f"{deletion.number:06}"
+    def _place(self, number: int) -> Path:
+        return self._folder / f"{number:06}"
 
-    def _read(self, folder: Path) -> Deletion:
+    @contextmanager
+    def _both(self, deletion: Deletion, name: str) -> Iterator[tuple[Folder, Folder]]:
+        """Open the folders of a file: in DEST, and in the trash."""
+        kept = self._place(deletion.number) / name
+        with (
+            opened((self._home / name).parent, self._home, make=True) as own,
+            opened(kept.parent, self._home, make=True) as trash,
+        ):
+            yield own, trash
+
+    def _mode(self, deletion: Deletion, name: str) -> int | None:
+        """Return the mode of a file that was moved here; None if it was not."""
+        path = self._place(deletion.number) / name
         try:
-            return Deletion(**json.loads((folder / NOTE).read_bytes()))
-        except (OSError, TypeError, ValueError) as error:
-            raise UsageError(f"{folder} is damaged; what is in it was deleted in a review") from error
+            with opened(path.parent, self._home) as folder:
+                return folder.mode(path.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _has_no_note(self, number: int) -> bool:
+        """Tell whether a review was killed before it had noted a deletion; nothing was moved then, and nothing is kept.
+
+        ValueError is raised if there is anything else.
+        """
+        with opened(self._place(number), self._home) as folder:
+            names = folder.names()
+            if NOTE in names:
+                return False
+            if not all(map(HALF_A_NOTE.fullmatch, names)):
+                raise ValueError(names)
+            for name in names:
+                folder.unlink(name)
+        self.remove([Deletion(number, 0, {}, [])])
+        return True
+
+    def _read(self, number: int) -> Deletion:
+        """Return a deletion; an error is raised if it is none, or could lead anywhere but to its own files."""
+        document = json.loads(read_file(self._place(number) / NOTE, self._home))
+        if not _is_note()(document) or document["number"] != number:
+            raise ValueError(number)
+        deletion = Deletion(**document)
+        modes = [self._mode(deletion, name) for name in deletion.files if _is_plain(name)]
+        if len(modes) != len(set(deletion.files)) or not all(mode is None or S_ISREG(mode) for mode in modes):
+            raise ValueError(number)
+        return deletion
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether a name is that of a file which lies in DEST or in its LR or HR."""
+    path = Path(name)
+    flat = name in (path.name, f"{LR}/{path.name}", f"{HR}/{path.name}")
+    return flat and path.name not in ("", "..") and "\0" not in name
+
+
+@cache
+def _is_note() -> Check:
+    """Return the check for what a deletion's folder says of it."""
+    properties = {
+        "number": {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER},
+        "place": {"type": "integer", "minimum": 0, "maximum": MAX_PLACE},
+        "pair": pair_schema(),
+        "files": {"type": "array", "items": {"type": "string"}},
+    }
+    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return compiled(schema, pair_schema()["$defs"])
