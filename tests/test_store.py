@@ -2,8 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
+import struct
+import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
@@ -217,6 +221,201 @@ def test_a_damaged_entry_is_not_trusted(run: Run, folders: Folders, read: list[s
     read.clear()
     assert run(*folders.flags, "--save", "--overwrite").code == 0
     assert sorted(read) == ["h0.png", "h1.png"]
+
+
+def first_page_flipped(path: Path) -> None:
+    """The names of its tables are no text any more, so that SQLite's own message is none."""
+    data = bytearray(path.read_bytes())
+    for found in re.finditer(b"fingerprints|verdicts|about", bytes(data[:4096])):
+        data[found.start()] ^= 0x80
+    path.write_bytes(data)
+
+
+def sql(*statements: str) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        with sqlite3.connect(path) as database:
+            for statement in statements:
+                database.execute(statement)
+        database.close()
+
+    return spoil
+
+
+FOREIGN = {
+    "flipped names": first_page_flipped,
+    "a maker that is no text": sql("UPDATE about SET made_by = CAST(x'ff80' AS TEXT)"),
+    "a maker that is a number": sql("UPDATE about SET made_by = 7"),
+    "a trigger": sql("CREATE TRIGGER t AFTER INSERT ON verdicts BEGIN DELETE FROM fingerprints; END"),
+    "a view": sql("CREATE VIEW v AS SELECT 1"),
+    "a table less": sql("DROP TABLE verdicts"),
+    "a column more": sql("ALTER TABLE verdicts ADD COLUMN more"),
+}
+
+
+@pytest.mark.parametrize("spoil", FOREIGN.values(), ids=FOREIGN.keys())
+def test_what_is_no_store_of_ours_is_set_aside(run: Run, folders: Folders, spoil: Callable[[Path], None]) -> None:
+    run(*folders.flags, "--save")
+    first, path = outputs(folders.dest), folders.dest.parent / STORE
+    spoil(path)
+    outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
+    assert outcome.code == 0
+    assert len(outcome.err.splitlines()) == 1
+    assert len(outcome.err) < 600
+    assert f"set aside as {STORE}.1" in outcome.err
+    assert outputs(folders.dest) == first
+    assert run(*folders.flags, "--save", "--overwrite", "--quiet").err == ""
+
+
+def test_a_file_that_sqlite_s_journal_names_is_not_deleted(tmp_path: Path) -> None:
+    """SQLite deletes what a journal calls its super-journal."""
+    with Store(tmp_path / "s", pytest.fail):
+        pass
+    victim = tmp_path / "victim"
+    victim.write_text("theirs")
+    name, mark = os.fsencode(victim), bytes.fromhex("d9d505f920a163d7")
+    head = (mark + struct.pack(">5I", 0, 1, 1, 512, 4096)).ljust(512, b"\0")
+    named = struct.pack(">I", 0) + name + struct.pack(">2I", len(name), sum(name)) + mark
+    (tmp_path / "s-journal").write_bytes(head + named)
+    with Store(tmp_path / "s", pytest.fail) as kept:
+        assert kept.keeps
+    assert victim.read_text() == "theirs"
+
+
+def in_place(at: int, data: bytes) -> Callable[[bytes], bytes]:
+    return lambda image: image[:at] + data + image[at + len(data) :]
+
+
+HASHES_AT, FIRST_HASH_AT = store.HEAD.itemsize - 4, store.HEAD.itemsize
+IMAGES: dict[str, Callable[[bytes], object]] = {
+    "a number": lambda _: 5,
+    "text": lambda _: "text",
+    "nothing": lambda _: b"",
+    "junk": lambda image: b"\xff" * len(image),
+    "cut": lambda image: image[:-1],
+    "a byte more": lambda image: image + b"\0",
+    "hashes without end": in_place(HASHES_AT, b"\xff\xff\xff\x7f"),
+    "fewer hashes than none": in_place(HASHES_AT, b"\xff" * 4),
+    "no size": in_place(0, bytes(8)),
+    "a size below none": in_place(0, b"\xff" * 8),
+    "a size beyond all": in_place(0, b"\xff\xff\xff\x7f" * 2),
+    "bars below none": in_place(8, b"\xff" * 4),
+    "features where none are": lambda image: image + bytes(store.FEATURE.itemsize),
+}
+
+
+@pytest.mark.parametrize("value", IMAGES.values(), ids=IMAGES.keys())
+def test_a_fingerprint_that_is_none_is_not_used(
+    run: Run, folders: Folders, read: list[str], value: Callable[[bytes], object]
+) -> None:
+    run(*folders.flags, "--save")
+    first = outputs(folders.dest)
+    with sqlite3.connect(folders.dest.parent / STORE) as database:
+        for row, image in database.execute("SELECT rowid, image FROM fingerprints").fetchall():
+            spoiled = value(image)
+            checksum = zlib.crc32(spoiled if isinstance(spoiled, bytes) else str(spoiled).encode())
+            database.execute(
+                "UPDATE fingerprints SET (image, checksum) = (?, ?) WHERE rowid = ?", (spoiled, checksum, row)
+            )
+    database.close()
+    read.clear()
+    outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert len(read) == 4
+    assert outputs(folders.dest) == first
+    read.clear()
+    assert run(*folders.flags, "--save", "--overwrite", "--quiet").code == 0
+    assert read == []
+
+
+def test_features_that_are_none_are_not_used(tmp_path: Path) -> None:
+    image = fingerprint(EXAMPLES / "HR" / "P1040102.jpg", HR)
+    seen = stamp(image.path)
+    for name, value in (
+        ("points", np.nan), ("points", -9.0), ("points", 1e9), ("radii", np.nan), ("radii", 0.0), ("radii", np.inf),
+        ("angles", np.nan), ("angles", 1e9),
+    ):  # fmt: skip
+        spoiled = getattr(image, name).copy()
+        spoiled.flat[3] = value
+        with Store(tmp_path / "s", pytest.fail) as kept:
+            kept.keep(replace(image, **{name: spoiled}), seen, HR)
+        with Store(tmp_path / "s", pytest.fail) as kept:
+            assert kept.get(image.path, seen, HR) is None
+
+
+def inside(*keys: object, value: object) -> Callable[[str], str]:
+    """Change one value of the first pair of a verdict."""
+
+    def change(text: str) -> str:
+        document = json.loads(text)
+        place = document["pairs"][0]
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+        return json.dumps(document)
+
+    return change
+
+
+PLACE, MATCH, SCORES, COMMON, WINDOW, BEHIND, NATIVE = range(7)
+VERDICTS: dict[str, Callable[[str], object]] = {
+    "a number": lambda _: 5,
+    "bytes": lambda _: b"\xff\xfe",
+    "no text": lambda _: None,
+    "no JSON": lambda _: "{",
+    "null": lambda _: "null",
+    "an empty object": lambda _: "{}",
+    "a nest": lambda _: "[" * 100_000,
+    "pairs that are none": lambda _: '{"pairs": [1], "standbys": [], "rejected": []}',
+    "an unknown reason": lambda _: '{"pairs": [], "standbys": [], "rejected": [[0, "WHY", "", null, null]]}',
+    "a reason without words": lambda _: '{"pairs": [], "standbys": [], "rejected": [[0, "HASH", 3, null, null]]}',
+    "a place before the first": inside(PLACE, value=-1),
+    "a place beyond the last": inside(PLACE, value=99),
+    "a matrix of text": inside(MATCH, 0, value="text"),
+    "a matrix of another shape": inside(MATCH, 0, value=[1, 2]),
+    "a matrix without inverse": inside(MATCH, 0, value=[[0, 0, 0]] * 3),
+    "a matrix that folds": inside(MATCH, 0, 2, value=[1, 1, -1]),
+    "a matrix that is no number": inside(MATCH, 0, 0, 0, value=float("nan")),
+    "inliers as text": inside(MATCH, 1, value="9"),
+    "a flow of one": inside(MATCH, 2, value=[[1]]),
+    "a flow of nothing": inside(MATCH, 2, value=[[[], []], [[1, 0, 0], [0, 1, 0], [0, 0, 1]]]),
+    "scores as text": inside(SCORES, 0, value="0.9"),
+    "too many scores": inside(SCORES, value=[1] * 9),
+    "no scores": inside(SCORES, 0, value=None),
+    "a window beyond the frame": inside(WINDOW, value=[0, 0, 10**9, 10**9]),
+    "an empty window": inside(WINDOW, value=[0, 0, 0, 0]),
+    "a window of halves": inside(WINDOW, value=[0.5, 0, 10, 10]),
+    "a corner for what both show": inside(COMMON, value=[5]),
+    "a size as text": inside(NATIVE, value="1"),
+    "no size": inside(NATIVE, value=0),
+    "a number without end": inside(BEHIND, value=10**400),
+}
+
+
+@pytest.mark.parametrize("value", VERDICTS.values(), ids=VERDICTS.keys())
+def test_a_verdict_that_is_none_is_not_used(
+    run: Run, folders: Folders, examined: list[str], value: Callable[[str], object]
+) -> None:
+    run(*folders.flags, "--save")
+    first = outputs(folders.dest)
+    with sqlite3.connect(folders.dest.parent / STORE) as database:
+        for key, text in database.execute("SELECT key, verdict FROM verdicts").fetchall():
+            spoiled = value(text)
+            if spoiled is None:
+                database.execute(
+                    "UPDATE verdicts SET verdict = CAST(x'ff80' AS TEXT), checksum = ?", (zlib.crc32(b"\xff\x80"),)
+                )
+                continue
+            checksum = zlib.crc32(spoiled if isinstance(spoiled, bytes) else str(spoiled).encode())
+            database.execute("UPDATE verdicts SET (verdict, checksum) = (?, ?) WHERE key = ?", (spoiled, checksum, key))
+    database.close()
+    examined.clear()
+    outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert sorted(examined) == ["l0.png", "l1.png"]
+    assert outputs(folders.dest) == first
+    examined.clear()
+    assert run(*folders.flags, "--save", "--overwrite", "--quiet").code == 0
+    assert examined == []
 
 
 def test_where_nothing_can_be_kept_the_run_goes_on(run: Run, folders: Folders, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from twimager.proposals import CANDIDATES, Proposal
 from twimager.reading import Run
 from twimager.report import Report
 from twimager.selection import Ballot, Choice, Standby, VerifiedPair, reject, select
-from twimager.verdicts import Verdict, circumstances, from_text, is_final, to_text
+from twimager.verdicts import Verdict, circumstances, from_kept, is_final, to_text
 from twimager.writing import Writer
 
 # How many times the work of reading an image it is to match an LR and to write its pair.
@@ -164,7 +164,7 @@ def _verified(run: Run, standby: Standby, favourite: Choice) -> list[VerifiedPai
 def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
     """Have every LR's proposals examined that the store has no verdict on."""
     cases = [_Case(run, of_one_lr) for of_one_lr in tasks]
-    found = run.examiners.examine([case.proposals for case in cases if case.known is None])
+    found = run.examiners.examine([case.proposals for case in cases if case.remembered is None])
     for case in cases:
         verdict = case.remembered or next(found)
         case.remember(verdict)
@@ -172,21 +172,17 @@ def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict
 
 
 class _Case:
-    """One LR's proposals, under what circumstances they are examined, and what an earlier run made of them, as text."""
+    """One LR's proposals, under what circumstances they are examined, and the verdict of an earlier run on them."""
 
     def __init__(self, run: Run, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> None:
         self.proposals = proposals
         self._store = run.store
         self._images = [proposals[0].lr.path, *(proposal.hr.path for proposal in proposals)]
         self._under = circumstances(run.report.options, proposals, starts)
-        self.known = run.store.verdict(self._images, self._under)
-
-    @property
-    def remembered(self) -> Verdict | None:
-        """The verdict of an earlier run."""
-        return from_text(self.known, self.proposals) if self.known else None
+        text = run.store.verdict(self._images, self._under)
+        self.remembered = from_kept(text, proposals) if text else None
 
     def remember(self, verdict: Verdict) -> None:
         """Keep a verdict for a later run."""
-        if self.known is None and self._store.keeps and is_final(verdict):
+        if self.remembered is None and self._store.keeps and is_final(verdict):
             self._store.keep_verdict(self._images, self._under, to_text(verdict, self.proposals))

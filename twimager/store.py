@@ -9,16 +9,19 @@ import stat
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from twimager import __version__
 from twimager.fingerprints import Bars, Fingerprint, Recipe
+from twimager.folders import open_file
+from twimager.geometry import Size
 from twimager.phash import MINIATURE_SIDE
 
 # "Twim": tells our files from other SQLite databases.
@@ -37,6 +40,21 @@ TABLES = (
         PRIMARY KEY (path, recipe))""",
     "CREATE TABLE verdicts (key BLOB PRIMARY KEY, verdict TEXT NOT NULL, checksum INTEGER NOT NULL)",
 )
+# What is raised on a file that is damaged: messages may hold what is no text.
+ERRORS = (sqlite3.Error, UnicodeError)
+# How messages begin that say of a file only that it is out of reach. Other operational errors are of damaged ones.
+OUT_OF_REACH = (
+    "unable to open", "attempt to write a readonly", "database is locked", "database table is locked",
+    "database or disk is full", "disk I/O error", "access permission denied", "locking protocol", "interrupted",
+)  # fmt: skip
+# How SQLite's journal ends where it names another file: the super-journal of a transaction in several files.
+NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
+# Of what is wrong with a file, so much is said.
+MAX_SAID = 200
+# An image has a hash of its frame, and maybe one of its centre.
+MAX_HASHES = 2
+# Beyond, no format has a picture.
+MAX_SIDE = 1 << 24
 # What is written, by table.
 ENTER = {
     "fingerprints": "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?, ?, ?, ?)",
@@ -101,8 +119,8 @@ class Store:
         if not self._database or not seen:
             return None
         self._seen[path] = seen
-        row = self._asked(LOOK_UP, (*self._key(path, recipe), *seen))
-        return _unpacked(path, row[0], recipe) if row and zlib.crc32(row[0]) == row[1] else None
+        packed = self._asked(LOOK_UP, (*self._key(path, recipe), *seen))
+        return _unpacked(path, packed, recipe) if isinstance(packed, bytes) else None
 
     def keep(self, image: Fingerprint, seen: Stamp | None, recipe: Recipe) -> None:
         """Remember a file that had this stamp before it was read."""
@@ -114,8 +132,8 @@ class Store:
         """Return the view that was kept of a file with this stamp, packed."""
         if not seen:
             return None
-        row = self._asked(LOOK_UP, (*self._view_key(path, recipe), *seen))
-        return row[0] if row and zlib.crc32(row[0]) == row[1] else None
+        packed = self._asked(LOOK_UP, (*self._view_key(path, recipe), *seen))
+        return packed if isinstance(packed, bytes) else None
 
     def keep_view(self, path: Path, seen: Stamp | None, recipe: Recipe, packed: bytes) -> None:
         """Remember a view of a file that had this stamp before it was read."""
@@ -125,8 +143,8 @@ class Store:
     def verdict(self, images: Sequence[Path], circumstances: str) -> str | None:
         """Return what was said of these images under the same circumstances, if none of them has changed."""
         key = self._verdict_key(images, circumstances)
-        row = self._asked("SELECT verdict, checksum FROM verdicts WHERE key = ?", (key,)) if key else None
-        return row[0] if row and zlib.crc32(row[0].encode()) == row[1] else None
+        text = self._asked("SELECT verdict, checksum FROM verdicts WHERE key = ?", (key,)) if key else None
+        return text if isinstance(text, str) else None
 
     def keep_verdict(self, images: Sequence[Path], circumstances: str, verdict: str) -> None:
         """Remember what was said of these images."""
@@ -146,15 +164,17 @@ class Store:
         """Return what views are kept under: they lie among the fingerprints, of which they are the beginning."""
         return os.fsencode(self._absolute(path)), f"view {recipe.srgb} {recipe.resize}"
 
-    def _asked(self, query: str, values: tuple[object, ...]) -> Any:
-        """Return the first row of an answer, None if there is none."""
+    def _asked(self, query: str, values: tuple[object, ...]) -> bytes | str | None:
+        """Return what a query finds, None if that is nothing, or not what its checksum is of."""
         if not self._database:
             return None
         try:
-            return self._database.execute(query, values).fetchone()
-        except sqlite3.Error as error:
+            found, checksum = self._database.execute(query, values).fetchone() or (None, None)
+        except ERRORS as error:
             self._lose(error)
             return None
+        data = found.encode() if isinstance(found, str) else found
+        return found if isinstance(data, bytes) and zlib.crc32(data) == checksum else None
 
     def _enter(self, table: str, row: tuple[object, ...]) -> None:
         self._waiting.append((ENTER[table], row))
@@ -179,10 +199,10 @@ class Store:
                 self._database.execute("BEGIN IMMEDIATE")
                 for command, row in rows:
                     self._database.execute(command, row)
-        except sqlite3.Error as error:
+        except ERRORS as error:
             self._lose(error)
 
-    def _lose(self, error: sqlite3.Error) -> None:
+    def _lose(self, error: Exception) -> None:
         """Go on without what can't be used."""
         assert self._database
         self._database.close()
@@ -192,27 +212,34 @@ class Store:
         assert self._path
         try:
             return _open(self._path)
-        except sqlite3.Error as error:
+        except ERRORS as error:
             return self._replaced(error)
 
-    def _replaced(self, error: sqlite3.Error) -> sqlite3.Connection | None:
+    def _replaced(self, error: Exception) -> sqlite3.Connection | None:
         """Set a file aside that is no store, or one no more, and begin anew; give up if it is only out of reach."""
         assert self._path
         try:
-            if isinstance(error, sqlite3.OperationalError):
+            if isinstance(error, sqlite3.OperationalError) and str(error).startswith(OUT_OF_REACH):
                 raise error
             aside = _set_aside(self._path)
-            self._warn(f"{self._path}: {error}; set aside as {aside.name}")
+            self._warn(f"{self._path}: {_said(error)}; set aside as {aside.name}")
             return _open(self._path)
-        except (sqlite3.Error, OSError) as why:
-            self._warn(f"{self._path}: {why}; fingerprints are not kept")
+        except (*ERRORS, OSError) as why:
+            self._warn(f"{self._path}: {_said(why)}; fingerprints are not kept")
             return None
 
 
+def _said(error: Exception) -> str:
+    """Return an error in words; one of these is of SQLite and text that is none."""
+    return "file is damaged" if isinstance(error, UnicodeError) else str(error)[:MAX_SAID]
+
+
 def _open(path: Path) -> sqlite3.Connection:
-    """Open a store, a new one if there is none; raises sqlite3.Error, OperationalError if it is only out of reach."""
+    """Open a store, a new one if there is none; one of ERRORS is raised if that can't be done."""
     maker_now = made_by()
+    _drop_foreign_journal(path)
     database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    database.text_factory = partial(str, encoding="utf-8", errors="replace")
     try:
         with database:
             database.execute("BEGIN IMMEDIATE")
@@ -221,14 +248,15 @@ def _open(path: Path) -> sqlite3.Connection:
                     database.execute(table)
                 database.execute("INSERT INTO about VALUES (?)", (maker_now,))
                 database.execute(f"PRAGMA application_id = {APPLICATION}")
-        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        # No triggers, views or rules of others.
+        made = [sql for (sql,) in database.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
         marked = database.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
-        if not marked or tables != {"about", *ENTER}:
+        if not marked or sorted(made, key=str) != sorted(TABLES):
             raise sqlite3.DatabaseError("not a store of fingerprints")
         maker = database.execute("SELECT made_by FROM about").fetchone()
         if maker != (maker_now,):
             raise sqlite3.DatabaseError(f"made by {maker[0] if maker else 'nobody'}, this is {maker_now}")
-    except sqlite3.Error:
+    except ERRORS:
         database.close()
         raise
     return database
@@ -238,10 +266,23 @@ def _set_aside(path: Path) -> Path:
     """Rename a file to a name that nobody has."""
     for number in count(1):
         aside = path.with_name(f"{path.name}.{number}")
-        if not aside.exists():
+        if not os.path.lexists(aside):
             path.rename(aside)
             return aside
     raise AssertionError
+
+
+def _drop_foreign_journal(path: Path) -> None:
+    """Delete SQLite's journal of a store that was being written if it names another file.
+
+    SQLite deletes the file that is named so. No store of ours is written along with another file.
+    """
+    journal, foreign = path.with_name(f"{path.name}-journal"), False
+    with suppress(OSError), open_file(journal, "rb", None) as file:
+        file.seek(-len(NAMES_ANOTHER), os.SEEK_END)
+        foreign = file.read() == NAMES_ANOTHER
+    if foreign:
+        journal.unlink()
 
 
 def _hash_bytes(recipe: Recipe) -> int:
@@ -257,10 +298,15 @@ def _packed(image: Fingerprint, recipe: Recipe) -> bytes:
     return head.tobytes() + hashes + features.tobytes()
 
 
-def _unpacked(path: Path, packed: bytes, recipe: Recipe) -> Fingerprint:
+def _unpacked(path: Path, packed: bytes, recipe: Recipe) -> Fingerprint | None:
+    """Return what `_packed` was given; None if this is nothing that it makes."""
+    if len(packed) < HEAD.itemsize:
+        return None
     head = np.frombuffer(packed, HEAD, 1)[0]
-    length = _hash_bytes(recipe)
-    features_at = HEAD.itemsize + int(head["hashes"]) * length
+    length, number = _hash_bytes(recipe), int(head["hashes"])
+    features_at = HEAD.itemsize + number * length
+    if not 0 < number <= MAX_HASHES or len(packed) < features_at or (len(packed) - features_at) % FEATURE.itemsize:
+        return None
     hashes = tuple(
         int.from_bytes(packed[at : at + length], "little") for at in range(HEAD.itemsize, features_at, length)
     )
@@ -269,7 +315,26 @@ def _unpacked(path: Path, packed: bytes, recipe: Recipe) -> Fingerprint:
         np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")
     )
     width, height = head["size"].tolist()
-    return Fingerprint(
+    image = Fingerprint(
         path, (width, height), hashes, points, radii, angles, descriptors,
         Bars(*head["bars"].tolist()), recipe.srgb, head["miniature"], not recipe.features, bool(head["flat"]),
     )  # fmt: skip
+    return image if _is_sound(image, recipe) else None
+
+
+def _is_sound(image: Fingerprint, recipe: Recipe) -> bool:
+    """Tell whether an image may have such a fingerprint."""
+    points, largest = image.points, max(image.size)
+    return (
+        is_sound_frame(image.size, image.bars)
+        and all(value.bit_length() <= recipe.hash_side**2 for value in image.hashes)
+        and len(points) <= recipe.features
+        and bool(np.all((points >= -1) & (points <= image.size)))
+        and bool(np.all((image.radii > 0) & (image.radii <= 2 * largest)))
+        and bool(np.all(abs(image.angles) <= 2 * np.pi + 1e-3))
+    )
+
+
+def is_sound_frame(size: Size, bars: Bars) -> bool:
+    """Tell whether a picture may have such a size and such bars around it."""
+    return min(size) > 0 and min(bars) >= 0 and max(*size, *bars) <= MAX_SIDE

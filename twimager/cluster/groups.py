@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def _largest(members: Sequence[Fingerprint]) -> list[Fingerprint]:
 
 def _sharpness(run: Run, images: Sequence[Fingerprint]) -> Iterator[float]:
     """Yield how sharp each image is; what is known of it from an earlier run, or can't be read, is not read."""
-    known = [run.store.verdict([image.path], "sharpness") for image in images]
+    known = [_number(run.store.verdict([image.path], "sharpness")) for image in images]
     run.progress.expect(len(images))
     with run.progress.stage("comparing sharpness"):
         measured = run.in_order(_measured, zip(images, known, strict=True))
@@ -133,11 +134,20 @@ def _sharpness(run: Run, images: Sequence[Fingerprint]) -> Iterator[float]:
             yield value or 0.0
 
 
-def _measured(task: tuple[Fingerprint, str | None]) -> float | None:
+def _number(text: str | None) -> float | None:
+    """Return the sharpness that was kept as text; None if that is none."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _measured(task: tuple[Fingerprint, float | None]) -> float | None:
     image, known = task
     try:
-        if known:
-            return float(known)
+        if known is not None:
+            return known
         with picture(image, more=SHARPNESS_BYTES) as pixels:
             return sharpness(pixels)
     except (UnreadableImage, *LIBRARY_ERRORS):

@@ -34,6 +34,8 @@ HUBS = 8
 # JPEG leaves 4.
 PLAIN_SIDE = 64
 PLAIN_LEVELS = 8
+# How it is kept whether two images are tied.
+KNOWN = {"yes": True, "no": False}
 
 
 class _Task(NamedTuple):
@@ -125,11 +127,11 @@ def _tie(run: Run, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe)
                 continue
             paths = [image.path for image in proposal.images]
             under = f"tie {recipe} {circumstances(options, [proposal])}"
-            known = run.store.verdict(paths, under)
+            known = KNOWN.get(run.store.verdict(paths, under) or "")
             views: tuple[bytes | None, ...] = (None, None)
             if recipe.resize < 1 and known is None:
                 views = tuple(run.store.view(path, run.seen[path], recipe) for path in paths)
-            waiting.append((_Task(proposal, views, None if known is None else known == "yes"), under))
+            waiting.append((_Task(proposal, views, known), under))
             yield waiting[-1][0]
 
     for tied in run.in_order(partial(_are_tied, options=options, recipe=recipe), tasks()):

@@ -8,16 +8,27 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from twimager.anatomy import PNG_SIGNATURE, of
 from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprints import Bars, Fingerprint, Recipe, View, bare_fingerprint, described, recall, recalls, view
-from twimager.images import encode
+from twimager.fingerprints import (
+    WORKING_SIDE,
+    Bars,
+    Fingerprint,
+    Recipe,
+    View,
+    bare_fingerprint,
+    described,
+    recall,
+    recalls,
+    view,
+)
+from twimager.images import decode_gray, encode
 from twimager.options import Format
 from twimager.reading import File, Run
-from twimager.store import stamp
+from twimager.store import is_sound_frame, stamp
 
 # A picture's size and its bars; then its view as PNG.
 HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4)])
@@ -35,12 +46,22 @@ def pack(seen: View) -> bytes:
     return np.array((seen.size, seen.bars), HEAD).tobytes() + encode(seen.gray, Format.PNG)
 
 
-def unpack(packed: bytes) -> View:
-    """Return what `pack` was given."""
-    head = np.frombuffer(packed, HEAD, 1)[0]
-    gray = cv2.imdecode(np.frombuffer(packed, np.uint8, offset=HEAD.itemsize), cv2.IMREAD_GRAYSCALE)
+def unpack(packed: bytes) -> View | None:
+    """Return what `pack` was given; None if this is nothing that it makes."""
+    if len(packed) < HEAD.itemsize or not packed.startswith(PNG_SIGNATURE, HEAD.itemsize):
+        return None
+    head, encoded = np.frombuffer(packed, HEAD, 1)[0], packed[HEAD.itemsize :]
     width, height = head["size"].tolist()
-    return View(np.asarray(gray), (width, height), Bars(*head["bars"].tolist()))
+    bars = Bars(*head["bars"].tolist())
+    try:
+        found = of(encoded)
+        columns, rows = found.size or (0, 0)
+        small = columns <= width and rows <= height and min(columns, rows) <= WORKING_SIDE
+        if not small or not is_sound_frame((width, height), bars):
+            return None
+        return View(decode_gray(encoded, found, directly=True), (width, height), bars)
+    except (UnreadableImage, *LIBRARY_ERRORS):
+        return None
 
 
 def remembered_by_views(run: Run, paths: Sequence[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
@@ -69,16 +90,17 @@ def _look(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) -> Seen:
     if file.known:
         return Seen(file.known)
     try:
-        seen = unpack(packed) if packed else view(file.path, recipe)
+        kept = unpack(packed) if packed else None
+        seen = kept or view(file.path, recipe)
         image = described(bare_fingerprint(file.path, seen, recipe), seen.gray, recipe)
     except UnreadableImage as error:
         return Seen(Rejection(error.reason, str(error)))
     except LIBRARY_ERRORS as error:
         return Seen(Rejection(Reason.UNREADABLE, complaint(error)))
-    return Seen(image, pack(seen) if keep and not packed else None)
+    return Seen(image, pack(seen) if keep and not kept else None)
 
 
 def call_back(path: Path, packed: bytes | None, recipe: Recipe) -> None:
     """Have working copies of an image be its view; raises UnreadableImage if it must be read for that and can't be."""
     if not recalls(path):
-        recall(path, unpack(packed) if packed else view(path, recipe))
+        recall(path, (unpack(packed) if packed else None) or view(path, recipe))
