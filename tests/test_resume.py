@@ -374,6 +374,54 @@ def test_a_torn_line_is_forgotten(run: Run, interrupted: Folders) -> None:
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
+@pytest.mark.parametrize(
+    "torn",
+    [
+        lambda data: b"",
+        lambda data: bytes(4096),
+        lambda data: data[:100],
+        lambda data: data[:100] + bytes(len(data) - 100),
+        lambda data: bytes(512) + data[512:],
+    ],
+    ids=["empty", "zeros", "cut", "cut, then zeros", "its beginning is zeros"],
+)
+def test_a_journal_whose_first_line_is_lost_is_begun_anew(
+    run: Run, interrupted: Folders, torn, read: list[str]
+) -> None:
+    path = interrupted.dest / JOURNALS / JOURNAL
+    path.write_bytes(torn(path.read_bytes()))
+    before = contents(interrupted.dest)
+    refused(run(*interrupted.flags), 2, "not empty")
+    assert run(*interrupted.flags, "--resume").code == 0
+    assert contents(interrupted.dest).items() >= before.items()
+    assert len(contents(interrupted.dest)) == 4
+    assert {"rendered h0.png", "rendered h1.png"} <= set(read)
+
+
+def test_a_journal_whose_first_line_is_lost_lets_nothing_be_replaced(run: Run, interrupted: Folders) -> None:
+    (interrupted.dest / JOURNALS / JOURNAL).write_bytes(b"")
+    for name in ("HR/h1.png", "mine.txt"):
+        (interrupted.dest / name).write_bytes(b"theirs")
+    before = contents(interrupted.dest)
+    outcome = run(*interrupted.flags, "--resume")
+    assert outcome.code == 3
+    assert "h1.png is there already, and not of this job" in outcome.err
+    assert contents(interrupted.dest).items() >= before.items()
+    (interrupted.dest / JOURNALS / JOURNAL).write_bytes(b"")
+    (interrupted.dest / "report.json").write_bytes(b"theirs")
+    before = contents(interrupted.dest)
+    refused(run(*interrupted.flags, "--resume", "--report"), 2, "not empty")
+    assert contents(interrupted.dest) == before
+
+
+@pytest.mark.parametrize("tail", [bytes(5000), b'{"lr": "' + bytes(80) + b"\n"])
+def test_zeros_after_the_last_line_are_forgotten(run: Run, interrupted: Folders, tail: bytes, read: list[str]) -> None:
+    with (interrupted.dest / JOURNALS / JOURNAL).open("ab") as file:
+        file.write(tail)
+    assert run(*interrupted.flags, "--resume").code == 0
+    assert set(read) <= {"rendered h1.png"}
+
+
 def test_without_resume_the_folder_is_not_empty(run: Run, interrupted: Folders) -> None:
     refused(run(*interrupted.flags), 2, "not empty", "--overwrite", "--resume")
     assert run(*interrupted.flags, "--overwrite").code == 0

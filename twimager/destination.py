@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 import unicodedata
 import uuid
@@ -222,11 +223,38 @@ def _store(path: Path, data: bytes, folder: Folder) -> None:
     with folder.open(path.name, "xb") as file:
         file.write(data)
         file.flush()
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno not in NO_SYNC:
-                raise
+        sync_file(file.fileno())
+
+
+def sync_file(descriptor: int) -> None:
+    """Flush an open file, or the names in an open folder, to the disk, where its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk; nothing is done on Windows, or if it is missing or can't be read."""
+    if sys.platform == "win32":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, PermissionError):
+        return
+    try:
+        sync_file(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder_and_parents(folder: Path) -> None:
+    """Flush the names in a folder and in all around it, up to the root of its file system: some may be new."""
+    for one in (folder.absolute(), *folder.absolute().parents):
+        sync_folder(one)
+        if os.path.ismount(one):
+            return
 
 
 def _place(temporary: Path, path: Path, folder: Folder, replace: bool) -> bool:
@@ -267,9 +295,14 @@ def _temporary(path: Path, run: str) -> Path:
     return path.with_name(f".twimager-{run}-{uuid.uuid4().hex}.tmp")
 
 
+def written_folders(dest: Path) -> tuple[Path, ...]:
+    """Return the folders that a run may write images and documents to, whether they are there or not."""
+    return dest, *(dest / name for name in (LR, HR, REPORT_FOLDER))
+
+
 def remove_temporary(dest: Path, run: str, follow_links: bool = False) -> None:
     """Delete what a run that is no more has left half written in DEST, and nothing else."""
-    for folder in (dest, *(dest / name for name in (LR, HR, REPORT_FOLDER))):
+    for folder in written_folders(dest):
         with suppress(OSError, LinkInDest), opened(folder, None if follow_links else dest) as here:
             for name in here.names():
                 if name.startswith(f".twimager-{run}-") and name.endswith(".tmp"):

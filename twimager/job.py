@@ -51,6 +51,7 @@ def run(options: Options, console: Console) -> Outcome:
         except KeyboardInterrupt:
             report.interrupted = True
             journal.discard_unfinished()
+        journal.require_files()
         _account_for_unpaired(report, lr_paths, hr_paths)
         destination.write_files(documents(report, console.warn), journal.run, replace=True, dest=options.unlinked_dest)
         if report.interrupted:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import time
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +17,19 @@ from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from twimager.destination import JOURNALS, document_paths, not_empty, remove_temporary, unwritable
-from twimager.errors import ExitCode, UsageError
+from twimager.destination import (
+    JOURNALS,
+    document_paths,
+    not_empty,
+    remove_temporary,
+    sync_file,
+    sync_folder,
+    sync_folder_and_parents,
+    unwritable,
+    write_files,
+    written_folders,
+)
+from twimager.errors import ExitCode, TwimagerError, UsageError
 from twimager.folders import LinkInDest, open_file, opened, read_file
 from twimager.locking import lock
 from twimager.options import Options, plain_settings
@@ -32,6 +44,8 @@ FREE = (
 )  # fmt: skip
 HINT = ", or --resume to go on with the run that wrote there"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
+# Seconds between two flushes to the disk at least, which take some 10 ms: what a power cut makes a run do again.
+SYNC_INTERVAL = 1.0
 # What a journal's lines must be like, by what may be in them; the first one says how the run was begun.
 TEXT, FLAG = {"type": "string"}, {"type": "boolean"}
 MARK = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
@@ -81,6 +95,13 @@ def are_intact(marks: Marks) -> bool:
 class Journal:
     """The journal of a run, for one thread: a line for how it was begun, one a pair written, one for its end.
 
+    What holds after a power cut, on a file system that keeps what it was told to flush: the first line and the way to
+    the journal are on the disk before any image is. The contents of an image are on the disk before it has its name.
+    The names of the images and then their lines are flushed when a pair is entered more than SYNC_INTERVAL after the
+    last flush, and before the line for the end is written. So --resume always goes on, and writes again only pairs of
+    the last interval. A line that is on the disk without its images is harmless, as images are compared with their
+    marks; an image without its line too, as the same contents may be written again. Of a torn end nothing is used.
+
     Attributes
     ----------
     run : what the run is called, also by its temporary files
@@ -98,6 +119,8 @@ class Journal:
         self._absolute = partial(os.path.join, os.getcwd())
         self._file: IO[bytes] | None = None
         self._pairs: dict[tuple[str, str], Marks] = {}
+        self._entered: dict[Path, int] = {}
+        self._synced = 0.0
         self._decided: dict[Decision, set[tuple[str, str]]] = {decision: set() for decision in Decision}
 
     def marks(self, lr: Path, hr: Path) -> Marks:
@@ -106,9 +129,25 @@ class Journal:
 
     def enter(self, lr: Path, hr: Path, files: Marks) -> None:
         """Note that a pair is written."""
-        if self._dest and self.marks(lr, hr) != files:
+        if not self._dest:
+            return
+        if self.marks(lr, hr) != files:
             named = {path.relative_to(self._dest).as_posix(): known for path, known in files.items()}
             self._write({"lr": self._absolute(lr), "hr": self._absolute(hr), "files": named})
+        self._entered.update((path, known.bytes) for path, known in files.items())
+        if time.monotonic() - self._synced > SYNC_INTERVAL:
+            self._sync()
+
+    def require_files(self) -> None:
+        """Raise TwimagerError unless all files of the pairs that were entered are there, of the size they had."""
+        if self._file is None:
+            return
+        self._restore()
+        if lost := [path for path, size in self._entered.items() if _size(path) != size]:
+            raise TwimagerError(
+                f"{lost[0]} is gone or has another size, as {len(lost)} of the {len(self._entered)} files written; "
+                "--resume writes again what is gone"
+            )
 
     def is_decided(self, decision: Decision, lr: Path, hr: Path) -> bool:
         """Tell whether a review has decided so on a pair."""
@@ -120,7 +159,9 @@ class Journal:
 
     def end(self, outcome: Outcome) -> None:
         """Note that the run is done; what was kept for going on is of no more use."""
+        self._sync()
         self._write({"exit_code": outcome.exit_code, "summary": outcome.summary._asdict()})
+        self._sync()
         if self.store:
             for suffix in ("", "-journal"):
                 with suppress(OSError, LinkInDest), opened(self.store.parent, self._unlinked) as folder:
@@ -141,14 +182,52 @@ class Journal:
         except OSError as error:
             raise unwritable(Path(self._file.name), error) from error
 
+    def _sync(self) -> None:
+        """Flush to the disk what was entered: the names of the images, whose contents are there, and the journal."""
+        if self._file is None or self._dest is None:
+            return
+        if not os.path.lexists(self._path):  # DEST was deleted: it is better to stop now than after hours
+            self.require_files()
+        try:
+            for folder in written_folders(self._dest):
+                sync_folder(folder)
+            sync_file(self._file.fileno())
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+        self._synced = time.monotonic()
+
     def begin(self, head: dict[str, Any]) -> None:
-        """Start a new journal."""
-        self._file = self._opened("wb")
-        self._write({**head, "run": self.run, "overwrite": self.replace})
+        """Start a new journal, which takes the place of an old one whole or not at all."""
+        line = {**head, "run": self.run, "overwrite": self.replace}
+        write_files({self._path: json.dumps(line).encode() + b"\n"}, self.run, True, self._unlinked)
+        self._open()
+
+    def _open(self) -> None:
+        """Write on at the end of the journal that is there, which is on the disk from then on."""
+        self._file = self._opened("r+b")
+        self._file.seek(0, os.SEEK_END)
+        sync_file(self._file.fileno())
+        sync_folder_and_parents(self._path.parent)
+        self._synced = time.monotonic()
+
+    def _restore(self) -> None:
+        """Put the journal back if it was deleted from a DEST that is there, so that --resume can go on."""
+        if not self._file or not self._dest or not self._dest.is_dir() or os.path.lexists(self._path):
+            return
+        deleted = self._file
+        with suppress(OSError, TwimagerError):
+            deleted.seek(0)
+            write_files({self._path: deleted.read()}, self.run, False, self._unlinked)
+            self._open()
+            deleted.close()
+
+    @property
+    def _path(self) -> Path:
+        assert self._dest
+        return self._dest / JOURNALS / JOURNAL
 
     def _opened(self, mode: str) -> IO[bytes]:
-        assert self._dest
-        return open_file(self._dest / JOURNALS / JOURNAL, mode, self._unlinked, buffering=0)
+        return open_file(self._path, mode, self._unlinked, buffering=0)
 
     @property
     def _unlinked(self) -> Path | None:
@@ -166,10 +245,10 @@ class Journal:
             for decision, pairs in self._decided.items():
                 if decision.value in line:
                     (pairs.add if line[decision.value] else pairs.discard)((line["lr"], line["hr"]))
-        self._file = self._opened("r+b")
-        if self._file.seek(0, os.SEEK_END) > length:
-            self._file.truncate(length)
-            self._file.seek(length)
+        with self._opened("r+b") as file:
+            if file.seek(0, os.SEEK_END) > length:
+                file.truncate(length)
+        self._open()
 
     def close(self) -> None:
         """Write no more."""
@@ -198,6 +277,9 @@ def keep_journal(options: Options, inputs: Mapping[str, Sequence[Path]]) -> Iter
         journal = _opened(dest, options, _head(options, inputs))
         try:
             yield journal
+        except TwimagerError:
+            journal.require_files()  # that DEST was deleted says more than that a file can't be written
+            raise
         finally:
             journal.close()
 
@@ -238,7 +320,8 @@ def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
             journal = Journal(dest, lines[0]["run"], options.overwrite or lines[0]["overwrite"], follow_links)
             journal.go_on(lines[1:], length)
         else:
-            if not options.overwrite and (lines or any(entry.name != JOURNALS for entry in dest.iterdir())):
+            empty = not lines and all(entry.name == JOURNALS for entry in dest.iterdir())
+            if not (options.overwrite or empty or (not lines and options.resume and _has_no_head(options))):
                 raise not_empty(dest, HINT if lines else "")
             journal = Journal(dest, uuid.uuid4().hex, options.overwrite, follow_links)
             journal.begin(head)
@@ -249,6 +332,28 @@ def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
     if not all(path.exists() for path in document_paths(options).values()):
         journal.ended = None
     return journal
+
+
+def _has_no_head(options: Options) -> bool:
+    """Tell whether the journal is there and its first line is not, and nothing that a new run would replace is.
+
+    A disk that does not keep what it was told to flush may leave that. Images are no hindrance: those of the same
+    contents are as good as written, no others are replaced.
+    """
+    assert options.dest
+    try:
+        head, end, _ = read_file(options.dest / JOURNALS / JOURNAL, options.unlinked_dest).partition(b"\n")
+    except FileNotFoundError:
+        return False
+    return (not end or b"\0" in head) and not any(map(os.path.lexists, document_paths(options).values()))
+
+
+def _size(path: Path) -> int | None:
+    """Return how many bytes a file has, None if it is not there or can't be looked at."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return None
 
 
 def _read(path: Path, dest: Path | None) -> tuple[list[dict[str, Any]], int]:
