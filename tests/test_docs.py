@@ -21,8 +21,8 @@ TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 LARGEST_PICTURE = 150_000
 # Where the options of each subcommand are explained.
 MANUALS = {
-    "review": "review", "gallery": "report", "search": "search", "serve": "search", "compare": "compare",
-    "cluster": "cluster",
+    "review": "review", "gallery": "report", "verify": "runs", "search": "search", "serve": "search",
+    "compare": "compare", "cluster": "cluster",
 }  # fmt: skip
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -25,6 +25,7 @@ examples:
 and of the other commands, each with a help of its own (twimager.py review -h):
   twimager.py review pairs/report.json          look at the pairs, sort out
   twimager.py gallery pairs/report.json         write report.html anew
+  twimager.py verify pairs                      are the files as written
   twimager.py search still.jpg --in photos      find a picture in a folder
   twimager.py serve photos                      the same, from a page
   twimager.py compare a.png b.jpg               how alike, and why

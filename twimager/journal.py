@@ -334,6 +334,32 @@ def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
     return journal
 
 
+def read_journal(dest: Path) -> list[dict[str, Any]]:
+    """Return the lines of the journal in DEST, at least the first one; no link below DEST is followed.
+
+    Raises
+    ------
+    UsageError
+        If there is no journal, or it can't be read or is damaged.
+    """
+    try:
+        lines, _ = _read(dest / JOURNALS / JOURNAL, dest)
+        _check(lines)
+    except (OSError, LinkInDest) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"the journal in {dest} can't be read: {reason}") from error
+    except DAMAGE as error:
+        raise damaged_journal(dest) from error
+    if not lines:
+        raise UsageError(f"{dest} has no journal: name the folder that --dest of a run named, with its {JOURNALS}")
+    return lines
+
+
+def damaged_journal(dest: Path) -> UsageError:
+    """Return the error for a journal that says what none does."""
+    return UsageError(f"the journal in {dest} is damaged")
+
+
 def _has_no_head(options: Options) -> bool:
     """Tell whether the journal is there and its first line is not, and nothing that a new run would replace is.
 
