@@ -56,15 +56,15 @@ def lose(monkeypatch: pytest.MonkeyPatch, number: int, loss: Loss, dest: Path) -
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize("interval", [0.0, 1.0])
+@pytest.mark.parametrize("share", [1e9, 1e-9])
 def test_what_is_gone_at_the_end_is_named_and_resume_writes_it_again(
-    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, name: str, number: int, interval: float
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, name: str, number: int, share: float
 ) -> None:
     whole = folders.dest.with_name("whole")
     assert run(*folders.flags[:4], "--dest", whole, "--report").code == 0
     loss, first = LOSSES[name]
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "SYNC_INTERVAL", interval)
+        patch.setattr(journal, "SYNC_SHARE", share)
         lose(patch, number, loss, folders.dest)
         outcome = run(*folders.flags, "--report", "--jobs", 1)
     refused(outcome, 1, str(folders.dest / first), "is gone", "--resume")

@@ -88,10 +88,10 @@ def kept(dest: Path) -> dict[str, object]:
     return {**{name: data for name, data in files.items() if name != "report.html"}, "report.json": report}
 
 
-@pytest.fixture(params=[0.0, 1e9], ids=["each pair is flushed", "none is before the end"])
-def interval(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(journal, "SYNC_INTERVAL", request.param)
-    return float(request.param)
+@pytest.fixture(params=[True, False], ids=["each pair is flushed", "one only before the end"])
+def each_flushed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(journal, "SYNC_SHARE", 1e9 if request.param else 1e-9)
+    return bool(request.param)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 def test_whenever_the_power_fails_resume_ends_with_the_same_and_does_nothing_twice(
-    run: Run, folders: Folders, interval: float, rendered: set[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, folders: Folders, each_flushed: bool, rendered: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accept, accepted = Report.accept, {}
 
@@ -126,7 +126,7 @@ def test_whenever_the_power_fails_resume_ends_with_the_same_and_does_nothing_twi
     for number, state in enumerate(disk.states):
         leave(state, folders.dest)
         before = done(folders.dest)
-        if not interval:
+        if each_flushed:
             assert before >= {name for name, since in accepted.items() if since <= number}
         rendered.clear()
         assert run(*folders.flags, "--report", "--resume").code == 0

@@ -44,8 +44,9 @@ FREE = (
 )  # fmt: skip
 HINT = ", or --resume to go on with the run that wrote there"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-# Seconds between two flushes to the disk at least, which take some 10 ms: what a power cut makes a run do again.
-SYNC_INTERVAL = 1.0
+# Share of the time that flushing to the disk may take. One takes 5 to 25 ms on an SSD, so that there are one to two
+# seconds between two of them; what is written meanwhile has to be done again after a power cut.
+SYNC_SHARE = 0.01
 # What a journal's lines must be like, by what may be in them; the first one says how the run was begun.
 TEXT, FLAG = {"type": "string"}, {"type": "boolean"}
 MARK = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
@@ -97,10 +98,10 @@ class Journal:
 
     What holds after a power cut, on a file system that keeps what it was told to flush: the first line and the way to
     the journal are on the disk before any image is. The contents of an image are on the disk before it has its name.
-    The names of the images and then their lines are flushed when a pair is entered more than SYNC_INTERVAL after the
-    last flush, and before the line for the end is written. So --resume always goes on, and writes again only pairs of
-    the last interval. A line that is on the disk without its images is harmless, as images are compared with their
-    marks; an image without its line too, as the same contents may be written again. Of a torn end nothing is used.
+    The names of the images and then their lines are flushed when a pair is entered, as often as SYNC_SHARE allows, and
+    before the line for the end is written. So --resume always goes on, and writes again only what was entered since the
+    last flush. A line that is on the disk without its images is harmless, as images are compared with their marks; an
+    image without its line too, as the same contents may be written again. Of a torn end nothing is used.
 
     Attributes
     ----------
@@ -120,7 +121,7 @@ class Journal:
         self._file: IO[bytes] | None = None
         self._pairs: dict[tuple[str, str], Marks] = {}
         self._entered: dict[Path, int] = {}
-        self._synced = 0.0
+        self._next_sync = 0.0
         self._decided: dict[Decision, set[tuple[str, str]]] = {decision: set() for decision in Decision}
 
     def marks(self, lr: Path, hr: Path) -> Marks:
@@ -135,7 +136,7 @@ class Journal:
             named = {path.relative_to(self._dest).as_posix(): known for path, known in files.items()}
             self._write({"lr": self._absolute(lr), "hr": self._absolute(hr), "files": named})
         self._entered.update((path, known.bytes) for path, known in files.items())
-        if time.monotonic() - self._synced > SYNC_INTERVAL:
+        if time.monotonic() >= self._next_sync:
             self._sync()
 
     def require_files(self) -> None:
@@ -188,13 +189,15 @@ class Journal:
             return
         if not os.path.lexists(self._path):  # DEST was deleted: it is better to stop now than after hours
             self.require_files()
+        begun = time.monotonic()
         try:
             for folder in written_folders(self._dest):
                 sync_folder(folder)
             sync_file(self._file.fileno())
         except OSError as error:
             raise unwritable(self._path, error) from error
-        self._synced = time.monotonic()
+        ended = time.monotonic()
+        self._next_sync = ended + (ended - begun) / SYNC_SHARE
 
     def begin(self, head: dict[str, Any]) -> None:
         """Start a new journal, which takes the place of an old one whole or not at all."""
@@ -208,7 +211,6 @@ class Journal:
         self._file.seek(0, os.SEEK_END)
         sync_file(self._file.fileno())
         sync_folder_and_parents(self._path.parent)
-        self._synced = time.monotonic()
 
     def _restore(self) -> None:
         """Put the journal back if it was deleted from a DEST that is there, so that --resume can go on."""
