@@ -12,6 +12,8 @@ import numpy as np
 from pictures import cat
 from PIL import Image
 
+from twimager.tiff import directory as read_directory
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -62,9 +64,45 @@ def jpeg_of(width: int, height: int) -> bytes:
     return whole[:frame] + struct.pack(">HH", height, width) + whole[frame + 4 :]
 
 
+Entry = tuple[int, int, int, int]
+
+
+def tiff(strips: list[bytes], size: tuple[int, int], rows: int, compression: int, *more: Entry) -> bytes:
+    """A gray 8-bit TIFF of these strips, its directory before them; `more` entries follow those of their own tag."""
+    (width, height), number = size, len(strips)
+    tags = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 273: 0, 277: 1, 278: rows, 279: 0}
+    begin = 8 + 2 + 12 * (len(tags) + len(more)) + 4
+    offsets = [begin + 8 * number + sum(map(len, strips[:index])) for index in range(number)]
+    arrays = {273: (begin, offsets), 279: (begin + 4 * number, [len(strip) for strip in strips])}
+    own = [
+        (tag, 4, number, arrays[tag][1][0] if number == 1 else arrays[tag][0]) if tag in arrays else (tag, 4, 1, value)
+        for tag, value in tags.items()
+    ]
+    entries = sorted((*own, *more), key=lambda entry: entry[0])
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    places = b"".join(struct.pack(f"<{number}I", *numbers) for _, numbers in arrays.values())
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + places + b"".join(strips)
+
+
+def strips_of(gray: Any, rows: int, compression: int) -> list[bytes]:
+    """The strips of a gray image, as OpenCV writes them."""
+    settings = (cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_ROWSPERSTRIP, rows)
+    data = encoded(".tif", gray, (*settings, cv2.IMWRITE_TIFF_PREDICTOR, 1))
+    found = read_directory(data).segments
+    return [data[start : start + count] for start, count in zip(found.offsets, found.counts, strict=True)]
+
+
+def claiming(data: bytes, place: int, layout: str, *sides: int) -> bytes:
+    """A file that says at a place of its header that it has other sides."""
+    made = bytearray(data)
+    struct.pack_into(layout, made, place, *sides)
+    return bytes(made)
+
+
 def damaged() -> dict[str, bytes]:
     """One file of every kind of damage, none of which can be read."""
-    whole = {kind: encoded(f".{kind}") for kind in ("png", "jpg", "webp", "bmp", "tiff")}
+    whole = {kind: encoded(f".{kind}") for kind in ("png", "jpg", "bmp", "tiff")}
+    whole["webp"] = saved("WEBP", lossless=True)
     cut = {f"cut.{kind}": data[: len(data) // 2] for kind, data in whole.items()}
     turned = bytearray(whole["png"])
     turned[len(turned) // 2] ^= 0xFF
@@ -84,6 +122,9 @@ def damaged() -> dict[str, bytes]:
         "liar.png": b"MZ this is a program",
         "page.jpg": b"<!DOCTYPE html><html>404</html>",
         "no_frame.jpg": b"\xff\xd8\xff\xe0\0\x10JFIF",
+        "hollow.tif": tiff([bytes(10)], (14_000, 14_000), 14_000, 5),
+        "claim.webp": claiming(whole["webp"], 21, "<I", 13_999 | 13_999 << 14),
+        "claim.j2k": claiming(saved("JPEG2000", no_jp2=True), 8, ">II", 14_000, 14_000),
         "stream.j2k": b"\xff\x4f\xff\x51" + bytes(60),
         "text.ppm": b"P3 99999999 99999999 255 0 0 0",
     }

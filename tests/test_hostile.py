@@ -106,10 +106,10 @@ def decoders_that(does: str, patience: float = 5) -> Decoders:
     program = f"""
         import os, time, sys
         from twimager import decoding
-        def answer(data, before=decoding._answer):
+        def answer(data, flags, before=decoding._answer):
             if data.startswith(b"bad"):
                 {does}
-            return before(data)
+            return before(data, flags)
         decoding._answer = answer
         decoding._serve()
     """

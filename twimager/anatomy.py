@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
+from twimager import jpeg, tiff
 from twimager.errors import UnreadableImage
 
 # OpenCV reads its own limit from here, once, when it is imported; ours is the same number.
@@ -14,31 +15,21 @@ LIMIT_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
 MAX_PIXELS = 200_000_000
 # Deflate makes no more of a byte than 1032, and a JPEG spends a bit on a block of 8 x 8 pixels at least: files that
 # promise more pixels than that are cut short, however their headers look.
-MOST_INFLATED = 1032
 MOST_JPEG_PIXELS = 8 * 64
 # A progressive JPEG has some ten scans; one of thousands keeps a decoder busy for minutes.
 USUAL_SCANS = 30
 # Bytes from the beginning in which a PNG or WebP says that it moves: before its first pixels.
 LOOKED_AT = 64 * 1024
-JPEG_SIGNATURE = b"\xff\xd8\xff"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 # By PNG's kind of colour (gray, RGB, palette, gray and alpha, RGBA): how many values a pixel has, and of which depths.
 PNG_COLORS = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (1, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
 PNG_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
-JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
-JPEG_USUAL_FRAMES = {0xC0, 0xC1, 0xC2}
-JPEG_PROGRESSIVE, JPEG_SCAN, JPEG_END = 0xC2, 0xDA, 0xD9
+JPEG_USUAL_FRAMES = {0xC0, 0xC1, jpeg.PROGRESSIVE}
 WEBP_ANIMATED = 0x02
 # Of 8 bit, which its decoder makes with alpha first.
 WEBP_BUFFER = 4
 BMP_HEADERS = {40, 52, 56, 108, 124}
-# More strips than any height that fits the limit asks for would only take memory to look at.
-USUAL_STRIPS = 100_000
-# TIFF's tags, the bytes of its types of number, and its compressions that are plain, LZW, Deflate (twice) or PackBits.
-WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, COUNTS = 256, 257, 258, 259, 273, 277, 279
-TIFF_TAGS = {WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, COUNTS}
-TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
-TIFF_USUAL_COMPRESSIONS = {1, 5, 8, 32946, 32773}
 
 
 class Anatomy(NamedTuple):
@@ -80,18 +71,19 @@ def of(data: bytes) -> Anatomy:
     except (struct.error, IndexError) as error:
         raise UnreadableImage("cut short") from error
     if found.size:
-        _check_limit(*found.size)
+        check_limit(*found.size)
     return found
 
 
-def _check_limit(width: int, height: int) -> None:
+def check_limit(width: int, height: int) -> None:
+    """Turn down an image of more pixels than are allowed."""
     if width * height > max_pixels():
         raise UnreadableImage(f"{width} x {height} pixels; --max_pixels {max_pixels()} is the limit")
 
 
 def _check_length(width: int, height: int, length: int, needed: float) -> None:
     """Turn down a file that holds less than its size needs, be it compressed as it may."""
-    _check_limit(width, height)
+    check_limit(width, height)
     if length < needed:
         raise UnreadableImage(f"cut short: {length} bytes can't hold {width} x {height} pixels")
 
@@ -116,7 +108,7 @@ def is_animated(file: BinaryIO) -> bool:
         return _gif(beginning + file.read()).animated
     if look is not _tiff:
         return False
-    order = _tiff_order(beginning)
+    order = tiff.byte_order(beginning)
     file.seek(struct.unpack_from(order + "I", beginning, 4)[0])
     file.seek(12 * struct.unpack(order + "H", file.read(2))[0], os.SEEK_CUR)
     return struct.unpack(order + "I", file.read(4)) != (0,)
@@ -153,7 +145,7 @@ def _png(data: bytes) -> Anatomy:
     for name, length in _png_chunks(data):
         names.add(name)
         inflatable += length * (name == b"IDAT")
-    _check_length(width, height, inflatable, width * height * depth * values // 8 / MOST_INFLATED)
+    _check_length(width, height, inflatable, width * height * depth * values // 8 / tiff.MOST_INFLATED)
     critical = {name for name in names if name[:1].isupper()}
     animated = b"acTL" in names
     usual = data[12:16] == b"IHDR" and depth in depths and b"IEND" in names and critical <= PNG_CRITICAL
@@ -174,23 +166,26 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _jpeg(data: bytes) -> Anatomy:
-    """Walk the segments up to the first scan (ITU T.81, annex B)."""
-    kind, width, height, precision, position = 0, 0, 0, 0, 2
-    while (marker := data[position + 1]) != JPEG_SCAN:
+    """Walk the segments up to the first scan, and the scans where there are several (ITU T.81, annex B)."""
+    kind, width, height, precision, position, components = 0, 0, 0, 0, 2, b""
+    while (marker := data[position + 1]) != jpeg.SCAN:
         if data[position] != 0xFF:  # damaged, or an odd one; some decoders look for the next marker
             return Anatomy(None)
-        if marker in JPEG_FRAMES:
+        if marker in jpeg.FRAMES:
             kind = marker
-            precision, height, width = struct.unpack_from(">BHH", data, position + 4)
+            precision, height, width, count = struct.unpack_from(">BHHB", data, position + 4)
+            components = data[position + 10 : position + 10 + 3 * count : 3]
         position += 2 + struct.unpack_from(">H", data, position + 2)[0]
         while data[position + 1] == 0xFF:  # fill bytes
             position += 1
     _check_length(width, height, len(data), width * height / MOST_JPEG_PIXELS)
-    ended = data.rfind(bytes((0xFF, JPEG_END)), position) > 0
-    scans = data.count(bytes((0xFF, JPEG_SCAN)), position) if kind == JPEG_PROGRESSIVE else 1
+    scans = 1
+    if kind == jpeg.PROGRESSIVE or data[position + 4] < len(components):
+        scans = jpeg.check_scans(data, position, components, kind == jpeg.PROGRESSIVE)
+    ended = data.rfind(jpeg.END_OF_IMAGE, position) > 0
     usual = kind in JPEG_USUAL_FRAMES and precision == 8 and scans <= USUAL_SCANS and width * height > 0
     # Of a progressive one the coefficients, of 16 bit, are kept until the last scan.
-    buffer = 6 if kind == JPEG_PROGRESSIVE else 0
+    buffer = 6 if kind == jpeg.PROGRESSIVE else 0
     return Anatomy((width, height), everyday=usual and ended, depth=1, buffer=buffer)
 
 
@@ -225,45 +220,22 @@ def _bmp(data: bytes) -> Anatomy:
 
 
 def _tiff(data: bytes) -> Anatomy:
-    """Look at the first directory (TIFF 6.0, section 2)."""
-    order = _tiff_order(data)
-    start = struct.unpack_from(order + "I", data, 4)[0]
-    count = struct.unpack_from(order + "H", data, start)[0]
-    entries = struct.iter_unpack(order + "HHI4s", data[start + 2 : start + 2 + 12 * count])
-    wanted = {tag: entry for tag, *entry in entries if tag in TIFF_TAGS}
-    tags = {tag: values for tag, entry in wanted.items() if (values := _tiff_values(data, order, *entry))}
-    animated = struct.unpack_from(order + "I", data, start + 2 + 12 * count)[0] != 0
-    if WIDTH not in tags or HEIGHT not in tags:
-        return Anatomy(None, animated=animated)
-    strips = list(zip(tags.get(OFFSETS, ()), tags.get(COUNTS, ()), strict=False))
+    """Look at the first directory, and at what strips or tiles can hold."""
+    found = tiff.directory(data)
+    if 0 in found.size:
+        return Anatomy(None, animated=not found.single)
+    check_limit(*found.size)
+    check_limit(*found.segments.size)
     usual = (
-        set(tags.get(BITS, ())) in ({8}, {16})
-        and tags.get(SAMPLES, (1,))[0] in (1, 3, 4)
-        and tags.get(COMPRESSION, (1,))[0] in TIFF_USUAL_COMPRESSIONS
-        and bool(strips)
-        and all(place + length <= len(data) for place, length in strips)
+        tiff.check_segments(found, data)
+        and set(found.tags.get(tiff.BITS, ())) in ({8}, {16})
+        and found.first(tiff.SAMPLES) in (1, 3, 4)
+        and found.first(tiff.PHOTOMETRIC) != tiff.YCBCR
+        and found.first(tiff.COMPRESSION) in tiff.USUAL_COMPRESSIONS
     )
-    return Anatomy(
-        (tags[WIDTH][0], tags[HEIGHT][0]),
-        everyday=usual and not animated,
-        animated=animated,
-        depth=1 if max(tags.get(BITS, (16,))) <= 8 else 2,
-    )
-
-
-def _tiff_order(data: bytes) -> str:
-    return "<" if data[:2] == b"II" else ">"
-
-
-def _tiff_values(data: bytes, order: str, kind: int, count: int, field: bytes) -> tuple[int, ...]:
-    """Return a tag's numbers: those of its field or, where they are longer, those that it points to."""
-    letter = TIFF_TYPES.get(kind)
-    if letter is None or not 0 < count <= USUAL_STRIPS:
-        return ()
-    layout = f"{order}{count}{letter}"
-    if struct.calcsize(layout) <= len(field):
-        return struct.unpack_from(layout, field)
-    return struct.unpack_from(layout, data, struct.unpack(order + "I", field)[0])
+    deep = max(found.tags.get(tiff.BITS, (16,))) > 8
+    animated = not found.single
+    return Anatomy(found.size, everyday=usual and not animated, animated=animated, depth=2 if deep else 1)
 
 
 def _gif(data: bytes) -> Anatomy:
@@ -294,11 +266,10 @@ def _gif_palette(flags: int) -> int:
 
 
 SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Anatomy]], ...] = (
-    (JPEG_SIGNATURE, _jpeg),
+    (jpeg.SIGNATURE, _jpeg),
     (PNG_SIGNATURE, _png),
     (b"BM", _bmp),
-    (b"II*\0", _tiff),
-    (b"MM\0*", _tiff),
+    *((signature, _tiff) for signature in tiff.SIGNATURES),
     (b"GIF87a", _gif),
     (b"GIF89a", _gif),
     # BigTIFF, JPEG 2000 (a file and a bare stream), OpenEXR, Radiance, Sun raster.

@@ -9,7 +9,19 @@ from fractions import Fraction
 from pathlib import Path
 
 from twimager import __version__
-from twimager.options import Border, ColorTransfer, Crop, Format, Method, Naming, Options, Output, Search, parse_scale
+from twimager.options import (
+    Border,
+    ColorTransfer,
+    Crop,
+    Format,
+    Method,
+    Naming,
+    Options,
+    Output,
+    Search,
+    Truncated,
+    parse_scale,
+)
 from twimager.parsing import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
 
 DESCRIPTION = """\
@@ -56,6 +68,7 @@ def to_options(values: argparse.Namespace) -> Options:
         border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
         max_error=values.max_error, min_native_scale=values.min_native_scale,
         max_color_distance=values.max_color_distance, max_pixels=values.max_pixels, memory=values.memory,
+        truncated=Truncated(values.truncated),
         jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
         follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest),
     )  # fmt: skip
@@ -87,6 +100,13 @@ def _add_folders(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--recursive", action="store_true", help="look into the folders inside LR and HR too")
     add_max_pixels(group)
+    group.add_argument(
+        "--truncated",
+        choices=_values(Truncated),
+        default=Truncated.REFUSE.value,
+        help="images that are cut short are unreadable (refuse, the default), or their complete rows are used (keep), "
+        "of baseline JPEG, PNG that is not interlaced and TIFF in strips",
+    )
     group.add_argument(
         "--overwrite",
         action="store_true",

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from twimager.decoder_warnings import new_file
+
 # A group of its own (a session, where there are such): an interrupt from the keyboard is for us to hear.
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 # Also what the child has for its first place to look for modules: never the user's folder.
@@ -25,11 +27,15 @@ _started: set[subprocess.Popen[bytes]] = set()
 
 
 def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a child, its stdin and stdout open to us; it is to end when its stdin does, so that none outlives us."""
-    child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=HOME,
-        env={**os.environ, **(environment or {})}, start_new_session=True, creationflags=NEW_GROUP,
-    )  # fmt: skip
+    """Start a child, its stdin and stdout open to us; it is to end when its stdin does, so that none outlives us.
+
+    Its stderr is a file of its own, in which it may look for its decoders' warnings.
+    """
+    with new_file() as warnings:
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=warnings, cwd=HOME,
+            env={**os.environ, **(environment or {})}, start_new_session=True, creationflags=NEW_GROUP,
+        )  # fmt: skip
     _started.difference_update([one for one in tuple(_started) if one.returncode is not None])
     _started.add(child)
     return child

@@ -12,6 +12,7 @@ from typing import NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
 
+from twimager import decoder_warnings
 from twimager.streams import C_STDERR, drop, put
 
 T = TypeVar("T")
@@ -110,24 +111,17 @@ def own_stderr() -> Iterator[TextIO]:
     """Yield a stream to where sys.stderr leads that is ours alone.
 
     Meanwhile file descriptor 2, to which libpng, libjpeg and their like complain about damaged files that we name
-    ourselves, leads nowhere.
+    ourselves, leads to a file in which the decoding looks for their warnings.
     """
     sys.stderr.flush()
-    kept = os.dup(C_STDERR)
-    encoding = sys.stderr.encoding
-    try:
-        with (
-            open(os.devnull, "w", encoding="utf-8") as nowhere,
-            os.fdopen(os.dup(kept), "w", encoding=encoding, errors="replace", buffering=1) as stream,
-        ):
-            os.dup2(nowhere.fileno(), C_STDERR)
-            try:
-                yield stream if _is_c_stderr(sys.stderr) else sys.stderr
-            finally:
-                _empty(stream)
-    finally:
-        os.dup2(kept, C_STDERR)
-        os.close(kept)
+    with (
+        os.fdopen(os.dup(C_STDERR), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as stream,
+        decoder_warnings.recorded(),
+    ):
+        try:
+            yield stream if _is_c_stderr(sys.stderr) else sys.stderr
+        finally:
+            _empty(stream)
 
 
 def _empty(stream: TextIO) -> None:

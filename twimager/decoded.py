@@ -13,7 +13,7 @@ import numpy as np
 from twimager import anatomy
 from twimager.anatomy import Anatomy
 from twimager.errors import UnreadableImage
-from twimager.images import Gray, Pixels, decode, decode_gray, read_bytes
+from twimager.images import Gray, Pixels, decode, decode_gray, decode_rows, read_bytes, to_gray
 from twimager.memory import budget
 from twimager.profiles import embedded_profile, to_srgb
 
@@ -26,6 +26,7 @@ LARGE = 32_000_000
 COPIES = 2
 # Bytes that the size of a picture does not foretell: tables, rows, small copies.
 OVERHEAD = 1 << 20
+UNKNOWN = Anatomy(None)
 
 
 def complaint(error: BaseException) -> str:
@@ -36,13 +37,14 @@ def complaint(error: BaseException) -> str:
 
 
 @contextmanager
-def decoded(path: Path, srgb: bool, more: float = 0) -> Iterator[Pixels]:
+def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterator[Pixels]:
     """Yield the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright, bars and all.
 
     Parameters
     ----------
     srgb : whether pixels with another colour profile are converted
     more : bytes a pixel that the block takes beside them
+    missing : how many rows the file lacks; where there are such, only those that are complete are decoded
 
     Raises
     ------
@@ -50,31 +52,46 @@ def decoded(path: Path, srgb: bool, more: float = 0) -> Iterator[Pixels]:
         If it can't be read or takes more memory than there is, be it in the block.
     """
     with _opened(path) as (data, admit):
-        found, profile = anatomy.of(data), embedded_profile(data) if srgb else None
-        admit(decoding_bytes(data, found, more=more))
-        pixels = decode(data, found)
+        found, profile = _anatomy(data, missing), embedded_profile(data) if srgb else None
+        admit(decoding_bytes(found, more=more))
+        pixels = decode_rows(data)[0] if missing else decode(data, found)
         yield to_srgb(pixels, profile) if profile else pixels
 
 
 @contextmanager
-def decoded_for_analysis(path: Path, srgb: bool) -> Iterator[tuple[Pixels | Gray, bytes | None]]:
+def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[tuple[Pixels | Gray, bytes | None]]:
     """Yield what `decoded` does in the fewest bytes from which gray can be had, and the profile to convert it by.
 
     That is gray, (h, w), or where there is a profile colours, (h, w, 3): small copies are converted in less time. Of a
     large picture it is 8-bit gray, whatever its profile, which hardly changes that.
     """
     with _opened(path) as (data, admit):
-        found = anatomy.of(data)
+        found = _anatomy(data, missing)
         large = found.size is not None and math.prod(found.size) > LARGE
         profile = embedded_profile(data) if srgb and not large else None
-        admit(decoding_bytes(data, found, gray=large, more=1))
-        if profile:
+        admit(decoding_bytes(found, gray=large, more=1))
+        if missing:
+            rows = decode_rows(data)[0]
+            yield (rows if profile else to_gray(rows)), profile
+        elif profile:
             yield decode(data, found), profile
         else:
             yield decode_gray(data, found, large), None
 
 
-def decoding_bytes(data: bytes, found: Anatomy, *, gray: bool = False, more: float = 0) -> int:
+def missing_rows(path: Path) -> int:
+    """Return how many rows a file lacks that is cut short; raises UnreadableImage as `decode_rows` does."""
+    with _opened(path) as (data, admit):
+        admit(decoding_bytes(UNKNOWN))
+        return decode_rows(data)[1]
+
+
+def _anatomy(data: bytes, missing: int) -> Anatomy:
+    """Return the anatomy of a file; of one that lacks rows it can't be had."""
+    return UNKNOWN if missing else anatomy.of(data)
+
+
+def decoding_bytes(found: Anatomy, *, gray: bool = False, more: float = 0) -> int:
     """Return how many bytes it takes to decode a file of this anatomy, its own not counted.
 
     In full, or to 8-bit gray; `more` bytes a pixel are taken beside them. What only a decoder can tell the size of is
@@ -91,7 +108,7 @@ def decoding_bytes(data: bytes, found: Anatomy, *, gray: bool = False, more: flo
 def decoded_data(data: bytes) -> Iterator[Pixels]:
     """Yield the pixels of an encoded image, as `decoded` does those of a file."""
     found = anatomy.of(data)
-    with budget.admit(decoding_bytes(data, found)), _unreadable():
+    with budget.admit(decoding_bytes(found)), _unreadable():
         yield decode(data, found)
 
 

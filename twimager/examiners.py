@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from twimager import children
+from twimager import children, decoder_warnings
 from twimager.examining import examine
 from twimager.fingerprints import recent
 from twimager.memory import PROCESS, budget, total
@@ -121,6 +121,7 @@ class _Process:
 def _serve(folder: str) -> None:
     """Examine what comes in on stdin until it ends; paths are as seen from `folder`."""
     prepare_process()
+    decoder_warnings.recorded_by_parent()
     os.chdir(folder)
     recent.limit = OWN_BYTES
     answers = children.answers()

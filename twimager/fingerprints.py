@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.decoded import decoded, decoded_for_analysis
+from twimager.decoded import decoded, decoded_for_analysis, missing_rows
 from twimager.errors import UnreadableImage
 from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_points
 from twimager.images import Gray, Pixels, frame_size, shrink, to_8_bit, to_gray
@@ -53,6 +53,7 @@ class Recipe(NamedTuple):
     srgb : whether an image with another colour profile is converted to sRGB
     hash_side : the pHashes have hash_side x hash_side bits
     resize : no copy is larger than so many times the picture
+    truncated : whether the complete rows of an image that is cut short are used
     """
 
     side: int
@@ -62,6 +63,7 @@ class Recipe(NamedTuple):
     srgb: bool = False
     hash_side: int = HASH_SIDE
     resize: float = 1.0
+    truncated: bool = False
 
     @property
     def bare(self) -> Recipe:
@@ -111,6 +113,7 @@ class Fingerprint:
     miniature : (MINIATURE_SIDE**2,) uint8, the picture's gray, shrunk to a square
     is_bare : whether features were not looked for
     is_flat : whether its pixels are of one level, but for FLAT_LEVELS
+    missing : how many rows the file lacks, which are no part of its frame
     """
 
     path: Path
@@ -125,6 +128,7 @@ class Fingerprint:
     miniature: NDArray[np.uint8] = field(default_factory=NO_MINIATURE.copy)
     is_bare: bool = False
     is_flat: bool = False
+    missing: int = 0
 
     @property
     def picture(self) -> Rect:
@@ -169,11 +173,13 @@ class View(NamedTuple):
     gray : (h, w) uint8, the picture without bars, shorter side WORKING_SIDE or less
     size : (width, height) of the picture itself
     bars : what lies around it
+    missing : how many rows the file lacks
     """
 
     gray: Gray
     size: Size
     bars: Bars
+    missing: int = 0
 
 
 def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
@@ -184,12 +190,21 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
 
 def view(path: Path, recipe: Recipe) -> View:
     """Read an image file and look at its picture; raises UnreadableImage."""
-    with decoded_for_analysis(path, recipe.srgb) as (frame, profile):
+    try:
+        return _seen(path, recipe)
+    except UnreadableImage:
+        if not recipe.truncated:
+            raise
+    return _seen(path, recipe, missing_rows(path))
+
+
+def _seen(path: Path, recipe: Recipe, missing: int = 0) -> View:
+    with decoded_for_analysis(path, recipe.srgb, missing) as (frame, profile):
         picture = picture_area(to_gray(frame) if profile else frame)
         gray = _working(picture.cut(frame), profile)
         right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     size, bars = (picture.width, picture.height), Bars(picture.x, picture.y, right, bottom)
-    return View(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars)
+    return View(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing)
 
 
 def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
@@ -199,7 +214,7 @@ def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
     return Fingerprint(
         path, seen.size, picture_hashes(small, recipe.hash_side), NO_POINTS, NO_POINTS[:, 0], NO_POINTS[:, 1],
         NO_DESCRIPTORS, seen.bars, recipe.srgb, miniature(small), is_bare=True,
-        is_flat=int(seen.gray.max()) - int(seen.gray.min()) <= FLAT_LEVELS,
+        is_flat=int(seen.gray.max()) - int(seen.gray.min()) <= FLAT_LEVELS, missing=seen.missing,
     )  # fmt: skip
 
 
@@ -231,7 +246,7 @@ def recalls(path: Path) -> bool:
 @contextmanager
 def picture(image: Fingerprint, more: float = 0) -> Iterator[Pixels]:
     """Yield an image's pixels, (h, w, 3), without the bars; see `decoded`."""
-    with decoded(image.path, image.srgb, more) as frame:
+    with decoded(image.path, image.srgb, more, image.missing) as frame:
         yield _picture(image, frame)
 
 
@@ -257,7 +272,7 @@ def working_copy(image: Fingerprint, keep: bool = True) -> Copy:
     """
     gray = recent.get(image.path)
     if gray is None:
-        with decoded_for_analysis(image.path, image.srgb) as (frame, profile):
+        with decoded_for_analysis(image.path, image.srgb, image.missing) as (frame, profile):
             gray = _working(_picture(image, frame), profile)
         if keep:
             recent.keep(image.path, gray)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twimager import anatomy, decoding
+from twimager import anatomy, decoding, jpeg, tiff
 from twimager.anatomy import Anatomy
 from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
 from twimager.isolation import decoders
@@ -133,15 +133,25 @@ def is_animated(path: Path) -> bool:
 def decode(data: bytes, found: Anatomy | None = None) -> Pixels:
     """Return the pixels of an encoded image: (h, w, 3), BGR, uint8 or uint16, upright; of an animation the first.
 
-    What is not an everyday file is decoded in another process, which may crash or hang. `found` is its anatomy, where
-    that is known.
+    What is not an everyday file, or may be damaged, is decoded in another process, which may crash or hang. `found` is
+    its anatomy, where that is known.
 
     Raises
     ------
     UnreadableImage
-        If `data` is no image, is cut short, has more pixels than are allowed or some that are neither 8 nor 16 bit.
+        If `data` is no image, is cut short or damaged, has more pixels than are allowed or some that are neither 8
+        nor 16 bit.
     """
-    return decoding.decode_here(data) if (found or anatomy.of(data)).everyday else decoders.decode(data)
+    pixels = decoding.decode_unwarned(data) if (found or anatomy.of(data)).everyday else None
+    return decoders.decode(data) if pixels is None else pixels
+
+
+def decode_rows(data: bytes) -> tuple[Pixels, int]:
+    """Return the pixels of those rows of an image that is cut short that are there in full, and how many are missing.
+
+    Raises UnreadableImage where there are none: in files that are damaged otherwise, or not stored row by row.
+    """
+    return decoders.complete_rows(data)
 
 
 def decode_gray(data: bytes, found: Anatomy | None = None, directly: bool = False) -> Gray:
@@ -151,8 +161,9 @@ def decode_gray(data: bytes, found: Anatomy | None = None, directly: bool = Fals
     `directly` is of 8 bit, and takes a third to a sixth of the memory.
     """
     found = found or anatomy.of(data)
-    if found.everyday and (directly or data.startswith(anatomy.JPEG_SIGNATURE)):
-        return decoding.decode_here(data, cv2.IMREAD_GRAYSCALE)
+    if found.everyday and (directly or data.startswith(jpeg.SIGNATURE)):
+        pixels = decoding.decode_unwarned(data, cv2.IMREAD_GRAYSCALE)
+        return decoders.decode(data, cv2.IMREAD_GRAYSCALE) if pixels is None else pixels
     return to_gray(decode(data, found))
 
 
@@ -196,10 +207,10 @@ def bytes_per_value(path: Path) -> int:
             beginning = file.read(BEGINNING)
         if beginning.startswith(anatomy.PNG_SIGNATURE):
             return 2 if beginning[24] == 16 else 1
-        if beginning.startswith((b"II*", b"MM\0")):
+        if beginning.startswith(tiff.SIGNATURES):
             with Image.open(path, formats=["TIFF"]) as image:
-                return 1 if np.max(image.getexif().get(anatomy.BITS, 16)) <= 8 else 2
-        return 1 if beginning.startswith((anatomy.JPEG_SIGNATURE, b"BM", b"GIF", b"RIFF")) else 2
+                return 1 if np.max(image.getexif().get(tiff.BITS, 16)) <= 8 else 2
+        return 1 if beginning.startswith((jpeg.SIGNATURE, b"BM", b"GIF", b"RIFF")) else 2
     except (UnreadableImage, *PILLOW_ERRORS):
         return 2
 

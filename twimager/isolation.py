@@ -11,13 +11,15 @@ import numpy as np
 
 from twimager import children
 from twimager.anatomy import LIMIT_VARIABLE, max_pixels
-from twimager.decoding import ANSWER, DEPTHS, REQUEST, Pixels
+from twimager.decoding import ANSWER, COMPLETE_ROWS, DEPTHS, READ_FLAGS, REQUEST, Pixels
 from twimager.errors import UnreadableImage
 
 # Seconds for one file. The largest pictures allowed take some five.
 PATIENCE = 20.0
 # A pixel has three values of 16 bit, a message some hundred characters: what is longer is no answer.
 PIXEL_BYTES, MESSAGE_BYTES = 6, 10_000
+# How much OpenCV prints of what goes wrong.
+LOG_VARIABLE = "OPENCV_LOG_LEVEL"
 COMMAND = children.module("twimager.decoding")
 
 
@@ -25,17 +27,20 @@ class _Decoder:
     """A child process that decodes; ends when its stdin does, so that none outlives us."""
 
     def __init__(self, command: tuple[str, ...] = COMMAND) -> None:
-        self._process = children.start(command, {LIMIT_VARIABLE: str(max_pixels())})
+        self._process = children.start(command, {LIMIT_VARIABLE: str(max_pixels()), LOG_VARIABLE: "WARNING"})
         self.limit = max_pixels()
 
-    def decode(self, data: bytes) -> Pixels:
-        """Return an image's pixels; raises UnreadableImage, and EOFError if the child is no more."""
+    def decode(self, data: bytes, flags: int) -> tuple[Pixels, int]:
+        """Return an image's pixels, and how many rows are missing.
+
+        Raises UnreadableImage, and EOFError if the child is no more.
+        """
         assert self._process.stdin
         try:
-            self._process.stdin.write(REQUEST.pack(len(data)))
+            self._process.stdin.write(REQUEST.pack(len(data), flags))
             self._process.stdin.write(data)
             self._process.stdin.flush()
-            item, height, width, size = ANSWER.unpack(self._read(ANSWER.size))
+            item, height, width, missing, size = ANSWER.unpack(self._read(ANSWER.size))
             if item > len(DEPTHS) or size > PIXEL_BYTES * self.limit + MESSAGE_BYTES:
                 raise EOFError
             answer = self._read(size)
@@ -43,7 +48,9 @@ class _Decoder:
             raise EOFError from error
         if not item:
             raise UnreadableImage(answer.decode("utf-8", "replace"))
-        return np.frombuffer(answer, DEPTHS[item - 1]).reshape(height, width, 3)
+        values = np.frombuffer(answer, DEPTHS[item - 1])
+        shape = (height, width) if values.size == height * width else (height, width, 3)
+        return values.reshape(shape), missing
 
     def _read(self, size: int) -> bytearray:
         assert self._process.stdout
@@ -77,14 +84,21 @@ class Decoders:
         self._idle: list[_Decoder] = []
         self._all: set[_Decoder] = set()
 
-    def decode(self, data: bytes) -> Pixels:
-        """Return an image's pixels, as `decode_here` does; a decoder that crashes or takes too long is one more no.
+    def decode(self, data: bytes, flags: int = READ_FLAGS) -> Pixels:
+        """Return an image's pixels, as `decode_in_full` does; a decoder that crashes or takes too long is one more no.
 
         After a crash a new one tries again: what the images before have done to it is no fault of this one.
         """
+        return self._decode(data, flags)[0]
+
+    def complete_rows(self, data: bytes) -> tuple[Pixels, int]:
+        """Return the rows of an image that is cut short, and how many are missing, as `decode_complete_rows` does."""
+        return self._decode(data, COMPLETE_ROWS)
+
+    def _decode(self, data: bytes, flags: int) -> tuple[Pixels, int]:
         for fresh in (False, True):
             with self._one(fresh) as decoder, suppress(EOFError), self._deadline(decoder):
-                return decoder.decode(data)
+                return decoder.decode(data, flags)
             self._drop(decoder)
         raise UnreadableImage("its decoder crashed")
 

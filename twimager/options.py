@@ -75,6 +75,13 @@ class ColorTransfer(str, Enum):
     HISTOGRAM = "histogram"
 
 
+class Truncated(str, Enum):
+    """What becomes of images that are cut short: they are unreadable, or their complete rows are used."""
+
+    REFUSE = "refuse"
+    KEEP = "keep"
+
+
 class Format(str, Enum):
     """What kind of files are written; the value is their extension."""
 
@@ -155,6 +162,7 @@ class Options:
     max_color_distance: float | None = None
     max_pixels: int = MAX_PIXELS
     memory: int | None = None
+    truncated: Truncated = Truncated.REFUSE
     jobs: int = 1
     recursive: bool = False
     overwrite: bool = False

@@ -90,6 +90,11 @@ class Run(NamedTuple):
             if pair.rejection.reason is Reason.FAILED:
                 self.console.warn(f"{pair.proposal.lr.path} - {pair.proposal.hr.path}: {pair.rejection}")
 
+    def note(self, path: Path, text: str) -> None:
+        """Say what is to be known of a file that is used, on stderr and in the report."""
+        self.report.notes.append(Note(path, text))
+        self.console.note(f"{path}: {text}")
+
     def count_strangers(self) -> None:
         """Say how many more files of each kind there were."""
         for kind, number in sorted(self.strangers.items()):
@@ -164,8 +169,9 @@ def take(run: Run, side: str, paths: Sequence[Path], results: Iterable[Fingerpri
                 continue
             found.append(result)
             if is_animated(path):
-                run.report.notes.append(Note(path, FIRST_PICTURE))
-                run.console.note(f"{path}: {FIRST_PICTURE}")
+                run.note(path, FIRST_PICTURE)
+            if result.missing:
+                run.note(path, f"cut short: {result.missing} rows are missing and left out")
     return found
 
 

@@ -15,7 +15,7 @@ from twimager.errors import Reason, Rejection
 from twimager.fingerprints import picture
 from twimager.flow import Flow, covered
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
-from twimager.images import Pixels, bytes_per_value, decode, encode, frame_size, is_plain, read_bytes
+from twimager.images import Pixels, bytes_per_value, decode, decode_rows, encode, frame_size, is_plain, read_bytes
 from twimager.matching import Match
 from twimager.options import Border, ColorTransfer, Crop, Options
 from twimager.resampling import resample
@@ -81,9 +81,10 @@ def render_lr(pair: VerifiedPair, options: Options) -> bytes:
     """Return the LR output as a file: the source's own bytes where nothing is cut and it is of the format."""
     lr = pair.proposal.lr
     data = read_bytes(lr.path)
-    if pair.window == lr.frame and is_plain(data, options.format):
+    if not lr.missing and pair.window == lr.frame and is_plain(data, options.format):
         return data
-    return encode(pair.window.moved(lr.picture.x, lr.picture.y).cut(decode(data)), options.format, options.quality)
+    pixels = decode_rows(data)[0] if lr.missing else decode(data)
+    return encode(pair.window.moved(lr.picture.x, lr.picture.y).cut(pixels), options.format, options.quality)
 
 
 def render_hr(pair: VerifiedPair, options: Options) -> Pixels:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from twimager.copies import representatives
 from twimager.deciding import MATCHING, decide
 from twimager.fingerprints import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
-from twimager.options import Options, Search
+from twimager.options import Options, Search, Truncated
 from twimager.proposals import Proposal, hashes
 from twimager.proposals.frames import Frames
 from twimager.reading import Run, read_each, remembered
@@ -40,8 +40,9 @@ def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -
     """
     options, report = run.report.options, run.report
     by_frame = options.search is Search.AUTO and not options.all_matches
-    of_hr = LIGHT_HR._replace(srgb=not options.keep_icc)
-    lrs = read_each(run, "LR", lr_paths, LIGHT_LR.bare if by_frame else LIGHT_LR)
+    of_lr = LIGHT_LR._replace(truncated=options.truncated is Truncated.KEEP)
+    of_hr = LIGHT_HR._replace(truncated=of_lr.truncated, srgb=not options.keep_icc)
+    lrs = read_each(run, "LR", lr_paths, of_lr.bare if by_frame else of_lr)
     frames = Frames(lrs, options.distance) if by_frame else None
     hrs = read_each(run, "HR", hr_paths, of_hr, frames)
     run.count_strangers()
@@ -49,7 +50,7 @@ def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -
         proposals = frames.propose(hrs)
         if not decide(run, proposals, writer):
             return None
-        lrs, hrs = _with_features(run, lrs, LIGHT_LR), _with_features(run, hrs, of_hr)
+        lrs, hrs = _with_features(run, lrs, of_lr), _with_features(run, hrs, of_hr)
         left = {lr.path for lr in lrs}
         run.progress.expect(MATCHING * sum(of_one_lr[0].lr.path in left for of_one_lr in proposals if of_one_lr))
     near: list[list[Proposal]] = [[] for _ in lrs]
@@ -90,7 +91,7 @@ def pair_again(run: Run, again: Again, writer: Writer) -> None:
     run.progress.expect(count + MATCHING * len(again.lrs))
     with run.progress.stage("reading again"):
         features = min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // count))
-        recipe = RICH._replace(features=features)
+        recipe = RICH._replace(features=features, truncated=options.truncated is Truncated.KEEP)
         lrs = _described(run, again.lrs, recipe)
         hrs = _described(run, again.hrs, recipe._replace(srgb=not options.keep_icc))
     with run.progress.stage("searching again"):
