@@ -65,8 +65,8 @@ def _neighbours_together(tasks: Sequence[Sequence[Proposal]]) -> list[Sequence[P
 
 def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
     """Choose among what LRs would have; where one gets an HR that stands by, verify that first."""
-    stock = _Stock(run.report)
-    group = stock.shared_out(group)
+    copies = _FreeCopies(run.report)
+    group = copies.as_choices(group)
     while True:
         chosen, taken = select(group)
         standbys = {pair.proposal.key: pair for pair in chosen if isinstance(pair, Standby)}
@@ -77,7 +77,7 @@ def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
                 lr, hr = choice.proposal.images
                 wanted[lr.path].append(hr.path)
             pairs = [_with_rivals(pair, wanted) for pair in chosen if isinstance(pair, VerifiedPair)]
-            return pairs + stock.of_copies(pairs)
+            return pairs + copies.paired_alike(pairs)
         favourites = {choices[0].proposal.lr.path: choices[0] for choices in group if choices}
         verified = {
             key: _verified(run, standby, favourites[standby.proposal.lr.path]) for key, standby in standbys.items()
@@ -86,7 +86,7 @@ def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
         group = [sorted(choices, key=lambda choice: choice.behind) for choices in known]
 
 
-class _Stock:
+class _FreeCopies:
     """The files of the same bytes that are in no pair: one was evaluated for all, each may be in a pair."""
 
     def __init__(self, report: Report) -> None:
@@ -100,8 +100,8 @@ class _Stock:
         """Return the paths of an image's copies that are in no pair, its own among them."""
         return [path for path in self._report.copies[image.path] if path not in self._done]
 
-    def shared_out(self, group: Sequence[Sequence[Choice]]) -> list[list[Choice]]:
-        """Return the choices with the copies of their HRs, as many as LRs may want, each LR with another one first."""
+    def as_choices(self, group: Sequence[Sequence[Choice]]) -> list[Sequence[Choice]]:
+        """Return the choices, with a copy of their HR for each LR in the group, another one first for each."""
         copies = self._report.copies
         wanting = Counter(choice.proposal.hr.path for choices in group for choice in choices)
         left = {
@@ -109,7 +109,9 @@ class _Stock:
             for hr in {choice.proposal.hr.path: choice.proposal.hr for choice in chain(*group)}.values()
             if hr.path in copies
         }
-        shared: list[list[Choice]] = []
+        if not left:
+            return list(group)
+        shared: list[Sequence[Choice]] = []
         for turn, choices in enumerate(group):
             of_one_lr = list[Choice]()
             for choice in choices:
@@ -120,7 +122,7 @@ class _Stock:
             shared.append(of_one_lr)
         return shared
 
-    def of_copies(self, pairs: Sequence[VerifiedPair]) -> list[VerifiedPair]:
+    def paired_alike(self, pairs: Sequence[VerifiedPair]) -> list[VerifiedPair]:
         """Return the pairs of the other copies of these LRs, as far as there are copies of their HRs."""
         taken = {pair.proposal.hr.path for pair in pairs}
         more: list[VerifiedPair] = []
