@@ -95,6 +95,18 @@ def test_an_image_that_takes_too_much_costs_itself(run: Run, folders: Folders) -
     assert run(*folders.flags[:4], "--dest", folders.dest.with_name("more"), "--memory", "1G").code == 0
 
 
+def test_what_is_no_image_is_not_too_large(run: Run, folders: Folders) -> None:
+    for name in ("film.mkv", "large.bmp"):
+        with (folders.hr / name).open("wb") as file:
+            file.write(b"\x1a\x45\xdf\xa3" if name == "film.mkv" else b"BM")
+            file.truncate(500 * MB)
+    outcome = run(*folders.flags, "--memory", "384M")
+    assert outcome.code == 3
+    assert "film.mkv: unsupported format" in outcome.err
+    assert "large.bmp: unreadable: takes 500 MB of memory; --memory leaves 160 MB" in outcome.err
+    assert "pairs written: 2" in outcome.out
+
+
 def test_outputs_that_take_too_much_cost_their_pair(run: Run, folders: Folders) -> None:
     outcome = run(*folders.flags, "--memory", "384M", "--scale", 24)
     assert outcome.code == 3

@@ -22,6 +22,7 @@ from twimager import anatomy, decoding, jpeg, tiff
 from twimager.anatomy import Anatomy
 from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
 from twimager.isolation import decoders
+from twimager.memory import budget
 from twimager.options import Format
 
 # (h, w, 3), BGR, uint8 or uint16.
@@ -195,6 +196,7 @@ def read_bytes(path: Path) -> bytes:
                 raise UnsupportedFormat("not an image of a format that can be read")
             if size > MOST_BYTES_PER_PIXEL * anatomy.max_pixels() + OTHER_BYTES:
                 raise UnreadableImage(f"{size} bytes; no image of --max_pixels {anatomy.max_pixels()} has so many")
+            budget.require(size)
             return beginning + file.read(size - len(beginning))
     except OSError as error:
         raise UnreadableImage(error.strerror or str(error)) from error

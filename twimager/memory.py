@@ -68,7 +68,7 @@ class Budget:
             if not held:
                 yield lambda _: None
                 return
-            size = _file_bytes(path)
+            size = min(_file_bytes(path), self.limit)  # of what is larger no more is read than its beginning
             if size > BIG_FILE:
                 alone.enter_context(self._big_files)
             self._take(size, held)
@@ -92,9 +92,13 @@ class Budget:
         finally:
             self._thread.holds = False
 
+    def require(self, need: int) -> None:
+        """Raise OverBudget if so many bytes would never be admitted."""
+        if need > self.limit:
+            raise OverBudget(f"takes {need // MB} MB of memory; --memory leaves {self.limit // MB} MB")
+
     def _take(self, need: int, held: ExitStack, before: int = 0) -> None:
-        if before + need > self.limit:
-            raise OverBudget(f"takes {(before + need) // MB} MB of memory; --memory leaves {self.limit // MB} MB")
+        self.require(before + need)
         turn = object()
         with self._changed:
             self._queue.append(turn)
