@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +28,14 @@ COPIES = 2
 # Bytes that the size of a picture does not foretell: tables, rows, small copies.
 OVERHEAD = 1 << 20
 UNKNOWN = Anatomy(None)
+
+
+class Analysed(NamedTuple):
+    """Gray, (h, w), or colours, (h, w, 3), the profile to convert these by, and the bytes of a value in the file."""
+
+    pixels: Pixels | Gray
+    profile: bytes | None
+    depth: int
 
 
 def complaint(error: BaseException) -> str:
@@ -59,7 +68,7 @@ def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterat
 
 
 @contextmanager
-def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[tuple[Pixels | Gray, bytes | None]]:
+def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[Analysed]:
     """Yield what `decoded` does in the fewest bytes from which gray can be had, and the profile to convert it by.
 
     That is gray, (h, w), or where there is a profile colours, (h, w, 3): small copies are converted in less time. Of a
@@ -72,11 +81,11 @@ def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[t
         admit(decoding_bytes(found, gray=large, more=1))
         if missing:
             rows = decode_rows(data)[0]
-            yield (rows if profile else to_gray(rows)), profile
+            yield Analysed(rows if profile else to_gray(rows), profile, found.depth)
         elif profile:
-            yield decode(data, found), profile
+            yield Analysed(decode(data, found), profile, found.depth)
         else:
-            yield decode_gray(data, found, large), None
+            yield Analysed(decode_gray(data, found, large), None, found.depth)
 
 
 def missing_rows(path: Path) -> int:

@@ -114,6 +114,7 @@ class Fingerprint:
     is_bare : whether features were not looked for
     is_flat : whether its pixels are of one level, but for FLAT_LEVELS
     missing : how many rows the file lacks, which are no part of its frame
+    depth : bytes that a value of the file's pixels has, at most
     """
 
     path: Path
@@ -129,6 +130,7 @@ class Fingerprint:
     is_bare: bool = False
     is_flat: bool = False
     missing: int = 0
+    depth: int = 2
 
     @property
     def picture(self) -> Rect:
@@ -174,12 +176,14 @@ class View(NamedTuple):
     size : (width, height) of the picture itself
     bars : what lies around it
     missing : how many rows the file lacks
+    depth : bytes that a value of the file's pixels has, at most
     """
 
     gray: Gray
     size: Size
     bars: Bars
     missing: int = 0
+    depth: int = 2
 
 
 def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
@@ -199,12 +203,12 @@ def view(path: Path, recipe: Recipe) -> View:
 
 
 def _seen(path: Path, recipe: Recipe, missing: int = 0) -> View:
-    with decoded_for_analysis(path, recipe.srgb, missing) as (frame, profile):
+    with decoded_for_analysis(path, recipe.srgb, missing) as (frame, profile, depth):
         picture = picture_area(to_gray(frame) if profile else frame)
         gray = _working(picture.cut(frame), profile)
         right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     size, bars = (picture.width, picture.height), Bars(picture.x, picture.y, right, bottom)
-    return View(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing)
+    return View(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth)
 
 
 def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
@@ -214,7 +218,7 @@ def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
     return Fingerprint(
         path, seen.size, picture_hashes(small, recipe.hash_side), NO_POINTS, NO_POINTS[:, 0], NO_POINTS[:, 1],
         NO_DESCRIPTORS, seen.bars, recipe.srgb, miniature(small), is_bare=True,
-        is_flat=int(seen.gray.max()) - int(seen.gray.min()) <= FLAT_LEVELS, missing=seen.missing,
+        is_flat=int(seen.gray.max()) - int(seen.gray.min()) <= FLAT_LEVELS, missing=seen.missing, depth=seen.depth,
     )  # fmt: skip
 
 
@@ -272,7 +276,7 @@ def working_copy(image: Fingerprint, keep: bool = True) -> Copy:
     """
     gray = recent.get(image.path)
     if gray is None:
-        with decoded_for_analysis(image.path, image.srgb, image.missing) as (frame, profile):
+        with decoded_for_analysis(image.path, image.srgb, image.missing) as (frame, profile, _):
             gray = _working(_picture(image, frame), profile)
         if keep:
             recent.keep(image.path, gray)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twimager import anatomy, decoding, jpeg, tiff
+from twimager import anatomy, decoding, jpeg
 from twimager.anatomy import Anatomy
 from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
 from twimager.isolation import decoders
@@ -171,7 +171,7 @@ def decode_gray(data: bytes, found: Anatomy | None = None, directly: bool = Fals
 @contextmanager
 def open_regular(path: Path, buffering: int = -1) -> Iterator[tuple[BinaryIO, int]]:
     """Yield a file, open for reading, and its size in bytes; NotRegularFile if it is a pipe, a device or the like."""
-    _require_regular(path.stat().st_mode)  # opening some devices does something already
+    _require_regular(os.stat(path).st_mode)  # opening some devices does something already
     with open(path, "rb", buffering, opener=lambda name, flags: os.open(name, flags | NEVER_BLOCK)) as file:
         status = os.fstat(file.fileno())
         _require_regular(status.st_mode)
@@ -200,21 +200,6 @@ def read_bytes(path: Path) -> bytes:
             return beginning + file.read(size - len(beginning))
     except OSError as error:
         raise UnreadableImage(error.strerror or str(error)) from error
-
-
-def bytes_per_value(path: Path) -> int:
-    """Return how many bytes a value of a file's pixels takes at most: 1 or 2, by what it says before them."""
-    try:
-        with open_regular(path) as (file, _):
-            beginning = file.read(BEGINNING)
-        if beginning.startswith(anatomy.PNG_SIGNATURE):
-            return 2 if beginning[24] == 16 else 1
-        if beginning.startswith(tiff.SIGNATURES):
-            with Image.open(path, formats=["TIFF"]) as image:
-                return 1 if np.max(image.getexif().get(tiff.BITS, 16)) <= 8 else 2
-        return 1 if beginning.startswith((jpeg.SIGNATURE, b"BM", b"GIF", b"RIFF")) else 2
-    except (UnreadableImage, *PILLOW_ERRORS):
-        return 2
 
 
 def read_image(path: Path) -> Pixels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from twimager.errors import Reason, Rejection
 from twimager.fingerprints import picture
 from twimager.flow import Flow, covered
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
-from twimager.images import Pixels, bytes_per_value, decode, decode_rows, encode, frame_size, is_plain, read_bytes
+from twimager.images import Pixels, decode, decode_rows, encode, frame_size, is_plain, read_bytes
 from twimager.matching import Match
 from twimager.options import Border, ColorTransfer, Crop, Options
 from twimager.resampling import resample
@@ -106,17 +105,13 @@ def render_hr(pair: VerifiedPair, options: Options) -> Pixels:
 
 def rendering_bytes(pair: VerifiedPair, options: Options) -> int:
     """Return how many bytes it takes to make both files of a pair, at most."""
-    lr, hr = (math.prod(image.frame[2:]) * _pixel_bytes(image.path) for image in pair.proposal.images)
+    lr, hr = (math.prod(image.frame[2:]) * image.depth * CHANNELS for image in pair.proposal.images)
     pixels = math.prod(output_size(pair.window, options.scale))
-    output = pixels * _pixel_bytes(pair.proposal.hr.path)
+    output = pixels * pair.proposal.hr.depth * CHANNELS
     if options.color_transfer:
         output += (pixels + math.prod(pair.common[2:])) * TRANSFER_BYTES
     # Each source is held twice while it is decoded, the output together with the HR, or with its file and a copy of it.
     return lr + max(2 * lr, 2 * hr, hr + 2 * output, 3 * output) + OVERHEAD
-
-
-def _pixel_bytes(path: Path) -> int:
-    return CHANNELS * bytes_per_value(path)
 
 
 def _shown(to_output: Matrix, hr_size: Size, size: Size, flow: Flow | None) -> NDArray[np.bool_]:

@@ -61,11 +61,11 @@ ENTER = {
     "verdicts": "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)",
 }
 LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, recipe, bytes, modified) = (?, ?, ?, ?)"
-# An image's size, its bars, its miniature, whether it is flat, its missing rows and how many hashes follow; then a
-# feature: position, size, direction, descriptor.
+# An image's size, its bars, its miniature, whether it is flat, its missing rows, its depth and how many hashes follow;
+# then a feature: position, size, direction, descriptor.
 HEAD = np.dtype([
     ("size", "<i4", 2), ("bars", "<i4", 4), ("miniature", "u1", MINIATURE_SIDE**2), ("flat", "u1"), ("missing", "<i4"),
-    ("hashes", "<i4"),
+    ("depth", "u1"), ("hashes", "<i4"),
 ])  # fmt: skip
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
 
@@ -291,7 +291,8 @@ def _hash_bytes(recipe: Recipe) -> int:
 
 
 def _packed(image: Fingerprint, recipe: Recipe) -> bytes:
-    head = np.array((image.size, image.bars, image.miniature, image.is_flat, image.missing, len(image.hashes)), HEAD)
+    about = image.is_flat, image.missing, image.depth
+    head = np.array((image.size, image.bars, image.miniature, *about, len(image.hashes)), HEAD)
     features = np.empty(len(image.points), FEATURE)
     features["point"], features["radius"], features["angle"] = image.points, image.radii, image.angles
     features["descriptor"] = image.descriptors
@@ -319,7 +320,7 @@ def _unpacked(path: Path, packed: bytes, recipe: Recipe) -> Fingerprint | None:
     image = Fingerprint(
         path, (width, height), hashes, points, radii, angles, descriptors,
         Bars(*head["bars"].tolist()), recipe.srgb, head["miniature"], not recipe.features, bool(head["flat"]),
-        int(head["missing"]),
+        int(head["missing"]), int(head["depth"]),
     )  # fmt: skip
     return image if _is_sound(image, recipe) else None
 
