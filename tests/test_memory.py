@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,6 +84,48 @@ def test_large_files_that_wait_for_their_pixels_do_not_wait_for_each_other(tmp_p
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(read, range(6), timeout=30)) == list(range(6))
+
+
+def test_whatever_is_admitted_in_whatever_order_nobody_waits_for_ever(tmp_path: Path) -> None:
+    """Small files, large ones, one larger than the budget, and what is admitted in one go, all of them close to it."""
+    limit, lock, used, most = 4 * BIG_FILE, threading.Lock(), [0], [0]
+    sizes = {"small": MB, "large": BIG_FILE + 1, "largest": 3 * BIG_FILE, "film": 9 * BIG_FILE}
+    for name, size in sizes.items():
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    budget = Budget(limit)
+
+    def hold(size: int) -> None:
+        with lock:
+            used[0] += size
+            most[0] = max(most[0], used[0])
+        with lock:
+            used[0] -= size
+
+    def take(task: tuple[str, float]) -> bool:
+        name, share = task
+        size = sizes.get(name, 0)
+        need = round(share * (limit - size))
+        if name == "at once":
+            with budget.admit(need):
+                hold(need)
+        elif name == "film":
+            with pytest.raises(OverBudget), budget.admit_file(tmp_path / name) as admit:
+                admit(MB)
+        else:
+            with budget.admit_file(tmp_path / name) as admit:
+                time.sleep(0.0005)  # as a file is read
+                admit(need)
+                hold(size + need)
+        return True
+
+    rng = np.random.default_rng(1)
+    tasks = list(
+        zip(rng.choice([*sizes, "at once"], 3000).tolist(), rng.choice([0.01, 0.5, 0.99, 1], 3000), strict=True)
+    )
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(take, tasks, timeout=60))
+    assert limit / 2 < most[0] <= limit
 
 
 def test_an_image_that_takes_too_much_costs_itself(run: Run, folders: Folders) -> None:

@@ -62,19 +62,22 @@ class Budget:
     def admit_file(self, path: Path) -> Iterator[Callable[[int], None]]:
         """Hold the bytes of a file while the block lasts, and those that it finds decoding to take: it calls with them.
 
-        Until then it is the only one with a large file, so that those who hold some never wait for one another.
+        Nobody who holds bytes waits for more, but for one with a large file, who is the next to get them: so nobody
+        waits for somebody who waits.
         """
         with self._outermost() as held, ExitStack() as alone:
             if not held:
                 yield lambda _: None
                 return
-            size = min(_file_bytes(path), self.limit)  # of what is larger no more is read than its beginning
-            if size > BIG_FILE:
+            size = _file_bytes(path)
+            is_big = BIG_FILE < size <= self.limit  # of what is larger no more is read than its beginning
+            if is_big:
                 alone.enter_context(self._big_files)
-            self._take(size, held)
+                self._take(size, held)
 
             def take_more(need: int) -> None:
-                self._take(need, held, size)
+                self.require(size + need)
+                self._take(need if is_big else size + need, held, is_next=is_big)
                 alone.close()
 
             yield take_more
@@ -97,11 +100,11 @@ class Budget:
         if need > self.limit:
             raise OverBudget(f"takes {need // MB} MB of memory; --memory leaves {self.limit // MB} MB")
 
-    def _take(self, need: int, held: ExitStack, before: int = 0) -> None:
-        self.require(before + need)
+    def _take(self, need: int, held: ExitStack, is_next: bool = False) -> None:
+        self.require(need)
         turn = object()
         with self._changed:
-            self._queue.append(turn)
+            (self._queue.appendleft if is_next else self._queue.append)(turn)
             try:
                 self._changed.wait_for(lambda: self._queue[0] is turn and self._used + need <= self.limit)
                 self._used += need
