@@ -2,7 +2,7 @@
 
 import sys
 
-from twimager.cli import main
+from twimager.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
-from twimager.proposals.features import FeatureIndex
-from twimager.root_sift import DESCRIPTOR_SCALE
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprint.rootsift import DESCRIPTOR_SCALE
+from twimager.propose.by_features import FeatureIndex
 
 NOISE = 20.0  # deviation, in the units of a byte: between features of an LR and its HR that match, it is 15 to 25
 KEPT = 0.5  # share of an HR's features that its LR has too

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from examples.draw_page import keep, show
 from tests.browser import Browser
-from twimager.local_server import LocalServer
 from twimager.review.review import Review
 from twimager.review.site import ReviewSite
+from twimager.web.server import LocalServer
 
 # The cards that are decided, as the page counts them, and how.
 DECIDED = {1: "accept", 3: "delete"}

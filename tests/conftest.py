@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from twimager.cli import ONE_THREAD, main
+from twimager.cli.main import ONE_THREAD, main
 
 # The processes that a run starts reckon as this one does only if NumPy finds the same when it is imported here.
 os.environ.update(ONE_THREAD)

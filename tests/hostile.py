@@ -12,7 +12,7 @@ import numpy as np
 from pictures import cat
 from PIL import Image
 
-from twimager.tiff import directory as read_directory
+from twimager.image.tiff import directory as read_directory
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

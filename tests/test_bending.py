@@ -6,12 +6,12 @@ import pytest
 from pictures import picture
 
 from benchmarks.known_warp import degraded, framing, seen_through
-from twimager.bending import bend
-from twimager.fingerprints import Copy
-from twimager.flow import Flow, covered
+from twimager.align.nonrigid import bend
+from twimager.fingerprint.fingerprint import Copy
 from twimager.geometry import Matrix, Size, resize_matrix, scaling, translation, trimmed
-from twimager.images import frame_size
-from twimager.resampling import resample
+from twimager.image.displacement import Flow, covered
+from twimager.image.files import frame_size
+from twimager.image.warp import resample
 
 
 def copy(pixels: np.ndarray) -> Copy:

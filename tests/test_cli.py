@@ -14,10 +14,11 @@ from conftest import Folders, Run
 from pictures import cat
 from test_job import contents
 
-from twimager import __version__, destination
-from twimager.arguments import parser
-from twimager.cli import main
-from twimager.commands import COMMANDS
+from twimager import __version__
+from twimager.cli.commands import COMMANDS
+from twimager.cli.main import main
+from twimager.cli.pair import parser
+from twimager.output import layout as destination
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -236,8 +237,8 @@ def test_the_launcher_prints_the_version() -> None:
 
 def test_help_does_not_wait_for_heavy_modules() -> None:
     script = (
-        "import sys, twimager.arguments, twimager.cli\n"
-        "twimager.arguments.parser().format_help()\n"
+        "import sys, twimager.cli.pair, twimager.cli\n"
+        "twimager.cli.pair.parser().format_help()\n"
         "print({'cv2', 'numpy', 'scipy'} & set(sys.modules))"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -23,10 +23,11 @@ from test_cli import ROOT, launched, refused
 from test_gallery import Parsed
 from test_shared import BENCH
 
-from twimager import decoded, fingerprints
+from twimager.cli.commands import cluster
 from twimager.cluster import links
 from twimager.cluster.groups import sharpness
-from twimager.commands import cluster
+from twimager.fingerprint import fingerprint as fingerprints
+from twimager.image import decode as decoded
 
 NAMES = ("P1040102", "P1040355", "P1040518")
 
@@ -291,7 +292,7 @@ def test_help_fits_80_columns_and_waits_for_no_heavy_module() -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert max(map(len, ended.stdout.splitlines())) <= 80
     assert all(option in ended.stdout for option in options())
-    script = "import sys, twimager.commands.cluster; print({'cv2', 'numpy', 'scipy'} & set(sys.modules))"
+    script = "import sys, twimager.cli.commands.cluster; print({'cv2', 'numpy', 'scipy'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
     assert ended.stdout == "set()\n"
 

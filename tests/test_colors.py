@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pictures import cat
 
-from twimager.colors import transfer_color
+from twimager.image.colors import transfer_color
 from twimager.options import ColorTransfer
 
 

@@ -18,8 +18,8 @@ from test_cli import refused
 from test_shared import BENCH
 
 from twimager.compare import comparison
-from twimager.compare.detectors import Detector
 from twimager.errors import UnreadableImage
+from twimager.similarity.detectors import Detector
 
 A, B = EXAMPLES / "HR/P1040518.jpg", EXAMPLES / "HR/P1040102.jpg"
 NO_DETECTOR = [detector.value for detector in Detector if not detector.is_there]

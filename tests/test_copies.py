@@ -12,10 +12,11 @@ import pytest
 from conftest import Folders, Run
 from test_job import report_of
 
-from twimager import examining, reading
-from twimager.copies import find_copies
 from twimager.errors import Reason
-from twimager.store import stamp
+from twimager.fingerprint.cache import stamp
+from twimager.pairing import evaluate as examining
+from twimager.pairing import read as reading
+from twimager.pairing.copies import find_copies
 
 
 @pytest.fixture

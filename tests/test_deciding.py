@@ -11,15 +11,16 @@ from conftest import Folders, Run
 from pictures import cat, picture
 from test_job import error, report_of
 
-from twimager import deciding, examining
+from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import LIGHT_HR, fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
 from twimager.geometry import scaling, translation
-from twimager.matching import Match
 from twimager.options import Options
-from twimager.proposals import Proposal, Source
-from twimager.selection import Standby, reject
-from twimager.verification import GLANCE_SIDE, Scores
+from twimager.pairing import decide as deciding
+from twimager.pairing import evaluate as examining
+from twimager.propose.proposal import Proposal, Source
+from twimager.select.assignment import Standby, reject
+from twimager.verify.overlay import GLANCE_SIDE, Scores
 
 
 @pytest.fixture

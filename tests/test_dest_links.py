@@ -13,12 +13,12 @@ from conftest import Folders, Run
 from test_cli import refused
 from test_job import contents, report_of
 
-from twimager import folders as open_folders
-from twimager import writing
-from twimager.destination import remove_temporary, write_files
 from twimager.errors import UsageError
-from twimager.folders import Folder, LinkInDest, is_link, open_file, opened
+from twimager.output.layout import remove_temporary, write_files
 from twimager.review.review import Review
+from twimager.run import writer as writing
+from twimager.runtime import folders as open_folders
+from twimager.runtime.folders import Folder, LinkInDest, is_link, open_file, opened
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links are for administrators there")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from twimager.destination import UnwritableName, flat_names, write_files
 from twimager.errors import TwimagerError
+from twimager.output.layout import UnwritableName, flat_names, write_files
 
 RUN = "f" * 32
 

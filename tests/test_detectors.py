@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pictures import picture
 
-from twimager.compare.detectors import Detector, find, tie
 from twimager.geometry import transform_points
+from twimager.similarity.detectors import Detector, find, tie
 
 HERE = [detector for detector in Detector if detector.is_there]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from twimager.arguments import parse, parser, to_options
-from twimager.commands import COMMANDS
+from twimager.cli.commands import COMMANDS
+from twimager.cli.common import Parser
+from twimager.cli.pair import parse, parser, to_options
 from twimager.errors import ExitCode, Reason
-from twimager.parsing import Parser
-from twimager.summary import Summary
+from twimager.report.summary import Summary
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -47,7 +47,7 @@ def commands() -> list[str]:
 
 def command_parser(name: str) -> Parser:
     made = Parser(prog=name)
-    import_module(f"twimager.commands.{name}").add_arguments(made)
+    import_module(f"twimager.cli.commands.{name}").add_arguments(made)
     return made
 
 
@@ -97,7 +97,7 @@ def test_symptoms_name_reasons_that_there_are() -> None:
 
 
 def test_the_report_page_names_all_that_the_report_holds() -> None:
-    schema = json.loads((ROOT / "twimager/report.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "twimager/report/report.schema.json").read_text(encoding="utf-8"))
     held = [*schema["properties"], *schema["$defs"]["pair"]["properties"]]
     text = TEXTS[ROOT / "docs/report.md"]
     assert {key for key in held if f"`{key}`" not in text} <= {"twimager", "versions"}

@@ -12,7 +12,7 @@ import pytest
 from conftest import Folders, Run
 from test_job import report_of
 
-from twimager.documents import table
+from twimager.report.tables import table
 
 
 def rows_of(data: bytes) -> list[dict[str, str]]:

@@ -11,8 +11,8 @@ from onnx_file import tiny_network
 from pictures import EXAMPLES, cat, picture
 from test_cli import refused
 
-from twimager.compare.embedding import Network, cosine_similarity
-from twimager.compare.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from twimager.similarity.embedding import Network, cosine_similarity
+from twimager.similarity.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
 WEIGHTS = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
 SMALL = Preprocessing(size=(40, 30))

@@ -14,7 +14,8 @@ import pytest
 from conftest import Run
 from pictures import EXAMPLES
 
-from twimager import examiners, fingerprints
+from twimager.fingerprint import fingerprint as fingerprints
+from twimager.pairing import workers as examiners
 
 FLAGS = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--report"
 # What a process does that is no examiner.
@@ -76,8 +77,8 @@ def test_a_process_that_crashes_costs_nothing(
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     program = (
-        "import sys; from twimager import cli, examiners; examiners.WORTH_PROCESSES = 1; "
-        "examiners.examine = lambda *_: __import__('time').sleep(60); sys.exit(cli.main())"
+        "import sys; from twimager.cli import main as cli; from twimager.pairing import workers; "
+        "workers.WORTH_PROCESSES = 1; workers.examine = lambda *_: __import__('time').sleep(60); sys.exit(cli.main())"
     )
     flags = [*map(str, FLAGS), "--dest", str(tmp_path / "out"), "--jobs", "2"]
     with subprocess.Popen(
@@ -95,7 +96,7 @@ def wait_for(number: int, mark: Path) -> None:
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 marked = f"MARK={mark}".encode() in (process / "environ").read_bytes()
-                found += marked and b"twimager.examiners" in (process / "cmdline").read_bytes()
+                found += marked and b"twimager.pairing.workers" in (process / "cmdline").read_bytes()
             except OSError:
                 continue
         if found == number:

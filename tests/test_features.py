@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twimager.fingerprints import Fingerprint
-from twimager.proposals import CANDIDATES, features
-from twimager.proposals.features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDELY, FeatureIndex
-from twimager.root_sift import MIRRORED_BINS
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.rootsift import MIRRORED_BINS
+from twimager.propose import by_features as features
+from twimager.propose.by_features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDELY, FeatureIndex
+from twimager.propose.proposal import CANDIDATES
 
 
 def image(number: int, descriptors: np.ndarray) -> Fingerprint:

@@ -16,11 +16,14 @@ from pictures import cat
 from test_cli import refused
 from test_job import KEPT, contents, report_of
 
-from twimager import destination, examining, reading, writing
-from twimager.destination import write_files
 from twimager.errors import UnreadableImage
-from twimager.fingerprints import LIGHT_HR, picture
-from twimager.images import list_files, read_bytes
+from twimager.fingerprint.fingerprint import LIGHT_HR, picture
+from twimager.image.files import list_files, read_bytes
+from twimager.output import layout as destination
+from twimager.output.layout import write_files
+from twimager.pairing import evaluate as examining
+from twimager.pairing import read as reading
+from twimager.run import writer as writing
 
 RUN = "e" * 32
 posix = pytest.mark.skipif(os.name != "posix", reason="has no pipes among its files")

@@ -11,10 +11,11 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat
 from test_job import report_of
 
-from twimager import examining, root_sift
-from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
-from twimager.proposals import Source
-from twimager.proposals.frames import COMMON, LIKEST, MOST_ALIKE, Frames
+from twimager.fingerprint import rootsift as root_sift
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
+from twimager.pairing import evaluate as examining
+from twimager.propose.by_frame import COMMON, LIKEST, MOST_ALIKE, Frames
+from twimager.propose.proposal import Source
 
 PHOTOS = sorted((EXAMPLES / "HR").iterdir())
 

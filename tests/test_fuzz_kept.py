@@ -23,7 +23,7 @@ from conftest import Folders, Run, make_folders
 from pictures import picture
 from test_schema import places
 
-from twimager.cli import main
+from twimager.cli.main import main
 from twimager.errors import TwimagerError
 from twimager.review.review import Review
 from twimager.review.site import ReviewSite

@@ -15,7 +15,7 @@ from conftest import Folders, Run
 from test_cli import refused
 from test_job import report_of
 
-from twimager.gallery import page
+from twimager.report.page import page
 
 NASTY = """</script><script>alert('x')</script><!--<img src=x onerror="alert(1)">&quot;"""
 

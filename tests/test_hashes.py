@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pictures import EXAMPLES, cat
 from PIL import Image
 
-from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprint.phash import perceptual_hash
 from twimager.geometry import transform_points
-from twimager.phash import perceptual_hash
-from twimager.proposals import CANDIDATES
-from twimager.proposals.hashes import HashIndex, nearest_hashes, propose
+from twimager.propose.by_hash import HashIndex, nearest_hashes, propose
+from twimager.propose.proposal import CANDIDATES
 
 HASHES = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 40) | st.just(2**64 - 1), max_size=40)
 

@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_job import contents, report_of
 
-from twimager import anatomy, profiles
-from twimager.anatomy import LIMIT_VARIABLE, MAX_PIXELS
 from twimager.errors import UnreadableImage, UnsupportedFormat
-from twimager.images import decode, is_animated, is_plain, read_bytes
-from twimager.isolation import Decoders
-from twimager.options import Format
+from twimager.image import headers as anatomy
+from twimager.image import icc as profiles
+from twimager.image.decoders import Decoders
+from twimager.image.files import decode, is_animated, is_plain, read_bytes
+from twimager.image.headers import LIMIT_VARIABLE
+from twimager.options import MAX_PIXELS, Format
 
 SMALL = {
     kind: (hostile.encoded(f".{kind.split('_')[0]}"), *(hostile.saved(name, **how) for name, how in made))
@@ -105,7 +106,7 @@ def decoders_that(does: str, patience: float = 5) -> Decoders:
     """Children that do as they should but for what they do with an image that begins with `bad`."""
     program = f"""
         import os, time, sys
-        from twimager import decoding
+        from twimager.image import decoder_process as decoding
         def answer(data, flags, before=decoding._answer):
             if data.startswith(b"bad"):
                 {does}

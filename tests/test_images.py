@@ -11,7 +11,7 @@ from pictures import cat
 from PIL import Image
 
 from twimager.errors import UnreadableImage
-from twimager.images import decode, decode_gray, encode, is_plain, list_files, read_image, to_8_bit, to_gray
+from twimager.image.files import decode, decode_gray, encode, is_plain, list_files, read_image, to_8_bit, to_gray
 from twimager.options import Format
 
 

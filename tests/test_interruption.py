@@ -31,8 +31,8 @@ WORK = """\
 import sys, time
 from pathlib import Path
 import {module}
-from twimager import cli
-from twimager.isolation import decoders
+from twimager.cli import main as cli
+from twimager.image.decoders import decoders
 def work(*_, **__):
     decoders.decode(Path({file!r}).read_bytes())
     try:
@@ -46,9 +46,9 @@ sys.exit(cli.main())
 COMMANDS = {
     "cluster": ("twimager.cluster.job", "grouped", [HR, "--dry"]),
     "search": ("twimager.search.job", "search", [STILL, "--in", HR]),
-    "compare": ("twimager.commands.compare", "_compared", [STILL, HR / "P1040518.jpg"]),
-    "gallery": ("twimager.gallery", "rebuild", ["report.json"]),
-    "review": ("twimager.local_server", "LocalServer.server_bind", ["report.json", "--browser"]),
+    "compare": ("twimager.cli.commands.compare", "_compared", [STILL, HR / "P1040518.jpg"]),
+    "gallery": ("twimager.report.page", "rebuild", ["report.json"]),
+    "review": ("twimager.web.server", "LocalServer.server_bind", ["report.json", "--browser"]),
 }
 # Where files are flushed to the disk, so that there are temporary ones; those that are asked for stand in for results.
 WRITING = {
@@ -191,7 +191,7 @@ def test_a_review_in_the_browser_ends_as_with_done(place: Place, name: str) -> N
 @linux
 def test_a_result_that_nobody_takes_is_no_reason_to_stay(place: Place) -> None:
     """stdout is a pipe that is full."""
-    script = "import os, sys\nfrom twimager import cli, gallery\n"
+    script = "import os, sys\nfrom twimager.cli import main as cli\nfrom twimager.report import page as gallery\n"
     script += "gallery.rebuild = lambda _: os.write(2, b'there') and 'x' * 10**6\nsys.exit(cli.main())"
     process = place.start("-c", script, "gallery", "report.json")
     assert process.stderr

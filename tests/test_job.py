@@ -13,13 +13,14 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
-from twimager import rounds
-from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint
-from twimager.flow import Flow
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
 from twimager.geometry import scaling
-from twimager.proposals import Proposal, Source, frames
-from twimager.proposals.features import FeatureIndex
-from twimager.resampling import resample
+from twimager.image.displacement import Flow
+from twimager.image.warp import resample
+from twimager.pairing import rounds
+from twimager.propose import by_frame as frames
+from twimager.propose.by_features import FeatureIndex
+from twimager.propose.proposal import Proposal, Source
 from twimager.windows import viewer
 from twimager.windows.viewer import Answer
 

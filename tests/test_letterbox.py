@@ -8,9 +8,9 @@ import pytest
 from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture
 
+from twimager.fingerprint.letterbox import picture_area
 from twimager.geometry import Rect
-from twimager.images import list_files, read_image, to_gray
-from twimager.letterbox import picture_area
+from twimager.image.files import list_files, read_image, to_gray
 
 
 def boxed(pixels: Any, top: int, bottom: int, left: int, right: int, level: int = 0) -> Any:

@@ -7,7 +7,7 @@ from pictures import cat, picture
 from skimage.color import deltaE_cie76, rgb2lab
 from skimage.metrics import mean_squared_error, structural_similarity
 
-from twimager.compare import likeness
+from twimager.similarity import ssim as likeness
 
 
 def gray(name: str) -> np.ndarray:

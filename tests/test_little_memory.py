@@ -14,7 +14,7 @@ from conftest import Folders, Run
 from pictures import EXAMPLES
 from test_cli import ROOT, refused
 
-from twimager import destination
+from twimager.output import layout as destination
 
 HR, STILL = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"
 COMMANDS = {

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from twimager import local_server
 from twimager.errors import UsageError
-from twimager.local_server import Answer, LocalServer, Refusal
+from twimager.web import server as local_server
+from twimager.web.server import Answer, LocalServer, Refusal
 
 MOST = 64
 PAGE, NOTHING = "default-src 'self'", "default-src 'none'; frame-ancestors 'none'"

@@ -11,11 +11,11 @@ from conftest import Folders, Run
 from test_cli import refused
 from test_job import contents
 
-from twimager import journal
-from twimager.destination import JOURNALS
-from twimager.journal import Journal
-from twimager.report import Report
+from twimager.output.layout import JOURNALS
+from twimager.report.ledger import Report
 from twimager.review.review import Review
+from twimager.run import journal
+from twimager.run.journal import Journal
 
 Loss = Callable[[Path], None]
 

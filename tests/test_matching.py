@@ -8,11 +8,11 @@ import pytest
 from pictures import picture
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
+from twimager.align.matching import MIN_INLIERS, Match, implausible, match, mutual_matches, places
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import LIGHT_HR, Fingerprint, fingerprint, mirrored
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint, mirrored
 from twimager.geometry import scaling, transform_points, translation
-from twimager.images import frame_size
-from twimager.matching import MIN_INLIERS, Match, implausible, match, mutual_matches, places
+from twimager.image.files import frame_size
 from twimager.options import Method
 
 

@@ -17,8 +17,11 @@ from pictures import cat
 from test_cli import ROOT, refused
 from test_job import contents, report_of
 
-from twimager import examining, memory, placing, reading
-from twimager.memory import BIG_FILE, MB, Budget, OverBudget, free_memory, parse_size
+from twimager.pairing import disambiguate as placing
+from twimager.pairing import evaluate as examining
+from twimager.pairing import read as reading
+from twimager.runtime import memory
+from twimager.runtime.memory import BIG_FILE, MB, Budget, OverBudget, free_memory, parse_size
 
 
 @pytest.mark.parametrize(

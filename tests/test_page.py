@@ -17,7 +17,7 @@ from conftest import Folders, Run
 from test_gallery import NASTY
 from test_job import report_of
 
-from twimager.gallery import page
+from twimager.report.page import page
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium")]
 MANY = 3000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twimager.photometry import CHUNK, products, solve
+from twimager.align.appearance import CHUNK, products, solve
 
 
 @pytest.mark.parametrize("pixels", [CHUNK - 1, CHUNK, 2 * CHUNK, 3 * CHUNK + 7])

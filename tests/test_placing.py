@@ -9,15 +9,15 @@ import pytest
 from pictures import cat
 from test_job import error
 
-from twimager import examining
-from twimager.fingerprints import LIGHT_HR, fingerprint
+from twimager.align.matching import CERTAIN_INLIERS, MIN_INLIERS, Match
+from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
 from twimager.geometry import Matrix, mirroring, resize_matrix, translation
-from twimager.matching import CERTAIN_INLIERS, MIN_INLIERS, Match
 from twimager.options import Method, Options
-from twimager.placing import MANY_INLIERS, found_again, made_certain
-from twimager.proposals import Proposal, Source
-from twimager.selection import Candidate
-from twimager.verification import GOOD_CORRELATION
+from twimager.pairing import evaluate as examining
+from twimager.pairing.disambiguate import MANY_INLIERS, found_again, made_certain
+from twimager.propose.proposal import Proposal, Source
+from twimager.select.assignment import Candidate
+from twimager.verify.overlay import GOOD_CORRELATION
 
 
 def facade() -> np.ndarray:

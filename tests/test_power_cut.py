@@ -16,10 +16,11 @@ import pytest
 from conftest import Folders, Run
 from test_job import contents
 
-from twimager import journal, writing
-from twimager.destination import JOURNALS
-from twimager.journal import JOURNAL
-from twimager.report import Report
+from twimager.output.layout import JOURNALS
+from twimager.report.ledger import Report
+from twimager.run import journal
+from twimager.run import writer as writing
+from twimager.run.journal import JOURNAL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files are read through /proc")
 
@@ -189,7 +190,7 @@ def test_no_folder_is_flushed_where_there_is_no_way(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", flush)
         patch.setattr(sys, "platform", "win32")
-        patch.setattr("twimager.locking._is_ours", lambda _: True)
+        patch.setattr("twimager.output.lock._is_ours", lambda _: True)
         assert run(*folders.flags).code == 0
     assert flushed
     assert all(flushed)

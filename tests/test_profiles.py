@@ -12,7 +12,7 @@ from conftest import Folders, Run
 from pictures import cat
 from PIL import Image, ImageCms
 
-from twimager.profiles import embedded_profile, to_srgb
+from twimager.image.icc import embedded_profile, to_srgb
 
 # Adobe RGB (1998): its primaries in D50, and a gamma of 563/256.
 ADOBE = {

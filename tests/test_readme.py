@@ -5,7 +5,7 @@ from argparse import SUPPRESS
 from pathlib import Path
 
 from twimager import __version__
-from twimager.arguments import parser
+from twimager.cli.pair import parser
 from twimager.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,16 +13,16 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture
 from test_job import report_of
 
+from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprints import LIGHT_LR, fingerprint
-from twimager.matching import Match
+from twimager.fingerprint.fingerprint import LIGHT_LR, fingerprint
 from twimager.options import Options
-from twimager.proposals import Proposal, Source
-from twimager.report import Report
-from twimager.selection import RejectedPair
-from twimager.verification import Scores
+from twimager.propose.proposal import Proposal, Source
+from twimager.report.ledger import Report
+from twimager.select.assignment import RejectedPair
+from twimager.verify.overlay import Scores
 
-SCHEMA = json.loads((Path(__file__).resolve().parent.parent / "twimager/report.schema.json").read_text("utf-8"))
+SCHEMA = json.loads((Path(__file__).resolve().parent.parent / "twimager/report/report.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 

@@ -9,11 +9,11 @@ import pytest
 from pictures import picture
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
-from twimager.fingerprints import Copy
+from twimager.align.refinement import COARSE, FINE, Pass, refine
+from twimager.fingerprint.fingerprint import Copy
 from twimager.geometry import Matrix, Size, scaling, translation
-from twimager.images import frame_size
+from twimager.image.files import frame_size
 from twimager.options import Method
-from twimager.refinement import COARSE, FINE, Pass, refine
 
 
 def copy(pixels: np.ndarray) -> Copy:

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from pictures import cat, shift
 
+from twimager.align.matching import Match
 from twimager.errors import Rejection
-from twimager.fingerprints import LIGHT_HR, fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
 from twimager.geometry import Matrix, Rect, scaling, translation
-from twimager.images import decode, frame_size
-from twimager.matching import Match
+from twimager.image.files import decode, frame_size
 from twimager.options import Border, ColorTransfer, Crop, Options, parse_scale
-from twimager.proposals.hashes import Proposal
-from twimager.rendering import common_area, output_size, output_window, render_hr, render_lr
-from twimager.selection import VerifiedPair
-from twimager.verification import Scores
+from twimager.output.render import common_area, output_size, output_window, render_hr, render_lr
+from twimager.propose.by_hash import Proposal
+from twimager.select.assignment import VerifiedPair
+from twimager.verify.overlay import Scores
 
 
 def options(**settings: Any) -> Options:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pictures import cat
 
-from twimager import resampling
-from twimager.flow import Flow
 from twimager.geometry import scaling, translation
-from twimager.resampling import resample, source_density
+from twimager.image import warp as resampling
+from twimager.image.displacement import Flow
+from twimager.image.warp import resample, source_density
 
 
 @pytest.mark.parametrize("shrink", [2, 3, 5])

@@ -20,12 +20,14 @@ from pictures import EXAMPLES
 from test_cli import ROOT, refused
 from test_job import KEPT, contents, report_of
 
-from twimager import isolation, reading, writing
-from twimager.destination import JOURNALS
-from twimager.fingerprints import Recipe, View, view
-from twimager.journal import JOURNAL, STORE
-from twimager.locking import LOCK
-from twimager.report import Report
+from twimager.fingerprint.fingerprint import Recipe, View, view
+from twimager.image import decoders as isolation
+from twimager.output.layout import JOURNALS
+from twimager.output.lock import LOCK
+from twimager.pairing import read as reading
+from twimager.report.ledger import Report
+from twimager.run import writer as writing
+from twimager.run.journal import JOURNAL, STORE
 
 # Marks the processes that a test starts, and those that they start.
 MARK = "TWIMAGER_TEST"
@@ -160,7 +162,7 @@ def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool)
     deaf = "print(flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
     sleep = "try: print(flush=True); time.sleep(60)\n    finally: time.sleep(60)"
     script.write_text(
-        "import hashlib, sys, time\nfrom twimager import cli, job\n"
+        "import hashlib, sys, time\nfrom twimager.cli import main as cli\nfrom twimager.run import job\n"
         f"def work(*_):\n    {deaf if busy else sleep}\n"
         "job._do = work\nsys.exit(cli.main())\n"
     )
@@ -485,7 +487,7 @@ def test_the_lock_of_a_dead_process_is_taken_over(run: Run, folders: Folders) ->
 @linux
 def test_no_decoder_outlives_the_run(job: Job, tmp_path: Path) -> None:
     with job.start(tmp_path / "out") as process:
-        while not any("twimager.decoding" in command for command in job.processes()):
+        while not any("twimager.image.decoder_process" in command for command in job.processes()):
             assert process.poll() is None
             time.sleep(0.005)
         process.kill()

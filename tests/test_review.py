@@ -22,9 +22,9 @@ from test_gallery import Parsed
 from test_job import contents, report_of
 from test_records import VALIDATOR
 
-from twimager import destination
-from twimager.cli import main
+from twimager.cli.main import main
 from twimager.errors import TwimagerError, UsageError
+from twimager.output import layout as destination
 from twimager.review.review import Review
 
 ALL = ("--report", "--meta_info")
@@ -436,7 +436,7 @@ def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str
 def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(dest)
     with Review(dest / "report.json") as review:
-        monkeypatch.setattr("twimager.destination._store", full)
+        monkeypatch.setattr("twimager.output.layout._store", full)
         for decide in (review.delete, lambda pair: review.accept(pair, True)):
             with pytest.raises(TwimagerError, match=r"can't go on: .*No space") as error:
                 decide(review.pairs[0])
@@ -609,7 +609,7 @@ def test_a_trash_that_becomes_a_link_meanwhile_is_not_emptied(dest: Path) -> Non
 def test_the_command_names_what_it_leaves_alone(run: Run, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     note = note_of(dest)
     with_value("number", "../../../victim")(note)
-    monkeypatch.setattr("twimager.local_server.LocalServer.run", lambda *_: None)
+    monkeypatch.setattr("twimager.web.server.LocalServer.run", lambda *_: None)
     outcome = run("review", dest / "report.json", "--browser")
     assert (outcome.code, outcome.out) == (0, "pairs accepted: 0, deleted: 1, undecided: 1\n")
     assert outcome.err == f"{note.parent} is not as a review leaves it; what is in it is left alone\n"

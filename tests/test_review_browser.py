@@ -18,7 +18,7 @@ from test_cli import refused
 from test_job import report_of
 from test_review_site import Tab, contents, names
 
-from twimager.console import Console
+from twimager.runtime.console import Console
 
 ROOT = Path(__file__).parent.parent
 

@@ -19,9 +19,9 @@ from test_job import report_of
 from test_local_server import Client
 
 from twimager.errors import TwimagerError, UsageError
-from twimager.local_server import LocalServer
 from twimager.review.review import Review
 from twimager.review.site import ReviewSite
+from twimager.web.server import LocalServer
 
 
 class Tab(Client):

@@ -13,7 +13,7 @@ from conftest import Folders, Run
 from test_job import report_of
 from test_records import SCHEMA, VALIDATOR
 
-from twimager.schema import compiled
+from twimager.report.schema import compiled
 
 VALUES = (None, True, False, 0, 1, -1, 0.5, 101, "", "png", "text", [], [1], [[1]], {}, {"lr": 1}, [0, 0, 1, 1])
 

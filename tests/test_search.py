@@ -15,10 +15,12 @@ from pictures import EXAMPLES, cat, picture
 from test_cli import refused
 from test_gallery import NASTY, Parsed
 
-from twimager import decoded, fingerprints, images
-from twimager.compare.detectors import Detector
+from twimager.fingerprint import fingerprint as fingerprints
 from twimager.geometry import frame_corners, transform_points
+from twimager.image import decode as decoded
+from twimager.image import files as images
 from twimager.search import collection
+from twimager.similarity.detectors import Detector
 
 HR, LR = EXAMPLES / "HR", EXAMPLES / "LR"
 CAT = HR / "P1040518.jpg"

@@ -9,13 +9,12 @@ import pytest
 from pictures import cat
 
 from benchmarks.known_warp import degraded
+from twimager.align.matching import Match
 from twimager.errors import Reason
-from twimager.explaining import DECISIVE, preference
-from twimager.fingerprints import Copy, Fingerprint
+from twimager.fingerprint.fingerprint import Copy, Fingerprint
 from twimager.geometry import Rect, scaling
-from twimager.matching import Match
-from twimager.proposals import Proposal, Source
-from twimager.selection import (
+from twimager.propose.proposal import Proposal, Source
+from twimager.select.assignment import (
     UNSURE,
     Ballot,
     Candidate,
@@ -25,7 +24,8 @@ from twimager.selection import (
     select,
     settle_rivals,
 )
-from twimager.verification import Overlay, Scores, overlay
+from twimager.verify.discrimination import DECISIVE, preference
+from twimager.verify.overlay import Overlay, Scores, overlay
 
 SIZE = (300, 200)
 WHOLE = Rect(0, 0, *SIZE)

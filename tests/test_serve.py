@@ -27,12 +27,12 @@ from test_gallery import Parsed
 from test_local_server import Client
 from web import web
 
-from twimager.console import Console
-from twimager.local_server import LocalServer
+from twimager.runtime.console import Console
 from twimager.search.fetching import MOST_BYTES
 from twimager.search.job import SearchOptions, searcher
 from twimager.search.judging import Wanted
 from twimager.search.site import SearchSite
+from twimager.web.server import LocalServer
 
 HR, CAT, ROOT = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg", EXAMPLES.parent
 

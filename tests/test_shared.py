@@ -119,7 +119,7 @@ def whole_run(*arguments: object) -> tuple[int, str, int]:
     The peak of a process that was started by another counts what that one held (getrusage), or not (VmHWM).
     """
     script = (
-        "import re, resource, sys; from twimager.cli import main; code = main(); "
+        "import re, resource, sys; from twimager.cli.main import main; code = main(); "
         "own = int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]); "
         "print((own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) // 1024); sys.exit(code)"
     )

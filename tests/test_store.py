@@ -18,11 +18,14 @@ import pytest
 from conftest import Folders, Run
 from pictures import EXAMPLES, cat
 
-from twimager import examining, fingerprints, reading, store
-from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe, View, fingerprint, view
-from twimager.images import Gray
-from twimager.parsing import STORE
-from twimager.store import Stamp, Store, stamp
+from twimager.cli.common import STORE
+from twimager.fingerprint import cache as store
+from twimager.fingerprint import fingerprint as fingerprints
+from twimager.fingerprint.cache import Stamp, Store, stamp
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe, View, fingerprint, view
+from twimager.image.files import Gray
+from twimager.pairing import evaluate as examining
+from twimager.pairing import read as reading
 
 LR, HR = LIGHT_LR, LIGHT_HR._replace(srgb=True)
 

@@ -15,8 +15,8 @@ from pictures import EXAMPLES
 from test_cli import ROOT
 from test_job import contents
 
-from twimager.console import Console, say
 from twimager.errors import TwimagerError
+from twimager.runtime.console import Console, say
 
 shell = pytest.mark.skipif(os.name != "posix", reason="closes streams as POSIX shells do")
 HR, STILL = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"

@@ -10,7 +10,7 @@ import pytest
 from conftest import Folders, Run
 from pictures import cat, picture
 
-from twimager.summary import Summary
+from twimager.report.summary import Summary
 
 KEYS = [
     "twimager", "exit_code", "pairs", "written", "lr_left", "hr_left", "closest", "unreadable", "unwritten", "scale",

@@ -18,11 +18,13 @@ from conftest import Folders, Run
 from pictures import cat
 from test_job import report_of
 
-from twimager import anatomy, decoding, jpeg
-from twimager.anatomy import PNG_END, PNG_SIGNATURE
-from twimager.console import own_stderr
 from twimager.errors import UnreadableImage
-from twimager.images import decode, decode_gray, decode_rows
+from twimager.image import decoder_process as decoding
+from twimager.image import headers as anatomy
+from twimager.image import jpeg
+from twimager.image.files import decode, decode_gray, decode_rows
+from twimager.image.headers import PNG_END, PNG_SIGNATURE
+from twimager.runtime.console import own_stderr
 
 PLAIN, LZW, DEFLATE, PACKBITS = 1, 5, 8, 32773
 END = jpeg.END_OF_IMAGE

@@ -6,11 +6,11 @@ import pytest
 from pictures import cat, picture
 
 from twimager.errors import Reason
-from twimager.explaining import UNEXPLAINED, unexplained
-from twimager.fingerprints import Copy
+from twimager.fingerprint.fingerprint import Copy
 from twimager.geometry import scaling, translation
-from twimager.images import frame_size
-from twimager.verification import (
+from twimager.image.files import frame_size
+from twimager.verify.discrimination import UNEXPLAINED, unexplained
+from twimager.verify.overlay import (
     MIN_CORRELATION,
     Overlay,
     Scores,

@@ -13,10 +13,10 @@ from conftest import Folders, Run
 from test_cli import refused
 from test_job import contents
 
-from twimager.destination import JOURNALS
-from twimager.journal import JOURNAL
-from twimager.report import Report
+from twimager.output.layout import JOURNALS
+from twimager.report.ledger import Report
 from twimager.review.review import Review
+from twimager.run.journal import JOURNAL
 
 UNKNOWN = "in neither journal nor report"
 

@@ -6,11 +6,11 @@ import pytest
 from conftest import Folders, Run
 from pictures import cat
 
-from twimager import writing
+from twimager.align.matching import CERTAIN_INLIERS, RANSAC_TOLERANCE
 from twimager.geometry import transform_points
-from twimager.images import frame_size
-from twimager.matching import CERTAIN_INLIERS, RANSAC_TOLERANCE
-from twimager.proposals import Source
+from twimager.image.files import frame_size
+from twimager.propose.proposal import Source
+from twimager.run import writer as writing
 from twimager.windows import keys, viewer
 from twimager.windows.keys import key_name
 from twimager.windows.panels import LINE_HEIGHT, MAX_SIDE, Display, drawn_matches, drawn_pair, shown_size, text, wrapped

@@ -2,6 +2,6 @@
 
 import sys
 
-from twimager.cli import main
+from twimager.cli.main import main
 
 sys.exit(main())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import UsageError
-from twimager.proposals.hashes import range_search
+from twimager.propose.by_hash import range_search
 
 # So many are compared each with each: 64 MB of distances, and as much again for SciPy's own copy.
 MATRIX_UP_TO = 4000

@@ -15,11 +15,11 @@ import numpy as np
 
 from twimager import __version__
 from twimager.cluster.clustering import Labels, Linkage, members_of
-from twimager.decoded import LIBRARY_ERRORS
 from twimager.errors import ExitCode, UnreadableImage
-from twimager.fingerprints import Fingerprint, picture
-from twimager.images import Pixels, to_8_bit, to_gray
-from twimager.reading import Run
+from twimager.fingerprint.fingerprint import Fingerprint, picture
+from twimager.image.decode import LIBRARY_ERRORS
+from twimager.image.files import Pixels, to_8_bit, to_gray
+from twimager.pairing.read import Run
 
 PAGE = "clusters.html"
 # Of equally large images, those whose sharpness is no less than this share of the sharpest one's are as sharp.

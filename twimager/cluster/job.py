@@ -10,14 +10,14 @@ from twimager.cluster.clustering import grouped, packed
 from twimager.cluster.groups import Found, Settings, by_quality
 from twimager.cluster.ties import regrouped
 from twimager.cluster.views import remembered_by_views
-from twimager.console import Console
-from twimager.examiners import Examiners
-from twimager.fingerprints import LIGHT_HR, Fingerprint, Recipe
+from twimager.fingerprint.cache import Store
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, Recipe
 from twimager.options import Options
-from twimager.reading import Run, read, take
-from twimager.report import Report
-from twimager.scheduling import worker_pool
-from twimager.store import Store
+from twimager.pairing.read import Run, read, take
+from twimager.pairing.workers import Examiners
+from twimager.report.ledger import Report
+from twimager.runtime.console import Console
+from twimager.runtime.pool import worker_pool
 
 
 def find(paths: Sequence[Path], settings: Settings, console: Console) -> Found:

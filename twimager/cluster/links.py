@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twimager import cleanup
 from twimager.cluster.groups import Group
-from twimager.console import Console
-from twimager.destination import folded, write_files
 from twimager.errors import TwimagerError
-from twimager.folders import Folder, opened
+from twimager.output.layout import folded, write_files
+from twimager.runtime import cleanup
+from twimager.runtime.console import Console
+from twimager.runtime.folders import Folder, opened
 
 
 class Way(Enum):

@@ -6,10 +6,10 @@ from html import escape
 from pathlib import Path
 
 from twimager.cluster.groups import Found, Group, distance
-from twimager.console import printable
-from twimager.fingerprints import Fingerprint
-from twimager.gallery import link_to, shown_name
-from twimager.template import fill
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.report.page import link_to, shown_name
+from twimager.runtime.console import printable
+from twimager.web.template import fill
 
 
 def page(found: Found, folder: Path) -> bytes:

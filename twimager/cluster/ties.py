@@ -13,16 +13,16 @@ import numpy as np
 from twimager.cluster.clustering import Labels, members_of, renumbered
 from twimager.cluster.views import call_back
 from twimager.errors import UnreadableImage
-from twimager.examining import examine
-from twimager.fingerprints import Fingerprint, Recipe, working_copy
+from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_copy
 from twimager.geometry import covered_share
-from twimager.images import shrink
+from twimager.image.files import shrink
 from twimager.options import Options
-from twimager.proposals import Proposal, Source
-from twimager.reading import Run
-from twimager.selection import VerifiedPair
-from twimager.verdicts import circumstances
-from twimager.verification import GOOD_CORRELATION
+from twimager.pairing.evaluate import examine
+from twimager.pairing.evaluation import circumstances
+from twimager.pairing.read import Run
+from twimager.propose.proposal import Proposal, Source
+from twimager.select.assignment import VerifiedPair
+from twimager.verify.overlay import GOOD_CORRELATION
 
 # Of two copies of one picture, one at least shows so much of what the other one does: neighbours in a panorama do not.
 MIN_SHARE = 0.6
@@ -82,7 +82,7 @@ def regrouped(run: Run, images: Sequence[Fingerprint], labels: Labels, recipe: R
         for number in range(HUBS):
             _tie(run, bonds, _with_hub(bonds, groups, number), recipe)
     # Imported here, as FAISS takes its time.
-    from twimager.proposals.features import FeatureIndex
+    from twimager.propose.by_features import FeatureIndex
 
     for mirror in (False, True):
         largest: dict[int, Fingerprint] = {}

@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twimager.anatomy import PNG_SIGNATURE, of
-from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprints import (
+from twimager.fingerprint.cache import is_sound_frame, stamp
+from twimager.fingerprint.fingerprint import (
     WORKING_SIDE,
     Bars,
     Fingerprint,
@@ -25,10 +24,11 @@ from twimager.fingerprints import (
     recalls,
     view,
 )
-from twimager.images import decode_gray, encode
+from twimager.image.decode import LIBRARY_ERRORS, complaint
+from twimager.image.files import decode_gray, encode
+from twimager.image.headers import PNG_SIGNATURE, of
 from twimager.options import Format
-from twimager.reading import File, Run
-from twimager.store import is_sound_frame, stamp
+from twimager.pairing.read import File, Run
 
 # A picture's size and its bars; then its view as PNG.
 HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4)])

@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twimager.align.matching import CERTAIN_INLIERS
 from twimager.compare.cropping import SAME, by_template, fit, is_whole, to_whole_pixels
 from twimager.errors import Reason, Rejection
-from twimager.examining import examine
-from twimager.fingerprints import RICH, Fingerprint
+from twimager.fingerprint.fingerprint import RICH, Fingerprint
 from twimager.geometry import Matrix, translation
-from twimager.images import Gray, frame_size
-from twimager.matching import CERTAIN_INLIERS
+from twimager.image.files import Gray, frame_size
 from twimager.options import Method, Options
-from twimager.proposals import Proposal, Source
-from twimager.selection import VerifiedPair
+from twimager.pairing.evaluate import examine
+from twimager.propose.proposal import Proposal, Source
+from twimager.select.assignment import VerifiedPair
 
 # A small crop of a large picture is to be found too, and time is not short: for two pictures, not for thousands.
 THOROUGH = RICH._replace(side=800, features=2000, srgb=True)

@@ -11,18 +11,18 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from twimager.compare import likeness
 from twimager.compare.alignment import THOROUGH, Alignment, align
 from twimager.compare.cropping import Crop, crop_of
-from twimager.compare.detectors import Detector, Features, Tie, find, tie
-from twimager.compare.embedding import Embedding, Network, cosine_similarity
-from twimager.decoded import decoded
 from twimager.errors import Rejection
-from twimager.fingerprints import Fingerprint, fingerprint, limited
+from twimager.fingerprint.fingerprint import Fingerprint, fingerprint, limited
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, covered_share, resize_matrix
-from twimager.images import Pixels, frame_size, to_8_bit, to_gray
-from twimager.memory import budget
-from twimager.resampling import resample
+from twimager.image.decode import decoded
+from twimager.image.files import Pixels, frame_size, to_8_bit, to_gray
+from twimager.image.warp import resample
+from twimager.runtime.memory import budget
+from twimager.similarity import ssim
+from twimager.similarity.detectors import Detector, Features, Tie, find, tie
+from twimager.similarity.embedding import Embedding, Network, cosine_similarity
 
 # Detectors look at copies with a shorter side of this at most, for so many features.
 DETECTED_SIDE = 800
@@ -162,12 +162,12 @@ def _overlap(moved: Pixels, still: Pixels, matrix: Matrix) -> tuple[Pixels, ...]
 def _scores(a: Pixels, b: Pixels, whole: tuple[Pixels, Pixels]) -> dict[str, float | None]:
     """Return the scores of two pictures of one shape; the histograms are those of the whole pictures."""
     return {
-        "mse": likeness.mse(a, b),
-        "l2_norm": likeness.l2_norm(a, b),
-        "ssim": likeness.ssim(to_gray(a), to_gray(b)),
-        "color_difference": likeness.color_difference(a, b),
-        "color_difference_after_gain": likeness.color_difference(a, b, gain=True),
-        "histogram_correlation": likeness.histogram_correlation(*whole),
+        "mse": ssim.mse(a, b),
+        "l2_norm": ssim.l2_norm(a, b),
+        "ssim": ssim.ssim(to_gray(a), to_gray(b)),
+        "color_difference": ssim.color_difference(a, b),
+        "color_difference_after_gain": ssim.color_difference(a, b, gain=True),
+        "histogram_correlation": ssim.histogram_correlation(*whole),
     }
 
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from twimager.align.appearance import soften
 from twimager.geometry import Matrix, Rect, Size, frame_corners, mirroring, transform_points, translation
-from twimager.images import Gray, frame_size, shrink
-from twimager.photometry import soften
-from twimager.resampling import resample
-from twimager.verification import correlation, local_contrast
+from twimager.image.files import Gray, frame_size, shrink
+from twimager.image.warp import resample
+from twimager.verify.overlay import correlation, local_contrast
 
 # An alignment may be off by so much, in pixels and as a share of the frame, and still mean a shift by whole pixels.
 SLACK = 2.0

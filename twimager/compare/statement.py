@@ -9,9 +9,9 @@ from typing import Any
 from twimager.compare.alignment import Alignment
 from twimager.compare.comparison import Comparison, Portrait
 from twimager.compare.cropping import Crop
-from twimager.compare.detectors import Detector
-from twimager.console import printable
 from twimager.errors import Rejection
+from twimager.runtime.console import printable
+from twimager.similarity.detectors import Detector
 
 # How the scores are called, and what equal pictures have.
 SCORES = {

@@ -10,7 +10,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from twimager.destination import (
+from twimager.errors import DELETED, Reason, TwimagerError, UsageError
+from twimager.fingerprint.cache import stamp
+from twimager.output.layout import (
     META_INFO,
     PAGE,
     TABLE,
@@ -21,14 +23,12 @@ from twimager.destination import (
     remove_temporary,
     write_files,
 )
-from twimager.documents import beside
-from twimager.errors import DELETED, Reason, TwimagerError, UsageError
-from twimager.gallery import NUMBERS
-from twimager.journal import Decision, reopened
-from twimager.kept_report import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
-from twimager.locking import lock
+from twimager.output.lock import lock
+from twimager.report.page import NUMBERS
+from twimager.report.reader import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
+from twimager.report.tables import beside
 from twimager.review.trash import Deletion, Trash
-from twimager.store import stamp
+from twimager.run.journal import Decision, reopened
 
 # What is made of a report, and lies beside it as far as it was asked for.
 OTHERS = (TABLE, PAGE, META_INFO)

@@ -10,16 +10,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twimager.anatomy import PNG_SIGNATURE
-from twimager.decoded import decoded_data
 from twimager.errors import TwimagerError, UnreadableImage
-from twimager.gallery import SCRIPTS, TEMPLATE, contents
-from twimager.images import encode, read_bytes, to_8_bit
-from twimager.kept_report import Pair, damaged
-from twimager.local_server import Answer, Refusal
+from twimager.image.decode import decoded_data
+from twimager.image.files import encode, read_bytes, to_8_bit
+from twimager.image.headers import PNG_SIGNATURE
 from twimager.options import Format
+from twimager.report.page import SCRIPTS, TEMPLATE, contents
+from twimager.report.reader import Pair, damaged
 from twimager.review.review import Review
-from twimager.template import SERVED, fill
+from twimager.web.server import Answer, Refusal
+from twimager.web.template import SERVED, fill
 
 NO_IMAGE = "image/none"
 NO_FRAMES = "; frame-ancestors 'none'"

@@ -17,11 +17,11 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, NamedTuple
 
-from twimager.destination import HR, JOURNALS, LR, UnwritableName, write_files
 from twimager.errors import TwimagerError
-from twimager.folders import Folder, LinkInDest, opened, read_file
-from twimager.kept_report import pair_schema
-from twimager.schema import Check, compiled
+from twimager.output.layout import HR, JOURNALS, LR, UnwritableName, write_files
+from twimager.report.reader import pair_schema
+from twimager.report.schema import Check, compiled
+from twimager.runtime.folders import Folder, LinkInDest, opened, read_file
 
 TRASH, NOTE = "trash", "deleted.json"
 # How a deletion's folder is called.

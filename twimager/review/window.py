@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.console import printable
-from twimager.destination import UnwritableName
 from twimager.errors import UnreadableImage
-from twimager.images import Pixels, read_image
-from twimager.kept_report import SIDES, Pair, caption
+from twimager.image.files import Pixels, read_image
+from twimager.output.layout import UnwritableName
+from twimager.report.reader import SIDES, Pair, caption
 from twimager.review.review import Review
+from twimager.runtime.console import printable
 from twimager.windows import viewer
 from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
 from twimager.windows.panels import DIM, Display, drawn_pair, stacked, text

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from twimager.errors import Rejection, UnreadableImage
-from twimager.fingerprints import Fingerprint, picture
-from twimager.images import read_bytes
-from twimager.proposals import Proposal, hashes
-from twimager.proposals.features import FeatureIndex
+from twimager.fingerprint.fingerprint import Fingerprint, picture
+from twimager.image.files import read_bytes
+from twimager.propose import by_hash
+from twimager.propose.by_features import FeatureIndex
+from twimager.propose.proposal import Proposal
 
 # Bits in which the 64-bit hashes of two pictures may differ, as in the main job.
 DISTANCE = 12
@@ -36,7 +37,7 @@ class Collection:
         """Return what is worth a closer look: by features, then by hash, the likest of each first."""
         named = {p.key: p for p in self._voted(query, most, False)}
         # Where features do not tell, these are aligned by their frames.
-        named |= {p.key: p for p in hashes.propose([query], self._first, DISTANCE)[0][0]}
+        named |= {p.key: p for p in by_hash.propose([query], self._first, DISTANCE)[0][0]}
         return self._of_others(named.values(), query)
 
     def propose_mirrored(self, query: Fingerprint, most: int) -> list[Proposal]:

@@ -17,9 +17,10 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urljoin, urlsplit
 
-from twimager import __version__, anatomy
+from twimager import __version__
 from twimager.errors import UnreadableImage, UnsupportedFormat
-from twimager.images import BEGINNING
+from twimager.image.files import BEGINNING
+from twimager.image.headers import is_supported
 
 SCHEMES = ("http", "https")
 # The largest photographs of today's cameras have half of it.
@@ -113,7 +114,7 @@ def _image(answer: Any, most_bytes: int, watch: _Watch) -> bytes:
 
 
 def _require_image(data: bytearray, headers: HTTPMessage) -> None:
-    if anatomy.is_supported(bytes(data[:BEGINNING])):
+    if is_supported(bytes(data[:BEGINNING])):
         return
     kind = headers.get_content_type()
     raise UnsupportedFormat("a web page, not an image" if kind == "text/html" else f"not an image but {kind}")

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from twimager import __version__
-from twimager.console import printable
 from twimager.errors import ExitCode
-from twimager.fingerprints import Fingerprint
+from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import Matrix, frame_corners, transform_points, translation
+from twimager.runtime.console import printable
 from twimager.search.job import Asked
 from twimager.search.judging import Found, Place
-from twimager.template import FROM_DISK, SERVED, Page, fill
+from twimager.web.template import FROM_DISK, SERVED, Page, fill
 
 HEADINGS = "  score   SSIM  features  colours{model}  shown"
 MODEL = "  model"

@@ -10,22 +10,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from twimager import cleanup
-from twimager.console import Console
-from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import ExitCode, Rejection, UnreadableImage
-from twimager.examiners import Examiners
-from twimager.fingerprints import Fingerprint, fingerprint
-from twimager.images import require_files
+from twimager.fingerprint.cache import Store
+from twimager.fingerprint.fingerprint import Fingerprint, fingerprint
+from twimager.image.decode import LIBRARY_ERRORS, complaint
+from twimager.image.files import require_files
 from twimager.options import Options
-from twimager.reading import Run, remembered
-from twimager.report import Report
-from twimager.scheduling import worker_pool
+from twimager.pairing.read import Run, remembered
+from twimager.pairing.workers import Examiners
+from twimager.report.ledger import Report
+from twimager.runtime import cleanup
+from twimager.runtime.console import Console
+from twimager.runtime.pool import worker_pool
 from twimager.search.collection import Collection
 from twimager.search.judging import Found, Wanted, thumbnail
 from twimager.search.resemblance import working_colors
 from twimager.search.searching import OF_IMAGE, OF_QUERY, search
-from twimager.store import Store
 
 
 @dataclass(frozen=True)

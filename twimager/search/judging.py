@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twimager.compare.detectors import Detector, Features
-from twimager.compare.embedding import Embedding, Network, cosine_similarity
-from twimager.decoded import LIBRARY_ERRORS, complaint
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprints import Copy, Fingerprint, limited
+from twimager.fingerprint.fingerprint import Copy, Fingerprint, limited
 from twimager.geometry import Matrix
-from twimager.images import encode
+from twimager.image.decode import LIBRARY_ERRORS, complaint
+from twimager.image.files import encode
 from twimager.options import Format
 from twimager.search.collection import same_pixels
 from twimager.search.resemblance import Resemblance, compare, working_colors
+from twimager.similarity.detectors import Detector, Features
+from twimager.similarity.embedding import Embedding, Network, cosine_similarity
 
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 200, 80
 

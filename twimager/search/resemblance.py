@@ -9,12 +9,12 @@ from dataclasses import astuple, dataclass
 import cv2
 import numpy as np
 
-from twimager.compare.detectors import Detector, Features, find, tie
-from twimager.compare.likeness import histogram_correlation, ssim
-from twimager.fingerprints import WORKING_SIDE, Copy, Fingerprint, limited, small_colors
+from twimager.fingerprint.fingerprint import WORKING_SIDE, Copy, Fingerprint, limited, small_colors
 from twimager.geometry import Matrix
-from twimager.images import Pixels, to_gray
-from twimager.verification import overlay
+from twimager.image.files import Pixels, to_gray
+from twimager.similarity.detectors import Detector, Features, find, tie
+from twimager.similarity.ssim import histogram_correlation, ssim
+from twimager.verify.overlay import overlay
 
 # Pictures that are not aligned are compared whole, squeezed into a square of this side.
 SQUARE = 256

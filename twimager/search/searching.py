@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from twimager.errors import Rejection
-from twimager.examining import examine
-from twimager.fingerprints import LIGHT_HR, LIGHT_LR, Fingerprint, Recipe
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, Recipe
 from twimager.geometry import covered_share
 from twimager.options import Method, Options
-from twimager.proposals import CANDIDATES, Proposal
-from twimager.scheduling import AHEAD, in_order
+from twimager.pairing.evaluate import examine
+from twimager.propose.proposal import CANDIDATES, Proposal
+from twimager.runtime.pool import AHEAD, in_order
 from twimager.search.collection import Collection
 from twimager.search.judging import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
 from twimager.search.resemblance import features_of, working_colors

@@ -6,10 +6,10 @@ import json
 from http import HTTPStatus
 from pathlib import Path
 
-from twimager.local_server import Answer, Refusal
 from twimager.search.fetching import MOST_BYTES
 from twimager.search.findings import results_page, shown
 from twimager.search.job import Asked, Searcher, is_address
+from twimager.web.server import Answer, Refusal
 
 
 class SearchSite:

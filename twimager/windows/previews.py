@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprints import LIGHT_HR, LIGHT_LR, described, mirrored, picture, working_copy
+from twimager.align.matching import inlier_positions
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, described, mirrored, picture, working_copy
 from twimager.geometry import Points, mirroring, transform_points
-from twimager.images import decode
-from twimager.kept_report import caption
-from twimager.matching import inlier_positions
+from twimager.image.files import decode
 from twimager.options import Options
-from twimager.records import pair_record
-from twimager.rendering import render_hr, render_lr
-from twimager.report import Record
-from twimager.selection import VerifiedPair
+from twimager.output.render import render_hr, render_lr
+from twimager.report.document import pair_record
+from twimager.report.ledger import Record
+from twimager.report.reader import caption
+from twimager.select.assignment import VerifiedPair
 from twimager.windows.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
 
 # Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a laptop.

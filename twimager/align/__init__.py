@@ -1,0 +1,1 @@
+"""Align an HR with its LR: by matching features, then by pixels."""

@@ -1,0 +1,145 @@
+"""`twimager.py cluster DIR...`: near-duplicates in groups."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twimager.cli.common import add_jobs, add_max_pixels, add_memory, add_save, require_effort, require_folder, saved_in
+from twimager.errors import ExitCode, UsageError, require
+
+if TYPE_CHECKING:
+    from twimager.cli.signals import Interruption
+    from twimager.cluster.groups import Found, Settings
+    from twimager.runtime.console import Console
+
+SUMMARY = """\
+Put the images of folders into clusters of near-duplicates. DEST/
+cluster_with_N/cluster_K holds links to the N images of a cluster;
+DEST/clusters.html shows them side by side, the best one marked. No image is
+changed or deleted.
+"""
+LINKAGES = ("average", "weighted", "single", "complete")
+HASH_SIDES = range(8, 17)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `cluster`."""
+    add = parser.add_argument
+    add("folders", type=Path, nargs="+", metavar="DIR", help="the folders that hold the images")
+    add("--dest", type=Path, metavar="DIR", help="where to write; made if missing, not needed with --dry")
+    add(
+        "--similarity", type=float, default=0.2, metavar="S",
+        help="share of the hash's bits, 0 to 1, in which the images of a cluster may differ: 0 for equal hashes only, "
+        "1 for all in one; 0.1 to 0.3 is the useful range (default 0.2: 12 of 64 bits)",
+    )  # fmt: skip
+    add("--hash_size", type=int, default=8, metavar="N", help="hashes of N x N bits, 8 to 16 (default 8)")
+    add(
+        "--resize", type=float, default=1.0, metavar="F",
+        help="look at copies of F times the size, above 0 to 1; --save keeps the copies too",
+    )  # fmt: skip
+    add(
+        "--linkage", choices=LINKAGES, default="average",
+        help="how far clusters are apart: the mean over all couples (average, the default), weighted, single, complete",
+    )  # fmt: skip
+    add("--verify", action="store_true", help="keep together, and bring together, what can be aligned, also mirrored")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--copy", action="store_true", help="copy the images instead of linking to them")
+    ways.add_argument("--hardlink", action="store_true", help="make hard links, not symbolic ones")
+    add("--dry", action="store_true", help="write nothing, only tell")
+    add(
+        "--overwrite", action="store_true",
+        help="write into a DEST that is not empty: replaces files of the same names, deletes none",
+    )  # fmt: skip
+    add("--recursive", action="store_true", help="look into the folders inside DIR too")
+    add_save(parser, "what is found out", "DEST")
+    add_max_pixels(parser)
+    add_jobs(parser)
+    add_memory(parser)
+    add("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
+    add("--quiet", action="store_true", help="no progress, no summary: problems only")
+
+
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
+    """Find the groups, put them into folders, tell."""
+    _check(values)
+    from twimager.cluster.groups import to_json, to_text
+    from twimager.cluster.job import find
+    from twimager.runtime.console import Console, own_stderr, say
+
+    interruption.begin()
+    with own_stderr() as stream:
+        console = Console(values.quiet, stream=stream)
+        found = find(_files(values, console.warn), _settings(values), console)
+        if not values.dry:
+            _write(values, found, console)
+    if values.json or not values.quiet:
+        say(to_json(found) if values.json else to_text(found))
+    return found.exit_code
+
+
+def _check(values: argparse.Namespace) -> None:
+    """Raise UsageError unless the options and folders fit."""
+    require(values.dest or values.dry, "--dest is missing: where to write (or --dry to write nothing)")
+    require(0 <= values.similarity <= 1, "--similarity must be 0 to 1 (share of the hash's bits)")
+    require(values.hash_size in HASH_SIDES, "--hash_size must be 8 to 16 (bits along a side)")
+    require(0 < values.resize <= 1, "--resize must be above 0 and at most 1")
+    require_effort(values)
+    for folder in values.folders:
+        require_folder(folder, saved_in(values, values.dest))
+    if not values.dry:
+        _check_dest(values)
+
+
+def _check_dest(values: argparse.Namespace) -> None:
+    dest = values.dest
+    if dest.exists() and not dest.is_dir():
+        raise UsageError(f"--dest: {dest} is a file; name a folder")
+    for folder in values.folders:
+        here, there = folder.resolve(), dest.resolve()
+        if here.is_relative_to(there) or there.is_relative_to(here):
+            raise UsageError(f"--dest: {dest} and {folder} lie in each other; keep them apart")
+    if dest.is_dir() and not values.overwrite and any(dest.iterdir()):
+        raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")
+    from twimager.cluster.groups import PAGE
+    from twimager.output.layout import check_links
+
+    groups = sorted(dest.glob("cluster_with_*"))
+    check_links(
+        [dest / PAGE, *groups, *(path for group in groups for path in sorted(group.glob("cluster_*")))], "--dest: "
+    )
+
+
+def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path]:
+    """Return all files, each once, however many links or folders lead to it."""
+    from twimager.image.files import require_files
+
+    found = require_files(values.folders, values.recursive, warn)
+    return sorted({os.path.realpath(path): path for path in reversed(found)}.values())
+
+
+def _settings(values: argparse.Namespace) -> Settings:
+    from twimager.cluster import groups
+    from twimager.cluster.clustering import Linkage
+
+    return groups.Settings(
+        tuple(values.folders), None if values.dry else values.dest, values.similarity, values.hash_size,
+        Linkage(values.linkage), values.resize, values.verify, saved_in(values, values.dest), values.jobs,
+        values.max_pixels,
+    )  # fmt: skip
+
+
+def _write(values: argparse.Namespace, found: Found, console: Console) -> None:
+    import uuid
+
+    from twimager.cluster.groups import PAGE
+    from twimager.cluster.links import Placer, Way, place_all
+    from twimager.cluster.page import page
+    from twimager.output.layout import write_files
+
+    way = Way.COPY if values.copy else Way.HARD if values.hardlink else Way.SYMBOLIC
+    place_all(found.groups, values.dest, Placer(values.dest, way, console, values.overwrite))
+    write_files({values.dest / PAGE: page(found, values.dest)}, uuid.uuid4().hex, values.overwrite, values.dest)

@@ -1,0 +1,97 @@
+"""`twimager.py review REPORT`: look at pairs in a window or in the browser, and delete those that are no good."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twimager.errors import ExitCode, UsageError
+from twimager.runtime.console import say
+
+if TYPE_CHECKING:
+    from twimager.cli.signals import Interruption
+
+SUMMARY = """\
+Look at the pairs of a report in a window: HR | LR | blend.
+
+keys: arrows, page up and down (ten), home and end move; del or d deletes the
+pair's output files, u brings back what was deleted last, until the window is
+closed; space blinks the HR over the LR; s puts the worst residual first, or
+back; esc, q or closing the window ends.
+
+Or, with --browser, on the report's page, where they can be accepted too: a
+accepts, x or delete deletes, u undoes; Done, or Ctrl-C here, ends.
+"""
+INTERPOLATION = "cubic"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `review`."""
+    parser.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
+    parser.add_argument(
+        "--scale", type=_scale, metavar="F", help="show F pixels per HR pixel, along a side (default: as fits)"
+    )
+    parser.add_argument(
+        "--interpolation",
+        choices=("cubic", "lanczos", "area"),
+        help=f"how the LR is enlarged to be shown (default {INTERPOLATION})",
+    )
+    parser.add_argument(
+        "--browser", action="store_true", help="review in the browser instead, on a page for this machine only"
+    )
+    parser.add_argument("--port", type=int, metavar="N", help="with --browser: the page's port (default: a free one)")
+    parser.add_argument(
+        "--no_open", action="store_true", help="with --browser: print the page's address, and open no browser"
+    )
+
+
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
+    """Review the report; say what was decided."""
+    _check(values)
+    say((_in_browser if values.browser else _in_window)(values, interruption))
+    return ExitCode.DONE
+
+
+def _check(values: argparse.Namespace) -> None:
+    for flags, browser in ((("scale", "interpolation"), False), (("port", "no_open"), True)):
+        for flag in flags:
+            if getattr(values, flag) not in (None, False) and values.browser is not browser:
+                raise UsageError(f"--{flag} is for a review {'with' if browser else 'without'} --browser")
+
+
+def _in_browser(values: argparse.Namespace, interruption: Interruption) -> str:
+    from twimager.review.review import Review
+    from twimager.review.site import ReviewSite
+    from twimager.runtime.console import Console, own_stderr
+    from twimager.web.server import LocalServer
+
+    interruption.begin()
+    with own_stderr() as stream, Review(values.report, Console(stream=stream).warn) as review:
+        site = ReviewSite(review)
+        with LocalServer(site, values.port or 0) as server:
+            server.run(not values.no_open, Console(stream=stream).warn)
+        return site.end()
+
+
+def _in_window(values: argparse.Namespace, interruption: Interruption) -> str:
+    from twimager.review.review import Review
+    from twimager.review.window import browse
+    from twimager.runtime.console import Console, own_stderr
+    from twimager.windows.panels import Display
+    from twimager.windows.viewer import require_display
+
+    interruption.begin()
+    with own_stderr() as stream, Review(values.report, Console(stream=stream).warn) as review:
+        require_display("review")
+        browse(review, Display(values.scale, values.interpolation or INTERPOLATION), Console(stream=stream).warn)
+        return f"pairs deleted: {len(review.deletions)}, left: {len(review.pairs)}"
+
+
+def _scale(text: str) -> float:
+    """Return a scale for the screen; ValueError if that is none."""
+    scale = float(text)
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(text)
+    return scale

@@ -1,0 +1,50 @@
+"""`twimager.py serve DIR`: find pictures in a folder from a page in the browser."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twimager.cli.commands.search import add_judgement, check, to_options
+from twimager.errors import ExitCode
+
+if TYPE_CHECKING:
+    from twimager.cli.signals import Interruption
+
+SUMMARY = """\
+Read a folder, and serve a page on this machine where a picture is dropped, or
+an address pasted, and what the folder has of it appears. Ctrl-C ends it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `serve`."""
+    add = parser.add_argument
+    add("folder", type=Path, metavar="DIR", help="the folder to look in")
+    add_judgement(parser)
+    add("--port", type=int, default=0, metavar="N", help="the page's port (default: a free one)")
+    add("--no_open", action="store_true", help="print the page's address, and open no browser")
+    add("--quiet", action="store_true", help="no progress: problems only")
+
+
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
+    """Read the folder, serve it until Ctrl-C."""
+    check(values)
+    # Imported here, as --help must not wait for OpenCV and SciPy.
+    from twimager.runtime.console import Console, own_stderr
+    from twimager.search.fetching import MOST_BYTES
+    from twimager.search.job import searcher
+    from twimager.search.site import SearchSite
+    from twimager.web.server import LocalServer
+
+    interruption.begin()
+    with own_stderr() as stream:
+        console = Console(values.quiet, stream=stream)
+        with searcher(to_options(values, True), console) as found_by:
+            console.note(f"{found_by.images} images; Ctrl-C ends this")
+            server = LocalServer(SearchSite(found_by, values.folder), values.port, MOST_BYTES)
+            with server:
+                server.run(not values.no_open)
+                interruption.leave(ExitCode.DONE)
+    return ExitCode.DONE

@@ -1,0 +1,119 @@
+"""How command lines are read, the main job's and the subcommands', and the flags that most of them have."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from twimager.errors import UsageError, require
+from twimager.options import MAX_PIXELS
+from twimager.runtime.memory import LEAST, MB, parse_size
+from twimager.runtime.streams import put
+
+# What --save is called where it is given no name.
+STORE = "twimager.sqlite"
+BESIDE = Path()
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage; takes no option for another that begins alike."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(f"{message} (--help tells more)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print what --help and --version say; the library's own passes over what can't be written."""
+        put(message)
+
+
+def raw_lines(prog: str) -> argparse.HelpFormatter:
+    """Format help of 79 columns that keeps the lines of its description and epilog."""
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=79)
+
+
+def underscored(arguments: Sequence[str]) -> list[str]:
+    """Return `--color_transfer` for `--color-transfer`: both spellings are good for every option."""
+    return [re.sub(r"^--[a-z-]+", lambda flag: "--" + flag[0][2:].replace("-", "_"), text) for text in arguments]
+
+
+def add_max_pixels(group: argparse._ActionsContainer) -> None:
+    """Add --max_pixels."""
+    group.add_argument(
+        "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
+        help=f"turn down images of more pixels (default {MAX_PIXELS})",
+    )  # fmt: skip
+
+
+def add_jobs(group: argparse._ActionsContainer) -> None:
+    """Add --jobs."""
+    group.add_argument(
+        "--jobs", type=int, default=_processors(), metavar="N", help="how many workers (default: one a processor)"
+    )
+
+
+def add_memory(group: argparse._ActionsContainer) -> None:
+    """Add --memory."""
+    group.add_argument(
+        "--memory", type=_memory, metavar="SIZE",
+        help="the memory to take at most, as 800M or 4G: images wait for one another, and one that takes more alone is "
+        "turned down (default: half of what is free)",
+    )  # fmt: skip
+
+
+def _memory(text: str) -> int:
+    """Return a size in bytes; what argparse says of others is one line."""
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size; it is given as 800M or 4G") from error
+    if size < LEAST:
+        raise argparse.ArgumentTypeError(f"'{text}' is too little; {LEAST // MB}M is the least")
+    return size
+
+
+def add_save(group: argparse._ActionsContainer, what: str, beside: str) -> None:
+    """Add --save, which keeps `what`, and where nothing else is said keeps it `beside` a folder."""
+    group.add_argument(
+        "--save", nargs="?", type=Path, const=BESIDE, metavar="FILE",
+        help=f"keep {what} for the next run with --save: in FILE, or in {STORE} beside {beside}",
+    )  # fmt: skip
+
+
+def saved_in(values: argparse.Namespace, folder: Path | None) -> Path | None:
+    """Return where --save keeps what it keeps, if it does: beside `folder` if no file is named."""
+    named: Path | None = values.save
+    if named is not BESIDE:
+        return named
+    if folder is None:
+        raise UsageError("--save keeps its file beside DEST: add --dest, or name a file")
+    return folder.absolute().parent / STORE
+
+
+def require_effort(values: argparse.Namespace) -> None:
+    """Raise UsageError unless --max_pixels and --jobs let anything be done."""
+    require(values.max_pixels >= 1, "--max_pixels must be 1 or more")
+    require(values.jobs >= 1, "--jobs must be 1 or more workers")
+
+
+def require_folder(folder: Path, save: Path | None = None) -> None:
+    """Raise UsageError unless a folder of images is there, and `save` is not inside it."""
+    require(folder.exists(), f"there is no folder {folder}")
+    require(folder.is_dir(), f"{folder} is a file; name the folder that holds the images")
+    if save:
+        apart = not save.resolve().is_relative_to(folder.resolve())
+        require(apart, f"--save: {save} lies in {folder}; keep it apart from the images")
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,113 @@
+"""The command line: arguments in, a job done, errors to exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from twimager.cli.commands import COMMANDS
+from twimager.cli.common import Parser, raw_lines, underscored
+from twimager.cli.pair import parse, to_options
+from twimager.cli.signals import Interruption
+from twimager.errors import ExitCode, Interrupted, TwimagerError
+from twimager.image.headers import LIMIT_VARIABLE
+from twimager.options import MAX_PIXELS
+from twimager.runtime.memory import MEMORY_VARIABLE, usual
+from twimager.runtime.streams import complain, open_closed
+
+# Matrix products are small and the workers many: the maths library's own threads would only get in their way.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+# Addresses that the libraries and a run over small images take, in MB, and what a worker takes more: with 1, 2 and 8 of
+# them runs took 1022, 1199 and 2042 on Linux, of which an eighth was memory. With less OpenBLAS and FAISS do not fail
+# but crash, or wait for ever.
+ADDRESSES, WORKERS_ADDRESSES = 900, 150
+# How libraries say that there is not enough memory, where they raise no MemoryError.
+NO_MEMORY = (
+    "bad_alloc", "Insufficient memory", "can't start new thread", "failed to map segment", "Cannot allocate memory",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    open_closed()
+    try:
+        with Interruption(last=arguments is None) as interruption:
+            if given and given[0] in COMMANDS:
+                return int(_run_command(given[0], given[1:], interruption))
+            return int(_run_job(given, interruption))
+    except TwimagerError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail(str(Interrupted()), ExitCode.INTERRUPTED)
+    except Exception as error:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+            return _fail("out of memory; --jobs 1 needs the least", ExitCode.FATAL)
+        if isinstance(error, OSError):
+            return _fail(str(error), ExitCode.FATAL)
+        raise
+
+
+def _fail(message: str, code: ExitCode) -> int:
+    from twimager.runtime.console import printable
+
+    complain(f"twimager: {printable(message)}\n")
+    return int(code)
+
+
+def _prepare(max_pixels: int, jobs: int, memory: int | None) -> None:
+    """Set what libraries, and the processes of this run, read when they start; TwimagerError if they can't be had."""
+    _require_addresses(jobs)
+    os.environ.update(ONE_THREAD | os.environ)
+    # FAISS's threads would else wait for each other at full speed: minutes, where others use the processor too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenCV's limit, for what only it can tell the size of; the decoders' processes inherit it.
+    os.environ[LIMIT_VARIABLE] = str(max_pixels)
+    os.environ[MEMORY_VARIABLE] = str(memory or usual())
+    # Pillow has more to say of odd files than users want to hear; what can't be read is said by us.
+    warnings.filterwarnings("ignore", module="PIL")
+
+
+def _require_addresses(jobs: int) -> None:
+    """Raise TwimagerError if the process may have fewer addresses than so many workers take."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    needed = ADDRESSES + WORKERS_ADDRESSES * jobs
+    if limit != resource.RLIM_INFINITY and limit < needed << 20:
+        fewer = f" (with --jobs 1, {ADDRESSES + WORKERS_ADDRESSES})" if jobs > 1 else ""
+        raise TwimagerError(f"out of memory: ulimit -v allows {limit >> 20} MB, and {needed} are needed{fewer}")
+
+
+def _run_command(name: str, arguments: Sequence[str], interruption: Interruption) -> ExitCode:
+    """Run a subcommand."""
+    command = import_module(f"twimager.cli.commands.{name}")
+    parser = Parser(prog=f"twimager.py {name}", description=command.SUMMARY, formatter_class=raw_lines)
+    command.add_arguments(parser)
+    values = parser.parse_args(underscored(arguments))
+    _prepare(getattr(values, "max_pixels", MAX_PIXELS), getattr(values, "jobs", 0), getattr(values, "memory", None))
+    code: ExitCode = command.run(values, interruption)
+    return code
+
+
+def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
+    """Do the main job, which has flags alone and no subcommand."""
+    values = parse(arguments)
+    options = to_options(values)
+    _prepare(options.max_pixels, options.jobs, options.memory)
+    # Imported here, as --help and --version must not wait for OpenCV and SciPy.
+    from twimager.run import job
+    from twimager.runtime.console import Console, own_stderr, say
+
+    with own_stderr() as stream:
+        interruption.begin(Interrupted(resumable=not options.dry))
+        outcome = job.run(options, Console(values.quiet, values.verbose, stream))
+    if values.json or not values.quiet:
+        say(outcome.summary.to_json() if values.json else outcome.summary.to_text())
+    return outcome.exit_code

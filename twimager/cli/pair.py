@@ -1,0 +1,290 @@
+"""The flags of the main job, and the options that they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+
+from twimager import __version__
+from twimager.cli.common import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
+from twimager.options import (
+    Border,
+    ColorTransfer,
+    Crop,
+    Format,
+    Method,
+    Naming,
+    Options,
+    Output,
+    Search,
+    Truncated,
+    parse_scale,
+)
+
+DESCRIPTION = """\
+Find which HR image shows the same picture as which LR image, whatever their
+names, align it to the LR, verify it, and write the pair.
+"""
+EPILOG = """\
+examples:
+  twimager.py --lr dvd --hr bluray --dest pairs
+  twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
+  twimager.py --lr dvd --hr bluray --dry --verbose
+
+and of the other commands, each with a help of its own (twimager.py review -h):
+  twimager.py review pairs/report.json          look at the pairs, sort out
+  twimager.py gallery pairs/report.json         write report.html anew
+  twimager.py verify pairs                      are the files as written
+  twimager.py search still.jpg --in photos      find a picture in a folder
+  twimager.py serve photos                      the same, from a page
+  twimager.py compare a.png b.jpg               how alike, and why
+  twimager.py cluster photos --dest groups      near-duplicates in groups
+
+exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
+read or some pairs not written, 4 done but no pair found, 130 interrupted.
+--resume goes on after 1 and 130.
+"""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; raises UsageError."""
+    return parser().parse_args(underscored(arguments))
+
+
+def to_options(values: argparse.Namespace) -> Options:
+    """Return the job's options; raises UsageError."""
+    return Options(
+        lr=values.lr, hr=values.hr, dest=values.dest, output=Output(values.output), scale=values.scale,
+        crop=Crop.from_numbers(values.crop) if values.crop else None, method=Method(values.method),
+        color_transfer=ColorTransfer(values.color_transfer) if values.color_transfer else None,
+        filename=Naming(values.filename), format=Format(values.format), quality=values.quality,
+        prefix=values.prefix, suffix=values.suffix, threshold=values.threshold, limit=values.limit,
+        debug=values.debug, dry=values.dry, report=values.report, meta_info=values.meta_info,
+        search=Search(values.search), distance=values.distance, mirror=not values.no_mirror,
+        all_matches=values.all_matches,
+        border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
+        max_error=values.max_error, min_native_scale=values.min_native_scale,
+        max_color_distance=values.max_color_distance, max_pixels=values.max_pixels, memory=values.memory,
+        truncated=Truncated(values.truncated),
+        jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
+        follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest),
+    )  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the main job's flags."""
+    made = Parser(
+        prog="twimager.py",
+        usage="%(prog)s --lr DIR --hr DIR --dest DIR [options]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=raw_lines,
+        add_help=False,
+    )
+    _add_folders(made.add_argument_group("folders"))
+    _add_search(made.add_argument_group("which pairs"))
+    _add_picture(made.add_argument_group("what they look like"))
+    _add_naming(made.add_argument_group("names"))
+    _add_run(made.add_argument_group("the run"))
+    return made
+
+
+def _add_folders(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--lr", type=Path, metavar="DIR", required=True, help="the reference images")
+    group.add_argument("--hr", type=Path, metavar="DIR", required=True, help="the target images")
+    group.add_argument(
+        "--dest", type=Path, metavar="DIR", help="where to write; made if missing, not needed with --dry"
+    )
+    group.add_argument("--recursive", action="store_true", help="look into the folders inside LR and HR too")
+    add_max_pixels(group)
+    group.add_argument(
+        "--truncated",
+        choices=_values(Truncated),
+        default=Truncated.REFUSE.value,
+        help="images that are cut short are unreadable (refuse, the default), or their complete rows are used (keep), "
+        "of baseline JPEG, PNG that is not interlaced and TIFF in strips",
+    )
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write into a DEST that is not empty: replaces files of the same names, deletes none",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run into DEST that was stopped: the same folders and options, nothing done twice",
+    )
+
+
+def _add_search(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--search",
+        choices=_values(Search),
+        default=Search.AUTO.value,
+        help="propose pairs that show the same frame, then by their features, and by their hashes where those bring "
+        "nothing (auto, the default), or by features or hashes alone",
+    )
+    group.add_argument(
+        "--distance",
+        type=int,
+        default=12,
+        metavar="N",
+        help="bits, 0 to 64, in which the 64-bit hashes of a pair may differ (default 12)",
+    )
+    group.add_argument(
+        "--threshold",
+        type=float,
+        default=90.0,
+        metavar="N",
+        help="percent, 25 to 100, of the 256-bit hashes of the aligned pair that must agree (default 90)",
+    )
+    group.add_argument(
+        "--min_overlap",
+        type=float,
+        default=0.3,
+        metavar="F",
+        help="share of the LR frame that the HR must cover (default 0.3)",
+    )
+    group.add_argument(
+        "--max_error",
+        type=float,
+        metavar="PX",
+        help="LR pixels that the aligned pair may be shifted by, over the median tile (default: 2.5 pixels of a copy "
+        "with a shorter side of 320)",
+    )
+    group.add_argument(
+        "--min_native_scale",
+        type=float,
+        metavar="F",
+        help="HR source pixels, along a side, that each output pixel must come from: 1 turns down what is enlarged",
+    )
+    group.add_argument(
+        "--max_color_distance",
+        type=float,
+        metavar="DE",
+        help="turn down pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
+        "white balance fitted: 8 keeps faded copies with colour casts and turns down what is recoloured",
+    )
+    group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
+    group.add_argument(
+        "--all_matches",
+        action="store_true",
+        help="write every pair that passes, however often an image is in one",
+    )
+    group.add_argument("--limit", type=int, metavar="N", help="stop after N pairs")
+
+
+def _add_picture(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--method",
+        choices=_values(Method),
+        default=Method.TRANSFORM.value,
+        help="align by an affine (transform, the default) or perspective (warp) transform, by that and a smooth "
+        "displacement where it explains more (flow; or auto, as no pair gets more than it certainly needs)",
+    )
+    group.add_argument(
+        "--scale",
+        type=_scale,
+        default=parse_scale("2"),
+        metavar="F",
+        help="size of the HR output in LR sizes, fractions allowed (default 2)",
+    )
+    group.add_argument(
+        "--border",
+        choices=_values(Border),
+        default=Border.CROP.value,
+        help="cut both images to what the HR covers (crop, the default), or keep the LR's frame, black outside (keep)",
+    )
+    group.add_argument(
+        "--crop",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="then cut, in LR pixels: N off every side; W H from the centre; X Y W H from X right, Y down",
+    )
+    group.add_argument(
+        "--keep_icc", action="store_true", help="leave the colours of an HR with a colour profile as they are stored"
+    )
+    group.add_argument(
+        "--color_transfer",
+        nargs="?",
+        choices=_values(ColorTransfer),
+        const=ColorTransfer.PLAIN.value,
+        help="give the HR the colours of the LR: each channel's mean and deviation (plain, what the flag alone means), "
+        "the same in CIELAB (lab), or its whole histogram",
+    )
+
+
+def _add_naming(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--output",
+        choices=_values(Output),
+        default=Output.ALL.value,
+        help="both sides, in DEST/LR and DEST/HR (all, the default), or one, straight in DEST",
+    )
+    group.add_argument(
+        "--filename",
+        choices=_values(Naming),
+        default=Naming.HR.value,
+        help="name both files of a pair after its HR (the default), its LR, or each after its own source (keep)",
+    )
+    group.add_argument(
+        "--format",
+        choices=_values(Format),
+        default=Format.PNG.value,
+        help="write png (the default) or tiff, of 8 or 16 bit as the source is, lossless webp, or jpg; the last two "
+        "have 8 bit only",
+    )
+    group.add_argument("--quality", type=int, default=95, metavar="N", help="of jpg, 1 to 100 (default 95)")
+    group.add_argument("--prefix", default="", metavar="P", help="P_name")
+    group.add_argument("--suffix", default="", metavar="S", help="name_S")
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--dry", action="store_true", help="do all but write images")
+    group.add_argument(
+        "--report",
+        action="store_true",
+        help="keep a report of every decision in DEST: report.json, report.html to look at, and pairs.csv",
+    )
+    group.add_argument(
+        "--meta_info",
+        action="store_true",
+        help="list the HRs written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels)",
+    )
+    add_save(group, "what is found out of each image and pair", "DEST")
+    group.add_argument(
+        "--follow_dest_links",
+        action="store_true",
+        help="write through links in DEST, as where LR or HR is a link to another disk; DEST itself may always be one",
+    )
+    group.add_argument(
+        "--debug",
+        action="store_true",
+        help="show each pair in a window: esc aborts, n or del skips, other keys accept",
+    )
+    add_jobs(group)
+    add_memory(group)
+    group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
+    group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
+    group.add_argument(
+        "--verbose",
+        action="store_true",
+        help="say of every pair why it was taken or turned down, and how long each stage took",
+    )
+    group.add_argument("--version", action="version", version=f"twimager {__version__}", help="print the version")
+    group.add_argument("-h", "--help", action="help", help="print this help")
+
+
+def _values(kind: type[Enum]) -> list[str]:
+    return [member.value for member in kind]
+
+
+def _scale(text: str) -> Fraction:
+    try:
+        return parse_scale(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number") from error

@@ -1,0 +1,1 @@
+"""Image files: their structure, decoded pixels, colours, and how pixels are carried to another grid."""

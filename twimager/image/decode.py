@@ -1,0 +1,137 @@
+"""The decoded pixels of an image file, for as long as a block lasts: admitted against the memory budget of the run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from twimager.errors import UnreadableImage
+from twimager.image import headers
+from twimager.image.files import Gray, Pixels, decode, decode_gray, decode_rows, read_bytes, to_gray
+from twimager.image.headers import Anatomy
+from twimager.image.icc import embedded_profile, to_srgb
+from twimager.runtime.memory import budget
+
+# What libraries raise for one image, or one pair, that is beyond them; it is no reason to end the run.
+LIBRARY_ERRORS = (cv2.error, MemoryError, np.linalg.LinAlgError, ArithmeticError)
+CHANNELS = 3
+# Pixels beyond which an image is analysed from as few bytes of each as can be.
+LARGE = 32_000_000
+# OpenCV holds what it has decoded while it is copied into an array; what another process has decoded arrives here too.
+COPIES = 2
+# Bytes that the size of a picture does not foretell: tables, rows, small copies.
+OVERHEAD = 1 << 20
+UNKNOWN = Anatomy(None)
+
+
+class Analysed(NamedTuple):
+    """Gray, (h, w), or colours, (h, w, 3), the profile to convert these by, and the bytes of a value in the file."""
+
+    pixels: Pixels | Gray
+    profile: bytes | None
+    depth: int
+
+
+def complaint(error: BaseException) -> str:
+    """Return what one of LIBRARY_ERRORS says, in a line."""
+    if isinstance(error, MemoryError) or getattr(error, "code", None) == cv2.Error.StsNoMem:
+        return "out of memory"
+    return " ".join(str(getattr(error, "err", "") or error).split()) or type(error).__name__
+
+
+@contextmanager
+def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterator[Pixels]:
+    """Yield the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright, bars and all.
+
+    Parameters
+    ----------
+    srgb : whether pixels with another colour profile are converted
+    more : bytes a pixel that the block takes beside them
+    missing : how many rows the file lacks; where there are such, only those that are complete are decoded
+
+    Raises
+    ------
+    UnreadableImage
+        If it can't be read or takes more memory than there is, be it in the block.
+    """
+    with _opened(path) as (data, admit):
+        found, profile = _anatomy(data, missing), embedded_profile(data) if srgb else None
+        admit(decoding_bytes(found, more=more))
+        pixels = decode_rows(data)[0] if missing else decode(data, found)
+        yield to_srgb(pixels, profile) if profile else pixels
+
+
+@contextmanager
+def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[Analysed]:
+    """Yield what `decoded` does in the fewest bytes from which gray can be had, and the profile to convert it by.
+
+    That is gray, (h, w), or where there is a profile colours, (h, w, 3): small copies are converted in less time. Of a
+    large picture it is 8-bit gray, whatever its profile, which hardly changes that.
+    """
+    with _opened(path) as (data, admit):
+        found = _anatomy(data, missing)
+        large = found.size is not None and math.prod(found.size) > LARGE
+        profile = embedded_profile(data) if srgb and not large else None
+        admit(decoding_bytes(found, gray=large, more=1))
+        if missing:
+            rows = decode_rows(data)[0]
+            yield Analysed(rows if profile else to_gray(rows), profile, found.depth)
+        elif profile:
+            yield Analysed(decode(data, found), profile, found.depth)
+        else:
+            yield Analysed(decode_gray(data, found, large), None, found.depth)
+
+
+def missing_rows(path: Path) -> int:
+    """Return how many rows a file lacks that is cut short; raises UnreadableImage as `decode_rows` does."""
+    with _opened(path) as (data, admit):
+        admit(decoding_bytes(UNKNOWN))
+        return decode_rows(data)[1]
+
+
+def _anatomy(data: bytes, missing: int) -> Anatomy:
+    """Return the anatomy of a file; of one that lacks rows it can't be had."""
+    return UNKNOWN if missing else headers.of(data)
+
+
+def decoding_bytes(found: Anatomy, *, gray: bool = False, more: float = 0) -> int:
+    """Return how many bytes it takes to decode a file of this anatomy, its own not counted.
+
+    In full, or to 8-bit gray; `more` bytes a pixel are taken beside them. What only a decoder can tell the size of is
+    taken to be as large as its process may decode.
+    """
+    if found.size is None:
+        return min(budget.limit // 2, (COPIES + 1) * CHANNELS * headers.max_pixels())
+    pixel = 1 if gray and found.everyday else CHANNELS * found.depth
+    held = max(COPIES * pixel, pixel + found.buffer) + (0 if found.everyday else pixel)
+    return int(math.prod(found.size) * (held + more)) + OVERHEAD
+
+
+@contextmanager
+def decoded_data(data: bytes) -> Iterator[Pixels]:
+    """Yield the pixels of an encoded image, as `decoded` does those of a file."""
+    found = headers.of(data)
+    with budget.admit(decoding_bytes(found)), _unreadable():
+        yield decode(data, found)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[bytes, Callable[[int], None]]]:
+    """Yield what a file holds, and what admits its pixels."""
+    with budget.admit_file(path) as admit, _unreadable():
+        yield read_bytes(path), admit
+
+
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    """Raise UnreadableImage for what libraries raise."""
+    try:
+        yield
+    except LIBRARY_ERRORS as error:
+        raise UnreadableImage(complaint(error)) from error

@@ -1,0 +1,265 @@
+"""Image files: list them, read their pixels, encode them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
+from twimager.image import decoder_process, headers, jpeg
+from twimager.image.decoders import decoders
+from twimager.image.headers import Anatomy
+from twimager.options import Format
+from twimager.runtime.memory import budget
+
+# (h, w, 3), BGR, uint8 or uint16.
+Pixels = decoder_process.Pixels
+# (h, w), 0 to 255: uint8, or float32 where roundings would matter.
+Gray = NDArray[np.uint8] | NDArray[np.float32]
+
+# What file managers leave behind; files whose names begin with a dot are passed over too.
+NOT_IMAGES = {"thumbs.db", "desktop.ini"}
+PILLOW_NAMES = {Format.WEBP: "WEBP", Format.TIFF: "TIFF", Format.JPG: "JPEG"}
+# EXIF's (and TIFF's) tag for how a picture is to be turned, and its value for not at all.
+ORIENTATION, UPRIGHT = 0x0112, 1
+# How files are called that OpenCV reads. One by another name that is no image is of another format, not damaged.
+IMAGE_SUFFIXES = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".webp", ".avif", ".heif", ".bmp", ".dib",
+    ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm", ".pam", ".pfm",
+    ".sr", ".ras",
+})  # fmt: skip
+# What tells a format, in bytes. A file may have as many bytes as its pixels (four values of 16 bit) and what else a
+# camera puts there: a video or a disk image of that name is not even read.
+BEGINNING = 32
+MOST_BYTES_PER_PIXEL = 8
+OTHER_BYTES = 64 * 1024 * 1024
+# What is neither a file nor a folder, by the system's number for it.
+SPECIAL = {
+    stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
+# Flags that keep a file from blocking who opens it, where it has become a pipe or a terminal meanwhile.
+NEVER_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+# What Pillow raises on damaged files, by reading its source and by trying hundreds of thousands of them.
+PILLOW_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, ArithmeticError, AttributeError,
+    RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+# OpenCV's WebP quality for lossless, and JPEG without its usual halving of the colours' resolution.
+LOSSLESS = 101
+FULL_COLOR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+# In noisy pictures no more values than this equal the one above.
+NOISY = 0.2
+
+
+def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> list[Path]:
+    """Return the files of `folder` (and below it), sorted by their path inside it, hidden ones left out.
+
+    Those that are not regular, such as pipes, are among them, as reading one says so. Links are followed, a folder is
+    entered once, however many lead there. `warn` hears of folders inside that can't be looked into; for `folder`
+    itself, OSError is raised.
+    """
+    return sorted(_walk(folder, recursive, warn), key=lambda path: path.relative_to(folder).parts)
+
+
+def require_files(folders: Sequence[Path], recursive: bool, warn: Callable[[str], None], flag: str = "") -> list[Path]:
+    """Return the files of folders that the user has named; UsageError, which begins with `flag`, if there are none."""
+    paths = []
+    for folder in folders:
+        try:
+            paths += list_files(folder, recursive, warn)
+        except OSError as error:
+            raise UsageError(f"{flag}{folder} can't be looked into: {error.strerror}") from error
+    if not paths:
+        below = "" if recursive else " (--recursive looks into the folders inside too)"
+        raise UsageError(f"{flag}there are no files in {', '.join(map(str, folders))}{below}")
+    return paths
+
+
+def _walk(folder: Path, recursive: bool, warn: Callable[[str], None]) -> Iterator[Path]:
+    """Yield all files; linked folders come last, so that what has a path of its own is found under that."""
+    real, linked, seen = deque([folder]), deque[Path](), set[str]()
+    while real or linked:
+        parent = (real or linked).popleft()
+        place = os.path.realpath(parent)
+        if place in seen:
+            continue
+        seen.add(place)
+        try:
+            entries = sorted(parent.iterdir())
+        except OSError as error:
+            if parent == folder:
+                raise
+            warn(f"{parent}: can't be looked into: {error.strerror}")
+            continue
+        for path in entries:
+            mode = _mode(path)
+            if path.name.startswith(".") or path.name.lower() in NOT_IMAGES:
+                continue
+            if not stat.S_ISDIR(mode):
+                yield path
+            elif recursive:
+                (linked if path.is_symlink() else real).append(path)
+
+
+def _mode(path: Path) -> int:
+    """Return what a path leads to; what can't be told passes for a file, as reading that says why."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return stat.S_IFREG
+
+
+def is_animated(path: Path) -> bool:
+    """Tell whether an image file holds more than the picture that is used, its first."""
+    try:
+        with open_regular(path, buffering=0) as (file, _):
+            return headers.is_animated(file)
+    except (OSError, struct.error, NotRegularFile):
+        return False
+
+
+def decode(data: bytes, found: Anatomy | None = None) -> Pixels:
+    """Return the pixels of an encoded image: (h, w, 3), BGR, uint8 or uint16, upright; of an animation the first.
+
+    What is not an everyday file, or may be damaged, is decoded in another process, which may crash or hang. `found` is
+    its anatomy, where that is known.
+
+    Raises
+    ------
+    UnreadableImage
+        If `data` is no image, is cut short or damaged, has more pixels than are allowed or some that are neither 8
+        nor 16 bit.
+    """
+    pixels = decoder_process.decode_unwarned(data) if (found or headers.of(data)).everyday else None
+    return decoders.decode(data) if pixels is None else pixels
+
+
+def decode_rows(data: bytes) -> tuple[Pixels, int]:
+    """Return the pixels of those rows of an image that is cut short that are there in full, and how many are missing.
+
+    Raises UnreadableImage where there are none: in files that are damaged otherwise, or not stored row by row.
+    """
+    return decoders.complete_rows(data)
+
+
+def decode_gray(data: bytes, found: Anatomy | None = None, directly: bool = False) -> Gray:
+    """Return the gray of an encoded image, (h, w), uint8 or uint16; see `decode`.
+
+    Of a JPEG the colours, which it stores apart, are not decoded: that saves a quarter of the time. What is decoded
+    `directly` is of 8 bit, and takes a third to a sixth of the memory.
+    """
+    found = found or headers.of(data)
+    if found.everyday and (directly or data.startswith(jpeg.SIGNATURE)):
+        pixels = decoder_process.decode_unwarned(data, cv2.IMREAD_GRAYSCALE)
+        return decoders.decode(data, cv2.IMREAD_GRAYSCALE) if pixels is None else pixels
+    return to_gray(decode(data, found))
+
+
+@contextmanager
+def open_regular(path: Path, buffering: int = -1) -> Iterator[tuple[BinaryIO, int]]:
+    """Yield a file, open for reading, and its size in bytes; NotRegularFile if it is a pipe, a device or the like."""
+    _require_regular(os.stat(path).st_mode)  # opening some devices does something already
+    with open(path, "rb", buffering, opener=lambda name, flags: os.open(name, flags | NEVER_BLOCK)) as file:
+        status = os.fstat(file.fileno())
+        _require_regular(status.st_mode)
+        yield file, status.st_size
+
+
+def _require_regular(mode: int) -> None:
+    if kind := SPECIAL.get(stat.S_IFMT(mode)):
+        raise NotRegularFile(kind)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what an image file holds; UnreadableImage if it can't be read, is no image or holds too much.
+
+    No more is read than the file's size, which is 0 for those that the system makes up as they are read: some have no
+    end.
+    """
+    try:
+        with open_regular(path) as (file, size):
+            beginning = file.read(min(size, BEGINNING))
+            if not headers.is_supported(beginning) and path.suffix.lower() not in IMAGE_SUFFIXES:
+                raise UnsupportedFormat("not an image of a format that can be read")
+            if size > MOST_BYTES_PER_PIXEL * headers.max_pixels() + OTHER_BYTES:
+                raise UnreadableImage(f"{size} bytes; no image of --max_pixels {headers.max_pixels()} has so many")
+            budget.require(size)
+            return beginning + file.read(size - len(beginning))
+    except OSError as error:
+        raise UnreadableImage(error.strerror or str(error)) from error
+
+
+def read_image(path: Path) -> Pixels:
+    """Return the pixels of an image file, as `decode` does."""
+    return decode(read_bytes(path))
+
+
+def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
+    """Return `pixels` as a file: losslessly but for JPEG, of 8 or 16 bit as they are where the format has both."""
+    if kind in (Format.JPG, Format.WEBP):
+        pixels = to_8_bit(pixels)
+    settings = {
+        Format.JPG: [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, FULL_COLOR],
+        Format.WEBP: [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS],
+        Format.PNG: _png_settings(pixels) if kind is Format.PNG else [],
+    }
+    data: bytes = cv2.imencode(f".{kind.value}", pixels, settings.get(kind, []))[1].tobytes()
+    return data
+
+
+def _png_settings(pixels: Pixels) -> list[int]:
+    """Return OpenCV's settings for what makes the smaller file in less time.
+
+    Rows are stored as differences from the row above. Looking for repetitions in them pays for drawings and clean film
+    (a fifth to nine tenths smaller); most photographs get 1 to 5 % smaller by it, for a fifth more time.
+    """
+    settings = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+    above, below = pixels[:-1:16], pixels[1::16]
+    if not len(below) or (above == below).mean() > NOISY:
+        return settings
+    return [*settings, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+
+
+def is_plain(data: bytes, kind: Format) -> bool:
+    """Tell whether any reader sees in this file just what `decode` does: of that format, upright, a single picture."""
+    if kind is Format.PNG:
+        return data.startswith(headers.PNG_SIGNATURE) and b"eXIf" not in data and b"acTL" not in data
+    try:
+        with Image.open(BytesIO(data), formats=[PILLOW_NAMES[kind]]) as image:
+            single = getattr(image, "n_frames", 1) == 1 and image.getexif().get(ORIENTATION, UPRIGHT) == UPRIGHT
+            return single and image.format == PILLOW_NAMES[kind]
+    except PILLOW_ERRORS:
+        return False
+
+
+def to_gray(pixels: Pixels) -> Gray:
+    """Return the gray, (h, w), of pixels (h, w, 3); of the same type."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+
+
+def to_8_bit(pixels: Pixels) -> Pixels:
+    """Return 8-bit pixels; 16-bit ones are divided by 257, so that white stays white."""
+    return pixels if pixels.dtype == np.uint8 else np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257))
+
+
+def shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return `pixels` at `size` (width, height), area-averaged."""
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def frame_size(pixels: Pixels) -> tuple[int, int]:
+    """Return (width, height)."""
+    return pixels.shape[1], pixels.shape[0]

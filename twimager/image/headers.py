@@ -1,0 +1,282 @@
+"""What an image file says of itself before it is decoded: its format and size, and whether it is an everyday file."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, NamedTuple
+
+from twimager.errors import UnreadableImage
+from twimager.image import jpeg, tiff
+from twimager.options import MAX_PIXELS
+
+# OpenCV reads its own limit from here, once, when it is imported; ours is the same number.
+LIMIT_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
+# Deflate makes no more of a byte than 1032, and a JPEG spends a bit on a block of 8 x 8 pixels at least: files that
+# promise more pixels than that are cut short, however their headers look.
+MOST_JPEG_PIXELS = 8 * 64
+# A progressive JPEG has some ten scans; one of thousands keeps a decoder busy for minutes.
+USUAL_SCANS = 30
+# Bytes from the beginning in which a PNG or WebP says that it moves: before its first pixels.
+LOOKED_AT = 64 * 1024
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+# By PNG's kind of colour (gray, RGB, palette, gray and alpha, RGBA): how many values a pixel has, and of which depths.
+PNG_COLORS = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (1, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
+PNG_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+JPEG_USUAL_FRAMES = {0xC0, 0xC1, jpeg.PROGRESSIVE}
+WEBP_ANIMATED = 0x02
+# Of 8 bit, which its decoder makes with alpha first.
+WEBP_BUFFER = 4
+BMP_HEADERS = {40, 52, 56, 108, 124}
+
+
+class Anatomy(NamedTuple):
+    """What is known of a file from its structure.
+
+    Attributes
+    ----------
+    size : (width, height) as stored, or None where only a decoder can tell
+    everyday : whole, as far as its structure shows, and of a kind that decoders meet every day
+    animated : it holds more than one picture
+    depth : bytes that a value takes once it is decoded, at most
+    buffer : bytes a pixel that its decoder holds meanwhile, beside the pixels
+    """
+
+    size: tuple[int, int] | None
+    everyday: bool = False
+    animated: bool = False
+    depth: int = 2
+    buffer: int = 0
+
+
+def max_pixels() -> int:
+    """Return how many pixels an image may have."""
+    return int(os.environ.get(LIMIT_VARIABLE, MAX_PIXELS))
+
+
+def of(data: bytes) -> Anatomy:
+    """Look at the structure of an image file; no pixel is decoded and nothing large is allocated.
+
+    Raises
+    ------
+    UnreadableImage
+        If it is of no format that can be read, has more pixels than the limit, or is cut short.
+    """
+    if not data:
+        raise UnreadableImage("empty file")
+    try:
+        found = _look(data)
+    except (struct.error, IndexError) as error:
+        raise UnreadableImage("cut short") from error
+    if found.size:
+        check_limit(*found.size)
+    return found
+
+
+def check_limit(width: int, height: int) -> None:
+    """Turn down an image of more pixels than are allowed."""
+    if width * height > max_pixels():
+        raise UnreadableImage(f"{width} x {height} pixels; --max_pixels {max_pixels()} is the limit")
+
+
+def _check_length(width: int, height: int, length: int, needed: float) -> None:
+    """Turn down a file that holds less than its size needs, be it compressed as it may."""
+    check_limit(width, height)
+    if length < needed:
+        raise UnreadableImage(f"cut short: {length} bytes can't hold {width} x {height} pixels")
+
+
+def is_supported(beginning: bytes) -> bool:
+    """Tell whether the first bytes of a file (32 suffice) are those of a format that can be read."""
+    return _looker(beginning) is not None
+
+
+def is_animated(file: BinaryIO) -> bool:
+    """Tell whether an open file holds more pictures than its first; reads no more of it than it must.
+
+    Raises OSError as reading does, and struct.error where the file is cut short.
+    """
+    beginning = file.read(LOOKED_AT)
+    look = _looker(beginning)
+    if look is _png:
+        return b"acTL" in beginning.partition(b"IDAT")[0]
+    if look is _webp:
+        return beginning[12:16] == b"VP8X" and bool(beginning[20] & WEBP_ANIMATED)
+    if look is _gif:
+        return _gif(beginning + file.read()).animated
+    if look is not _tiff:
+        return False
+    order = tiff.byte_order(beginning)
+    file.seek(struct.unpack_from(order + "I", beginning, 4)[0])
+    file.seek(12 * struct.unpack(order + "H", file.read(2))[0], os.SEEK_CUR)
+    return struct.unpack(order + "I", file.read(4)) != (0,)
+
+
+def _look(data: bytes) -> Anatomy:
+    look = _looker(data)
+    if look is None:
+        raise UnreadableImage("not an image of a format that can be read")
+    return look(data)
+
+
+def _looker(data: bytes) -> Callable[[bytes], Anatomy] | None:
+    for signature, look in SIGNATURES:
+        if data.startswith(signature):
+            return look
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _webp
+    if data[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1"):
+        return _unusual
+    return None
+
+
+def _unusual(_: bytes) -> Anatomy:
+    """Say nothing: the decoder will, in a process of its own."""
+    return Anatomy(None)
+
+
+def _png(data: bytes) -> Anatomy:
+    """Walk the chunks (PNG specification, 5 and 11)."""
+    width, height, depth, color, *_ = struct.unpack_from(">IIBBBBB", data, 16)
+    values, depths = PNG_COLORS.get(color, (1, ()))
+    names, inflatable = set(), 0
+    for name, length in _png_chunks(data):
+        names.add(name)
+        inflatable += length * (name == b"IDAT")
+    _check_length(width, height, inflatable, width * height * depth * values // 8 / tiff.MOST_INFLATED)
+    critical = {name for name in names if name[:1].isupper()}
+    animated = b"acTL" in names
+    usual = data[12:16] == b"IHDR" and depth in depths and b"IEND" in names and critical <= PNG_CRITICAL
+    everyday = usual and bool(inflatable) and not animated
+    return Anatomy((width, height), everyday, animated, depth=2 if depth == 16 else 1)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    position = len(PNG_SIGNATURE)
+    while position + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
+        if position > len(data):
+            raise UnreadableImage(f"cut short: a chunk of {length} bytes is announced")
+        yield name, length
+        if name == b"IEND":
+            return
+
+
+def _jpeg(data: bytes) -> Anatomy:
+    """Walk the segments up to the first scan, and the scans where there are several (ITU T.81, annex B)."""
+    kind, width, height, precision, position, components = 0, 0, 0, 0, 2, b""
+    while (marker := data[position + 1]) != jpeg.SCAN:
+        if data[position] != 0xFF:  # damaged, or an odd one; some decoders look for the next marker
+            return Anatomy(None)
+        if marker in jpeg.FRAMES:
+            kind = marker
+            precision, height, width, count = struct.unpack_from(">BHHB", data, position + 4)
+            components = data[position + 10 : position + 10 + 3 * count : 3]
+        position += 2 + struct.unpack_from(">H", data, position + 2)[0]
+        while data[position + 1] == 0xFF:  # fill bytes
+            position += 1
+    _check_length(width, height, len(data), width * height / MOST_JPEG_PIXELS)
+    scans = 1
+    if kind == jpeg.PROGRESSIVE or data[position + 4] < len(components):
+        scans = jpeg.check_scans(data, position, components, kind == jpeg.PROGRESSIVE)
+    ended = data.rfind(jpeg.END_OF_IMAGE, position) > 0
+    usual = kind in JPEG_USUAL_FRAMES and precision == 8 and scans <= USUAL_SCANS and width * height > 0
+    # Of a progressive one the coefficients, of 16 bit, are kept until the last scan.
+    buffer = 6 if kind == jpeg.PROGRESSIVE else 0
+    return Anatomy((width, height), everyday=usual and ended, depth=1, buffer=buffer)
+
+
+def _webp(data: bytes) -> Anatomy:
+    """Look at the first chunks (RFC 9649)."""
+    if len(data) < 8 + struct.unpack_from("<I", data, 4)[0]:
+        raise UnreadableImage("cut short")
+    kind = data[12:16]
+    if kind == b"VP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+        return Anatomy((width, height), data[23:26] == b"\x9d\x01\x2a", depth=1, buffer=WEBP_BUFFER)
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", data, 21)[0]
+        return Anatomy(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), data[20] == 0x2F, depth=1, buffer=WEBP_BUFFER)
+    if kind != b"VP8X":
+        return Anatomy(None)
+    width, height = (int.from_bytes(data[start : start + 3], "little") + 1 for start in (24, 27))
+    animated = bool(data[20] & WEBP_ANIMATED)
+    return Anatomy((width, height), not animated, animated, depth=1, buffer=WEBP_BUFFER)
+
+
+def _bmp(data: bytes) -> Anatomy:
+    start, header = struct.unpack_from("<II", data, 10)
+    if header not in BMP_HEADERS:
+        return Anatomy(None)
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    width, height = abs(width), abs(height)
+    if compression or bits not in (24, 32):
+        return Anatomy((width, height))
+    _check_length(width, height, len(data), start + (width * bits + 31) // 32 * 4 * height)
+    return Anatomy((width, height), everyday=width * height > 0, depth=1)
+
+
+def _tiff(data: bytes) -> Anatomy:
+    """Look at the first directory, and at what strips or tiles can hold."""
+    found = tiff.directory(data)
+    if 0 in found.size:
+        return Anatomy(None, animated=not found.single)
+    check_limit(*found.size)
+    check_limit(*found.segments.size)
+    usual = (
+        tiff.check_segments(found, data)
+        and set(found.tags.get(tiff.BITS, ())) in ({8}, {16})
+        and found.first(tiff.SAMPLES) in (1, 3, 4)
+        and found.first(tiff.PHOTOMETRIC) != tiff.YCBCR
+        and found.first(tiff.COMPRESSION) in tiff.USUAL_COMPRESSIONS
+    )
+    deep = max(found.tags.get(tiff.BITS, (16,))) > 8
+    animated = not found.single
+    return Anatomy(found.size, everyday=usual and not animated, animated=animated, depth=2 if deep else 1)
+
+
+def _gif(data: bytes) -> Anatomy:
+    """Walk the blocks up to a second picture (GIF89a)."""
+    pictures = 0
+    try:
+        for block in _gif_blocks(data):
+            pictures += block == 0x2C
+            if pictures > 1:
+                break
+    except IndexError:  # cut short after its first picture, maybe
+        pass
+    return Anatomy(struct.unpack_from("<HH", data, 6), animated=pictures > 1, depth=1)
+
+
+def _gif_blocks(data: bytes) -> Iterator[int]:
+    position = 13 + _gif_palette(data[10])
+    while data[position] in (0x21, 0x2C):
+        yield data[position]
+        position += 2 if data[position] == 0x21 else 11 + _gif_palette(data[position + 9])
+        while data[position]:
+            position += 1 + data[position]
+        position += 1
+
+
+def _gif_palette(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Anatomy]], ...] = (
+    (jpeg.SIGNATURE, _jpeg),
+    (PNG_SIGNATURE, _png),
+    (b"BM", _bmp),
+    *((signature, _tiff) for signature in tiff.SIGNATURES),
+    (b"GIF87a", _gif),
+    (b"GIF89a", _gif),
+    # BigTIFF, JPEG 2000 (a file and a bare stream), OpenEXR, Radiance, Sun raster.
+    *((signature, _unusual) for signature in (
+        b"II+\0", b"MM\0+", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE",
+        b"\x59\xa6\x6a\x95",
+    )),
+    # PBM, PGM, PPM (as text and not), PAM, PFM.
+    *((b"P" + kind, _unusual) for kind in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"F", b"f")),
+)  # fmt: skip

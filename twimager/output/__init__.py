@@ -1,0 +1,1 @@
+"""What is written: rendered pictures, their names and places, whole or not at all."""

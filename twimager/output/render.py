@@ -1,0 +1,130 @@
+"""Make the two pictures of a pair: frame, resampling, colours."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.align.matching import Match
+from twimager.errors import Reason, Rejection
+from twimager.fingerprint.fingerprint import picture
+from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
+from twimager.image.colors import transfer_color
+from twimager.image.displacement import Flow, covered
+from twimager.image.files import Pixels, decode, decode_rows, encode, frame_size, is_plain, read_bytes
+from twimager.image.warp import resample
+from twimager.options import Border, ColorTransfer, Crop, Options
+from twimager.select.assignment import VerifiedPair
+
+# An LR pixel counts as covered where at most a quarter of an output pixel of it lies outside the HR frame: a frame
+# that fits to within the alignment's error keeps its outermost pixels, and no output pixel shows mostly nothing.
+EDGE_TOLERANCE = 0.25
+# An HR with so much less than one source pixel per output pixel is none the smaller for it: alignments err by as much.
+SAME_SIZE = 0.005
+CHANNELS = 3
+# What a pixel takes while colours are carried over: three values of 4 bytes, several times.
+TRANSFER_BYTES = 72
+# What small pictures take too: the finer grid that is averaged.
+OVERHEAD = 64 << 20
+
+
+def common_area(match: Match, hr_size: Size, lr_size: Size, scale: Fraction) -> Rect | None:
+    """Return the LR pixels of which the HR has a picture: the largest rectangle of them, or None."""
+    tolerance = EDGE_TOLERANCE / max(float(scale), 1.0)
+    if match.flow is None:
+        return common_rectangle(match.matrix, hr_size, lr_size, tolerance)
+    return trimmed(covered(match.matrix, match.flow, hr_size, lr_size, tolerance))
+
+
+def output_window(common: Rect, whole: Rect, options: Options) -> Rect | Rejection:
+    """Return the LR pixels to be written: what border and crop leave, less the odd ones that the scale can't use.
+
+    `common` are those that the HR covers, `whole` the LR's frame with its bars, both as seen from its picture.
+    """
+    frame = common if options.border is Border.CROP else whole
+    cropped = _cropped((frame.width, frame.height), options.crop) if options.crop else Rect(0, 0, *frame[2:])
+    if cropped is None:
+        return Rejection(Reason.CROP, f"{frame.width}x{frame.height} LR pixels are left to crop from")
+    step = options.scale.denominator
+    width, height = cropped.width // step * step, cropped.height // step * step
+    if min(width, height) == 0:
+        return Rejection(Reason.CROP, f"{cropped.width}x{cropped.height} LR pixels make no whole pixels at this scale")
+    return cropped._replace(width=width, height=height).moved(frame.x, frame.y)
+
+
+def native_scale(match: Match, hr_size: Size, scale: Fraction) -> float:
+    """Return how many HR source pixels there are, along a side, per output pixel; below 1 the HR is enlarged."""
+    return 1 / (math.sqrt(abs(area_scale(match.matrix, hr_size))) * float(scale))
+
+
+def _cropped(size: Size, crop: Crop) -> Rect | None:
+    """Return the crop inside a frame of `size`, or None if it does not fit."""
+    width = crop.width or size[0] - 2 * crop.margin
+    height = crop.height or size[1] - 2 * crop.margin
+    x = (size[0] - width) // 2 if crop.x is None else crop.x
+    y = (size[1] - height) // 2 if crop.y is None else crop.y
+    fits = min(x, y) >= 0 and min(width, height) > 0 and x + width <= size[0] and y + height <= size[1]
+    return Rect(x, y, width, height) if fits else None
+
+
+def output_size(window: Rect, scale: Fraction) -> Size:
+    """Return the HR output's (width, height): exactly `scale` times the window's."""
+    return int(window.width * scale), int(window.height * scale)
+
+
+def render_lr(pair: VerifiedPair, options: Options) -> bytes:
+    """Return the LR output as a file: the source's own bytes where nothing is cut and it is of the format."""
+    lr = pair.proposal.lr
+    data = read_bytes(lr.path)
+    if not lr.missing and pair.window == lr.frame and is_plain(data, options.format):
+        return data
+    pixels = decode_rows(data)[0] if lr.missing else decode(data)
+    return encode(pair.window.moved(lr.picture.x, lr.picture.y).cut(pixels), options.format, options.quality)
+
+
+def render_hr(pair: VerifiedPair, options: Options) -> Pixels:
+    """Return the HR output, resampled once from the source's pixels; of the source's depth."""
+    from_lr = scaling(float(options.scale)) @ translation(-pair.window.x, -pair.window.y)
+    to_output = from_lr @ pair.match.matrix
+    size = output_size(pair.window, options.scale)
+    flow = pair.match.flow and pair.match.flow.on(from_lr)
+    with picture(pair.proposal.hr) as pixels:
+        rendered = resample(pixels, to_output, size, flow=flow)
+        # Interpolation overshoots at edges; what the source does not reach, the output does not either.
+        np.clip(rendered, pixels.min(), pixels.max(), out=rendered)
+        if options.color_transfer:
+            rendered = _with_lr_colors(rendered, pixels, pair, options.color_transfer)
+    if options.border is Border.KEEP:
+        rendered[~_shown(to_output, pair.proposal.hr.size, size, flow)] = 0
+    return rendered
+
+
+def rendering_bytes(pair: VerifiedPair, options: Options) -> int:
+    """Return how many bytes it takes to make both files of a pair, at most."""
+    lr, hr = (math.prod(image.frame[2:]) * image.depth * CHANNELS for image in pair.proposal.images)
+    pixels = math.prod(output_size(pair.window, options.scale))
+    output = pixels * pair.proposal.hr.depth * CHANNELS
+    if options.color_transfer:
+        output += (pixels + math.prod(pair.common[2:])) * TRANSFER_BYTES
+    # Each source is held twice while it is decoded, the output together with the HR, or with its file and a copy of it.
+    return lr + max(2 * lr, 2 * hr, hr + 2 * output, 3 * output) + OVERHEAD
+
+
+def _shown(to_output: Matrix, hr_size: Size, size: Size, flow: Flow | None) -> NDArray[np.bool_]:
+    """Tell, (height, width), of which output pixels the HR frame covers at least half."""
+    frame = np.full(hr_size[::-1], 255, np.uint8)
+    return np.asarray(resample(frame, to_output, size, cv2.BORDER_CONSTANT, flow=flow) >= 128)
+
+
+def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair, how: ColorTransfer) -> Pixels:
+    """Carry the LR's colours over, measured on the pixels that both have, on the LR's grid."""
+    from_lr = translation(-pair.common.x, -pair.common.y)
+    flow = pair.match.flow and pair.match.flow.on(from_lr)
+    with picture(pair.proposal.lr) as whole:
+        lr = pair.common.cut(whole)
+        seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), flow=flow)
+        return transfer_color(rendered, seen, lr, how)

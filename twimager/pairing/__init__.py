@@ -1,0 +1,1 @@
+"""From two folders to verified pairs: read, evaluate, decide, in rounds."""

@@ -1,0 +1,187 @@
+"""What came of an LR's proposals, as text and back: what the store keeps of it."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import astuple, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from twimager.align.matching import Match, implausible
+from twimager.errors import Reason, Rejection
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.geometry import Matrix, Rect, mirroring
+from twimager.image.displacement import Flow
+from twimager.options import Naming, Options, Output
+from twimager.propose.proposal import Proposal
+from twimager.select.assignment import Choice, RejectedPair, Standby, VerifiedPair
+from twimager.verify.overlay import Scores
+
+# What a matrix, or a number of a verdict, is at most; only what is damaged has more.
+MAX_CONDITION = 1e14
+MAX_NUMBER = 1e12
+
+
+class Verdict(NamedTuple):
+    """What came of an LR's proposals: the pairs that pass, in order, who stands by for them, and the others."""
+
+    pairs: list[VerifiedPair]
+    standbys: list[Standby]
+    rejected: list[RejectedPair]
+
+    @property
+    def choices(self) -> list[Choice]:
+        """All that the LR might have, in the order in which it would have them."""
+        return [*self.pairs, *self.standbys]
+
+
+def circumstances(options: Options, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> str:
+    """Return what a verdict depends on beside the images' contents: the same text, the same verdict.
+
+    `starts` say where HRs lie already.
+    """
+    places = [start.matrix.tolist() for start in starts]
+    return repr((_gates(options), places, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
+
+
+@cache
+def _gates(options: Options) -> str:
+    """Return the settings that a verdict depends on; once for all LRs."""
+    elsewhere = replace(
+        options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
+        limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
+        max_pixels=1, resume=False, meta_info=False, follow_dest_links=False, memory=None,
+    )  # fmt: skip
+    return repr(elsewhere)
+
+
+def _features(image: Fingerprint) -> int:
+    """Return a number that tells the features by which an image is known: some are read again for more."""
+    return zlib.crc32(image.points.tobytes())
+
+
+def is_final(verdict: Verdict) -> bool:
+    """Tell whether the same images would get the same verdict again: not if one could not be read, or compared."""
+    return all(pair.rejection.reason not in (Reason.UNREADABLE, Reason.FAILED) for pair in verdict.rejected)
+
+
+def to_text(verdict: Verdict, proposals: Sequence[Proposal]) -> str:
+    """Return a verdict on these proposals as JSON."""
+    places = {id(proposal): place for place, proposal in enumerate(proposals)}
+    document = {
+        "pairs": [
+            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.common, pair.window,
+             pair.behind, pair.native_scale]
+            for pair in verdict.pairs
+        ],
+        "standbys": [
+            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.behind]
+            for pair in verdict.standbys
+        ],
+        "rejected": [
+            [places[id(pair.proposal)], pair.rejection.reason.name, pair.rejection.detail,
+             pair.match and _match_to_json(pair.match), pair.scores and astuple(pair.scores)]
+            for pair in verdict.rejected
+        ],
+    }  # fmt: skip
+    return json.dumps(document, default=lambda number: number.item())
+
+
+def from_text(text: str, proposals: Sequence[Proposal]) -> Verdict:
+    """Return what `to_text` was given."""
+    document = json.loads(text)
+    numbered = dict(enumerate(proposals))
+    pairs = [
+        VerifiedPair(numbered[place], _match_from_json(match), Scores(*scores), Rect(*common), Rect(*window),
+                     behind=behind, native_scale=native_scale)
+        for place, match, scores, common, window, behind, native_scale in document["pairs"]
+    ]  # fmt: skip
+    standbys = [
+        Standby(numbered[place], _match_from_json(match), Scores(*scores), behind)
+        for place, match, scores, behind in document["standbys"]
+    ]
+    rejected = [
+        RejectedPair(numbered[place], Rejection(Reason[reason], detail), match and _match_from_json(match),
+                     scores and Scores(*scores))
+        for place, reason, detail, match, scores in document["rejected"]
+    ]  # fmt: skip
+    return Verdict(pairs, standbys, rejected)
+
+
+def from_kept(text: str, proposals: Sequence[Proposal]) -> Verdict | None:
+    """Return what `to_text` was given; None if it can't have been given that, on these proposals."""
+    try:
+        verdict = from_text(text, proposals)
+        sound = all(map(_is_sound, (*verdict.choices, *verdict.rejected)))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
+        return None
+    return verdict if sound else None
+
+
+def _match_to_json(match: Match) -> list[Any]:
+    flow = match.flow and [match.flow.controls.tolist(), match.flow.to_knots.tolist()]
+    return [match.matrix.tolist(), match.inliers, flow]
+
+
+def _match_from_json(match: list[Any]) -> Match:
+    matrix, inliers, flow = match
+    return Match(np.array(matrix, np.float64), inliers, flow and Flow(*(np.array(one, np.float64) for one in flow)))
+
+
+def _is_sound(pair: Choice | RejectedPair) -> bool:
+    """Tell whether all that is said of a pair may be said of one."""
+    if pair.match and not _is_sound_match(pair.match):
+        return False
+    if pair.scores and not _are_sound(pair.scores):
+        return False
+    if isinstance(pair, RejectedPair):
+        return isinstance(pair.rejection.detail, str)
+    if not _is_number(pair.behind) or not _is_plausible(pair.match.matrix, pair.proposal):
+        return False
+    if isinstance(pair, Standby):
+        return True
+    frame = pair.proposal.lr.frame
+    positive = _is_number(pair.native_scale) and pair.native_scale > 0
+    return positive and all(_is_inside(rect, frame) for rect in (pair.common, pair.window))
+
+
+def _is_plausible(matrix: Matrix, proposal: Proposal) -> bool:
+    size = proposal.hr.size
+    return not implausible(matrix @ mirroring(size) if proposal.mirrored else matrix, size)
+
+
+def _is_sound_match(match: Match) -> bool:
+    """Tell whether numbers say how an HR lies: a matrix that can be inverted, maybe a displacement."""
+    inliers, flow = match.inliers, match.flow
+    return (
+        (inliers is None or (type(inliers) is int and 0 <= inliers <= MAX_NUMBER))
+        and _is_sound_matrix(match.matrix)
+        and (flow is None or (_is_sound_matrix(flow.to_knots) and _are_sound_controls(flow)))
+    )
+
+
+def _is_sound_matrix(matrix: Matrix) -> bool:
+    return matrix.shape == (3, 3) and bool(np.isfinite(matrix).all()) and bool(np.linalg.cond(matrix) < MAX_CONDITION)
+
+
+def _are_sound_controls(flow: Flow) -> bool:
+    controls = flow.controls
+    return controls.ndim == 3 and len(controls) == 2 and min(controls.shape) > 0 and bool(np.isfinite(controls).all())
+
+
+def _are_sound(scores: Scores) -> bool:
+    known = [value for value in astuple(scores) if value is not None]
+    return None not in (scores.correlation, scores.coverage) and all(map(_is_number, known))
+
+
+def _is_inside(rect: Rect, frame: Rect) -> bool:
+    return all(type(value) is int for value in rect) and rect.intersection(frame) == rect
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= MAX_NUMBER

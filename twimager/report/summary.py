@@ -1,0 +1,170 @@
+"""What a run came to, in a few lines for a person or as JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import statistics
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from twimager import __version__
+from twimager.errors import ExitCode, Reason
+from twimager.options import MAX_SCALE
+from twimager.output.layout import PAGE, REPORT, document_paths
+from twimager.output.render import SAME_SIZE
+from twimager.report.ledger import NOT_READ, Report, how_far
+from twimager.runtime.console import printable
+from twimager.select.assignment import RejectedPair
+
+# No HR has more source pixels per output pixel, along a side.
+MAX_NATIVE_SCALE = 1e6
+# So many reasons are named on a line, the most frequent ones.
+NAMED = 3
+
+Counts = dict[str, int]
+# What a summary that was kept as JSON must be like, by key.
+COUNT, COUNTS = {"type": "integer", "minimum": 0}, {"type": "object", "additionalProperties": {"type": "integer"}}
+KEPT = {
+    "twimager": {"type": "string"}, "exit_code": {"enum": [int(code) for code in ExitCode]}, "pairs": COUNT,
+    "written": {"type": "boolean"}, "lr_left": COUNTS, "hr_left": COUNTS, "closest": COUNTS, "unreadable": COUNT,
+    "unwritten": COUNT, "scale": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_SCALE}, "enlarged": COUNT,
+    "median_native_scale": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": MAX_NATIVE_SCALE},
+    "dest": {"type": ["string", "null"]},
+    "documents": {"type": "object", "additionalProperties": {"type": "string"}},
+}  # fmt: skip
+
+
+class Summary(NamedTuple):
+    """The outcome of a run; the names are the keys of `--json`, and stay.
+
+    Attributes
+    ----------
+    twimager : the version
+    exit_code : what the process ends with
+    pairs, written : how many pairs there are, and whether their files are (not with `--dry`)
+    lr_left, hr_left : how many images are in no pair, by reason, the most frequent first
+    closest : of LRs for which nothing is similar enough, by reason, why not the HR that came closest
+    unreadable, unwritten : files that could not be read, pairs that could not be written
+    scale, enlarged, median_native_scale : what was asked for, how many HRs have fewer pixels than that, and how many
+        source pixels per output pixel, along a side, the median HR has (None without pairs)
+    dest, documents : where the images are, and what is kept beside them, by name
+    """
+
+    twimager: str
+    exit_code: int
+    pairs: int
+    written: bool
+    lr_left: Counts
+    hr_left: Counts
+    closest: Counts
+    unreadable: int
+    unwritten: int
+    scale: float
+    enlarged: int
+    median_native_scale: float | None
+    dest: str | None
+    documents: dict[str, str]
+
+    def to_json(self) -> str:
+        """Return the summary as a JSON object."""
+        return json.dumps(self._asdict(), indent=1)
+
+    def to_text(self) -> str:
+        """Return a few lines for a person: what was found, what was not, where to look next."""
+        lines = [f"pairs {'written' if self.written else 'found'}: {self.pairs}"]
+        for side, left in (("LR", self.lr_left), ("HR", self.hr_left)):
+            lines.append(f"{side} left without a pair: {sum(left.values())}" + (f" ({_most(left)})" if left else ""))
+            if side == "LR" and self.closest:
+                lines.append(f"  the HRs that came closest: {_most(self.closest)}")
+        lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
+        lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
+        lines += self._enlargement()
+        if self.pairs and self.written:
+            lines.append(f"images: {self.dest}")
+        if REPORT in self.documents:
+            lines.append(f"report: {self.documents[REPORT]}")
+        if PAGE in self.documents:
+            lines.append(f"to look at: {self.documents[PAGE]}")
+        if REPORT in self.documents and self.pairs and self.written:
+            lines.append(f"to sort out: twimager.py review {_quoted(self.documents[REPORT])}")
+        return "\n".join(map(printable, lines))
+
+    def _enlargement(self) -> list[str]:
+        """Warn if most HRs have fewer pixels than the scale asks for: a network learns their blur."""
+        if not self.median_native_scale or 2 * self.enlarged <= self.pairs:
+            return []
+        fitting = math.floor(self.scale * self.median_native_scale * 100) / 100
+        return [
+            f"warning: {self.enlarged} of {self.pairs} HRs have fewer pixels than --scale {self.scale:g} "
+            f"asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
+            f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 turns down what is enlarged)",
+        ]
+
+
+def _quoted(path: str) -> str:
+    """Return a path as it is typed in a terminal."""
+    return subprocess.list2cmdline([path]) if sys.platform == "win32" else shlex.quote(path)
+
+
+def summarize(report: Report) -> Summary:
+    """Return what a run came to."""
+    options = report.options
+    native = [record.pair.native_scale for record in report.pairs]
+    return Summary(
+        twimager=__version__,
+        exit_code=report.exit_code,
+        pairs=len(report.pairs),
+        written=not options.dry,
+        lr_left=_left(report, "LR"),
+        hr_left=_left(report, "HR"),
+        closest=_closest(report),
+        unreadable=report.unreadable,
+        unwritten=report.unwritten,
+        scale=float(options.scale),
+        enlarged=sum(scale < 1 - SAME_SIZE for scale in native),
+        median_native_scale=statistics.median(native) if native else None,
+        dest=str(options.dest) if options.dest else None,
+        documents={name: str(path) for name, path in document_paths(options).items()},
+    )
+
+
+class Outcome(NamedTuple):
+    """How a run ended, and what it came to."""
+
+    exit_code: ExitCode
+    summary: Summary
+
+
+def _most(counts: Counts) -> str:
+    """Return the most frequent reasons, and how many others there are."""
+    named = list(counts.items())
+    others = sum(number for _, number in named[NAMED:])
+    words = [f"{number} {reason}" for reason, number in named[:NAMED]]
+    return ", ".join(words + [f"{others} for other reasons"] * bool(others))
+
+
+def _left(report: Report, side: str) -> Counts:
+    """Count why images of a side that could be read are in no pair."""
+    reasons = [image.rejection.reason for image in report.rejected_images if image.side == side]
+    return _counted(reason for reason in reasons if reason not in NOT_READ)
+
+
+def _closest(report: Report) -> Counts:
+    """Count why LRs without a similar enough HR do not have the one that came closest."""
+    alone = {image.path for image in report.rejected_images if image.rejection.reason is Reason.NO_PARTNER}
+    closest: dict[Path, RejectedPair] = {}
+    for pair in report.rejected_pairs:
+        lr = pair.proposal.lr.path
+        if lr in alone and (lr not in closest or how_far(pair) > how_far(closest[lr])):
+            closest[lr] = pair
+    return _counted(pair.rejection.reason for pair in closest.values())
+
+
+def _counted(reasons: Iterable[Reason]) -> Counts:
+    return dict(Counter(reason.value for reason in reasons).most_common())

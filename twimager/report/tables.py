@@ -1,0 +1,107 @@
+"""What is kept of a run beside its images: the report, a page and a table of it, a list of the HRs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Collection, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from twimager.geometry import Rect
+from twimager.options import parse_scale
+from twimager.output.layout import META_INFO, PAGE, REPORT, TABLE, document_paths
+from twimager.output.render import output_size
+from twimager.report.document import document
+from twimager.report.ledger import Report
+from twimager.report.page import page
+from twimager.report.reader import first_folder, to_bytes
+from twimager.runtime.console import printable
+
+# What a spreadsheet takes for the beginning of a formula; after an apostrophe it is text.
+FORMULA = re.compile(r"[=+\-@\t\r]")
+# The table's columns that are in a pair's record under the same name.
+PLAIN = (
+    "lr", "hr", "lr_output", "hr_output", "method", "native_scale", "correlation", "residual", "coverage",
+    "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "flow",
+    "color_distance",
+)  # fmt: skip
+WINDOW = ("x", "y", "width", "height")
+# Loaders split lines of the list there, and what is behind a name from the name.
+BETWEEN_NAMES = re.compile(r"\s")
+
+
+def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
+    """Return the files that a run keeps beside its images; `warn` hears of what they can't hold."""
+    paths = document_paths(report.options)
+    if not paths:
+        return {}
+    kept = document(report)
+    folder = next(iter(paths.values())).parent
+    made = {REPORT: to_bytes(kept), **beside(kept, folder, paths)}
+    if META_INFO in paths:
+        names = [name for pair in kept["pairs"] if (name := _hr_name(pair))]
+        if left_out := sum(map(_is_split, names)):
+            warn(f"{META_INFO}: {left_out} of {len(names)} HRs are not listed, as their names hold spaces")
+    return {path: made[name] for name, path in paths.items()}
+
+
+def beside(kept: dict[str, Any], folder: Path, names: Collection[str]) -> dict[str, bytes]:
+    """Return what is made of a report that lies in `folder`, as far as it is asked for by name."""
+    makers: dict[str, Callable[[], bytes]] = {
+        TABLE: lambda: table(kept["pairs"], first_folder(kept["settings"])),
+        PAGE: lambda: page(kept, folder),
+        META_INFO: lambda: meta_info(kept["pairs"], parse_scale(str(kept["settings"]["scale"]))),
+    }
+    return {name: make() for name, make in makers.items() if name in names}
+
+
+def table(pairs: Iterable[dict[str, Any]], folder: Path) -> bytes:
+    """Return a line a pair, for spreadsheets: CSV in UTF-8 with a byte order mark.
+
+    `pairs` are records of the report, outputs are named as seen from `folder`, where it lay when they were written.
+    """
+    text = io.StringIO(newline="")
+    lines = csv.writer(text)
+    lines.writerow([*PLAIN, *WINDOW, "rivals"])
+    for pair in pairs:
+        outputs = {key: pair[key] and _below(pair[key], folder) for key in ("lr_output", "hr_output")}
+        cells = [{**pair, **outputs}[column] for column in PLAIN]
+        lines.writerow(map(_cell, [*cells, *pair["window"], len(pair["rivals"])]))
+    return text.getvalue().encode("utf-8-sig")
+
+
+def meta_info(pairs: Iterable[dict[str, Any]], scale: Fraction) -> bytes:
+    """Return the list of HRs that BasicSR and Real-ESRGAN take as `meta_info`: `name.png (height,width,channels)`.
+
+    `pairs` are records of the report. Names that the loaders would split are left out.
+    """
+    lines = []
+    for pair in pairs:
+        if (name := _hr_name(pair)) and not _is_split(name):
+            width, height = output_size(Rect(*pair["window"]), scale)
+            lines.append(f"{name} ({height},{width},3)\n")
+    return "".join(sorted(lines)).encode("utf-8", "surrogateescape")
+
+
+def _hr_name(pair: dict[str, Any]) -> str | None:
+    return Path(pair["hr_output"]).name if pair["hr_output"] else None
+
+
+def _is_split(name: str) -> bool:
+    return bool(BETWEEN_NAMES.search(name))
+
+
+def _below(path: str, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder.absolute())).as_posix()
+
+
+def _cell(value: Any) -> Any:
+    """Return what a spreadsheet is given: text is never a formula, what is unknown is empty."""
+    if not isinstance(value, str):
+        return value
+    shown = printable(value)
+    return f"'{shown}" if FORMULA.match(value) else shown

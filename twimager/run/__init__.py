@@ -1,0 +1,1 @@
+"""The main job: two folders in, pairs out."""

@@ -1,0 +1,226 @@
+"""Whether the files in a DEST are those that its journal and its report name."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Any, NamedTuple
+
+from twimager import __version__
+from twimager.errors import ExitCode, UsageError
+from twimager.options import Output
+from twimager.output.layout import HR, JOURNALS, LR, REPORT, REPORT_FOLDER, folded
+from twimager.report.reader import SIDES, Document, read_report
+from twimager.run.journal import Mark, damaged_journal, read_journal
+from twimager.runtime.console import Console, printable
+from twimager.runtime.folders import LinkInDest, open_file, opened
+
+# Bytes that are read in one go.
+BLOCK = 1 << 20
+
+
+class Problem(Enum):
+    """How a file differs from what is recorded; the value is what the output calls it."""
+
+    MISSING = "missing"
+    SIZE = "size differs"
+    CHECKSUM = "checksum differs"
+    UNREADABLE = "unreadable"
+    NOT_IN_JOURNAL = "not in the journal"
+    NOT_IN_REPORT = "not in the report"
+    UNKNOWN = "in neither journal nor report"
+
+
+class Difference(NamedTuple):
+    """One file, by its path below DEST, that is not as recorded."""
+
+    file: str
+    problem: Problem
+    detail: str = ""
+
+
+class Recorded(NamedTuple):
+    """What a journal says of the images of a DEST.
+
+    Attributes
+    ----------
+    run : what the run is called, also by its temporary files
+    ended : whether the run has ended
+    folders : the folders of the images, as seen from DEST
+    pairs, deleted : how many pairs were written, and how many of them a review has deleted
+    marks : size and checksum of each file that should be there, by its path below DEST
+    """
+
+    run: str
+    ended: bool
+    folders: tuple[str, ...]
+    pairs: int
+    deleted: int
+    marks: dict[str, Mark]
+
+
+class Verification(NamedTuple):
+    """The outcome of a verification."""
+
+    dest: Path
+    recorded: Recorded
+    differences: list[Difference]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process ends with."""
+        return ExitCode.INCOMPLETE if self.differences else ExitCode.DONE
+
+    def to_json(self) -> str:
+        """Return all of it as a JSON object, whose keys stay."""
+        recorded = self.recorded
+        return json.dumps({
+            "twimager": __version__, "exit_code": self.exit_code, "dest": str(self.dest), "ended": recorded.ended,
+            "pairs": recorded.pairs, "deleted": recorded.deleted, "files": len(recorded.marks),
+            "differences": [{**one._asdict(), "problem": one.problem.value} for one in self.differences],
+        }, indent=1)  # fmt: skip
+
+    def to_text(self, quiet: bool = False) -> str:
+        """Return a line for each difference and, unless `quiet`, a summary."""
+        lines = [
+            f"{one.problem.value}: {one.file}" + (f" ({one.detail})" if one.detail else "") for one in self.differences
+        ]
+        if not quiet:
+            recorded = self.recorded
+            lines.append(f"files in the journal: {len(recorded.marks)}, of {recorded.pairs - recorded.deleted} pairs")
+            lines += [f"pairs deleted in a review: {recorded.deleted}"] * bool(recorded.deleted)
+            lines.append(f"differences: {len(self.differences)}")
+            lines += ["the run has not ended; its command with --resume goes on"] * (not recorded.ended)
+        return "\n".join(map(printable, lines))
+
+
+def verify(dest: Path, console: Console) -> Verification:
+    """Compare the files in a DEST, wherever it is now, with its journal and, if there is one, its report.
+
+    Nothing is written, no link below DEST followed, nothing but regular files opened.
+
+    Raises
+    ------
+    UsageError
+        If there is no journal, or it is damaged.
+    """
+    recorded = _recorded(dest)
+    differences = []
+    with console.progress(len(recorded.marks)) as progress, progress.stage("verifying"):
+        for name, mark in progress.counted(recorded.marks.items()):
+            if found := _compared(dest, name, mark):
+                differences.append(found)
+    reported, of_report = _of_report(dest, recorded)
+    known = {folded(name) for name in (*recorded.marks, *reported)}
+    return Verification(dest, recorded, [*differences, *of_report, *_unknown(dest, recorded, known)])
+
+
+def _recorded(dest: Path) -> Recorded:
+    """Return what the journal of a DEST says; raises UsageError."""
+    head, *lines = read_journal(dest)
+    written: dict[tuple[str, str], dict[str, Any]] = {}
+    deleted: dict[tuple[str, str], bool] = {}
+    try:
+        for line in lines:
+            if "files" in line:
+                written[line["lr"], line["hr"]] = line["files"]
+            if "deleted" in line:
+                deleted[line["lr"], line["hr"]] = line["deleted"]
+        both = head["settings"]["output"] == Output.ALL.value
+    except KeyError as error:
+        raise damaged_journal(dest) from error
+    marks = {
+        name: Mark(*known) for pair, files in written.items() if not deleted.get(pair) for name, known in files.items()
+    }
+    folders = (LR, HR) if both else ("",)
+    if not all(_is_below(name, folders) for name in marks):
+        raise damaged_journal(dest)
+    gone = sum(deleted.get(pair, False) for pair in written)
+    return Recorded(head["run"], any("summary" in line for line in lines), folders, len(written), gone, marks)
+
+
+def _is_below(name: str, folders: tuple[str, ...]) -> bool:
+    """Tell whether a path as seen from DEST, with slashes, is that of a file straight in one of its folders."""
+    folder, _, base = name.rpartition("/")
+    plain = "\0" not in base and PurePath(base).name == base and base not in ("", "..", JOURNALS)
+    return plain and folder in folders
+
+
+def _compared(dest: Path, name: str, mark: Mark) -> Difference | None:
+    """Return how a file differs from its mark, None if it does not."""
+    try:
+        with open_file(dest / name, "rb", dest) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != mark.bytes:
+                return Difference(name, Problem.SIZE, f"{size} bytes, not {mark.bytes}")
+            checksum = 0
+            while block := file.read(BLOCK):
+                checksum = zlib.crc32(block, checksum)
+    except (FileNotFoundError, NotADirectoryError):
+        return Difference(name, Problem.MISSING)
+    except LinkInDest:
+        return Difference(name, Problem.UNREADABLE, "behind a link")
+    except OSError as error:
+        return Difference(name, Problem.UNREADABLE, error.strerror or "")
+    return None if checksum == mark.checksum else Difference(name, Problem.CHECKSUM)
+
+
+def _of_report(dest: Path, recorded: Recorded) -> tuple[set[str], list[Difference]]:
+    """Return the files that the report names, and in what it and the journal differ; nothing if there is no report."""
+    name = REPORT if recorded.folders != ("",) else f"{REPORT_FOLDER}/{REPORT}"
+    if not os.path.lexists(dest / name):
+        return set(), []
+    try:
+        document = read_report(dest / name)
+        if document["settings"]["dry"]:
+            return set(), []
+        reported = _outputs(document)
+        if not all(_is_below(output, recorded.folders) for output in reported):
+            raise ValueError("an output that is none of DEST's")
+    except UsageError as error:
+        return set(), [Difference(name, Problem.UNREADABLE, str(error))]
+    except ValueError as error:
+        return set(), [Difference(name, Problem.UNREADABLE, f"names {error}")]
+    more = [
+        Difference(output, Problem.NOT_IN_JOURNAL if os.path.lexists(dest / output) else Problem.MISSING)
+        for output in sorted(reported - recorded.marks.keys())
+    ]
+    less = [Difference(file, Problem.NOT_IN_REPORT) for file in recorded.marks if file not in reported]
+    return reported, more + less * recorded.ended
+
+
+def _outputs(document: Document) -> set[str]:
+    """Return the outputs of a report as seen from DEST; ValueError if one is elsewhere.
+
+    Their paths are those of the system that they were written on, which may be another one.
+    """
+    then = document["settings"]["dest"]
+    kind = PureWindowsPath if PureWindowsPath(then).drive else PurePosixPath
+    outputs = [pair[key] for pair in document["pairs"] for key in SIDES if pair[key] is not None]
+    return {kind(output).relative_to(kind(then)).as_posix() for output in outputs}
+
+
+def _unknown(dest: Path, recorded: Recorded, known: set[str]) -> Iterator[Difference]:
+    """Yield what lies in the folders of the images and is not known, by folded names."""
+    for folder in recorded.folders:
+        try:
+            with opened(dest / folder, dest) as here:
+                names = here.names()
+        except FileNotFoundError:
+            continue
+        except LinkInDest:
+            yield Difference(folder, Problem.UNREADABLE, "a link")
+            continue
+        except OSError as error:
+            yield Difference(folder, Problem.UNREADABLE, error.strerror or "")
+            continue
+        for name in names:
+            path = f"{folder}/{name}" if folder else name
+            unfinished = not recorded.ended and name.startswith(f".twimager-{recorded.run}-")
+            ours = not folder and name in (JOURNALS, REPORT_FOLDER)
+            if not (ours or unfinished or folded(path) in known):
+                yield Difference(path, Problem.UNKNOWN)

@@ -1,0 +1,169 @@
+"""Take chosen pairs: ask the viewer, keep to the limit, have the files written, record what was."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
+from twimager.fingerprint.cache import Stamp, stamp
+from twimager.image.decode import LIBRARY_ERRORS, complaint
+from twimager.image.files import encode
+from twimager.options import Options
+from twimager.output.layout import Names, UnwritableName, write_files
+from twimager.output.render import render_hr, render_lr, rendering_bytes
+from twimager.report.ledger import Record, Report
+from twimager.run.journal import Decision, Journal, Marks, are_intact, mark
+from twimager.runtime.console import Console
+from twimager.runtime.memory import budget
+from twimager.runtime.pool import AHEAD
+from twimager.select.assignment import VerifiedPair, reject
+from twimager.windows import viewer
+from twimager.windows.previews import preview
+
+# Seconds that an interrupted run waits for the pairs being written. Few take longer; what is lost can be done again.
+SETTLING = 1.0
+
+
+class Writer:
+    """Takes pairs while its block lasts; what is in flight at its end is waited for."""
+
+    def __init__(
+        self, pool: Executor, names: Names, report: Report, console: Console, *, journal: Journal,
+        seen: Mapping[Path, Stamp | None],
+    ) -> None:  # fmt: skip
+        """`seen` are the stamps that the images had when they were read."""
+        self._pool, self._names, self._report, self._console, self._journal = pool, names, report, console, journal
+        self._seen = seen
+        self._in_flight: deque[tuple[Record, Future[Marks | Rejection]]] = deque()
+
+    def accept(self, pair: VerifiedPair) -> bool:
+        """Write a pair; tell whether more are wanted."""
+        options = self._report.options
+        if not self._has_room():
+            return False
+        images = pair.proposal.lr.path, pair.proposal.hr.path
+        if self._journal.is_decided(Decision.DELETED, *images):
+            self._report.turn_down(reject(pair, Rejection(Reason.SKIPPED, DELETED)))
+            return True
+        known = self._journal.marks(*images)
+        if options.debug and not known and not self._approved(pair):
+            return not self._report.aborted
+        if options.dry:
+            self._report.accept(Record(pair, None, None))
+        else:
+            self._submit(pair, known)
+        while len(self._in_flight) > AHEAD * options.jobs:
+            self._collect()
+        return self._has_room()
+
+    def _submit(self, pair: VerifiedPair, known: Marks) -> None:
+        images = pair.proposal.lr.path, pair.proposal.hr.path
+        outputs = self._names.outputs(*images)
+        seen = {path: self._seen.get(path) for path in images}
+        job = Job(pair, *outputs, seen, known, self._journal.run, self._journal.replace)
+        record = Record(pair, *outputs, self._journal.is_decided(Decision.ACCEPTED, *images))
+        self._in_flight.append((record, self._pool.submit(write_pair, job, self._report.options)))
+
+    def _has_room(self) -> bool:
+        """Tell whether the limit allows another pair; where it is the last, wait for those not yet written."""
+        limit = self._report.options.limit
+        while limit is not None and len(self._report.pairs) + len(self._in_flight) >= limit:
+            if not self._in_flight:
+                return False
+            self._collect()
+        return True
+
+    def _approved(self, pair: VerifiedPair) -> bool:
+        try:
+            answer = viewer.ask(preview(pair, self._report.options))
+        except UnreadableImage as error:
+            self._report.turn_down(reject(pair, Rejection(Reason.NOT_WRITTEN, str(error))))
+            return False
+        self._report.aborted = answer is viewer.Answer.ABORT
+        if answer is viewer.Answer.SKIP:
+            self._report.turn_down(reject(pair, Rejection(Reason.SKIPPED)))
+        return answer is viewer.Answer.ACCEPT
+
+    def _collect(self) -> None:
+        """Wait for the oldest write and record what came of it."""
+        _, future = self._in_flight[0]
+        written = future.result()
+        record, _ = self._in_flight.popleft()
+        if isinstance(written, Rejection):
+            self._console.warn(f"{record.pair.proposal.hr.path}: {written}")
+            self._report.turn_down(reject(record.pair, written))
+            return
+        self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written)
+        self._report.accept(record)
+
+    def finish(self) -> None:
+        """Wait for what is in flight."""
+        while self._in_flight:
+            self._collect()
+
+    def _settle(self) -> None:
+        """Record what is written already or will be in a moment; the rest is not waited for, as the run has to end."""
+        futures = [future for _, future in self._in_flight if not future.cancel()]
+        wait(futures, SETTLING)
+        for record, future in self._in_flight:
+            if future.done() and not future.cancelled() and not future.exception():
+                self._in_flight = deque([(record, future)])
+                with suppress(TwimagerError):  # a journal that can't be written any more, maybe
+                    self._collect()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self._settle()
+        if self._report.options.debug:
+            viewer.close()
+
+
+class Job(NamedTuple):
+    """What there is to know for writing a pair.
+
+    Attributes
+    ----------
+    lr_output, hr_output : where the files go; None for a side that is not written
+    seen : the stamps that the images had when they were read
+    known : the files as an earlier run wrote them
+    run, replace : as `write_files` has them
+    """
+
+    pair: VerifiedPair
+    lr_output: Path | None
+    hr_output: Path | None
+    seen: Mapping[Path, Stamp | None]
+    known: Marks
+    run: str
+    replace: bool
+
+
+def write_pair(job: Job, options: Options) -> Marks | Rejection:
+    """Worker task: render a pair and write its files, unless that is done already; return the files' marks."""
+    outputs = {path for path in (job.lr_output, job.hr_output) if path}
+    if outputs == job.known.keys() and are_intact(job.known):
+        return job.known
+    try:
+        with budget.admit(rendering_bytes(job.pair, options)):
+            files = {job.lr_output: render_lr(job.pair, options)} if job.lr_output else {}
+            if job.hr_output:
+                files[job.hr_output] = encode(render_hr(job.pair, options), options.format, options.quality)
+        for path, seen in job.seen.items():
+            if stamp(path) != seen:
+                return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
+        write_files(files, job.run, job.replace, options.unlinked_dest)
+    except (UnreadableImage, UnwritableName) as error:
+        return Rejection(Reason.NOT_WRITTEN, str(error))
+    except LIBRARY_ERRORS as error:
+        return Rejection(Reason.NOT_WRITTEN, complaint(error))
+    return {path: mark(data) for path, data in files.items()}

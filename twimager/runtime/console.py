@@ -1,0 +1,139 @@
+"""What the user sees while a run goes on: messages and progress bars, on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import NoReturn, TextIO, TypeVar
+
+from tqdm import tqdm
+
+from twimager.runtime import decoder_warnings
+from twimager.runtime.streams import C_STDERR, drop, put
+
+T = TypeVar("T")
+
+# Elapsed and remaining time are the whole job's; the postfix says how fast the stage is.
+BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+
+
+class Console:
+    """Messages and bars. Bars only where somebody sees them: on a terminal, and not when told to be quiet."""
+
+    def __init__(self, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet, self._verbose = quiet, verbose
+        self._bars = not quiet and self._stream.isatty()
+
+    def warn(self, message: str) -> None:
+        """Say what went wrong with one file or pair, as long as somebody listens."""
+        try:
+            tqdm.write(printable(message), file=self._stream)
+        except OSError:
+            drop(self._stream)
+
+    def note(self, message: str) -> None:
+        """Say what is no problem but good to know."""
+        if not self._quiet:
+            self.warn(message)
+
+    def detail(self, message: str) -> None:
+        """Say what only a curious user wants to know."""
+        if self._verbose:
+            self.warn(message)
+
+    def progress(self, work: float) -> Progress:
+        """Open the bar of a whole job that takes so much work."""
+        bar = tqdm(total=work, file=self._stream, disable=not self._bars, leave=False, dynamic_ncols=True,
+                   smoothing=0, bar_format=BAR)  # fmt: skip
+        return Progress(bar)
+
+
+class Progress:
+    """How far a whole job is; closes with its block. `seconds` says how long each stage took."""
+
+    def __init__(self, bar: tqdm[NoReturn]) -> None:
+        self._bar = bar
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Name what is being done."""
+        started = time.perf_counter()
+        self._bar.set_description_str(name)
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
+
+    def counted(self, items: Iterable[T], work: float = 1) -> Iterator[T]:
+        """Yield items, one an image, each of which is so much work done."""
+        started = time.perf_counter()
+        for number, item in enumerate(items, start=1):
+            rate = number / max(time.perf_counter() - started, 1e-6)
+            self._bar.set_postfix_str(f"{rate:.1f} images/s", refresh=False)
+            self._bar.update(work)
+            yield item
+
+    def expect(self, work: float) -> None:
+        """More work is to come than was known."""
+        self._bar.total = (self._bar.total or 0) + work
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def say(text: str) -> None:
+    """Write a result to stdout; to a Windows pipe, which knows few characters, as well as it can take it.
+
+    TwimagerError is raised if it can't be written.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    put(text + "\n")
+
+
+def printable(text: str) -> str:
+    """Return text on one line that any terminal takes: no control characters, no half-decoded file names."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in whole)
+
+
+@contextmanager
+def own_stderr() -> Iterator[TextIO]:
+    """Yield a stream to where sys.stderr leads that is ours alone.
+
+    Meanwhile file descriptor 2, to which libpng, libjpeg and their like complain about damaged files that we name
+    ourselves, leads to a file in which the decoding looks for their warnings.
+    """
+    sys.stderr.flush()
+    with (
+        os.fdopen(os.dup(C_STDERR), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as stream,
+        decoder_warnings.recorded(),
+    ):
+        try:
+            yield stream if _is_c_stderr(sys.stderr) else sys.stderr
+        finally:
+            _empty(stream)
+
+
+def _empty(stream: TextIO) -> None:
+    """Have a stream hold nothing any more that would make closing it fail."""
+    try:
+        stream.flush()
+    except OSError:
+        drop(stream)
+
+
+def _is_c_stderr(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == C_STDERR
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,1 @@
+"""Assign HRs to LRs, one to one."""

@@ -1,0 +1,1 @@
+"""How alike two pictures are: structure, features, what a network makes of them."""

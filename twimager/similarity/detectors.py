@@ -1,0 +1,142 @@
+"""Tie two gray pictures together by the features of a detector that the user chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.align.matching import implausible
+from twimager.fingerprint.fingerprint import RICH
+from twimager.fingerprint.rootsift import root_sift
+from twimager.geometry import Matrix, Points, transform_points
+from twimager.image.files import Gray, frame_size
+
+# So many features at most, the strongest, are taken of a picture.
+MOST_FEATURES = 1000
+# A match counts where the nearest feature is nearer than the second nearest by this (Lowe, IJCV 2004).
+RATIO = 0.8
+# How far, in pixels of the picture, a match may lie from the transform.
+TOLERANCE = 3.0
+ITERATIONS = 5000
+# Any four matches have a homography of their own; fewer have none.
+LEAST_MATCHES = 4
+
+
+class Detector(str, Enum):
+    """Who finds and describes features; SIFT is RootSIFT without the root."""
+
+    SIFT = "sift"
+    ROOTSIFT = "rootsift"
+    AKAZE = "akaze"
+    ORB = "orb"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether this OpenCV has it: AKAZE is no part of 5.0."""
+        return self is not Detector.AKAZE or hasattr(cv2, "AKAZE_create")
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a detector has found in one picture.
+
+    `points` (n, 2) are in its pixels, `descriptors` (n, d) float32 or, of AKAZE and ORB, uint8 bits; `size` is the
+    picture's (width, height).
+    """
+
+    points: Points
+    descriptors: NDArray[Any]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Tie:
+    """The features that two pictures share.
+
+    Attributes
+    ----------
+    first, second : (matches, 2), where each match lies, in pixels of the one picture and of the other
+    inliers : (matches,), which of them agree with the matrix
+    matrix : takes pixels of the first picture to those of the second; None if there is no plausible one
+    features : how many features there are in the picture that has fewer
+    """
+
+    first: Points
+    second: Points
+    inliers: NDArray[np.bool_]
+    matrix: Matrix | None
+    features: int
+
+    @property
+    def matches(self) -> int:
+        """How many features are each other's nearest, and clearly so."""
+        return len(self.first)
+
+    @property
+    def agreeing(self) -> int:
+        """How many matches agree with one perspective transform; up to some eight do by chance."""
+        return int(self.inliers.sum())
+
+    @property
+    def share(self) -> float:
+        """The share, 0..1, of the features of the picture with fewer that have a match which agrees."""
+        return self.agreeing / max(1, self.features)
+
+
+def find(gray: Gray, detector: Detector, most: int = MOST_FEATURES) -> Features:
+    """Find the strongest features of a gray picture, (h, w) uint8."""
+    if detector in (Detector.SIFT, Detector.ROOTSIFT):
+        keypoints, descriptors = _sift(gray, detector, most)
+    else:
+        made = cv2.ORB_create(most) if detector is Detector.ORB else cv2.AKAZE_create(max_points=most)
+        keypoints, descriptors = made.detectAndCompute(gray, None)
+    points = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
+    return Features(points, np.empty((0, 1), np.uint8) if descriptors is None else descriptors, frame_size(gray))
+
+
+def _sift(gray: Gray, detector: Detector, most: int) -> tuple[Any, NDArray[np.float32] | None]:
+    if detector is Detector.ROOTSIFT:
+        keypoints, descriptors = root_sift(gray, most, RICH.contrast)
+        return keypoints, descriptors.astype(np.float32)
+    sift = cv2.SIFT_create(most, contrastThreshold=RICH.contrast, enable_precise_upscale=True)
+    found: tuple[Any, NDArray[np.float32] | None] = sift.detectAndCompute(gray, None)
+    return found
+
+
+def tie(first: Features, second: Features) -> Tie:
+    """Match the features of two pictures, and find the perspective transform with which most of them agree."""
+    fewer = min(len(first.points), len(second.points))
+    here, there = _matches(first.descriptors, second.descriptors)
+    a, b = first.points[here], second.points[there]
+    matrix = _robust(a, b)
+    if matrix is None or implausible(matrix, first.size):
+        return Tie(a, b, np.zeros(len(a), bool), None, fewer)
+    distances = np.linalg.norm(transform_points(matrix, a) - b, axis=1)
+    return Tie(a, b, np.asarray(distances <= TOLERANCE), matrix, fewer)
+
+
+def _matches(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows of `a` and of `b` that are each other's nearest, and nearer than the second by the ratio."""
+    if min(len(a), len(b)) < 2:
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    matcher = cv2.BFMatcher(cv2.NORM_L2 if a.dtype == np.float32 else cv2.NORM_HAMMING)
+    back = [match.trainIdx for match in matcher.match(b, a)]
+    found = [
+        (best.queryIdx, best.trainIdx)
+        for best, second in matcher.knnMatch(a, b, k=2)
+        if best.distance < RATIO * second.distance and back[best.trainIdx] == best.queryIdx
+    ]
+    rows, columns = np.array(found, np.intp).reshape(-1, 2).T
+    return rows, columns
+
+
+def _robust(a: Points, b: Points) -> Matrix | None:
+    if len(a) < LEAST_MATCHES:
+        return None
+    matrix, _ = cv2.findHomography(a, b, cv2.RANSAC, TOLERANCE, maxIters=ITERATIONS)
+    return None if matrix is None else np.asarray(matrix, np.float64)

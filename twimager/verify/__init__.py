@@ -1,0 +1,1 @@
+"""Verify an alignment by its pixels, and tell look-alikes apart."""

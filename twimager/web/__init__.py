@@ -1,0 +1,1 @@
+"""Pages of one file, and a server for them on this machine."""
