@@ -16,7 +16,7 @@ from twimager.errors import ExitCode, Reason
 from twimager.report.summary import Summary
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted([*ROOT.glob("[!R]*.md"), *(ROOT / "docs").glob("*.md")])]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 LARGEST_PICTURE = 150_000
 # Where the options of each subcommand are explained.

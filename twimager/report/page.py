@@ -40,7 +40,7 @@ def page(document: Mapping[str, Any], folder: Path) -> bytes:
 
     Parameters
     ----------
-    document : the report, as `records.document` makes it or `report.json` holds it
+    document : the report, as `report.document.document` makes it or `report.json` holds it
     folder : where the page will be; the images are named as seen from there
     """
     return fill(TEMPLATE, SCRIPTS, contents(document, _FromDisk(document, folder))).html

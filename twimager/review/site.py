@@ -1,4 +1,4 @@
-"""A review in a browser: the report's page, whose pairs can be accepted or deleted, for `local_server` to serve."""
+"""A review in a browser: the report's page, whose pairs can be accepted or deleted, for `web.server` to serve."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The whole job: two folders in, pairs out.
 
-`run` is the job. How pairs are found in rounds is in `rounds`, what an LR is examined by in `examining`.
+`run` is the job. `pairing.rounds` finds the pairs, `pairing.evaluate` evaluates what is proposed for an LR.
 """
 
 from __future__ import annotations
