@@ -234,3 +234,20 @@ def test_without_a_word_from_the_system_there_is_a_usual_budget(monkeypatch: pyt
         monkeypatch.setattr(memory, name, lambda: None)
     monkeypatch.setattr(memory, "_group_memory", lambda: iter(()))
     assert free_memory() == 2 * memory.USUAL
+
+
+@pytest.mark.parametrize("command", ["search", "cluster"])
+def test_other_commands_name_the_pair_that_is_beyond_the_libraries(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    copy = cv2.imread(str(folders.hr / "h0.png"))
+    cv2.imwrite(str(folders.hr / "copy.jpg"), copy[20:, 30:])
+    monkeypatch.setattr(examining, "overlay", failing)
+    flags = ("cluster", folders.hr, "--dry", "--verify") if command == "cluster" else ("--in", folders.hr)
+    outcome = run(*flags) if command == "cluster" else run("search", folders.lr / "l0.png", *flags)
+    assert "Traceback" not in outcome.err
+    assert "h0.png" in outcome.err
+    assert "could not be compared: out of memory" in outcome.err

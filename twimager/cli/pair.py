@@ -44,7 +44,8 @@ and of the other commands, each with a help of its own (twimager.py review -h):
   twimager.py cluster photos --dest groups      near-duplicates in groups
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
-read or some pairs not written, 4 done but no pair found, 130 interrupted.
+read or some pairs not compared or written, 4 done but no pair found, 130
+interrupted.
 --resume goes on after 1 and 130.
 """
 

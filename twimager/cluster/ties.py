@@ -12,13 +12,14 @@ import numpy as np
 
 from twimager.cluster.clustering import Labels, members_of, renumbered
 from twimager.cluster.views import call_back
-from twimager.errors import UnreadableImage
+from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_copy
 from twimager.geometry import covered_share
+from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import shrink
 from twimager.options import Options
 from twimager.pairing.evaluate import examine
-from twimager.pairing.evaluation import circumstances
+from twimager.pairing.evaluation import circumstances, failure
 from twimager.pairing.read import Run
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.assignment import VerifiedPair
@@ -136,9 +137,13 @@ def _tie(run: Run, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe)
 
     for tied in run.in_order(partial(_are_tied, options=options, recipe=recipe), tasks()):
         task, under = waiting.popleft()
+        if isinstance(tied, Rejection):
+            if tied.reason is Reason.FAILED:
+                run.console.warn(f"{task.proposal.lr.path} - {task.proposal.hr.path}: {tied}")
+            continue
         if tied:
             bonds.tie(task.proposal)
-        if tied is not None and task.known is None:
+        if task.known is None:
             paths = [image.path for image in task.proposal.images]
             run.store.keep_verdict(paths, under, "yes" if tied else "no")
 
@@ -148,8 +153,8 @@ def _gates(options: Options) -> Options:
     return Options(options.lr, options.hr, dry=True, all_matches=True, min_overlap=LEAST_SHARE, jobs=options.jobs)
 
 
-def _are_tied(task: _Task, options: Options, recipe: Recipe) -> bool | None:
-    """Tell whether an alignment shows that two images hold the same picture; None if they can't be read any more."""
+def _are_tied(task: _Task, options: Options, recipe: Recipe) -> bool | Rejection:
+    """Tell whether an alignment shows that two images hold the same picture, or why that can't be told."""
     if task.known is not None:
         return task.known
     proposal = task.proposal
@@ -157,12 +162,16 @@ def _are_tied(task: _Task, options: Options, recipe: Recipe) -> bool | None:
         if recipe.resize < 1:
             for image, packed in zip(proposal.images, task.views, strict=True):
                 call_back(image.path, packed, recipe)
-        pairs = examine([proposal], options).pairs
-        if pairs:
-            return _shares_enough(pairs[0])
+        verdict = examine([proposal], options)
+        if verdict.pairs:
+            return _shares_enough(verdict.pairs[0])
+        if failed := failure(verdict):
+            return failed
         return proposal.source is Source.HASH and _equally_plain(proposal)
-    except UnreadableImage:
-        return None
+    except UnreadableImage as error:
+        return Rejection(error.reason, str(error))
+    except LIBRARY_ERRORS as error:
+        return Rejection(Reason.FAILED, complaint(error))
 
 
 def _shares_enough(pair: VerifiedPair) -> bool:

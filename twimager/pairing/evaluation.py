@@ -65,6 +65,11 @@ def _features(image: Fingerprint) -> int:
     return zlib.crc32(image.points.tobytes())
 
 
+def failure(verdict: Verdict) -> Rejection | None:
+    """Return why a pair could not be compared, None if all could."""
+    return next((pair.rejection for pair in verdict.rejected if pair.rejection.reason is Reason.FAILED), None)
+
+
 def is_final(verdict: Verdict) -> bool:
     """Tell whether the same images would get the same verdict again: not if one could not be read, or compared."""
     return all(pair.rejection.reason not in (Reason.UNREADABLE, Reason.FAILED) for pair in verdict.rejected)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
-from twimager.image.files import Pixels, read_image
+from twimager.image.decode import decoded
+from twimager.image.files import Pixels
 from twimager.output.layout import UnwritableName
 from twimager.report.reader import SIDES, Pair, caption
 from twimager.review.review import Review
@@ -162,7 +163,8 @@ def browse(review: Review, display: Display, warn: Callable[[str], None]) -> Non
 
 def _read(path: Path) -> Pixels:
     try:
-        return read_image(path)
+        with decoded(path, srgb=False) as pixels:
+            return pixels
     except UnreadableImage as error:
         raise UnreadableImage(f"{path}: {error}") from error
 

@@ -81,8 +81,9 @@ class Writer:
     def _approved(self, pair: VerifiedPair) -> bool:
         try:
             answer = viewer.ask(preview(pair, self._report.options))
-        except UnreadableImage as error:
-            self._report.turn_down(reject(pair, Rejection(Reason.NOT_WRITTEN, str(error))))
+        except (UnreadableImage, *LIBRARY_ERRORS) as error:
+            why = str(error) if isinstance(error, UnreadableImage) else complaint(error)
+            self._report.turn_down(reject(pair, Rejection(Reason.NOT_WRITTEN, why)))
             return False
         self._report.aborted = answer is viewer.Answer.ABORT
         if answer is viewer.Answer.SKIP:

@@ -54,7 +54,7 @@ class Budget:
     def admit(self, need: int) -> Iterator[None]:
         """Hold `need` bytes while the block lasts; what the block has admitted is part of them."""
         with self._outermost() as held:
-            if held:
+            if held is not None:
                 self._take(need, held)
             yield
 
@@ -62,11 +62,11 @@ class Budget:
     def admit_file(self, path: Path) -> Iterator[Callable[[int], None]]:
         """Hold the bytes of a file while the block lasts, and those that it finds decoding to take: it calls with them.
 
-        Nobody who holds bytes waits for more, but for one with a large file, who is the next to get them: so nobody
-        waits for somebody who waits.
+        To avoid deadlock no thread waits for bytes while it holds some, but for one with a large file, which is served
+        next.
         """
         with self._outermost() as held, ExitStack() as alone:
-            if not held:
+            if held is None:
                 yield lambda _: None
                 return
             size = _file_bytes(path)

@@ -12,6 +12,7 @@ from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, Re
 from twimager.geometry import covered_share
 from twimager.options import Method, Options
 from twimager.pairing.evaluate import examine
+from twimager.pairing.evaluation import failure
 from twimager.propose.proposal import CANDIDATES, Proposal
 from twimager.runtime.pool import AHEAD, in_order
 from twimager.search.collection import Collection
@@ -34,28 +35,34 @@ def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Exe
     """
     most, ahead = max(CANDIDATES, wanted.top) + 1, AHEAD * jobs
     proposals = collection.propose(query, most)
-    places = list(in_order(pool, locate, proposals, ahead))
-    if wanted.mirror and not any(places):
+    located = list(in_order(pool, locate, proposals, ahead))
+    if wanted.mirror and not any(isinstance(one, Place) for one in located):
         mirrored = collection.propose_mirrored(query, most)
-        proposals, places = proposals + mirrored, places + list(in_order(pool, locate, mirrored, ahead))
+        proposals, located = proposals + mirrored, located + list(in_order(pool, locate, mirrored, ahead))
+    places = [one if isinstance(one, Place) else None for one in located]
     tasks = _chosen([Task(collection.others(p.hr, query), q) for p, q in zip(proposals, places, strict=True)], wanted)
     seen = working_colors(query)
     asked = Query(query, seen, features_of(seen.gray, wanted.detector), embedding(seen, wanted))
     answers = in_order(pool, partial(judge, query=asked, wanted=wanted), tasks, ahead)
-    found, unread = list[Found](), dict[Path, Rejection]()
+    unread = {p.hr.path: one for p, one in zip(proposals, located, strict=True) if isinstance(one, Rejection)}
+    found = list[Found]()
     for answer in answers:
         found += [one for one in answer.found if one.score >= wanted.min_score]
         unread |= answer.unread
     return Answer(sorted(found, key=lambda one: one.rank)[: wanted.top], unread)
 
 
-def locate(proposal: Proposal) -> Place | None:
-    """Align and verify one picture and the query, the smaller of them being the reference; None if that fails."""
+def locate(proposal: Proposal) -> Place | Rejection | None:
+    """Align and verify one picture and the query, the smaller of them being the reference.
+
+    Return None if they do not show the same, and why where that can't be told.
+    """
     query, image = proposal.lr, proposal.hr
     turned = not is_reference(query, image)
-    pairs = examine([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS).pairs
+    verdict = examine([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS)
+    pairs = verdict.pairs
     if not pairs:
-        return None
+        return failure(verdict)
     matrix = pairs[0].match.matrix
     back = inverse(matrix)
     if turned:
