@@ -45,7 +45,7 @@ Before each run the *floor* is measured: decoding every image, finding features 
 encoding the pairs as PNG, in two threads and nothing else. `python benchmarks/speed.py` measures all of this again and
 writes this page; it needs the project's shared folder beside the checkout, or `--shared DIR`.
 
-Peak RSS is that of the main process. From 200 LRs on, each of the `--jobs` processes that examine takes some 70 MB of
+Peak RSS is that of the main process. From 200 LRs on, each of the `--jobs` processes that evaluate takes some 70 MB of
 its own beside it. The sets are cut from the same 100 photographs whatever their size, so that an LR has 4 overlapping
 rivals to be told apart at 500 pairs, 9 at 1000 and 19 at 2000: what a pair takes grows by that. Cut from 25, 50 and
 100 photographs, so that there are 19 whatever the size, 500, 1000 and 2000 pairs took 33, 36 and 34 ms a pair.

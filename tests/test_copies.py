@@ -14,7 +14,7 @@ from test_job import report_of
 
 from twimager.errors import Reason
 from twimager.fingerprint.cache import stamp
-from twimager.pairing import evaluate as examining
+from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
 from twimager.pairing.copies import find_copies
 
@@ -23,13 +23,13 @@ from twimager.pairing.copies import find_copies
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each pair is put through the gates."""
     counts: Counter[str] = Counter()
-    verify = examining._verify
+    verify = evaluating._verify
 
     def counted(candidate, options):
         counts["-".join(image.path.stem for image in candidate.proposal.images)] += 1
         return verify(candidate, options)
 
-    monkeypatch.setattr(examining, "_verify", counted)
+    monkeypatch.setattr(evaluating, "_verify", counted)
     return counts
 
 
@@ -145,13 +145,13 @@ def test_what_is_flat_is_only_read(run: Run, folders: Folders, monkeypatch: pyte
         for number in range(30):
             flat = np.full((90, 120, 3), rng.integers(0, 256, 3), np.uint8)
             cv2.imwrite(str(side / f"flat{number}.{'jpg' if number % 2 else 'png'}"), flat)
-    evaluate, seen = examining.match, set[str]()
+    evaluate, seen = evaluating.match, set[str]()
 
     def watched(hr, lr, method):
         seen.update((hr.path.stem, lr.path.stem))
         return evaluate(hr, lr, method)
 
-    monkeypatch.setattr(examining, "match", watched)
+    monkeypatch.setattr(evaluating, "match", watched)
     assert run(*folders.flags, "--report", "--search", "features").code == 0
     assert {name for name in seen if name.startswith("flat")} == set()
     reasons = Counter(image["reason"] for image in report_of(folders.dest)["rejected_images"])

@@ -1,4 +1,4 @@
-"""Who stands by for an LR's favourite costs little, and is paired only after having passed every gate."""
+"""Who stands by for an LR's best candidate costs little, and is paired only after having passed every gate."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,10 @@ from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
 from twimager.geometry import scaling, translation
 from twimager.options import Options
 from twimager.pairing import decide as deciding
-from twimager.pairing import evaluate as examining
+from twimager.pairing import evaluate as evaluating
+from twimager.pairs import Deferred, reject
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.assignment import Standby, reject
-from twimager.verify.overlay import GLANCE_SIDE, Scores
+from twimager.verify.overlay import COARSE_SIDE, Scores
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def contested(smaller: Folders) -> Folders:
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the HRs that are put through the gates, as they are."""
     names: list[str] = []
-    verify = examining._verify
+    verify = evaluating._verify
 
     def counted(candidate, options):
         names.append(candidate.proposal.hr.path.name)
         return verify(candidate, options)
 
-    monkeypatch.setattr(examining, "_verify", counted)
+    monkeypatch.setattr(evaluating, "_verify", counted)
     return names
 
 
@@ -91,14 +91,14 @@ def test_who_is_called_for_is_put_in_place_and_verified(
 def test_who_is_called_for_and_does_not_pass_is_not_paired(
     run: Run, contested: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = examining._verify
+    verify = evaluating._verify
 
     def strict(candidate, options):
         if candidate.proposal.hr.path.name == "small.png":
             return reject(candidate, Rejection(Reason.HASH, "for once"))
         return verify(candidate, options)
 
-    monkeypatch.setattr(examining, "_verify", strict)
+    monkeypatch.setattr(evaluating, "_verify", strict)
     assert run(*contested.flags, "--report").code == 0
     assert sorted(Path(pair["hr"]).name for pair in partners(contested).values()) == ["h0.png", "h1.png"]
     why = {(Path(p["lr"]).name, Path(p["hr"]).name): p["reason"] for p in report_of(contested.dest)["rejected_pairs"]}
@@ -106,23 +106,23 @@ def test_who_is_called_for_and_does_not_pass_is_not_paired(
     assert Reason.TAKEN.value in why.values()
 
 
-def test_who_is_called_for_is_weighed_against_the_favourite_where_both_lie(contested: Folders) -> None:
+def test_a_deferred_candidate_is_compared_with_the_best_where_both_lie(contested: Folders) -> None:
     frame = cat()[:300, :450].copy()
     cv2.circle(frame, (200, 150), 30, (255, 255, 255), -1)
     cv2.imwrite(str(contested.hr / "next.png"), frame)
     options = Options(lr=contested.lr, hr=contested.hr, dest=contested.dest)
     lr = fingerprint(contested.lr / "l0.png", LIGHT_HR)
 
-    def lying(name: str, size: float, off: float = 0.0) -> Standby:
+    def lying(name: str, size: float, off: float = 0.0) -> Deferred:
         proposal = Proposal(lr, fingerprint(contested.hr / name, LIGHT_HR), Source.FEATURES)
-        return Standby(proposal, Match(translation(off, off) @ scaling(1 / 3 / size), 50), Scores(0.9, 1.0), 0.0)
+        return Deferred(proposal, Match(translation(off, off) @ scaling(1 / 3 / size), 50), Scores(0.9, 1.0), 0.0)
 
     fewer_pixels = pytest.approx(np.log(1 / 0.6), abs=0.1)
-    called = examining.call(lying("small.png", 0.6, off=0.8), lying("h0.png", 1), options)
-    assert [pair.behind for pair in called.pairs] == [fewer_pixels]
-    called = examining.call(lying("h0.png", 1, off=0.8), lying("small.png", 0.6), options)
-    assert [-pair.behind for pair in called.pairs] == [fewer_pixels]
-    called = examining.call(lying("next.png", 1), lying("h0.png", 1), options)
+    called = evaluating.evaluate_deferred(lying("small.png", 0.6, off=0.8), lying("h0.png", 1), options)
+    assert [pair.score_gap for pair in called.pairs] == [fewer_pixels]
+    called = evaluating.evaluate_deferred(lying("h0.png", 1, off=0.8), lying("small.png", 0.6), options)
+    assert [-pair.score_gap for pair in called.pairs] == [fewer_pixels]
+    called = evaluating.evaluate_deferred(lying("next.png", 1), lying("h0.png", 1), options)
     assert not called.pairs
     assert [pair.rejection.reason for pair in called.rejected] == [Reason.LOOK_ALIKE]
 
@@ -144,7 +144,9 @@ def test_of_lrs_of_one_picture_the_one_made_of_an_hr_gets_it(run: Run, folders: 
     assert Path(partners(folders)["exact.png"]["hr"]).name == "1.png"
 
 
-def test_who_is_called_for_again_has_the_rivals_of_today(run: Run, contested: Folders, tmp_path: Path) -> None:
+def test_a_deferred_candidate_verified_again_has_the_rivals_of_today(
+    run: Run, contested: Folders, tmp_path: Path
+) -> None:
     flags = *contested.flags, "--report", "--save", tmp_path / "kept"
     assert run(*flags).code == 0
     whole = cv2.imread(str(contested.hr / "h0.png"))
@@ -165,7 +167,7 @@ def test_lrs_that_are_offered_the_same_hrs_follow_one_another(folders: Folders) 
     assert "".join(of_one_lr[0].lr.path.name for of_one_lr in ordered) == "acebd"
 
 
-def test_with_all_matches_nobody_stands_by_and_no_look_alike_is_turned_down(run: Run, contested: Folders) -> None:
+def test_with_all_matches_none_is_deferred_and_no_look_alike_is_turned_down(run: Run, contested: Folders) -> None:
     frame = cat()[:300, :450].copy()
     cv2.circle(frame, (200, 150), 30, (255, 255, 255), -1)
     cv2.imwrite(str(contested.hr / "next.png"), frame)
@@ -184,7 +186,7 @@ def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) ->
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
     lr, *hrs = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in images)
     proposals = [Proposal(lr, hr, Source.HASH) for hr in hrs]
-    candidates = examining._candidates(proposals, Options(lr=tmp_path, hr=tmp_path, dest=tmp_path), [])
+    candidates = evaluating._candidates(proposals, Options(lr=tmp_path, hr=tmp_path, dest=tmp_path), [])
     assert {candidate.proposal.hr.path.stem for candidate in candidates} == {"hr", "small"}
-    assert {min(candidate.laid.hr.shape) for candidate in candidates} == {GLANCE_SIDE}
+    assert {min(candidate.overlay.hr.shape) for candidate in candidates} == {COARSE_SIDE}
     assert all(candidate.scores.correlation > 0.9 for candidate in candidates)

@@ -1,4 +1,4 @@
-"""Processes that examine: the same verdicts as in threads, whatever becomes of them, and none outlives the run."""
+"""Processes that evaluate: the same evaluations as in threads, whatever becomes of them, and none outlives the run."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from conftest import Run
 from pictures import EXAMPLES
 
 from twimager.fingerprint import fingerprint as fingerprints
-from twimager.pairing import workers as examiners
+from twimager.pairing import workers as evaluators
 
 FLAGS = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--report"
-# What a process does that is no examiner.
+# What a process does that evaluates nothing.
 CRASHES = {"at once": "", "with the first question": "import pickle, sys; pickle.load(sys.stdin.buffer)"}
 
 
 @pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> list[examiners._Process]:
-    """Have even few LRs examined in processes; return those that were started."""
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[evaluators._Process]:
+    """Have even few LRs evaluated in processes; return those that were started."""
     started = []
 
-    class Listed(examiners._Process):
+    class Listed(evaluators._Process):
         def __init__(self) -> None:
             super().__init__()
             started.append(self)
 
-    monkeypatch.setattr(examiners, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(examiners, "_Process", Listed)
+    monkeypatch.setattr(evaluators, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(evaluators, "_Process", Listed)
     return started
 
 
@@ -44,7 +44,7 @@ def decided(dest: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     return written, {key: report[key] for key in ("pairs", "rejected_pairs", "rejected_images")}
 
 
-def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes: list[examiners._Process]) -> None:
+def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes: list[evaluators._Process]) -> None:
     assert run(*FLAGS, "--dest", tmp_path / "threads", "--jobs", 1).code == 0
     assert not processes
     assert run(*FLAGS, "--dest", tmp_path / "processes", "--jobs", 2).code == 0
@@ -54,7 +54,7 @@ def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes:
 
 
 def test_paths_are_as_seen_from_where_the_run_began(
-    run: Run, tmp_path: Path, processes: list[examiners._Process], monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, processes: list[evaluators._Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(EXAMPLES)
     monkeypatch.setattr(fingerprints.recent, "limit", 0)  # every copy has to be read again
@@ -65,9 +65,9 @@ def test_paths_are_as_seen_from_where_the_run_began(
 
 @pytest.mark.parametrize("when", CRASHES)
 def test_a_process_that_crashes_costs_nothing(
-    run: Run, tmp_path: Path, processes: list[examiners._Process], monkeypatch: pytest.MonkeyPatch, when: str
+    run: Run, tmp_path: Path, processes: list[evaluators._Process], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    monkeypatch.setattr(examiners, "COMMAND", (sys.executable, "-c", CRASHES[when]))
+    monkeypatch.setattr(evaluators, "COMMAND", (sys.executable, "-c", CRASHES[when]))
     outcome = run(*FLAGS, "--dest", tmp_path / "out", "--jobs", 2)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("pairs written: 8\n")
@@ -78,7 +78,7 @@ def test_a_process_that_crashes_costs_nothing(
 def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys; from twimager.cli import main as cli; from twimager.pairing import workers; "
-        "workers.WORTH_PROCESSES = 1; workers.examine = lambda *_: __import__('time').sleep(60); sys.exit(cli.main())"
+        "workers.WORTH_PROCESSES = 1; workers.evaluate = lambda *_: __import__('time').sleep(60); sys.exit(cli.main())"
     )
     flags = [*map(str, FLAGS), "--dest", str(tmp_path / "out"), "--jobs", "2"]
     with subprocess.Popen(
@@ -90,7 +90,7 @@ def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
 
 
 def wait_for(number: int, mark: Path) -> None:
-    """Wait until so many processes of this mark examine."""
+    """Wait until so many processes of this mark evaluate."""
     for _ in range(400):
         found = 0
         for process in Path("/proc").glob("[0-9]*"):

@@ -13,7 +13,7 @@ from test_job import report_of
 
 from twimager.fingerprint import rootsift as root_sift
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
-from twimager.pairing import evaluate as examining
+from twimager.pairing import evaluate as evaluating
 from twimager.propose.by_frame import COMMON, LIKEST, MOST_ALIKE, Frames
 from twimager.propose.proposal import Source
 
@@ -61,10 +61,10 @@ def test_frames_that_are_rarely_the_same_are_not_relied_on(
 ) -> None:
     lrs, hrs = pairs
     rng = np.random.default_rng(2)
-    strangers = [known(tmp_path / f"s{n}.png", rng.integers(0, 256, (60, 80, 3))) for n in range(2 * len(lrs))]
+    unsupported = [known(tmp_path / f"s{n}.png", rng.integers(0, 256, (60, 80, 3))) for n in range(2 * len(lrs))]
     enough = round(len(lrs) / COMMON) - len(lrs)
-    assert any(proposed(lrs + strangers[:enough], hrs))
-    assert not any(proposed(lrs + strangers[: enough + 1], hrs))
+    assert any(proposed(lrs + unsupported[:enough], hrs))
+    assert not any(proposed(lrs + unsupported[: enough + 1], hrs))
 
 
 def test_the_hashes_must_be_near_too(pairs: tuple[list[Fingerprint], list[Fingerprint]]) -> None:
@@ -128,7 +128,7 @@ def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ball that rolls through a picture, HRs without an LR, and an LR that is cropped; no file need be read again."""
-    monkeypatch.setattr(examining, "precise_picture", lambda *_: pytest.fail("these frames are no close call"))
+    monkeypatch.setattr(evaluating, "precise_picture", lambda *_: pytest.fail("these frames are no close call"))
     lr, hr = (tmp_path / side for side in ("LR", "HR"))
     lr.mkdir()
     hr.mkdir()
@@ -153,8 +153,8 @@ def test_who_is_as_like_as_the_favourite_is_looked_at_closely(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    precise = examining.precise_picture
-    monkeypatch.setattr(examining, "precise_picture", lambda *how: asked.append(how[0].path.name) or precise(*how))
+    precise = evaluating.precise_picture
+    monkeypatch.setattr(evaluating, "precise_picture", lambda *how: asked.append(how[0].path.name) or precise(*how))
     whole = cv2.imread(str(folders.hr / "h0.png"))
     cv2.imwrite(str(folders.hr / "twin.png"), whole, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     assert run(*folders.flags).code == 0

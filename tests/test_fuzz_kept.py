@@ -155,7 +155,7 @@ def spoil_store(place: Place, change: random.Random) -> None:
     if change.random() < 0.5:
         place.store.write_bytes(spoiled_bytes(place.store.read_bytes(), change))
         return
-    table, column = change.choice((("fingerprints", "image"), ("verdicts", "verdict")))
+    table, column = change.choice((("fingerprints", "image"), ("evaluations", "evaluation")))
     with sqlite3.connect(place.store) as database:
         for row, value in database.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
             if change.random() < 0.2:

@@ -15,7 +15,7 @@ from pictures import EXAMPLES, cat, picture, shift
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
 from twimager.geometry import scaling
-from twimager.image.displacement import Flow
+from twimager.image.displacement import Displacement
 from twimager.image.warp import resample
 from twimager.pairing import rounds
 from twimager.propose import by_frame as frames
@@ -270,10 +270,10 @@ def test_hrs_with_too_few_pixels_are_said_and_turned_down(run: Run, folders: Fol
 @pytest.mark.parametrize("method", ["flow", "auto"])
 def test_a_bent_picture_is_straightened(run: Run, folders: Folders, method: str) -> None:
     size = 150, 100
-    flat = Flow.none(size, (4, 3))
-    flow = Flow(np.random.default_rng(1).uniform(-3, 3, flat.controls.shape), flat.to_knots)
+    flat = Displacement.none(size, (4, 3))
+    displacement = Displacement(np.random.default_rng(1).uniform(-3, 3, flat.controls.shape), flat.to_knots)
     hr = cv2.imread(str(folders.hr / "h0.png"))
-    cv2.imwrite(str(folders.lr / "l0.png"), resample(hr, scaling(1 / 3), size, flow=flow))
+    cv2.imwrite(str(folders.lr / "l0.png"), resample(hr, scaling(1 / 3), size, displacement=displacement))
     assert run(*folders.flags, "--method", method, "--report", "--border", "keep").code == 0
     pairs = report_of(folders.dest)["pairs"]
     assert [pair["flow"] is not None for pair in pairs] == [True, False]

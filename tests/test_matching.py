@@ -70,11 +70,11 @@ def test_matches_that_collapse_into_a_point_are_turned_down() -> None:
         assert isinstance(match(hr, lr, method), Rejection)
 
 
-@pytest.mark.parametrize("strangers", [0, 60])
-def test_five_matches_that_agree_are_found_among_many_that_do_not(strangers: int) -> None:
+@pytest.mark.parametrize("unsupported", [0, 60])
+def test_five_matches_that_agree_are_found_among_many_that_do_not(unsupported: int) -> None:
     rng = np.random.default_rng(1)
-    features = (np.eye(5 + strangers, 128) * 200).astype(np.uint8)
-    points = rng.uniform(0, 400, (5 + strangers, 2))
+    features = (np.eye(5 + unsupported, 128) * 200).astype(np.uint8)
+    points = rng.uniform(0, 400, (5 + unsupported, 2))
     elsewhere = rng.uniform(0, 200, points.shape)
     elsewhere[:5] = transform_points(scaling(0.5), points[:5])
     found = match(made_up(points, features, "hr", (400, 400)), made_up(elsewhere, features, "lr", (200, 200), 0.5),

@@ -18,7 +18,7 @@ from test_cli import ROOT, refused
 from test_job import contents, report_of
 
 from twimager.pairing import disambiguate as placing
-from twimager.pairing import evaluate as examining
+from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
 from twimager.runtime import memory
 from twimager.runtime.memory import BIG_FILE, MB, Budget, OverBudget, free_memory, parse_size
@@ -163,12 +163,12 @@ def test_outputs_that_take_too_much_cost_their_pair(run: Run, folders: Folders) 
 @pytest.mark.parametrize(
     "error", [MemoryError(), cv2.error("Insufficient memory"), np.linalg.LinAlgError("Singular matrix")]
 )
-@pytest.mark.parametrize("step", ["refine", "overlay", "described"])
+@pytest.mark.parametrize("step", ["refine", "make_overlay", "described"])
 def test_a_pair_that_is_beyond_the_libraries_costs_itself(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, error: Exception, step: str
 ) -> None:
     """Whatever fails for one HR, the pair of the other one is found and written."""
-    module = {"refine": placing, "overlay": examining, "described": reading}[step]
+    module = {"refine": placing, "make_overlay": evaluating, "described": reading}[step]
     inner = getattr(module, step)
 
     def failing(*arguments, **settings):
@@ -245,7 +245,7 @@ def test_other_commands_name_the_pair_that_is_beyond_the_libraries(
 
     copy = cv2.imread(str(folders.hr / "h0.png"))
     cv2.imwrite(str(folders.hr / "copy.jpg"), copy[20:, 30:])
-    monkeypatch.setattr(examining, "overlay", failing)
+    monkeypatch.setattr(evaluating, "make_overlay", failing)
     flags = ("cluster", folders.hr, "--dry", "--verify") if command == "cluster" else ("--in", folders.hr)
     outcome = run(*flags) if command == "cluster" else run("search", folders.lr / "l0.png", *flags)
     assert "Traceback" not in outcome.err

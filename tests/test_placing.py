@@ -13,10 +13,10 @@ from twimager.align.matching import CERTAIN_INLIERS, MIN_INLIERS, Match
 from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
 from twimager.geometry import Matrix, mirroring, resize_matrix, translation
 from twimager.options import Method, Options
-from twimager.pairing import evaluate as examining
-from twimager.pairing.disambiguate import MANY_INLIERS, found_again, made_certain
+from twimager.pairing import evaluate as evaluating
+from twimager.pairing.disambiguate import MANY_INLIERS, disambiguated, registered_coarsely
+from twimager.pairs import Candidate
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.assignment import Candidate
 from twimager.verify.overlay import GOOD_CORRELATION
 
 
@@ -36,7 +36,7 @@ def placed(folder: Path, hr: np.ndarray, lr: np.ndarray, match: Match, is_mirror
     cv2.imwrite(str(folder / "hr.png"), hr)
     cv2.imwrite(str(folder / "lr.png"), lr)
     images = (fingerprint(folder / name, LIGHT_HR.bare) for name in ("lr.png", "hr.png"))
-    candidate = examining._compare(Proposal(*images, Source.FEATURES, is_mirrored), match, [], options(folder))
+    candidate = evaluating._compare(Proposal(*images, Source.FEATURES, is_mirrored), match, [], options(folder))
     assert isinstance(candidate, Candidate)
     return candidate
 
@@ -54,7 +54,7 @@ def test_an_hr_is_found_again_however_many_features_misplaced_it(tmp_path: Path)
     hr = cat()[:300, :450]
     candidate = placed(tmp_path, hr, smaller(hr, (225, 150)), Match(translation(9, -5) @ truth, 5 * MIN_INLIERS))
     assert candidate.scores.correlation < GOOD_CORRELATION
-    found = found_again(candidate, clear=True, options=options(tmp_path))
+    found = registered_coarsely(candidate, clear=True, options=options(tmp_path))
     assert found.scores.correlation > 0.9
     assert error(found.match.matrix, truth, (450, 300)) < 0.5
 
@@ -72,7 +72,7 @@ def test_where_a_pattern_repeats_it_lies_where_it_explains_the_lr(
     beside = translation(20 * windows[0], 20 * windows[1]) @ truth
     candidate = placed(tmp_path, hr, lr, Match(beside, MIN_INLIERS), is_mirrored)
     assert candidate.scores.correlation > GOOD_CORRELATION
-    assert error(made_certain(candidate, options(tmp_path)).match.matrix, truth, (900, 600)) < 0.05
+    assert error(disambiguated(candidate, options(tmp_path)).match.matrix, truth, (900, 600)) < 0.05
 
 
 def test_a_perspective_that_few_features_started_is_made_certain(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_perspective_that_few_features_started_is_made_certain(tmp_path: Path)
     lr = cv2.warpPerspective(cv2.GaussianBlur(hr, (0, 0), 0.8), truth, (180, 130))
     wrong = np.array([[1, 0, 0], [0, 1, 0], [2e-4, -1e-4, 1]]) @ truth
     candidate = placed(tmp_path, hr, lr, Match(wrong, CERTAIN_INLIERS - 1))
-    found = made_certain(candidate, replace(options(tmp_path), method=Method.WARP))
+    found = disambiguated(candidate, replace(options(tmp_path), method=Method.WARP))
     assert error(found.match.matrix, truth, (450, 300)) < 0.05
 
 
@@ -90,8 +90,8 @@ def test_a_pair_is_made_certain_before_it_is_verified(tmp_path: Path, monkeypatc
     hr, truth = facade(), resize_matrix((900, 600), (300, 200))
     beside = Match(translation(20, 0) @ truth, MIN_INLIERS)
     proposal = placed(tmp_path, hr, smaller(hr, (300, 200)), beside).proposal
-    monkeypatch.setattr(examining, "match", lambda *_: beside)
-    (pair,) = examining.examine([proposal], options(tmp_path)).pairs
+    monkeypatch.setattr(evaluating, "match", lambda *_: beside)
+    (pair,) = evaluating.evaluate([proposal], options(tmp_path)).pairs
     assert error(pair.match.matrix, truth, (900, 600)) < 0.05
 
 
@@ -102,4 +102,4 @@ def test_what_is_explained_or_certain_stays_where_it_is(
     hr = facade()
     matrix: Matrix = translation(20 * start[0], 20 * start[1]) @ resize_matrix((900, 600), (300, 200))
     candidate = placed(tmp_path, hr, smaller(hr, (300, 200)), Match(matrix, inliers))
-    assert made_certain(candidate, options(tmp_path)) is candidate
+    assert disambiguated(candidate, options(tmp_path)) is candidate

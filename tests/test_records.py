@@ -17,9 +17,9 @@ from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import LIGHT_LR, fingerprint
 from twimager.options import Options
+from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.report.ledger import Report
-from twimager.select.assignment import RejectedPair
 from twimager.verify.overlay import Scores
 
 SCHEMA = json.loads((Path(__file__).resolve().parent.parent / "twimager/report/report.schema.json").read_text("utf-8"))

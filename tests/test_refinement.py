@@ -10,21 +10,21 @@ from pictures import picture
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager.align.refinement import COARSE, FINE, Pass, refine
-from twimager.fingerprint.fingerprint import Copy
+from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.geometry import Matrix, Size, scaling, translation
 from twimager.image.files import frame_size
 from twimager.options import Method
 
 
-def copy(pixels: np.ndarray) -> Copy:
-    return Copy(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)), frame_size(pixels))
+def copy(pixels: np.ndarray) -> WorkingImage:
+    return WorkingImage(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)), frame_size(pixels))
 
 
 class Known(NamedTuple):
     """An HR, its degraded LR, the matrix between them, and the LR's size."""
 
-    hr: Copy
-    lr: Copy
+    hr: WorkingImage
+    lr: WorkingImage
     truth: Matrix
     size: Size
 
@@ -105,7 +105,7 @@ def test_where_the_steps_lead_nowhere_the_transform_stays_plausible(method: Meth
     """An LR of something else: the error must not rise, nor the HR be thrown out of the frame."""
     pair = known("P1040771")
     other = known("P1040102").lr
-    stranger = pair._replace(lr=Copy(cv2.resize(other.gray, pair.size), pair.size))
+    stranger = pair._replace(lr=WorkingImage(cv2.resize(other.gray, pair.size), pair.size))
     found = refined(pair.truth, stranger, method, COARSE)
     assert np.isfinite(found).all()
     assert error(found, pair.truth, pair.size) < min(pair.size)

@@ -16,8 +16,8 @@ from twimager.geometry import Matrix, Rect, scaling, translation
 from twimager.image.files import decode, frame_size
 from twimager.options import Border, ColorTransfer, Crop, Options, parse_scale
 from twimager.output.render import common_area, output_size, output_window, render_hr, render_lr
+from twimager.pairs import VerifiedPair
 from twimager.propose.by_hash import Proposal
-from twimager.select.assignment import VerifiedPair
 from twimager.verify.overlay import Scores
 
 

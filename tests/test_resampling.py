@@ -9,7 +9,7 @@ from pictures import cat
 
 from twimager.geometry import scaling, translation
 from twimager.image import warp as resampling
-from twimager.image.displacement import Flow
+from twimager.image.displacement import Displacement
 from twimager.image.warp import resample, source_density
 
 
@@ -63,10 +63,12 @@ def test_tiles_make_the_same_picture(
 
 
 def test_a_displaced_picture_is_the_same_from_a_part_of_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    flow = Flow(np.random.default_rng(1).normal(0, 4, (2, 8, 9)), translation(0.5, 0.5) @ scaling(5 / 250))
-    whole = resample(cat(), scaling(0.5), (250, 180), flow=flow)
+    displacement = Displacement(
+        np.random.default_rng(1).normal(0, 4, (2, 8, 9)), translation(0.5, 0.5) @ scaling(5 / 250)
+    )
+    whole = resample(cat(), scaling(0.5), (250, 180), displacement=displacement)
     monkeypatch.setattr(resampling, "MAX_SOURCE_SIDE", 100)
-    assert np.abs(resample(cat(), scaling(0.5), (250, 180), flow=flow).astype(int) - whole).max() <= 1
+    assert np.abs(resample(cat(), scaling(0.5), (250, 180), displacement=displacement).astype(int) - whole).max() <= 1
 
 
 @pytest.mark.parametrize(

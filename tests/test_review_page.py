@@ -37,7 +37,7 @@ def tab(run: Run, folders: Folders, browser: Browser) -> Iterator[Tab]:
         browser.call("Page.navigate", url="about:blank")
 
 
-def verdicts(browser: Browser) -> list[str]:
+def evaluations(browser: Browser) -> list[str]:
     return browser.run("[...document.querySelectorAll('.card')].map(card => card.dataset.verdict)")
 
 
@@ -131,11 +131,11 @@ def test_what_was_decided_can_be_chosen(tab: Tab, browser: Browser) -> None:
     browser.click(".card [data-decide=delete]")
     wait_for(browser, "deleted", "undecided")
     choose(browser, "filter", "deleted (1)")
-    assert verdicts(browser) == ["deleted"]
+    assert evaluations(browser) == ["deleted"]
     browser.press("u")
     wait_for(browser, "undecided")
     choose(browser, "filter", "undecided (2)")
-    assert verdicts(browser) == ["undecided", "undecided"]
+    assert evaluations(browser) == ["undecided", "undecided"]
 
 
 def test_another_tab_is_heard_of(tab: Tab, browser: Browser) -> None:

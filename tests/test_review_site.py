@@ -160,8 +160,8 @@ def test_looking_changes_nothing(tab: Tab, folders: Folders) -> None:
 
 def test_others_decide_nothing(tab: Tab, folders: Folders) -> None:
     before = contents(folders.dest)
-    strangers = {"Origin": "http://evil.example", "Host": "evil.example", "Sec_Fetch_Site": "same-site"}
-    for headers in [*({name: value} for name, value in strangers.items()), {"Origin": None}]:
+    unsupported = {"Origin": "http://evil.example", "Host": "evil.example", "Sec_Fetch_Site": "same-site"}
+    for headers in [*({name: value} for name, value in unsupported.items()), {"Origin": None}]:
         for what in ("accept", "delete", "undo", "done"):
             assert tab.ask("POST", what, b'{"pair": 0, "accepted": true}', **headers)[0] == 403
     assert tab.asked("POST", "/delete", b'{"pair": 0}')[0].status == 403

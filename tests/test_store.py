@@ -24,7 +24,7 @@ from twimager.fingerprint import fingerprint as fingerprints
 from twimager.fingerprint.cache import Stamp, Store, stamp
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe, View, fingerprint, view
 from twimager.image.files import Gray
-from twimager.pairing import evaluate as examining
+from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
 
 LR, HR = LIGHT_LR, LIGHT_HR._replace(srgb=True)
@@ -35,17 +35,17 @@ def outputs(dest: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the LRs whose proposals are examined, as they are."""
+def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the LRs whose proposals are evaluated, as they are."""
     names: list[str] = []
-    examine = examining._examine
+    evaluate = evaluating._evaluate
 
     def counted(proposals, *others):
         batch = list(proposals)
         names.append(batch[0].lr.path.name)
-        return examine(batch, *others)
+        return evaluate(batch, *others)
 
-    monkeypatch.setattr(examining, "_examine", counted)
+    monkeypatch.setattr(evaluating, "_evaluate", counted)
     return names
 
 
@@ -127,8 +127,8 @@ def without_times(dest: Path) -> dict:
 
 
 @pytest.mark.parametrize("flags", [(), ("--method", "flow"), ("--all_matches",)])
-def test_the_second_run_examines_nothing_and_says_the_same(
-    run: Run, folders: Folders, tmp_path: Path, examined: list[str], flags: tuple[str, ...]
+def test_the_second_run_evaluates_nothing_and_says_the_same(
+    run: Run, folders: Folders, tmp_path: Path, evaluated: list[str], flags: tuple[str, ...]
 ) -> None:
     shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
     x, y = np.meshgrid(np.arange(450, dtype=np.float32), np.arange(300, dtype=np.float32))
@@ -136,10 +136,10 @@ def test_the_second_run_examines_nothing_and_says_the_same(
     cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(bent, (150, 100), interpolation=cv2.INTER_AREA))
     same = *folders.flags[:4], "--save", tmp_path / "kept", "--report", *flags
     assert run(*same, "--dest", tmp_path / "first").code == 0
-    assert set(examined) == {"l0.png", "l1.png"}
-    examined.clear()
+    assert set(evaluated) == {"l0.png", "l1.png"}
+    evaluated.clear()
     assert run(*same, "--dest", tmp_path / "second", "--suffix", "again", "--jobs", 1).code == 0
-    assert examined == []
+    assert evaluated == []
     images = [[p.read_bytes() for p in sorted((tmp_path / d).glob("*/*.png"))] for d in ("first", "second")]
     assert images[0] == images[1] != []
     first, second = (
@@ -149,15 +149,15 @@ def test_the_second_run_examines_nothing_and_says_the_same(
     assert first == second
 
 
-def test_verdicts_hold_under_the_same_circumstances_only(run: Run, folders: Folders, examined: list[str]) -> None:
+def test_verdicts_hold_under_the_same_circumstances_only(run: Run, folders: Folders, evaluated: list[str]) -> None:
     run(*folders.flags, "--save")
-    examined.clear()
+    evaluated.clear()
     run(*folders.flags, "--save", "--overwrite", "--scale", 3)
-    assert sorted(examined) == ["l0.png", "l1.png"]
-    examined.clear()
+    assert sorted(evaluated) == ["l0.png", "l1.png"]
+    evaluated.clear()
     os.utime(folders.hr / "h1.png", ns=(1, 1))
     run(*folders.flags, "--save", "--overwrite", "--scale", 3)
-    assert examined == ["l1.png"]
+    assert evaluated == ["l1.png"]
 
 
 def test_a_file_by_another_name_serves_any_dest(run: Run, folders: Folders, tmp_path: Path, read: list[str]) -> None:
@@ -346,7 +346,7 @@ def test_features_that_are_none_are_not_used(tmp_path: Path) -> None:
 
 
 def inside(*keys: object, value: object) -> Callable[[str], str]:
-    """Change one value of the first pair of a verdict."""
+    """Change one value of the first pair of an evaluation."""
 
     def change(text: str) -> str:
         document = json.loads(text)
@@ -368,9 +368,9 @@ VERDICTS: dict[str, Callable[[str], object]] = {
     "null": lambda _: "null",
     "an empty object": lambda _: "{}",
     "a nest": lambda _: "[" * 100_000,
-    "pairs that are none": lambda _: '{"pairs": [1], "standbys": [], "rejected": []}',
-    "an unknown reason": lambda _: '{"pairs": [], "standbys": [], "rejected": [[0, "WHY", "", null, null]]}',
-    "a reason without words": lambda _: '{"pairs": [], "standbys": [], "rejected": [[0, "HASH", 3, null, null]]}',
+    "pairs that are none": lambda _: '{"pairs": [1], "deferred": [], "rejected": []}',
+    "an unknown reason": lambda _: '{"pairs": [], "deferred": [], "rejected": [[0, "WHY", "", null, null]]}',
+    "a reason without words": lambda _: '{"pairs": [], "deferred": [], "rejected": [[0, "HASH", 3, null, null]]}',
     "a place before the first": inside(PLACE, value=-1),
     "a place beyond the last": inside(PLACE, value=99),
     "a matrix of text": inside(MATCH, 0, value="text"),
@@ -396,7 +396,7 @@ VERDICTS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("value", VERDICTS.values(), ids=VERDICTS.keys())
 def test_a_verdict_that_is_none_is_not_used(
-    run: Run, folders: Folders, examined: list[str], value: Callable[[str], object]
+    run: Run, folders: Folders, evaluated: list[str], value: Callable[[str], object]
 ) -> None:
     run(*folders.flags, "--save")
     first = outputs(folders.dest)
@@ -411,14 +411,14 @@ def test_a_verdict_that_is_none_is_not_used(
             checksum = zlib.crc32(spoiled if isinstance(spoiled, bytes) else str(spoiled).encode())
             database.execute("UPDATE verdicts SET (verdict, checksum) = (?, ?) WHERE key = ?", (spoiled, checksum, key))
     database.close()
-    examined.clear()
+    evaluated.clear()
     outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
-    assert sorted(examined) == ["l0.png", "l1.png"]
+    assert sorted(evaluated) == ["l0.png", "l1.png"]
     assert outputs(folders.dest) == first
-    examined.clear()
+    evaluated.clear()
     assert run(*folders.flags, "--save", "--overwrite", "--quiet").code == 0
-    assert examined == []
+    assert evaluated == []
 
 
 def test_where_nothing_can_be_kept_the_run_goes_on(run: Run, folders: Folders, tmp_path: Path) -> None:

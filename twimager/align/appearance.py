@@ -70,10 +70,10 @@ def compare(shown: Picture, lr: Picture, blurred: Sequence[Picture]) -> Likeness
 
 def blurs(picture: Picture) -> list[Picture]:
     """Return the picture in the blurs that an LR may have on top of its own."""
-    return [soften(picture, blur) for blur in BLURS]
+    return [blurred(picture, blur) for blur in BLURS]
 
 
-def soften(picture: Picture, deviation: float) -> Picture:
+def blurred(picture: Picture, deviation: float) -> Picture:
     """Return the picture blurred by a Gaussian; as it is where that is none."""
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), deviation), np.float32) if deviation else picture
 

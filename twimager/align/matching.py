@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import LIGHT_LR, Fingerprint
 from twimager.geometry import Matrix, Points, Size, area_scale, frame_corners, transform_points
-from twimager.image.displacement import Flow
+from twimager.image.displacement import Displacement
 from twimager.options import Method
 
 # A single match says where, how large and how far turned the HR lies; others agree if they put their feature there to
@@ -59,7 +59,7 @@ class Match:
 
     matrix: Matrix
     inliers: int | None
-    flow: Flow | None = None
+    displacement: Displacement | None = None
 
     @property
     def is_certain(self) -> bool:

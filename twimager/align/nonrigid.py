@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.align.appearance import Likeness, Picture, blurs, compare, slopes, soften
-from twimager.fingerprint.fingerprint import Copy
+from twimager.align.appearance import Likeness, Picture, blurred, blurs, compare, slopes
+from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.geometry import Matrix, resize_matrix
-from twimager.image.displacement import Flow
+from twimager.image.displacement import Displacement
 from twimager.image.files import Gray, frame_size
 from twimager.image.warp import resample
 
@@ -41,7 +41,7 @@ PROMISING = 0.06
 MAX_STRAIN = 0.9
 
 
-def bend(matrix: Matrix, hr: Copy, lr: Copy) -> Flow | None:
+def register_nonrigid(matrix: Matrix, hr: WorkingImage, lr: WorkingImage) -> Displacement | None:
     """Find the smooth displacement that makes an LR and its HR, aligned by `matrix`, differ least.
 
     A cubic B-spline found by Gauss-Newton steps (Szeliski and Coughlan, IJCV 1997), coarse to fine, with tone and
@@ -54,31 +54,34 @@ def bend(matrix: Matrix, hr: Copy, lr: Copy) -> Flow | None:
     to_grid = lr.from_full @ matrix @ np.linalg.inv(hr.from_full)
     size = frame_size(lr.gray)
     step = max(MIN_STEP, min(size) / STEPS)
-    flow = Flow.none(size, (max(1, round(size[0] / step)), max(1, round(size[1] / step))))
-    before = _difference(to_grid, hr.gray, lr.gray, flow, 0)
-    if _toward(flow, before).promise < PROMISING:
+    displacement = Displacement.none(size, (max(1, round(size[0] / step)), max(1, round(size[1] / step))))
+    before = _difference(to_grid, hr.gray, lr.gray, displacement, 0)
+    if _toward(displacement, before).promise < PROMISING:
         return None
-    for softness, steps in PASSES:
+    for sigma, steps in PASSES:
         for _ in range(steps):
-            move = _toward(flow, _difference(to_grid, hr.gray, lr.gray, flow, softness))
-            flow = Flow(flow.controls + move.controls, flow.to_knots)
+            move = _toward(displacement, _difference(to_grid, hr.gray, lr.gray, displacement, sigma))
+            displacement = Displacement(displacement.controls + move.controls, displacement.to_knots)
             if abs(move.controls).max() < PRECISION:
                 break
-    after = _difference(to_grid, hr.gray, lr.gray, flow, 0)
-    steepest = max(float(abs(np.diff(flow.controls, axis=axis)).max()) for axis in (1, 2)) / step
+    after = _difference(to_grid, hr.gray, lr.gray, displacement, 0)
+    steepest = max(float(abs(np.diff(displacement.controls, axis=axis)).max()) for axis in (1, 2)) / step
     if steepest > MAX_STRAIN or after.mean_square > WORTH * before.mean_square:
         return None
-    return flow.on(resize_matrix(size, lr.size))
+    return displacement.on(resize_matrix(size, lr.size))
 
 
-def _difference(to_grid: Matrix, hr: Gray, lr: Gray, flow: Flow, softness: float) -> Likeness:
+def _difference(to_grid: Matrix, hr: Gray, lr: Gray, displacement: Displacement, sigma: float) -> Likeness:
     """Compare the LR with the HR brought to its grid; what the HR does not cover has no weight."""
     size = frame_size(lr)
-    shown = resample(hr, to_grid, size, interpolation=cv2.INTER_LINEAR, flow=flow).astype(np.float32)
+    shown = resample(hr, to_grid, size, interpolation=cv2.INTER_LINEAR, displacement=displacement).astype(np.float32)
     frame = np.full_like(hr, 255)
-    covered = resample(frame, to_grid, size, cv2.BORDER_CONSTANT, interpolation=cv2.INTER_LINEAR, flow=flow) == 255
-    soft = soften(shown, softness)
-    likeness = compare(soft, soften(lr.astype(np.float32), softness), blurs(soft))
+    covered = (
+        resample(frame, to_grid, size, cv2.BORDER_CONSTANT, interpolation=cv2.INTER_LINEAR, displacement=displacement)
+        == 255
+    )
+    soft = blurred(shown, sigma)
+    likeness = compare(soft, blurred(lr.astype(np.float32), sigma), blurs(soft))
     return likeness._replace(weights=likeness.weights * covered)
 
 
@@ -89,7 +92,7 @@ class _Move(NamedTuple):
     promise: float
 
 
-def _toward(flow: Flow, likeness: Likeness) -> _Move:
+def _toward(displacement: Displacement, likeness: Likeness) -> _Move:
     """Solve for the next step: least squares in the pixels, and in the spline's bending."""
     error, weights = likeness.error, likeness.weights
     size = frame_size(error)
@@ -97,7 +100,7 @@ def _toward(flow: Flow, likeness: Likeness) -> _Move:
     right, down = slopes(likeness.fitted)
     products = (right * right, right * down, down * down, right * error, down * error)
     xx, xy, yy, x, y = (_summed(product * weights, cells) for product in products)
-    columns, rows = flow.on(resize_matrix(size, cells)).weights(cells)
+    columns, rows = displacement.on(resize_matrix(size, cells)).weights(cells)
     basis = np.kron(rows, columns).astype(np.float64)
     stiff = _stiffness(rows.shape[1], columns.shape[1])
     cross = basis.T @ (xy[:, None] * basis)
@@ -107,11 +110,13 @@ def _toward(flow: Flow, likeness: Likeness) -> _Move:
             [cross, basis.T @ (yy[:, None] * basis) + stiff],
         ]
     )
-    wanted = [basis.T @ share - stiff @ control.ravel() for share, control in zip((x, y), flow.controls, strict=True)]
+    wanted = [
+        basis.T @ share - stiff @ control.ravel() for share, control in zip((x, y), displacement.controls, strict=True)
+    ]
     right_side = np.concatenate(wanted)
     found = np.linalg.solve(equations, right_side)
     total = float((error * error * weights).sum())
-    return _Move(found.reshape(flow.controls.shape), float(found @ right_side) / max(total, 1e-9))
+    return _Move(found.reshape(displacement.controls.shape), float(found @ right_side) / max(total, 1e-9))
 
 
 def _summed(picture: Picture, cells: tuple[int, int]) -> NDArray[np.float64]:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.align.appearance import Picture, blurs, compare, slopes, soften, solve
-from twimager.fingerprint.fingerprint import Copy, limited
+from twimager.align.appearance import Picture, blurred, blurs, compare, slopes, solve
+from twimager.fingerprint.fingerprint import WorkingImage, limited
 from twimager.geometry import Matrix, Rect, common_rectangle, transform_points, translation
 from twimager.image.files import frame_size
 from twimager.image.warp import resample, source_density
@@ -21,7 +21,7 @@ RIM = 2
 # Below this many pixels a side, or with less contrast (deviation, in levels), there is nothing to align by.
 MIN_SIDE = 16
 MIN_CONTRAST = 1.0
-# In pixels: done where a step moves no part of the frame by more (or than a twentieth of the softness). The next one
+# In pixels: done where a step moves no part of the frame by more (or than a twentieth of the sigma). The next one
 # would move it by a tenth of that.
 PRECISION = 0.01
 # Once a step moves no more than this, it is clear whether the transform needs its perspective, or its turn; to take it
@@ -45,7 +45,7 @@ CERTAIN = 3.0
 class Pass(NamedTuple):
     """So many steps at most on pictures softened by a Gaussian (its deviation in pixels; 0: as they are)."""
 
-    softness: float
+    sigma: float
     steps: int
 
 
@@ -56,7 +56,7 @@ NEAR = (Pass(2, 4),)
 COARSE = (Pass(3, 4), Pass(1.5, 3), Pass(0, 3))
 
 
-def refine(matrix: Matrix, hr: Copy, lr: Copy, method: Method, passes: Sequence[Pass]) -> Matrix:
+def refine(matrix: Matrix, hr: WorkingImage, lr: WorkingImage, method: Method, passes: Sequence[Pass]) -> Matrix:
     """Make an LR and its HR differ least, over the transform and over what else may tell them apart.
 
     Gauss-Newton steps (Lucas-Kanade, forwards compositional: Baker and Matthews, IJCV 2004), each on the HR resampled
@@ -70,9 +70,9 @@ def refine(matrix: Matrix, hr: Copy, lr: Copy, method: Method, passes: Sequence[
     refined = matrix
     for stage in passes:
         # Softened pictures of what may be far off need no more pixels of the HR, and tell little of a perspective.
-        source = _no_denser(hr, lr, refined) if stage.softness else hr
-        ways = AFFINE if method is Method.TRANSFORM or stage.softness else PERSPECTIVE
-        reference = soften(lr.gray.astype(np.float32), stage.softness)
+        source = _no_denser(hr, lr, refined) if stage.sigma else hr
+        ways = AFFINE if method is Method.TRANSFORM or stage.sigma else PERSPECTIVE
+        reference = blurred(lr.gray.astype(np.float32), stage.sigma)
         to_grid = lr.from_full @ refined @ np.linalg.inv(source.from_full)
         stepped = _stepped(to_grid, source.gray.astype(np.float32), reference, ways, stage)
         if stepped is None:
@@ -81,12 +81,12 @@ def refine(matrix: Matrix, hr: Copy, lr: Copy, method: Method, passes: Sequence[
     return refined
 
 
-def _no_denser(hr: Copy, lr: Copy, matrix: Matrix) -> Copy:
+def _no_denser(hr: WorkingImage, lr: WorkingImage, matrix: Matrix) -> WorkingImage:
     """Return the HR with no more pixels than the LR has of the same; as it is where it would be lost."""
     density = source_density(lr.from_full @ matrix @ np.linalg.inv(hr.from_full), frame_size(lr.gray))
     if not 1 < density < MAX_DENSITY:
         return hr
-    return Copy(limited(hr.gray, max(1, round(min(hr.gray.shape) / density))), hr.size)
+    return WorkingImage(limited(hr.gray, max(1, round(min(hr.gray.shape) / density))), hr.size)
 
 
 class _Step(NamedTuple):
@@ -148,21 +148,21 @@ def _stepped(start: Matrix, hr: Picture, lr: Picture, ways: Ways, stage: Pass) -
     """Return the matrix after the stage's steps, `start` where they did not help, None where the picture was lost."""
     to_grid, taken = start, list[_Step]()
     for _ in range(stage.steps):
-        step = _step(to_grid, hr, lr, ways, stage.softness)
+        step = _step(to_grid, hr, lr, ways, stage.sigma)
         if step is None:
             return None
         taken.append(step)
         to_grid = step.matrix @ to_grid
         moved = abs(step.motion).max()
-        while moved < SETTLED and not stage.softness and ways is not UPRIGHT and not step.needs(ways, to_grid):
+        while moved < SETTLED and not stage.sigma and ways is not UPRIGHT and not step.needs(ways, to_grid):
             ways = AFFINE if ways is PERSPECTIVE else UPRIGHT
             to_grid = step.without(ways, to_grid)
-        if moved < max(PRECISION, stage.softness / 20):
+        if moved < max(PRECISION, stage.sigma / 20):
             break
     return to_grid if taken[-1].error <= taken[0].error * NOT_WORSE else start
 
 
-def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, softness: float) -> _Step | None:
+def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, sigma: float) -> _Step | None:
     grid = frame_size(lr)
     if not source_density(to_grid, grid) < MAX_DENSITY:
         return None
@@ -170,7 +170,7 @@ def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, softness: float
     if both is None or min(both.width, both.height) < MIN_SIDE + 2 * RIM:
         return None
     frame = Rect(both.x + RIM, both.y + RIM, both.width - 2 * RIM, both.height - 2 * RIM)
-    shown = soften(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR), softness)
+    shown = blurred(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR), sigma)
     if min(frame.cut(shown).std(), frame.cut(lr).std()) < MIN_CONTRAST:
         return None
     likeness = compare(frame.cut(shown), frame.cut(lr), [frame.cut(blurred) for blurred in blurs(shown)])

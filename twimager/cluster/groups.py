@@ -124,13 +124,13 @@ def _largest(members: Sequence[Fingerprint]) -> list[Fingerprint]:
 
 def _sharpness(run: Run, images: Sequence[Fingerprint]) -> Iterator[float]:
     """Yield how sharp each image is; what is known of it from an earlier run, or can't be read, is not read."""
-    known = [_number(run.store.verdict([image.path], "sharpness")) for image in images]
+    known = [_number(run.store.evaluation([image.path], "sharpness")) for image in images]
     run.progress.expect(len(images))
     with run.progress.stage("comparing sharpness"):
         measured = run.in_order(_measured, zip(images, known, strict=True))
         for image, before, value in zip(images, known, run.progress.counted(measured), strict=True):
             if before is None and value is not None:
-                run.store.keep_verdict([image.path], "sharpness", repr(value))
+                run.store.keep_evaluation([image.path], "sharpness", repr(value))
             yield value or 0.0
 
 

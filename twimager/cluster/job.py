@@ -14,7 +14,7 @@ from twimager.fingerprint.cache import Store
 from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, Recipe
 from twimager.options import Options
 from twimager.pairing.read import Run, read, take
-from twimager.pairing.workers import Examiners
+from twimager.pairing.workers import Evaluators
 from twimager.report.ledger import Report
 from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool
@@ -34,9 +34,9 @@ def find(paths: Sequence[Path], settings: Settings, console: Console) -> Found:
         console.progress(len(paths)) as progress,
         worker_pool(settings.jobs) as pool,
         Store(settings.save, console.warn) as store,
-        Examiners(pool, report.options) as examiners,
+        Evaluators(pool, report.options) as evaluators,
     ):
-        run = Run(pool, report, console, progress, store, examiners, {}, Counter())
+        run = Run(pool, report, console, progress, store, evaluators, {}, Counter())
         images = _read(run, list(paths), recipe)
         with progress.stage("grouping"):
             bits = settings.hash_side**2
@@ -53,5 +53,5 @@ def _read(run: Run, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
         images = take(run, "images", paths, remembered_by_views(run, paths, recipe))
     else:
         images = read(run, "images", paths, recipe)
-    run.count_strangers()
+    run.count_unsupported()
     return images

@@ -13,16 +13,16 @@ import numpy as np
 from twimager.cluster.clustering import Labels, members_of, renumbered
 from twimager.cluster.views import call_back
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_copy
+from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_image
 from twimager.geometry import covered_share
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import shrink
 from twimager.options import Options
-from twimager.pairing.evaluate import examine
+from twimager.pairing.evaluate import evaluate
 from twimager.pairing.evaluation import circumstances, failure
 from twimager.pairing.read import Run
+from twimager.pairs import VerifiedPair
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.assignment import VerifiedPair
 from twimager.verify.overlay import GOOD_CORRELATION
 
 # Of two copies of one picture, one at least shows so much of what the other one does: neighbours in a panorama do not.
@@ -118,7 +118,7 @@ def _upright(proposal: Proposal) -> Proposal:
 
 
 def _tie(run: Run, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe) -> None:
-    """Have all proposals examined whose images are not tied yet, and tie those that pass."""
+    """Have all proposals evaluated whose images are not tied yet, and tie those that pass."""
     options = _gates(run.report.options)
     waiting = deque[tuple[_Task, str]]()
 
@@ -128,7 +128,7 @@ def _tie(run: Run, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe)
                 continue
             paths = [image.path for image in proposal.images]
             under = f"tie {recipe} {circumstances(options, [proposal])}"
-            known = KNOWN.get(run.store.verdict(paths, under) or "")
+            known = KNOWN.get(run.store.evaluation(paths, under) or "")
             views: tuple[bytes | None, ...] = (None, None)
             if recipe.resize < 1 and known is None:
                 views = tuple(run.store.view(path, run.seen[path], recipe) for path in paths)
@@ -145,7 +145,7 @@ def _tie(run: Run, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe)
             bonds.tie(task.proposal)
         if task.known is None:
             paths = [image.path for image in task.proposal.images]
-            run.store.keep_verdict(paths, under, "yes" if tied else "no")
+            run.store.keep_evaluation(paths, under, "yes" if tied else "no")
 
 
 def _gates(options: Options) -> Options:
@@ -162,10 +162,10 @@ def _are_tied(task: _Task, options: Options, recipe: Recipe) -> bool | Rejection
         if recipe.resize < 1:
             for image, packed in zip(proposal.images, task.views, strict=True):
                 call_back(image.path, packed, recipe)
-        verdict = examine([proposal], options)
-        if verdict.pairs:
-            return _shares_enough(verdict.pairs[0])
-        if failed := failure(verdict):
+        evaluation = evaluate([proposal], options)
+        if evaluation.pairs:
+            return _shares_enough(evaluation.pairs[0])
+        if failed := failure(evaluation):
             return failed
         return proposal.source is Source.HASH and _equally_plain(proposal)
     except UnreadableImage as error:
@@ -184,6 +184,6 @@ def _shares_enough(pair: VerifiedPair) -> bool:
 def _equally_plain(proposal: Proposal) -> bool:
     """Tell whether two pictures are the same, as plain ones may be that nothing can be aligned by."""
     first, second = (
-        shrink(working_copy(image).gray, (PLAIN_SIDE, PLAIN_SIDE)).astype(np.float32) for image in proposal.images
+        shrink(working_image(image).gray, (PLAIN_SIDE, PLAIN_SIDE)).astype(np.float32) for image in proposal.images
     )
     return bool(abs(first - second).max() <= PLAIN_LEVELS)

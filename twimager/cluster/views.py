@@ -101,6 +101,6 @@ def _look(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) -> Seen:
 
 
 def call_back(path: Path, packed: bytes | None, recipe: Recipe) -> None:
-    """Have working copies of an image be its view; raises UnreadableImage if it must be read for that and can't be."""
+    """Have working images of an image be its view; raises UnreadableImage if it must be read for that and can't be."""
     if not recalls(path):
         recall(path, (unpack(packed) if packed else None) or view(path, recipe))

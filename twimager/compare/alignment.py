@@ -14,9 +14,9 @@ from twimager.fingerprint.fingerprint import RICH, Fingerprint
 from twimager.geometry import Matrix, translation
 from twimager.image.files import Gray, frame_size
 from twimager.options import Method, Options
-from twimager.pairing.evaluate import examine
+from twimager.pairing.evaluate import evaluate
+from twimager.pairs import VerifiedPair
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.assignment import VerifiedPair
 
 # A small crop of a large picture is to be found too, and time is not short: for two pictures, not for thousands.
 THOROUGH = RICH._replace(side=800, features=2000, srgb=True)
@@ -84,13 +84,13 @@ def _by_chain(first: Fingerprint, second: Fingerprint) -> Alignment | Rejection:
     rejection = Rejection(Reason.FEW_MATCHES)
     for lr, hr in ((first, second), (second, first)):
         features = [Proposal(lr, hr, Source.FEATURES, mirrored) for mirrored in (False, True)]
-        verdict = examine([*features, Proposal(lr, hr, Source.HASH)], SETTINGS)
-        pairs += verdict.pairs[:1]
-        if reasons := [pair.rejection for pair in verdict.rejected]:
+        evaluation = evaluate([*features, Proposal(lr, hr, Source.HASH)], SETTINGS)
+        pairs += evaluation.pairs[:1]
+        if reasons := [pair.rejection for pair in evaluation.rejected]:
             rejection = max(reasons, key=lambda why: why.reason is not Reason.FEW_MATCHES)
     if not pairs:
         return rejection
-    best = max(pairs, key=lambda pair: pair.scores.likeness)
+    best = max(pairs, key=lambda pair: pair.scores.similarity)
     lr, hr = best.proposal.images
     matrix = translation(*lr.picture[:2]) @ best.match.matrix @ translation(-hr.picture.x, -hr.picture.y)
     if lr is first:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from twimager.align.appearance import soften
+from twimager.align.appearance import blurred
 from twimager.geometry import Matrix, Rect, Size, frame_corners, mirroring, transform_points, translation
 from twimager.image.files import Gray, frame_size, shrink
 from twimager.image.warp import resample
@@ -24,7 +24,7 @@ COMPARED_SIDE = 1024
 # The pictures must fit at whole pixels as well as they do where the alignment puts them: what their correlation lacks
 # may be so much more.
 NOT_WORSE, NEXT_TO_NOTHING = 1.05, 1e-6
-SOFTNESS, RIM = 1.0, 4
+SIGMA, RIM = 1.0, 4
 # Correlating this well, a crop is cut from there beyond doubt, and nowhere better.
 SAME = 0.9999
 # A template is looked for in no more pixels than these, a second's work; a larger picture is shrunk for it, by whole
@@ -126,7 +126,7 @@ def fit(first: Gray, second: Gray, matrix: Matrix) -> float:
     covered = cv2.erode((frame == 255).astype(np.uint8), np.ones((2 * RIM + 1,) * 2, np.uint8)) > 0
     if not covered.any():
         return 0.0
-    pictures = (soften(picture.astype(np.float32), SOFTNESS)[covered] for picture in (middle.cut(first), shown))
+    pictures = (blurred(picture.astype(np.float32), SIGMA)[covered] for picture in (middle.cut(first), shown))
     return correlation(*pictures)
 
 

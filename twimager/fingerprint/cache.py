@@ -20,7 +20,7 @@ import numpy as np
 
 from twimager import __version__
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
-from twimager.fingerprint.phash import MINIATURE_SIDE
+from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.geometry import Size
 from twimager.runtime.folders import open_file
 
@@ -61,10 +61,10 @@ ENTER = {
     "verdicts": "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)",
 }
 LOOK_UP = "SELECT image, checksum FROM fingerprints WHERE (path, recipe, bytes, modified) = (?, ?, ?, ?)"
-# An image's size, its bars, its miniature, whether it is flat, its missing rows, its depth and how many hashes follow;
+# An image's size, its bars, its thumbnail, whether it is flat, its missing rows, its depth and how many hashes follow;
 # then a feature: position, size, direction, descriptor.
 HEAD = np.dtype([
-    ("size", "<i4", 2), ("bars", "<i4", 4), ("miniature", "u1", MINIATURE_SIDE**2), ("flat", "u1"), ("missing", "<i4"),
+    ("size", "<i4", 2), ("bars", "<i4", 4), ("miniature", "u1", THUMBNAIL_SIDE**2), ("flat", "u1"), ("missing", "<i4"),
     ("depth", "u1"), ("hashes", "<i4"),
 ])  # fmt: skip
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
@@ -95,7 +95,7 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class Store:
-    """The fingerprints and verdicts of earlier runs, for one thread.
+    """The fingerprints and evaluations of earlier runs, for one thread.
 
     A file that is damaged, older or something else is set aside; where nothing can be kept, the run goes on without.
     `path` is the file, None keeps nothing; `warn` hears of trouble.
@@ -141,18 +141,18 @@ class Store:
         if self._database and seen:
             self._enter("fingerprints", (*self._view_key(path, recipe), *seen, packed, zlib.crc32(packed)))
 
-    def verdict(self, images: Sequence[Path], circumstances: str) -> str | None:
+    def evaluation(self, images: Sequence[Path], circumstances: str) -> str | None:
         """Return what was said of these images under the same circumstances, if none of them has changed."""
-        key = self._verdict_key(images, circumstances)
+        key = self._evaluation_key(images, circumstances)
         text = self._asked("SELECT verdict, checksum FROM verdicts WHERE key = ?", (key,)) if key else None
         return text if isinstance(text, str) else None
 
-    def keep_verdict(self, images: Sequence[Path], circumstances: str, verdict: str) -> None:
+    def keep_evaluation(self, images: Sequence[Path], circumstances: str, evaluation: str) -> None:
         """Remember what was said of these images."""
-        if key := self._verdict_key(images, circumstances):
-            self._enter("verdicts", (key, verdict, zlib.crc32(verdict.encode())))
+        if key := self._evaluation_key(images, circumstances):
+            self._enter("verdicts", (key, evaluation, zlib.crc32(evaluation.encode())))
 
-    def _verdict_key(self, images: Sequence[Path], circumstances: str) -> bytes | None:
+    def _evaluation_key(self, images: Sequence[Path], circumstances: str) -> bytes | None:
         if not self._database or not all(path in self._seen for path in images):
             return None
         files = [(os.fsencode(self._absolute(path)), *self._seen[path]) for path in images]
@@ -292,7 +292,7 @@ def _hash_bytes(recipe: Recipe) -> int:
 
 def _packed(image: Fingerprint, recipe: Recipe) -> bytes:
     about = image.is_flat, image.missing, image.depth
-    head = np.array((image.size, image.bars, image.miniature, *about, len(image.hashes)), HEAD)
+    head = np.array((image.size, image.bars, image.thumbnail, *about, len(image.hashes)), HEAD)
     features = np.empty(len(image.points), FEATURE)
     features["point"], features["radius"], features["angle"] = image.points, image.radii, image.angles
     features["descriptor"] = image.descriptors

@@ -1,4 +1,4 @@
-"""What is remembered of one image: its size, perceptual hashes, a miniature and RootSIFT features."""
+"""What is remembered of one image: its size, perceptual hashes, a thumbnail and RootSIFT features."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
 from twimager.fingerprint.letterbox import picture_area
-from twimager.fingerprint.phash import ENOUGH_PIXELS, MINIATURE_SIDE, miniature, picture_hashes
+from twimager.fingerprint.phash import ENOUGH_PIXELS, THUMBNAIL_SIDE, picture_hashes, thumbnail
 from twimager.fingerprint.recent import Recent
-from twimager.fingerprint.rootsift import MIRRORED_BINS, SOFTNESS, root_sift
+from twimager.fingerprint.rootsift import MIRRORED_BINS, SIGMA, root_sift
 from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_points
 from twimager.image.decode import decoded, decoded_for_analysis, missing_rows
 from twimager.image.files import Gray, Pixels, frame_size, shrink, to_8_bit, to_gray
@@ -31,7 +31,7 @@ HASH_SIDE = 8
 FLAT_LEVELS = 4
 # Shorter side of the copy on which colours are compared, of which even a part still tells what colour is where.
 COLOR_SIDE = 160
-# What is kept of working copies, at most: some 450 of them.
+# What is kept of working images, at most: some 450 of them.
 RECENT_BYTES = 64 * 1024 * 1024
 # Rows that are converted at a time where each pixel takes more than in the end.
 BAND = 256
@@ -49,7 +49,7 @@ class Recipe(NamedTuple):
     side : shorter side, at most, of the copy that is searched for features
     features : how many are kept
     contrast : SIFT's threshold
-    softness : SIFT's sigma; a smaller one finds on a smaller copy what a greater one finds on a larger
+    sigma : SIFT's sigma; a smaller one finds on a smaller copy what a greater one finds on a larger
     srgb : whether an image with another colour profile is converted to sRGB
     hash_side : the pHashes have hash_side x hash_side bits
     resize : no copy is larger than so many times the picture
@@ -59,7 +59,7 @@ class Recipe(NamedTuple):
     side: int
     features: int
     contrast: float
-    softness: float = SOFTNESS
+    sigma: float = SIGMA
     srgb: bool = False
     hash_side: int = HASH_SIDE
     resize: float = 1.0
@@ -68,13 +68,13 @@ class Recipe(NamedTuple):
     @property
     def bare(self) -> Recipe:
         """The same without features, which take most of the time."""
-        return self._replace(side=0, features=0, contrast=0, softness=0)
+        return self._replace(side=0, features=0, contrast=0, sigma=0)
 
 
 # Few features tell most pairs, in half the time; 120 lose one in a hundred. An LR shows a part of its HR, rarely more,
 # and needs fewer pixels for the same details. Of 2,300 pairs in 13 sets as many are found but for one, and as
-# precisely, as with a softness of 1.6 and 1.25 times the pixels along a side, in two thirds of the time.
-LIGHT_LR = Recipe(side=128, features=200, contrast=0.02, softness=1.2)
+# precisely, as with a sigma of 1.6 and 1.25 times the pixels along a side, in two thirds of the time.
+LIGHT_LR = Recipe(side=128, features=200, contrast=0.02, sigma=1.2)
 LIGHT_HR = LIGHT_LR._replace(side=160)
 # For what they leave over: small parts of a frame, smooth pictures.
 RICH = Recipe(side=320, features=1000, contrast=0.01)
@@ -91,7 +91,7 @@ class Bars(NamedTuple):
 
 NO_BARS = Bars()
 NO_POINTS, NO_DESCRIPTORS = np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8)
-NO_MINIATURE = np.zeros(MINIATURE_SIDE**2, np.uint8)
+NO_THUMBNAIL = np.zeros(THUMBNAIL_SIDE**2, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ class Fingerprint:
     descriptors : (n, 128) uint8 RootSIFT
     bars : what lies around the picture in the file
     srgb : whether it is converted to sRGB, whenever it is read, if it has another colour profile
-    miniature : (MINIATURE_SIDE**2,) uint8, the picture's gray, shrunk to a square
+    thumbnail : (MINIATURE_SIDE**2,) uint8, the picture's gray, shrunk to a square
     is_bare : whether features were not looked for
     is_flat : whether its pixels are of one level, but for FLAT_LEVELS
     missing : how many rows the file lacks, which are no part of its frame
@@ -126,7 +126,7 @@ class Fingerprint:
     descriptors: NDArray[np.uint8]
     bars: Bars = NO_BARS
     srgb: bool = False
-    miniature: NDArray[np.uint8] = field(default_factory=NO_MINIATURE.copy)
+    thumbnail: NDArray[np.uint8] = field(default_factory=NO_THUMBNAIL.copy)
     is_bare: bool = False
     is_flat: bool = False
     missing: int = 0
@@ -152,7 +152,7 @@ class Fingerprint:
         )  # fmt: skip
 
 
-class Copy(NamedTuple):
+class WorkingImage(NamedTuple):
     """A gray copy of an image, (h, w), maybe smaller, and the (width, height) of the image itself.
 
     One on which colours are compared is (h, w, 3).
@@ -217,15 +217,15 @@ def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
     small = limited(seen.gray, ENOUGH_PIXELS * recipe.hash_side)
     return Fingerprint(
         path, seen.size, picture_hashes(small, recipe.hash_side), NO_POINTS, NO_POINTS[:, 0], NO_POINTS[:, 1],
-        NO_DESCRIPTORS, seen.bars, recipe.srgb, miniature(small), is_bare=True,
+        NO_DESCRIPTORS, seen.bars, recipe.srgb, thumbnail(small), is_bare=True,
         is_flat=int(seen.gray.max()) - int(seen.gray.min()) <= FLAT_LEVELS, missing=seen.missing, depth=seen.depth,
     )  # fmt: skip
 
 
 def described(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerprint:
-    """Return an image with the features that are found on its working copy."""
+    """Return an image with the features that are found on its working image."""
     small = limited(gray, recipe.side)
-    keypoints, descriptors = root_sift(small, recipe.features, recipe.contrast, recipe.softness)
+    keypoints, descriptors = root_sift(small, recipe.features, recipe.contrast, recipe.sigma)
     to_full = resize_matrix(frame_size(small), image.size)
     positions = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
     radii = np.array([k.size for k in keypoints]) * np.sqrt(to_full[0, 0] * to_full[1, 1])
@@ -237,13 +237,13 @@ def described(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerprint:
 
 
 def recall(path: Path, seen: View) -> None:
-    """Have `working_copy` go by this view of an image, as long as there is room for it."""
+    """Have `working_image` go by this view of an image, as long as there is room for it."""
     recent.keep(path, seen.gray)
     _recent_colors.drop(path)
 
 
 def recalls(path: Path) -> bool:
-    """Tell whether `working_copy` would go by a view that is remembered."""
+    """Tell whether `working_image` would go by a view that is remembered."""
     return recent.get(path) is not None
 
 
@@ -268,7 +268,7 @@ def mirrored(image: Fingerprint) -> Fingerprint:
     return replace(image, hashes=(), points=points, angles=angles, descriptors=image.descriptors[:, MIRRORED_BINS])
 
 
-def working_copy(image: Fingerprint, keep: bool = True) -> Copy:
+def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:
     """Return the copy of an image that is refined and verified: shorter side WORKING_SIDE or less.
 
     The most recent copies are remembered, so that most files need not be read again; one that had to be read will be,
@@ -280,16 +280,16 @@ def working_copy(image: Fingerprint, keep: bool = True) -> Copy:
             gray = _working(_picture(image, frame), profile)
         if keep:
             recent.keep(image.path, gray)
-    return Copy(gray, image.size)
+    return WorkingImage(gray, image.size)
 
 
-def color_copy(image: Fingerprint) -> Copy:
+def color_image(image: Fingerprint) -> WorkingImage:
     """Return a small copy of an image, (h, w, 3) uint8 BGR, on which colours are compared; raises UnreadableImage."""
     colors: Pixels | None = _recent_colors.get(image.path)
     if colors is None:
         colors = small_colors(image, COLOR_SIDE)
         _recent_colors.keep(image.path, colors)
-    return Copy(colors, image.size)
+    return WorkingImage(colors, image.size)
 
 
 def small_colors(image: Fingerprint, side: int) -> Pixels:
@@ -299,14 +299,14 @@ def small_colors(image: Fingerprint, side: int) -> Pixels:
 
 
 @contextmanager
-def precise_picture(image: Fingerprint) -> Iterator[Copy]:
+def precise_picture(image: Fingerprint) -> Iterator[WorkingImage]:
     """Yield the whole of an image as float32 gray; see `picture`."""
     with picture(image, more=4) as pixels:
         unit = np.float32(255 / np.iinfo(pixels.dtype).max)
         gray = np.empty(pixels.shape[:2], np.float32)
         for top in range(0, len(gray), BAND):
             gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
-        yield Copy(gray, image.size)
+        yield WorkingImage(gray, image.size)
 
 
 def limited(pixels: Pixels, side: int) -> Pixels:
@@ -317,6 +317,6 @@ def limited(pixels: Pixels, side: int) -> Pixels:
 
 
 def _working(pixels: Pixels | Gray, profile: bytes | None) -> Gray:
-    """Return the working copy of a picture: gray (h, w), or colours (h, w, 3) that are to be converted to sRGB."""
+    """Return the working image of a picture: gray (h, w), or colours (h, w, 3) that are to be converted to sRGB."""
     small = limited(pixels, WORKING_SIDE)
     return to_8_bit(to_gray(to_srgb(small, profile)) if profile else small)

@@ -1,4 +1,4 @@
-"""What a picture is like as a whole: perceptual hashes (pHash) of 64 bits or more, and a miniature."""
+"""What a picture is like as a whole: perceptual hashes (pHash) of 64 bits or more, and a thumbnail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HASHED_FROM = 4
 ENOUGH_PIXELS = 2 * HASHED_FROM
 # Miniatures of this side tell frames of one scene apart: of the right one and up to 45 others the right one was among
 # the first four in one clip, and among the first eight for 0.93 in one of 176 x 144 pixels; with half the side 0.80.
-MINIATURE_SIDE = 32
+THUMBNAIL_SIDE = 32
 
 
 def perceptual_hash(gray: Gray, side: int) -> int:
@@ -45,6 +45,6 @@ def picture_hashes(gray: Gray, hash_side: int) -> tuple[int, ...]:
     return tuple(hashes)
 
 
-def miniature(gray: Gray) -> NDArray[np.uint8]:
+def thumbnail(gray: Gray) -> NDArray[np.uint8]:
     """Return the whole frame as MINIATURE_SIDE x MINIATURE_SIDE pixels, in one row."""
-    return shrink(gray, (MINIATURE_SIDE, MINIATURE_SIDE)).ravel()
+    return shrink(gray, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)).ravel()

@@ -12,7 +12,7 @@ from twimager.image.files import Gray
 # still there in the LR. 300 of them tell as much as the 1500 strongest by contrast alone.
 DETECTED = 1.25
 # How soft the finest pictures are that are searched: Lowe's.
-SOFTNESS = 1.6
+SIGMA = 1.6
 # RootSIFT values lie in 0..1 and rarely above 0.5: 512 uses the range of a byte as SIFT itself does. In four bits, as
 # many HRs are found by vote, but one pair in eighty of hard framings can't be matched.
 DESCRIPTOR_SCALE = 512
@@ -22,18 +22,18 @@ MIRRORED_BINS = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].rave
 
 
 def root_sift(
-    gray: Gray, features: int, contrast: float, softness: float = SOFTNESS
+    gray: Gray, features: int, contrast: float, sigma: float = SIGMA
 ) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
     """Detect SIFT features (Lowe, IJCV 2004) and describe them as RootSIFT (Arandjelovic and Zisserman, CVPR 2012).
 
     Return so many at most, the strongest first, and their descriptors, (n, 128); `contrast` is SIFT's threshold,
-    `softness` its sigma.
+    `sigma` its sigma.
     """
     if not features:
         return [], np.empty((0, 128), np.uint8)
     # Without the precise upscale every position is off by a quarter of a pixel.
     detected = round(DETECTED * features)
-    sift = cv2.SIFT_create(detected, contrastThreshold=contrast, sigma=softness, enable_precise_upscale=True)
+    sift = cv2.SIFT_create(detected, contrastThreshold=contrast, sigma=sigma, enable_precise_upscale=True)
     keypoints, described = sift.detectAndCompute(gray, None)
     if described is None:
         return [], np.empty((0, 128), np.uint8)

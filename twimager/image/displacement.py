@@ -11,7 +11,7 @@ from twimager.geometry import Matrix, Size, area_scale, resize_matrix, transform
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class Displacement:
     """A smooth displacement over a grid of pixels: where a matrix says that p shows, the picture of p + shift shows.
 
     It is a uniform cubic B-spline.
@@ -27,7 +27,7 @@ class Flow:
     to_knots: Matrix
 
     @classmethod
-    def none(cls, size: Size, steps: Size) -> Flow:
+    def none(cls, size: Size, steps: Size) -> Displacement:
         """Return a flow without displacement over a frame of `size`, of so many steps (right, down)."""
         return cls(np.zeros((2, steps[1] + 3, steps[0] + 3)), translation(0.5, 0.5) @ resize_matrix(size, steps))
 
@@ -41,10 +41,10 @@ class Flow:
         """How far it displaces at most, right or down, in pixels of the grid: a spline stays within its controls."""
         return float(abs(self.controls).max())
 
-    def on(self, to_other: Matrix) -> Flow:
+    def on(self, to_other: Matrix) -> Displacement:
         """Return the same flow on another grid; `to_other` takes positions there, and neither turns nor skews."""
         scale = to_other.diagonal()[:2, None, None]
-        return Flow(self.controls * scale, self.to_knots @ np.linalg.inv(to_other))
+        return Displacement(self.controls * scale, self.to_knots @ np.linalg.inv(to_other))
 
     def shifts(self, size: Size) -> NDArray[np.float32]:
         """Return the displacement, (2, height, width), right and down, of the grid's first pixels."""
@@ -65,13 +65,15 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray((far**3 - 4 * near**3) / 6, np.float32)
 
 
-def covered(matrix: Matrix, flow: Flow, hr_size: Size, lr_size: Size, tolerance: float = 0.0) -> NDArray[np.bool_]:
+def covered(
+    matrix: Matrix, displacement: Displacement, hr_size: Size, lr_size: Size, tolerance: float = 0.0
+) -> NDArray[np.bool_]:
     """Tell, (height, width), which LR pixels a bent HR frame covers.
 
     A pixel counts as covered where none of it lies further than `tolerance` LR pixels outside the HR frame.
     """
     lattice = lr_size[0] + 1, lr_size[1] + 1
-    x, y = flow.on(translation(0.5, 0.5)).shifts(lattice)
+    x, y = displacement.on(translation(0.5, 0.5)).shifts(lattice)
     x += np.arange(-0.5, lr_size[0], dtype=np.float32)
     y += np.arange(-0.5, lr_size[1], dtype=np.float32)[:, None]
     back = np.asarray(np.linalg.inv(matrix), np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.geometry import Matrix, Rect, Size, frame_corners, scaling, transform_points, translation
-from twimager.image.displacement import Flow
+from twimager.image.displacement import Displacement
 from twimager.image.files import Pixels, frame_size, shrink
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def resample(
     outside: int = cv2.BORDER_REPLICATE,
     *,
     interpolation: int = cv2.INTER_CUBIC,
-    flow: Flow | None = None,
+    displacement: Displacement | None = None,
 ) -> Pixels:
     """Sample `pixels` on a new grid.
 
@@ -61,14 +61,14 @@ def resample(
     (height, width) or (height, width, 3), of the source's type
     """
     zoom = _zoom(matrix, size)
-    tiles = list(_tiles(size, zoom, STRIP if flow else size[1]))
+    tiles = list(_tiles(size, zoom, STRIP if displacement else size[1]))
     is_long = max(frame_size(pixels)) > MAX_SOURCE_SIDE
     if len(tiles) == 1 and not is_long:
-        return _sampled(pixels, matrix, size, zoom, flow, outside=outside, interpolation=interpolation)
+        return _sampled(pixels, matrix, size, zoom, displacement, outside=outside, interpolation=interpolation)
     made = np.empty((size[1], size[0], *pixels.shape[2:]), pixels.dtype)
     for tile in tiles:
         to_tile = translation(-tile.x, -tile.y)
-        from_source, shift = to_tile @ matrix, flow and flow.on(to_tile)
+        from_source, shift = to_tile @ matrix, displacement and displacement.on(to_tile)
         part = _part(frame_size(pixels), from_source, tile[2:], shift) if is_long else Rect(0, 0, *frame_size(pixels))
         from_part = from_source @ translation(part.x, part.y)
         tile.cut(made)[:] = _sampled(
@@ -96,9 +96,9 @@ def _tiles(size: Size, zoom: tuple[int, int], most_rows: int) -> Iterator[Rect]:
             yield Rect(x, y, min(width, size[0] - x), min(height, size[1] - y))
 
 
-def _part(source: Size, matrix: Matrix, size: Size, flow: Flow | None) -> Rect:
+def _part(source: Size, matrix: Matrix, size: Size, displacement: Displacement | None) -> Rect:
     """Return the part of a source of which a grid of `size` shows something, or else the edge that is nearest."""
-    reach = flow.reach if flow else 0.0
+    reach = displacement.reach if displacement else 0.0
     low, high = np.array([-0.5 - reach] * 2), np.array(size) - 0.5 + reach
     corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
     back = np.asarray(np.linalg.inv(matrix), np.float64)
@@ -109,15 +109,15 @@ def _part(source: Size, matrix: Matrix, size: Size, flow: Flow | None) -> Rect:
 
 
 def _sampled(
-    pixels: Pixels, matrix: Matrix, size: Size, zoom: tuple[int, int], flow: Flow | None, *, outside: int,
-    interpolation: int,
+    pixels: Pixels, matrix: Matrix, size: Size, zoom: tuple[int, int], displacement: Displacement | None, *,
+    outside: int, interpolation: int,
 ) -> Pixels:  # fmt: skip
     """Sample a fine grid in one go, and average it."""
     to_fine, fine = scaling(*zoom), (size[0] * zoom[0], size[1] * zoom[1])
-    if flow is None:
+    if displacement is None:
         sampled = _warp(pixels, to_fine @ matrix, fine, outside, interpolation)
     else:
-        maps = _sources(to_fine @ matrix, flow.on(to_fine), fine)
+        maps = _sources(to_fine @ matrix, displacement.on(to_fine), fine)
         sampled = np.asarray(cv2.remap(pixels, *maps, interpolation, borderMode=outside))
     return shrink(sampled, size) if max(zoom) > 1 else sampled
 
@@ -182,9 +182,9 @@ def _cubic(away: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(away <= 1, near, far)
 
 
-def _sources(matrix: Matrix, flow: Flow, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _sources(matrix: Matrix, displacement: Displacement, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return where in the source, right and down, each pixel of a grid of `size` is to be found."""
-    x, y = flow.shifts(size)
+    x, y = displacement.shifts(size)
     x += np.arange(size[0], dtype=np.float32)
     y += np.arange(size[1], dtype=np.float32)[:, None]
     right, down, depth = (row[0] * x + row[1] * y + row[2] for row in np.linalg.inv(matrix).astype(np.float32))

@@ -14,11 +14,11 @@ from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import picture
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
 from twimager.image.colors import transfer_color
-from twimager.image.displacement import Flow, covered
+from twimager.image.displacement import Displacement, covered
 from twimager.image.files import Pixels, decode, decode_rows, encode, frame_size, is_plain, read_bytes
 from twimager.image.warp import resample
 from twimager.options import Border, ColorTransfer, Crop, Options
-from twimager.select.assignment import VerifiedPair
+from twimager.pairs import VerifiedPair
 
 # An LR pixel counts as covered where at most a quarter of an output pixel of it lies outside the HR frame: a frame
 # that fits to within the alignment's error keeps its outermost pixels, and no output pixel shows mostly nothing.
@@ -35,9 +35,9 @@ OVERHEAD = 64 << 20
 def common_area(match: Match, hr_size: Size, lr_size: Size, scale: Fraction) -> Rect | None:
     """Return the LR pixels of which the HR has a picture: the largest rectangle of them, or None."""
     tolerance = EDGE_TOLERANCE / max(float(scale), 1.0)
-    if match.flow is None:
+    if match.displacement is None:
         return common_rectangle(match.matrix, hr_size, lr_size, tolerance)
-    return trimmed(covered(match.matrix, match.flow, hr_size, lr_size, tolerance))
+    return trimmed(covered(match.matrix, match.displacement, hr_size, lr_size, tolerance))
 
 
 def output_window(common: Rect, whole: Rect, options: Options) -> Rect | Rejection:
@@ -91,15 +91,15 @@ def render_hr(pair: VerifiedPair, options: Options) -> Pixels:
     from_lr = scaling(float(options.scale)) @ translation(-pair.window.x, -pair.window.y)
     to_output = from_lr @ pair.match.matrix
     size = output_size(pair.window, options.scale)
-    flow = pair.match.flow and pair.match.flow.on(from_lr)
+    displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
     with picture(pair.proposal.hr) as pixels:
-        rendered = resample(pixels, to_output, size, flow=flow)
+        rendered = resample(pixels, to_output, size, displacement=displacement)
         # Interpolation overshoots at edges; what the source does not reach, the output does not either.
         np.clip(rendered, pixels.min(), pixels.max(), out=rendered)
         if options.color_transfer:
             rendered = _with_lr_colors(rendered, pixels, pair, options.color_transfer)
     if options.border is Border.KEEP:
-        rendered[~_shown(to_output, pair.proposal.hr.size, size, flow)] = 0
+        rendered[~_shown(to_output, pair.proposal.hr.size, size, displacement)] = 0
     return rendered
 
 
@@ -114,17 +114,17 @@ def rendering_bytes(pair: VerifiedPair, options: Options) -> int:
     return lr + max(2 * lr, 2 * hr, hr + 2 * output, 3 * output) + OVERHEAD
 
 
-def _shown(to_output: Matrix, hr_size: Size, size: Size, flow: Flow | None) -> NDArray[np.bool_]:
+def _shown(to_output: Matrix, hr_size: Size, size: Size, displacement: Displacement | None) -> NDArray[np.bool_]:
     """Tell, (height, width), of which output pixels the HR frame covers at least half."""
     frame = np.full(hr_size[::-1], 255, np.uint8)
-    return np.asarray(resample(frame, to_output, size, cv2.BORDER_CONSTANT, flow=flow) >= 128)
+    return np.asarray(resample(frame, to_output, size, cv2.BORDER_CONSTANT, displacement=displacement) >= 128)
 
 
 def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair, how: ColorTransfer) -> Pixels:
     """Carry the LR's colours over, measured on the pixels that both have, on the LR's grid."""
     from_lr = translation(-pair.common.x, -pair.common.y)
-    flow = pair.match.flow and pair.match.flow.on(from_lr)
+    displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
     with picture(pair.proposal.lr) as whole:
         lr = pair.common.cut(whole)
-        seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), flow=flow)
+        seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), displacement=displacement)
         return transfer_color(rendered, seen, lr, how)

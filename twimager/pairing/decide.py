@@ -1,4 +1,4 @@
-"""Decide who is paired with whom: examine what is proposed, choose among what LRs would have, have it written."""
+"""Decide who is paired with whom: evaluate what is proposed, choose among what LRs would have, have it written."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.pairing.copies import under
-from twimager.pairing.evaluate import call
-from twimager.pairing.evaluation import Verdict, circumstances, from_kept, is_final, to_text
+from twimager.pairing.evaluate import evaluate_deferred
+from twimager.pairing.evaluation import Evaluation, circumstances, from_kept, is_final, to_text
 from twimager.pairing.read import Run
+from twimager.pairs import Choice, Deferred, VerifiedPair, reject
 from twimager.propose.proposal import CANDIDATES, Proposal
 from twimager.report.ledger import Report
 from twimager.run.writer import Writer
-from twimager.select.assignment import Ballot, Choice, Standby, VerifiedPair, reject, select
+from twimager.select.assignment import Components, select
 
 # How many times the work of reading an image it is to match an LR and to write its pair.
 MATCHING = 2.0
 
 
 def decide(run: Run, proposals: Iterable[Sequence[Proposal]], writer: Writer) -> bool:
-    """Examine every LR's proposals and write what can be decided as soon as it can; tell whether more is wanted."""
+    """Evaluate every LR's proposals and write what can be decided as soon as it can; tell whether more is wanted."""
     tasks = _neighbours_together([of_one_lr for of_one_lr in proposals if of_one_lr])
-    ballot = Ballot(tasks)
-    verdicts = run.progress.counted(_verdicts(run, tasks), MATCHING)
+    components = Components(tasks)
+    evaluations = run.progress.counted(_evaluations(run, tasks), MATCHING)
     with run.progress.stage("matching"):
-        for of_one_lr, verdict in zip(tasks, verdicts, strict=True):
-            run.turn_down(verdict.rejected)
+        for of_one_lr, evaluation in zip(tasks, evaluations, strict=True):
+            run.turn_down(evaluation.rejected)
             if run.report.options.all_matches:
-                chosen = verdict.pairs
+                chosen = evaluation.pairs
             else:
-                groups = ballot.hear(of_one_lr, verdict.choices)
+                groups = components.add(of_one_lr, evaluation.choices)
                 chosen = [pair for group in groups for pair in _chosen(run, group)]
             if not all(writer.accept(pair) for pair in chosen):
                 return False
@@ -69,8 +70,8 @@ def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
     group = copies.as_choices(group)
     while True:
         chosen, taken = select(group)
-        standbys = {pair.proposal.key: pair for pair in chosen if isinstance(pair, Standby)}
-        if not standbys:
+        deferred = {pair.proposal.key: pair for pair in chosen if isinstance(pair, Deferred)}
+        if not deferred:
             run.report.turn_down(*taken)
             wanted: dict[Path, list[Path]] = defaultdict(list)
             for choice in chain(*group):
@@ -78,12 +79,12 @@ def _chosen(run: Run, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
                 wanted[lr.path].append(hr.path)
             pairs = [_with_rivals(pair, wanted) for pair in chosen if isinstance(pair, VerifiedPair)]
             return pairs + copies.paired_alike(pairs)
-        favourites = {choices[0].proposal.lr.path: choices[0] for choices in group if choices}
+        best_of = {choices[0].proposal.lr.path: choices[0] for choices in group if choices}
         verified = {
-            key: _verified(run, standby, favourites[standby.proposal.lr.path]) for key, standby in standbys.items()
+            key: _verified(run, candidate, best_of[candidate.proposal.lr.path]) for key, candidate in deferred.items()
         }
         known = ([better for one in choices for better in verified.get(one.proposal.key, [one])] for choices in group)
-        group = [sorted(choices, key=lambda choice: choice.behind) for choices in known]
+        group = [sorted(choices, key=lambda choice: choice.score_gap) for choices in known]
 
 
 class _FreeCopies:
@@ -154,37 +155,37 @@ def _with_rivals(pair: VerifiedPair, wanted: Mapping[Path, Sequence[Path]]) -> V
     return pair._replace(rivals=tuple(hr for hr in wanted[lr] if hr != own))
 
 
-def _verified(run: Run, standby: Standby, favourite: Choice) -> list[VerifiedPair]:
-    """Return who is called for, verified, `behind` its LR's favourite where both are in place; nobody if it fails."""
-    case = _Case(run, [standby.proposal, favourite.proposal], [standby.match, favourite.match])
-    verdict = case.remembered or call(standby, favourite, run.report.options)
-    case.remember(verdict)
-    run.turn_down(verdict.rejected)
-    return [pair._replace(behind=favourite.behind + pair.behind) for pair in verdict.pairs]
+def _verified(run: Run, candidate: Deferred, best: Choice) -> list[VerifiedPair]:
+    """Verify a deferred candidate; return it, if it passes, with its score gap to the LR's best one."""
+    case = _Case(run, [candidate.proposal, best.proposal], [candidate.match, best.match])
+    evaluation = case.remembered or evaluate_deferred(candidate, best, run.report.options)
+    case.remember(evaluation)
+    run.turn_down(evaluation.rejected)
+    return [pair._replace(score_gap=best.score_gap + pair.score_gap) for pair in evaluation.pairs]
 
 
-def _verdicts(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
-    """Have every LR's proposals examined that the store has no verdict on."""
+def _evaluations(run: Run, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
+    """Have every LR's proposals evaluated that the store has no evaluation on."""
     cases = [_Case(run, of_one_lr) for of_one_lr in tasks]
-    found = run.examiners.examine([case.proposals for case in cases if case.remembered is None])
+    found = run.evaluators.evaluate([case.proposals for case in cases if case.remembered is None])
     for case in cases:
-        verdict = case.remembered or next(found)
-        case.remember(verdict)
-        yield verdict
+        evaluation = case.remembered or next(found)
+        case.remember(evaluation)
+        yield evaluation
 
 
 class _Case:
-    """One LR's proposals, under what circumstances they are examined, and the verdict of an earlier run on them."""
+    """One LR's proposals, under what circumstances they are evaluated, and the evaluation of an earlier run on them."""
 
     def __init__(self, run: Run, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> None:
         self.proposals = proposals
         self._store = run.store
         self._images = [proposals[0].lr.path, *(proposal.hr.path for proposal in proposals)]
         self._under = circumstances(run.report.options, proposals, starts)
-        text = run.store.verdict(self._images, self._under)
+        text = run.store.evaluation(self._images, self._under)
         self.remembered = from_kept(text, proposals) if text else None
 
-    def remember(self, verdict: Verdict) -> None:
-        """Keep a verdict for a later run."""
-        if self.remembered is None and self._store.keeps and is_final(verdict):
-            self._store.keep_verdict(self._images, self._under, to_text(verdict, self.proposals))
+    def remember(self, evaluation: Evaluation) -> None:
+        """Keep an evaluation for a later run."""
+        if self.remembered is None and self._store.keeps and is_final(evaluation):
+            self._store.keep_evaluation(self._images, self._under, to_text(evaluation, self.proposals))

@@ -8,18 +8,25 @@ import numpy as np
 
 from twimager.align.matching import CERTAIN_INLIERS, implausible, places
 from twimager.align.refinement import COARSE, FINE, Pass, refine
-from twimager.fingerprint.fingerprint import RICH, Copy, described, limited, mirrored
+from twimager.fingerprint.fingerprint import RICH, WorkingImage, described, limited, mirrored
 from twimager.geometry import Matrix, mirroring
 from twimager.options import Method, Options
-from twimager.select.assignment import Candidate
-from twimager.verify.discrimination import DECISIVE, UNEXPLAINED, preference, unexplained
-from twimager.verify.overlay import GLANCE_SIDE, GOOD_CORRELATION, MIN_CORRELATION, PROMISING, glance, overlay
+from twimager.pairs import Candidate
+from twimager.verify.discrimination import DECISIVE, UNEXPLAINED, partial_correlation, unexplained_variance
+from twimager.verify.overlay import (
+    COARSE_SIDE,
+    GOOD_CORRELATION,
+    MIN_CORRELATION,
+    PROMISING,
+    coarse_scores,
+    make_overlay,
+)
 
 # With so many inliers no pattern that repeats was seen to mislead.
 MANY_INLIERS = 40
 
 
-def found_again(candidate: Candidate, clear: bool, options: Options) -> Candidate:
+def registered_coarsely(candidate: Candidate, clear: bool, options: Options) -> Candidate:
     """Put a candidate in place by its pixels, coarsely, if they do not say that it is there.
 
     With `clear`, another candidate is: what becomes less likely by it stays where it was.
@@ -32,7 +39,7 @@ def found_again(candidate: Candidate, clear: bool, options: Options) -> Candidat
     return found._replace(lr=candidate.lr)
 
 
-def made_certain(candidate: Candidate, options: Options) -> Candidate:
+def disambiguated(candidate: Candidate, options: Options) -> Candidate:
     """Put a refined candidate in place again if it may lie a window or a plank off, where a pattern repeats.
 
     That is if not many features agree and its pixels leave something of the LR unexplained. All places that richer
@@ -43,7 +50,7 @@ def made_certain(candidate: Candidate, options: Options) -> Candidate:
         return candidate
     # From where a few features put it, the pixels may go for a wrong perspective that explains nearly as much.
     has_start = options.method is Method.TRANSFORM or inliers >= CERTAIN_INLIERS
-    if has_start and unexplained(candidate.laid) <= UNEXPLAINED:
+    if has_start and unexplained_variance(candidate.overlay) <= UNEXPLAINED:
         return candidate
     first = _moved(_small(candidate), candidate.match.matrix)
     if first is None:
@@ -53,23 +60,23 @@ def made_certain(candidate: Candidate, options: Options) -> Candidate:
     seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
     moved = (_moved(first, matrix @ flip) for matrix in places(seen, lr, options.method))
     for found in (_searched(there, options) for there in moved if there):
-        if preference(found.laid, best.laid) > DECISIVE:
+        if partial_correlation(found.overlay, best.overlay) > DECISIVE:
             best = found
-    return candidate if best is first else put_in_place(best._replace(lr=candidate.lr), FINE, options)
+    return candidate if best is first else register(best._replace(lr=candidate.lr), FINE, options)
 
 
 def _small(candidate: Candidate) -> Candidate:
     """Return a candidate with a small copy of the LR, which suffices for where it lies."""
-    return candidate._replace(lr=Copy(limited(candidate.lr.gray, GLANCE_SIDE), candidate.lr.size))
+    return candidate._replace(lr=WorkingImage(limited(candidate.lr.gray, COARSE_SIDE), candidate.lr.size))
 
 
 def _searched(candidate: Candidate, options: Options) -> Candidate:
     """Put a candidate in place by its pixels, as long as they show something of it."""
-    found = put_in_place(candidate, COARSE[:1], options)
-    return put_in_place(found, COARSE[1:], options) if found.scores.correlation >= PROMISING else found
+    found = register(candidate, COARSE[:1], options)
+    return register(found, COARSE[1:], options) if found.scores.correlation >= PROMISING else found
 
 
-def put_in_place(candidate: Candidate, passes: tuple[Pass, ...], options: Options) -> Candidate:
+def register(candidate: Candidate, passes: tuple[Pass, ...], options: Options) -> Candidate:
     """Refine a candidate by its pixels; leave it as it was where that would be no place for a picture."""
     hr = candidate.hr
     matrix = refine(candidate.match.matrix, hr, candidate.lr, options.method, passes)
@@ -80,8 +87,8 @@ def put_in_place(candidate: Candidate, passes: tuple[Pass, ...], options: Option
 
 def _moved(candidate: Candidate, matrix: Matrix) -> Candidate | None:
     """Lay a candidate elsewhere; None if it would have next to nothing in common there."""
-    laid = overlay(candidate.hr, candidate.lr, matrix)
-    if laid is None:
+    overlay = make_overlay(candidate.hr, candidate.lr, matrix)
+    if overlay is None:
         return None
-    scores = replace(glance(laid), color_distance=candidate.scores.color_distance)
-    return candidate._replace(match=replace(candidate.match, matrix=matrix), scores=scores, laid=laid)
+    scores = replace(coarse_scores(overlay), color_distance=candidate.scores.color_distance)
+    return candidate._replace(match=replace(candidate.match, matrix=matrix), scores=scores, overlay=overlay)

@@ -1,4 +1,4 @@
-"""Examine one LR's proposals: a worker's task, of picklable arguments to a picklable result."""
+"""Evaluate one LR's proposals: a worker's task, of picklable arguments to a picklable result."""
 
 from __future__ import annotations
 
@@ -10,129 +10,118 @@ from itertools import groupby
 import cv2
 
 from twimager.align.matching import Match, implausible, match
-from twimager.align.nonrigid import bend
+from twimager.align.nonrigid import register_nonrigid
 from twimager.align.refinement import FINE, NEAR, refine
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import (
     WORKING_SIDE,
-    Copy,
-    color_copy,
+    WorkingImage,
+    color_image,
     limited,
     mirrored,
     precise_picture,
-    working_copy,
+    working_image,
 )
 from twimager.geometry import covered_share, mirroring, resize_matrix
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import frame_size
 from twimager.options import Options
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
-from twimager.pairing.disambiguate import found_again, made_certain, put_in_place
-from twimager.pairing.evaluation import Verdict
+from twimager.pairing.disambiguate import disambiguated, register, registered_coarsely
+from twimager.pairing.evaluation import Evaluation
+from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, passed, reject
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.assignment import (
-    UNSURE,
-    Candidate,
-    Choice,
-    RejectedPair,
-    Standby,
-    VerifiedPair,
-    left_behind,
-    passed,
-    reject,
-    settle_rivals,
-    weigh,
-)
+from twimager.select.rivals import COARSE_MARGIN, compared_with_best, rank_rivals, split_contenders
 from twimager.similarity.ssim import color_difference
 from twimager.verify.discrimination import CLEAR, CLOSE_CALL, DECISIVE, PLAIN
 from twimager.verify.overlay import (
-    GLANCE_SIDE,
+    COARSE_SIDE,
     GOOD_CORRELATION,
-    MAX_RESIDUAL,
+    MAX_RESIDUAL_SHIFT,
     Overlay,
     Scores,
-    flaw,
-    glance,
-    overlay,
+    coarse_scores,
+    failed_gate,
+    make_overlay,
     score,
 )
 
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 
-def examine(proposals: Sequence[Proposal], options: Options) -> Verdict:
+def evaluate(proposals: Sequence[Proposal], options: Options) -> Evaluation:
     """Match, refine and verify one LR's proposals, as far as it takes to know which it would have.
 
     Each source of proposals is heard only if the ones before it have brought nothing. All that the LR might have are
     verified only if all matches are wanted. A pair that is beyond the libraries costs itself, not the others.
     """
     try:
-        return _examine_all(proposals, options)
+        return _evaluate_all(proposals, options)
     except LIBRARY_ERRORS as error:
         failure = Rejection(Reason.FAILED, complaint(error))
-    alone = [examine([proposal], options) for proposal in proposals] if len(proposals) > 1 else []
-    failed = [pair for verdict in alone for pair in verdict.rejected if pair.rejection.reason is Reason.FAILED]
+    alone = [evaluate([proposal], options) for proposal in proposals] if len(proposals) > 1 else []
+    failed = [pair for evaluation in alone for pair in evaluation.rejected if pair.rejection.reason is Reason.FAILED]
     if not failed:
-        return Verdict([], [], [RejectedPair(proposal, failure) for proposal in proposals])
+        return Evaluation([], [], [RejectedPair(proposal, failure) for proposal in proposals])
     beyond = {pair.proposal.key for pair in failed}
-    verdict = examine([proposal for proposal in proposals if proposal.key not in beyond], options)
-    return verdict._replace(rejected=verdict.rejected + failed)
+    evaluation = evaluate([proposal for proposal in proposals if proposal.key not in beyond], options)
+    return evaluation._replace(rejected=evaluation.rejected + failed)
 
 
-def _examine_all(proposals: Sequence[Proposal], options: Options) -> Verdict:
+def _evaluate_all(proposals: Sequence[Proposal], options: Options) -> Evaluation:
     rejected: list[RejectedPair] = []
     for _, batch in groupby(proposals, key=lambda proposal: proposal.source):
-        pairs, standbys = _examine(batch, options, rejected)
+        pairs, deferred = _evaluate(batch, options, rejected)
         if pairs:
-            return Verdict(pairs, standbys, rejected)
-    return Verdict([], [], rejected)
+            return Evaluation(pairs, deferred, rejected)
+    return Evaluation([], [], rejected)
 
 
-def call(standby: Standby, favourite: Choice, options: Options) -> Verdict:
-    """Put an HR in place that stood by, from where it was found to lie; verify it, compared with its LR's favourite."""
+def evaluate_deferred(deferred: Deferred, best: Choice, options: Options) -> Evaluation:
+    """Refine and verify a deferred candidate, compared at full resolution with its LR's best one."""
     try:
-        return _call(standby, favourite, options)
+        return _evaluate_deferred(deferred, best, options)
     except LIBRARY_ERRORS as error:
-        return Verdict([], [], [reject(standby, Rejection(Reason.FAILED, complaint(error)))])
+        return Evaluation([], [], [reject(deferred, Rejection(Reason.FAILED, complaint(error)))])
 
 
-def _call(standby: Standby, favourite: Choice, options: Options) -> Verdict:
+def _evaluate_deferred(deferred: Deferred, best: Choice, options: Options) -> Evaluation:
     rejected: list[RejectedPair] = []
-    first = passed([_again(favourite)], rejected)
-    called = [put_in_place(candidate, FINE, options) for candidate in passed([_again(standby)], rejected)]
-    first, near = (passed(_look_closely(candidates), rejected) for candidates in (first, called))
-    called = passed((weigh(one, other, DECISIVE) for other in first for one in near), rejected)
-    return Verdict(passed((_verify(candidate, options) for candidate in called), rejected), [], rejected)
+    first = passed([_again(best)], rejected)
+    refined = [register(candidate, FINE, options) for candidate in passed([_again(deferred)], rejected)]
+    first, near = (passed(_look_closely(candidates), rejected) for candidates in (first, refined))
+    compared = passed((compared_with_best(one, other, DECISIVE) for other in first for one in near), rejected)
+    return Evaluation(passed((_verify(candidate, options) for candidate in compared), rejected), [], rejected)
 
 
 def _again(choice: Choice) -> Candidate | RejectedPair:
     """Lay over its LR again what is known to lie there, its colours too."""
-    laid = _laid(choice.proposal, choice.match)
-    if isinstance(laid, RejectedPair):
-        return laid
-    return laid._replace(scores=replace(laid.scores, color_distance=choice.scores.color_distance))
+    overlay = _overlaid(choice.proposal, choice.match)
+    if isinstance(overlay, RejectedPair):
+        return overlay
+    return overlay._replace(scores=replace(overlay.scores, color_distance=choice.scores.color_distance))
 
 
-def _examine(
+def _evaluate(
     proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]
-) -> tuple[list[VerifiedPair], list[Standby]]:
+) -> tuple[list[VerifiedPair], list[Deferred]]:
     """Return the pairs of one LR that pass, in the order in which it would have them, and who stands by.
 
     Add the others to `rejected`.
     """
     candidates = _candidates(proposals, options, rejected)
-    near, far = (candidates, []) if options.all_matches else left_behind(candidates)
-    pairs, standbys = _verified(near, options, rejected)
+    near, far = (candidates, []) if options.all_matches else split_contenders(candidates)
+    pairs, deferred = _verified(near, options, rejected)
     if pairs:
-        standbys += passed((_standby(candidate, options) for candidate in far), rejected)
+        deferred += passed((_deferred(candidate, options) for candidate in far), rejected)
     else:
-        pairs, standbys = _verified(far, options, rejected)
-    return pairs, standbys
+        pairs, deferred = _verified(far, options, rejected)
+    return pairs, deferred
 
 
 def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[RejectedPair]) -> list[Candidate]:
-    """Return those of one LR's proposals that may be it by their features, its favourite first."""
+    """Return those of one LR's proposals that may be it by their features, its best candidate first."""
     proposals = list(proposals)
     aligned = passed(_aligned(proposals, options), rejected)
     candidates: list[Candidate] = []
@@ -140,42 +129,44 @@ def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[
         compared = passed([_compare(proposal, found, candidates, options)], rejected)
         candidates += passed((_in_color(candidate, options) for candidate in compared), rejected)
     clear = any(candidate.scores.correlation >= GOOD_CORRELATION for candidate in candidates)
-    candidates = [found_again(candidate, clear, options) for candidate in candidates]
+    candidates = [registered_coarsely(candidate, clear, options) for candidate in candidates]
     candidates = passed((_gated(candidate, options) for candidate in candidates), rejected)
     if options.all_matches:
         return candidates
-    return settle_rivals(candidates, CLEAR if proposals[0].source is Source.FRAME else math.inf, rejected)
+    return rank_rivals(candidates, CLEAR if proposals[0].source is Source.FRAME else math.inf, rejected)
 
 
 def _verified(
     candidates: list[Candidate], options: Options, rejected: list[RejectedPair]
-) -> tuple[list[VerifiedPair], list[Standby]]:
+) -> tuple[list[VerifiedPair], list[Deferred]]:
     """Put candidates in place by their pixels; return, in order, the first that passes every gate, and who stands by.
 
     Where all matches are wanted nobody stands by.
     """
-    candidates = [put_in_place(candidate, FINE, options) for candidate in candidates]
+    candidates = [register(candidate, FINE, options) for candidate in candidates]
     if not options.all_matches:
-        candidates = settle_rivals(candidates, PLAIN, rejected)
-        if any(candidate.behind < CLOSE_CALL for candidate in candidates[1:]):
-            candidates = settle_rivals(passed(_look_closely(candidates), rejected), DECISIVE, rejected)
+        candidates = rank_rivals(candidates, PLAIN, rejected)
+        if any(candidate.score_gap < CLOSE_CALL for candidate in candidates[1:]):
+            candidates = rank_rivals(passed(_look_closely(candidates), rejected), DECISIVE, rejected)
         else:
-            candidates[1:] = [candidate._replace(behind=candidate.behind - UNSURE) for candidate in candidates[1:]]
-    pairs, standbys = list[VerifiedPair](), list[Standby]()
+            candidates[1:] = [
+                candidate._replace(score_gap=candidate.score_gap - COARSE_MARGIN) for candidate in candidates[1:]
+            ]
+    pairs, deferred = list[VerifiedPair](), list[Deferred]()
     for candidate in candidates:
         if pairs and not options.all_matches:
-            standbys += passed([_standby(candidate, options)], rejected)
+            deferred += passed([_deferred(candidate, options)], rejected)
         else:
             pairs += passed([_verify(candidate, options)], rejected)
-    return pairs, standbys
+    return pairs, deferred
 
 
-def _standby(candidate: Candidate, options: Options) -> Standby | RejectedPair:
+def _deferred(candidate: Candidate, options: Options) -> Deferred | RejectedPair:
     """Have a candidate stand by, unless it has too few pixels: that is known already."""
     found = candidate.match
     if failure := _enlarged(native_scale(found, candidate.hr.size, options.scale), options):
         return reject(candidate, failure)
-    return Standby(candidate.proposal, found, candidate.scores, candidate.behind)
+    return Deferred(candidate.proposal, found, candidate.scores, candidate.score_gap)
 
 
 def _aligned(proposals: Sequence[Proposal], options: Options) -> Iterator[tuple[Proposal, Match] | RejectedPair]:
@@ -186,11 +177,11 @@ def _aligned(proposals: Sequence[Proposal], options: Options) -> Iterator[tuple[
     # The others, before or after it in a film, lie as the likest does.
     size = proposals[0].hr.size
     try:
-        hr, lr = working_copy(proposals[0].hr), working_copy(proposals[0].lr)
+        hr, lr = working_image(proposals[0].hr), working_image(proposals[0].lr)
     except UnreadableImage as error:
         yield from (RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error))) for proposal in proposals)
         return
-    small = Copy(limited(lr.gray, GLANCE_SIDE), lr.size)
+    small = WorkingImage(limited(lr.gray, COARSE_SIDE), lr.size)
     matrix = refine(resize_matrix(size, lr.size), hr, small, options.method, NEAR)
     for proposal in proposals:
         yield _plausible(proposal, Match(matrix @ resize_matrix(proposal.hr.size, size), None))
@@ -225,22 +216,22 @@ def _compare(
 ) -> Candidate | RejectedPair:
     """Lay an aligned HR over its LR, unless it can't be as like as another one."""
     reach = _coverage((proposal, found))
-    if others and reach < max(other.scores.likeness for other in others) and not options.all_matches:
+    if others and reach < max(other.scores.similarity for other in others) and not options.all_matches:
         detail = f"another HR covers more than {reach:.2f} of the LR"
         return RejectedPair(proposal, Rejection(Reason.LOOK_ALIKE, detail), found)
-    return _laid(proposal, found)
+    return _overlaid(proposal, found)
 
 
-def _laid(proposal: Proposal, found: Match) -> Candidate | RejectedPair:
+def _overlaid(proposal: Proposal, found: Match) -> Candidate | RejectedPair:
     """Lay an aligned HR over a small copy of its LR."""
     try:
-        hr, lr = working_copy(proposal.hr), working_copy(proposal.lr)
+        hr, lr = working_image(proposal.hr), working_image(proposal.lr)
     except UnreadableImage as error:
         return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
-    laid = overlay(hr, Copy(limited(lr.gray, GLANCE_SIDE), lr.size), found.matrix)
-    if laid is None:
+    overlay = make_overlay(hr, WorkingImage(limited(lr.gray, COARSE_SIDE), lr.size), found.matrix)
+    if overlay is None:
         return RejectedPair(proposal, NOTHING_IN_COMMON, found)
-    return Candidate(proposal, found, glance(laid), laid, hr, lr)
+    return Candidate(proposal, found, coarse_scores(overlay), overlay, hr, lr)
 
 
 def _in_color(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
@@ -255,19 +246,19 @@ def _colored(candidate: Candidate, scores: Scores) -> Candidate | RejectedPair:
     """Measure how far the colours are apart, and add it to the scores."""
     found = candidate.match
     try:
-        hr, lr = color_copy(candidate.proposal.hr), color_copy(candidate.proposal.lr)
+        hr, lr = color_image(candidate.proposal.hr), color_image(candidate.proposal.lr)
     except UnreadableImage as error:
         return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
-    laid = overlay(hr, lr, found.matrix, flow=found.flow)
-    if laid is None:
+    overlay = make_overlay(hr, lr, found.matrix, displacement=found.displacement)
+    if overlay is None:
         return reject(candidate, NOTHING_IN_COMMON)
-    distance = color_difference(laid.both.cut(laid.hr), laid.both.cut(laid.lr), gain=True)
+    distance = color_difference(overlay.both.cut(overlay.hr), overlay.both.cut(overlay.lr), gain=True)
     return candidate._replace(scores=replace(scores, color_distance=distance))
 
 
 def _gated(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
     """Turn a candidate down if what is known of it does not suffice."""
-    failure = flaw(
+    failure = failed_gate(
         candidate.scores, options.threshold, options.min_overlap, max_color_distance=options.max_color_distance
     )
     return reject(candidate, failure) if failure else candidate
@@ -275,59 +266,61 @@ def _gated(candidate: Candidate, options: Options) -> Candidate | RejectedPair:
 
 def _look_closely(candidates: Sequence[Candidate]) -> Iterator[Candidate | RejectedPair]:
     """Lay the own pixels of an LR's candidates over it: what copies have lost may tell them from each other."""
-    lr: Copy | None = None
+    lr: WorkingImage | None = None
     for candidate in candidates:
         try:
             lr = lr or _precise_lr(candidate)
-            laid = _precise_overlay(candidate, lr)
+            overlay = _precise_overlay(candidate, lr)
         except UnreadableImage as error:
             yield reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
             continue
-        yield candidate._replace(laid=laid) if laid else reject(candidate, NOTHING_IN_COMMON)
+        yield candidate._replace(overlay=overlay) if overlay else reject(candidate, NOTHING_IN_COMMON)
 
 
-def _precise_lr(candidate: Candidate) -> Copy:
+def _precise_lr(candidate: Candidate) -> WorkingImage:
     with precise_picture(candidate.proposal.lr) as lr:
         return lr._replace(gray=limited(lr.gray, WORKING_SIDE))
 
 
-def _precise_overlay(candidate: Candidate, lr: Copy) -> Overlay | None:
+def _precise_overlay(candidate: Candidate, lr: WorkingImage) -> Overlay | None:
     with precise_picture(candidate.proposal.hr) as hr:
-        return overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
+        return make_overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
 
 
-def _bent(candidate: Candidate) -> Candidate:
+def _registered_nonrigid(candidate: Candidate) -> Candidate:
     """Bend a candidate onto its LR, if that explains more of the LR."""
     hr, lr, found = candidate.hr, candidate.lr, candidate.match
-    flow = bend(found.matrix, hr, lr)
-    laid = flow and overlay(hr, lr, found.matrix, flow=flow)
-    return candidate._replace(match=replace(found, flow=flow), laid=laid) if laid else candidate
+    displacement = register_nonrigid(found.matrix, hr, lr)
+    overlay = displacement and make_overlay(hr, lr, found.matrix, displacement=displacement)
+    return (
+        candidate._replace(match=replace(found, displacement=displacement), overlay=overlay) if overlay else candidate
+    )
 
 
 def _verify(candidate: Candidate, options: Options) -> VerifiedPair | RejectedPair:
     """Make certain where a refined pair lies, bend it, where the method does, and put it through every gate."""
-    candidate = made_certain(candidate, options)
+    candidate = disambiguated(candidate, options)
     if options.method.bends:
-        candidate = _bent(candidate)
+        candidate = _registered_nonrigid(candidate)
     proposal, found, lr_size = candidate.proposal, candidate.match, candidate.lr.size
     common = common_area(found, candidate.hr.size, lr_size, options.scale)
     if common is None:
         return reject(candidate, NOTHING_IN_COMMON)
-    scores = score(candidate.laid, lr_size)
+    scores = score(candidate.overlay, lr_size)
     if options.max_color_distance is not None:
         colored = _colored(candidate, scores)
         if isinstance(colored, RejectedPair):
             return colored
         scores = colored.scores
-    max_residual = options.max_error or MAX_RESIDUAL * lr_size[0] / frame_size(candidate.lr.gray)[0]
+    max_residual_shift = options.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
     native = native_scale(found, candidate.hr.size, options.scale)
-    failure = flaw(
-        scores, options.threshold, options.min_overlap, max_residual, options.max_color_distance
+    failure = failed_gate(
+        scores, options.threshold, options.min_overlap, max_residual_shift, options.max_color_distance
     ) or _enlarged(native, options)
     window = failure or output_window(common, proposal.lr.frame, options)
     if isinstance(window, Rejection):
         return RejectedPair(proposal, window, found, scores)
-    return VerifiedPair(proposal, found, scores, common, window, behind=candidate.behind, native_scale=native)
+    return VerifiedPair(proposal, found, scores, common, window, score_gap=candidate.score_gap, native_scale=native)
 
 
 def _enlarged(native: float, options: Options) -> Rejection | None:

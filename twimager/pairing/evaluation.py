@@ -16,32 +16,32 @@ from twimager.align.matching import Match, implausible
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import Matrix, Rect, mirroring
-from twimager.image.displacement import Flow
+from twimager.image.displacement import Displacement
 from twimager.options import Naming, Options, Output
+from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.select.assignment import Choice, RejectedPair, Standby, VerifiedPair
 from twimager.verify.overlay import Scores
 
-# What a matrix, or a number of a verdict, is at most; only what is damaged has more.
+# What a matrix, or a number of an evaluation, is at most; only what is damaged has more.
 MAX_CONDITION = 1e14
 MAX_NUMBER = 1e12
 
 
-class Verdict(NamedTuple):
+class Evaluation(NamedTuple):
     """What came of an LR's proposals: the pairs that pass, in order, who stands by for them, and the others."""
 
     pairs: list[VerifiedPair]
-    standbys: list[Standby]
+    deferred: list[Deferred]
     rejected: list[RejectedPair]
 
     @property
     def choices(self) -> list[Choice]:
         """All that the LR might have, in the order in which it would have them."""
-        return [*self.pairs, *self.standbys]
+        return [*self.pairs, *self.deferred]
 
 
 def circumstances(options: Options, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> str:
-    """Return what a verdict depends on beside the images' contents: the same text, the same verdict.
+    """Return what an evaluation depends on beside the images' contents: the same text, the same evaluation.
 
     `starts` say where HRs lie already.
     """
@@ -51,7 +51,7 @@ def circumstances(options: Options, proposals: Sequence[Proposal], starts: Seque
 
 @cache
 def _gates(options: Options) -> str:
-    """Return the settings that a verdict depends on; once for all LRs."""
+    """Return the settings that an evaluation depends on; once for all LRs."""
     elsewhere = replace(
         options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
         limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
@@ -65,77 +65,81 @@ def _features(image: Fingerprint) -> int:
     return zlib.crc32(image.points.tobytes())
 
 
-def failure(verdict: Verdict) -> Rejection | None:
+def failure(evaluation: Evaluation) -> Rejection | None:
     """Return why a pair could not be compared, None if all could."""
-    return next((pair.rejection for pair in verdict.rejected if pair.rejection.reason is Reason.FAILED), None)
+    return next((pair.rejection for pair in evaluation.rejected if pair.rejection.reason is Reason.FAILED), None)
 
 
-def is_final(verdict: Verdict) -> bool:
-    """Tell whether the same images would get the same verdict again: not if one could not be read, or compared."""
-    return all(pair.rejection.reason not in (Reason.UNREADABLE, Reason.FAILED) for pair in verdict.rejected)
+def is_final(evaluation: Evaluation) -> bool:
+    """Tell whether the same images would get the same evaluation again: not if one could not be read, or compared."""
+    return all(pair.rejection.reason not in (Reason.UNREADABLE, Reason.FAILED) for pair in evaluation.rejected)
 
 
-def to_text(verdict: Verdict, proposals: Sequence[Proposal]) -> str:
-    """Return a verdict on these proposals as JSON."""
+def to_text(evaluation: Evaluation, proposals: Sequence[Proposal]) -> str:
+    """Return an evaluation on these proposals as JSON."""
     places = {id(proposal): place for place, proposal in enumerate(proposals)}
     document = {
         "pairs": [
             [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.common, pair.window,
-             pair.behind, pair.native_scale]
-            for pair in verdict.pairs
+             pair.score_gap, pair.native_scale]
+            for pair in evaluation.pairs
         ],
-        "standbys": [
-            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.behind]
-            for pair in verdict.standbys
+        "deferred": [
+            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.score_gap]
+            for pair in evaluation.deferred
         ],
         "rejected": [
             [places[id(pair.proposal)], pair.rejection.reason.name, pair.rejection.detail,
              pair.match and _match_to_json(pair.match), pair.scores and astuple(pair.scores)]
-            for pair in verdict.rejected
+            for pair in evaluation.rejected
         ],
     }  # fmt: skip
     return json.dumps(document, default=lambda number: number.item())
 
 
-def from_text(text: str, proposals: Sequence[Proposal]) -> Verdict:
+def from_text(text: str, proposals: Sequence[Proposal]) -> Evaluation:
     """Return what `to_text` was given."""
     document = json.loads(text)
     numbered = dict(enumerate(proposals))
     pairs = [
         VerifiedPair(numbered[place], _match_from_json(match), Scores(*scores), Rect(*common), Rect(*window),
-                     behind=behind, native_scale=native_scale)
-        for place, match, scores, common, window, behind, native_scale in document["pairs"]
+                     score_gap=score_gap, native_scale=native_scale)
+        for place, match, scores, common, window, score_gap, native_scale in document["pairs"]
     ]  # fmt: skip
-    standbys = [
-        Standby(numbered[place], _match_from_json(match), Scores(*scores), behind)
-        for place, match, scores, behind in document["standbys"]
+    deferred = [
+        Deferred(numbered[place], _match_from_json(match), Scores(*scores), score_gap)
+        for place, match, scores, score_gap in document["deferred"]
     ]
     rejected = [
         RejectedPair(numbered[place], Rejection(Reason[reason], detail), match and _match_from_json(match),
                      scores and Scores(*scores))
         for place, reason, detail, match, scores in document["rejected"]
     ]  # fmt: skip
-    return Verdict(pairs, standbys, rejected)
+    return Evaluation(pairs, deferred, rejected)
 
 
-def from_kept(text: str, proposals: Sequence[Proposal]) -> Verdict | None:
+def from_kept(text: str, proposals: Sequence[Proposal]) -> Evaluation | None:
     """Return what `to_text` was given; None if it can't have been given that, on these proposals."""
     try:
-        verdict = from_text(text, proposals)
-        sound = all(map(_is_sound, (*verdict.choices, *verdict.rejected)))
+        evaluation = from_text(text, proposals)
+        sound = all(map(_is_sound, (*evaluation.choices, *evaluation.rejected)))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
         return None
-    return verdict if sound else None
+    return evaluation if sound else None
 
 
 def _match_to_json(match: Match) -> list[Any]:
-    flow = match.flow and [match.flow.controls.tolist(), match.flow.to_knots.tolist()]
-    return [match.matrix.tolist(), match.inliers, flow]
+    displacement = match.displacement and [match.displacement.controls.tolist(), match.displacement.to_knots.tolist()]
+    return [match.matrix.tolist(), match.inliers, displacement]
 
 
 def _match_from_json(match: list[Any]) -> Match:
-    matrix, inliers, flow = match
-    return Match(np.array(matrix, np.float64), inliers, flow and Flow(*(np.array(one, np.float64) for one in flow)))
+    matrix, inliers, displacement = match
+    return Match(
+        np.array(matrix, np.float64),
+        inliers,
+        displacement and Displacement(*(np.array(one, np.float64) for one in displacement)),
+    )
 
 
 def _is_sound(pair: Choice | RejectedPair) -> bool:
@@ -146,9 +150,9 @@ def _is_sound(pair: Choice | RejectedPair) -> bool:
         return False
     if isinstance(pair, RejectedPair):
         return isinstance(pair.rejection.detail, str)
-    if not _is_number(pair.behind) or not _is_plausible(pair.match.matrix, pair.proposal):
+    if not _is_number(pair.score_gap) or not _is_plausible(pair.match.matrix, pair.proposal):
         return False
-    if isinstance(pair, Standby):
+    if isinstance(pair, Deferred):
         return True
     frame = pair.proposal.lr.frame
     positive = _is_number(pair.native_scale) and pair.native_scale > 0
@@ -162,11 +166,11 @@ def _is_plausible(matrix: Matrix, proposal: Proposal) -> bool:
 
 def _is_sound_match(match: Match) -> bool:
     """Tell whether numbers say how an HR lies: a matrix that can be inverted, maybe a displacement."""
-    inliers, flow = match.inliers, match.flow
+    inliers, displacement = match.inliers, match.displacement
     return (
         (inliers is None or (type(inliers) is int and 0 <= inliers <= MAX_NUMBER))
         and _is_sound_matrix(match.matrix)
-        and (flow is None or (_is_sound_matrix(flow.to_knots) and _are_sound_controls(flow)))
+        and (displacement is None or (_is_sound_matrix(displacement.to_knots) and _are_sound_controls(displacement)))
     )
 
 
@@ -174,8 +178,8 @@ def _is_sound_matrix(matrix: Matrix) -> bool:
     return matrix.shape == (3, 3) and bool(np.isfinite(matrix).all()) and bool(np.linalg.cond(matrix) < MAX_CONDITION)
 
 
-def _are_sound_controls(flow: Flow) -> bool:
-    controls = flow.controls
+def _are_sound_controls(displacement: Displacement) -> bool:
+    controls = displacement.controls
     return controls.ndim == 3 and len(controls) == 2 and min(controls.shape) > 0 and bool(np.isfinite(controls).all())
 
 

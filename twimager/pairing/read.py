@@ -11,16 +11,16 @@ from typing import NamedTuple, TypeVar
 
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.cache import Stamp, Store, stamp
-from twimager.fingerprint.fingerprint import Fingerprint, Recipe, bare_fingerprint, described, view, working_copy
+from twimager.fingerprint.fingerprint import Fingerprint, Recipe, bare_fingerprint, described, view, working_image
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import is_animated
 from twimager.pairing.copies import Copies, find_copies, representatives, under
-from twimager.pairing.workers import Examiners
+from twimager.pairing.workers import Evaluators
+from twimager.pairs import RejectedPair
 from twimager.propose.by_frame import Frames
 from twimager.report.ledger import Note, RejectedImage, Report
 from twimager.runtime.console import Console, Progress
 from twimager.runtime.pool import AHEAD, in_order
-from twimager.select.assignment import RejectedPair
 
 CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went on")
 FIRST_PICTURE = "holds several pictures; the first is used"
@@ -47,7 +47,7 @@ def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Finger
         if not recipe.features or (frames and frames.suffice(image)):
             return image
         # It is wanted again much later, if at all: no reason to forget others for it.
-        return described(image, working_copy(image, keep=False).gray, recipe)
+        return described(image, working_image(image, keep=False).gray, recipe)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
     except LIBRARY_ERRORS as error:
@@ -57,8 +57,8 @@ def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Finger
 class Run(NamedTuple):
     """What goes through the whole job.
 
-    `seen` is what each file was like before it was read, `strangers` how many files there are that are no images, by
-    their kind and why.
+    `seen` is what each file was like before it was read, `unsupported` how many files are no images, by their kind and
+    why.
     """
 
     pool: Executor
@@ -66,9 +66,9 @@ class Run(NamedTuple):
     console: Console
     progress: Progress
     store: Store
-    examiners: Examiners
+    evaluators: Evaluators
     seen: dict[Path, Stamp | None]
-    strangers: Counter[str]
+    unsupported: Counter[str]
 
     def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """Have workers do a task for everything, a few ahead of the reader."""
@@ -78,8 +78,8 @@ class Run(NamedTuple):
         """Name a file that can't be read; of each kind of file that is no image, the first only."""
         if rejection.reason is not Reason.UNREADABLE:
             kind = f"{_kind(path, rejection)}: {rejection.reason.value}"
-            self.strangers[kind] += 1
-            if self.strangers[kind] > 1:
+            self.unsupported[kind] += 1
+            if self.unsupported[kind] > 1:
                 return
         self.console.warn(f"{path}: {rejection}")
 
@@ -95,9 +95,9 @@ class Run(NamedTuple):
         self.report.notes.append(Note(path, text))
         self.console.note(f"{path}: {text}")
 
-    def count_strangers(self) -> None:
+    def count_unsupported(self) -> None:
         """Say how many more files of each kind there were."""
-        for kind, number in sorted(self.strangers.items()):
+        for kind, number in sorted(self.unsupported.items()):
             if number > 1:
                 self.console.warn(f"{number - 1} more {kind}")
 

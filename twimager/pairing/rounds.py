@@ -1,4 +1,4 @@
-"""Rounds of proposing, examining and choosing: what the main thread does between listing the files and the report."""
+"""Rounds of proposing, evaluating and choosing: what the main thread does between listing the files and the report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Again(NamedTuple):
 
 
 def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -> Again | None:
-    """Read, propose, examine, choose and write, in rounds: the same frames, by features, mirrored.
+    """Read, propose, evaluate, choose and write, in rounds: the same frames, by features, mirrored.
 
     Return what is left then and worth another round, by more features, for which these are forgotten first.
     """
@@ -46,7 +46,7 @@ def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -
     lrs = read_each(run, "LR", lr_paths, of_lr.bare if by_frame else of_lr)
     frames = Frames(lrs, options.distance) if by_frame else None
     hrs = read_each(run, "HR", hr_paths, of_hr, frames)
-    run.count_strangers()
+    run.count_unsupported()
     if frames:
         proposals = frames.propose(hrs)
         if not decide(run, proposals, writer):
@@ -85,7 +85,7 @@ def _pair_by_features(
 
 
 def pair_again(run: Run, again: Again, writer: Writer) -> None:
-    """Read images again for more features; propose, examine, choose and write."""
+    """Read images again for more features; propose, evaluate, choose and write."""
     from twimager.propose.by_features import FeatureIndex
 
     options, count = run.report.options, len(again.lrs) + len(again.hrs)

@@ -1,7 +1,7 @@
-"""Examine many LRs at once: in threads or, where it pays, in processes; run as a module, one of those processes.
+"""Evaluate many LRs at once: in threads or, where it pays, in processes; run as a module, one of those processes.
 
-Examining takes thousands of small steps of Python, for which threads wait for each other: a run over 500 LRs takes 0.92
-of the time with two processes, from its start to its end.
+Evaluating takes thousands of small steps of Python, for which threads wait for each other: a run over 500 LRs takes
+0.92 of the time with two processes, from its start to its end.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 from twimager.fingerprint.fingerprint import recent
 from twimager.options import Options
-from twimager.pairing.evaluate import examine
-from twimager.pairing.evaluation import Verdict, from_text, to_text
+from twimager.pairing.evaluate import evaluate
+from twimager.pairing.evaluation import Evaluation, from_text, to_text
 from twimager.propose.proposal import Proposal
 from twimager.runtime import child, decoder_warnings
 from twimager.runtime.memory import PROCESS, budget, total
@@ -29,31 +29,31 @@ COMMAND = child.module("twimager.pairing.workers")
 # Two processes take a fifth of a second to start, and save 2 ms an LR; with 120 LRs threads were 4 % faster, with 250
 # none was.
 WORTH_PROCESSES = 200
-# Of working copies, a process needs those of the LR at hand only: the others are kept by who asks.
+# Of working images, a process needs those of the LR at hand only: the others are kept by who asks.
 OWN_BYTES = 16 * 1024 * 1024
 # What reading an image takes at most, a pixel: three values of 16 bit, and the gray as float32.
 PRECISE_BYTES = 10
 
 
-class Examiners:
-    """Has LRs examined, until its block ends; processes are started once they are worth it, one a job."""
+class Evaluators:
+    """Has LRs evaluated, until its block ends; processes are started once they are worth it, one a job."""
 
     def __init__(self, pool: Executor, options: Options) -> None:
-        """Examine in the threads of `pool` while there are no processes."""
+        """Evaluate in the threads of `pool` while there are no processes."""
         self._pool, self._options = pool, options
         self._askers: Executor | None = None
         self._all: list[_Process] = []
         self._idle: list[_Process] = []
         self._ended = False
 
-    def examine(self, cases: Sequence[Sequence[Proposal]]) -> Iterator[Verdict]:
-        """Yield the verdict on every LR's proposals, in order."""
+    def evaluate(self, cases: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
+        """Yield the evaluation on every LR's proposals, in order."""
         worth = len(cases) >= WORTH_PROCESSES and self._options.jobs > 1 and total() >= self._options.jobs * PROCESS
         if worth and not self._all and not self._options.debug:
             self._start()
         ahead = AHEAD * self._options.jobs
         if self._askers is None:
-            return in_order(self._pool, partial(examine, options=self._options), cases, ahead)
+            return in_order(self._pool, partial(evaluate, options=self._options), cases, ahead)
         return in_order(self._askers, self._ask, cases, ahead)
 
     def _start(self) -> None:
@@ -63,20 +63,20 @@ class Examiners:
             self._idle = list(self._all)
             self._askers = ThreadPoolExecutor(self._options.jobs)
 
-    def _ask(self, proposals: Sequence[Proposal]) -> Verdict:
-        """Have a process examine an LR's proposals; do it here if that is no more."""
+    def _ask(self, proposals: Sequence[Proposal]) -> Evaluation:
+        """Have a process evaluate an LR's proposals; do it here if that is no more."""
         process = self._idle.pop()
         try:
             with budget.admit(_evaluation_bytes(proposals)):
-                return process.examine(proposals, self._options)
+                return process.evaluate(proposals, self._options)
         except (OSError, EOFError, pickle.UnpicklingError):
             if self._ended:
                 raise
-            return examine(proposals, self._options)
+            return evaluate(proposals, self._options)
         finally:
             self._idle.append(process)
 
-    def __enter__(self) -> Examiners:
+    def __enter__(self) -> Evaluators:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,13 +94,13 @@ def _evaluation_bytes(proposals: Sequence[Proposal]) -> int:
 
 
 class _Process:
-    """A process that examines; it gets what it needs of the working copies kept here, and gives back those it made."""
+    """A process that evaluates; it gets what it needs of the working images kept here, and gives back those it made."""
 
     def __init__(self) -> None:
         self._child = child.start((*COMMAND, os.getcwd()))
 
-    def examine(self, proposals: Sequence[Proposal], options: Options) -> Verdict:
-        """Return the verdict on one LR's proposals; raises EOFError and others if the process is no more."""
+    def evaluate(self, proposals: Sequence[Proposal], options: Options) -> Evaluation:
+        """Return the evaluation on one LR's proposals; raises EOFError and others if the process is no more."""
         assert self._child.stdin
         assert self._child.stdout
         copies = recent.these({image.path for proposal in proposals for image in proposal.images})
@@ -119,7 +119,7 @@ class _Process:
 
 
 def _serve(folder: str) -> None:
-    """Examine what comes in on stdin until it ends; paths are as seen from `folder`."""
+    """Evaluate what comes in on stdin until it ends; paths are as seen from `folder`."""
     prepare_process()
     decoder_warnings.recorded_by_parent()
     os.chdir(folder)
@@ -134,7 +134,7 @@ def _serve(folder: str) -> None:
 def _answer(proposals: Sequence[Proposal], options: Options, copies: dict[Any, Any]) -> tuple[str, dict[Any, Any]]:
     for path, gray in copies.items():
         recent.keep(path, gray)
-    text = to_text(examine(proposals, options), proposals)
+    text = to_text(evaluate(proposals, options), proposals)
     # The LR is wanted no more; its HRs may be by other LRs.
     made = recent.these({proposal.hr.path for proposal in proposals} - copies.keys())
     return text, made

@@ -13,10 +13,10 @@ from twimager.align.matching import Match
 from twimager.errors import Rejection
 from twimager.geometry import translation
 from twimager.options import Method, plain_settings
+from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import CANDIDATES
 from twimager.report.ledger import Record, Report
-from twimager.select.assignment import RejectedPair, VerifiedPair
 
 # Counts up whenever a reader of the one before would miss or misread something.
 SCHEMA_VERSION = 3
@@ -53,7 +53,7 @@ def pair_record(record: Record) -> dict[str, Any]:
         "hr_output": record.hr_output and str(record.hr_output.absolute()),
         "matrix": (to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
         "method": _method(pair.match).value,
-        "flow": pair.match.flow and _rounded(pair.match.flow.magnitude),
+        "flow": pair.match.displacement and _rounded(pair.match.displacement.magnitude),
         "native_scale": _rounded(pair.native_scale),
         "lr_picture": list(lr.picture),
         "hr_picture": list(hr.picture),
@@ -66,7 +66,7 @@ def pair_record(record: Record) -> dict[str, Any]:
 
 def _method(match: Match) -> Method:
     """Return the simplest method that would give this alignment."""
-    if match.flow is not None:
+    if match.displacement is not None:
         return Method.FLOW
     return Method.WARP if match.matrix[2, :2].any() else Method.TRANSFORM
 
@@ -91,7 +91,7 @@ def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
         "coverage": scores and _rounded(scores.coverage),
         "correlation": scores and _rounded(scores.correlation),
         "hash_agreement": scores and _rounded(scores.agreement),
-        "residual": scores and _rounded(scores.residual),
+        "residual": scores and _rounded(scores.residual_shift),
         "color_distance": scores and _rounded(scores.color_distance),
     }
 

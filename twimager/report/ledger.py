@@ -10,8 +10,8 @@ from pathlib import Path
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.options import Options
+from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.select.assignment import RejectedPair, VerifiedPair
 from twimager.verify.overlay import Scores
 
 NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
@@ -146,4 +146,4 @@ def numbers(pair: VerifiedPair) -> str:
 
 def closeness(scores: Scores | None, inliers: int | None) -> tuple[float, int]:
     """Return how far a pair came that was turned down: by its pixels, where those were compared, else its features."""
-    return scores.likeness if scores else -math.inf, -1 if inliers is None else inliers
+    return scores.similarity if scores else -math.inf, -1 if inliers is None else inliers

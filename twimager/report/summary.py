@@ -18,9 +18,9 @@ from twimager.errors import ExitCode, Reason
 from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, document_paths
 from twimager.output.render import SAME_SIZE
+from twimager.pairs import RejectedPair
 from twimager.report.ledger import NOT_READ, Report, how_far
 from twimager.runtime.console import printable
-from twimager.select.assignment import RejectedPair
 
 # No HR has more source pixels per output pixel, along a side.
 MAX_NATIVE_SCALE = 1e6

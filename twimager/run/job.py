@@ -16,7 +16,7 @@ from twimager.output import layout
 from twimager.pairing.decide import MATCHING
 from twimager.pairing.read import Run
 from twimager.pairing.rounds import pair, pair_again
-from twimager.pairing.workers import Examiners
+from twimager.pairing.workers import Evaluators
 from twimager.report.ledger import RejectedImage, Report
 from twimager.report.summary import Outcome, summarize
 from twimager.report.tables import documents
@@ -71,8 +71,8 @@ def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Con
     kept, warn = (options.save, console.warn) if options.save else (journal.store, console.detail)
     with console.progress(work) as progress, worker_pool(options.jobs, inline=options.debug) as pool:
         report.seconds = progress.seconds
-        with Store(kept, warn) as store, Examiners(pool, options) as examiners:
-            this = Run(pool, report, console, progress, store, examiners, {}, Counter())
+        with Store(kept, warn) as store, Evaluators(pool, options) as evaluators:
+            this = Run(pool, report, console, progress, store, evaluators, {}, Counter())
             with Writer(pool, names, report, console, journal=journal, seen=this.seen) as writer:
                 if again := pair(this, lr_paths, hr_paths, writer):
                     pair_again(this, again, writer)

@@ -16,12 +16,12 @@ from twimager.image.files import encode
 from twimager.options import Options
 from twimager.output.layout import Names, UnwritableName, write_files
 from twimager.output.render import render_hr, render_lr, rendering_bytes
+from twimager.pairs import VerifiedPair, reject
 from twimager.report.ledger import Record, Report
 from twimager.run.journal import Decision, Journal, Marks, are_intact, mark
 from twimager.runtime.console import Console
 from twimager.runtime.memory import budget
 from twimager.runtime.pool import AHEAD
-from twimager.select.assignment import VerifiedPair, reject
 from twimager.windows import viewer
 from twimager.windows.previews import preview
 

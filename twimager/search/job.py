@@ -17,7 +17,7 @@ from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import require_files
 from twimager.options import Options
 from twimager.pairing.read import Run, remembered
-from twimager.pairing.workers import Examiners
+from twimager.pairing.workers import Evaluators
 from twimager.report.ledger import Report
 from twimager.runtime import cleanup
 from twimager.runtime.console import Console
@@ -134,9 +134,9 @@ def searcher(options: SearchOptions, console: Console, queries: int | None = Non
     paths = require_files([options.folder], options.recursive, console.warn)
     report = Report(Options(options.folder, options.folder, dry=True, jobs=options.jobs), console.detail)
     with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
-        examiners = Examiners(pool, report.options)
+        evaluators = Evaluators(pool, report.options)
         with Store(options.save, console.warn) as store, progress.stage("reading"):
-            run = Run(pool, report, console, progress, store, examiners, {}, Counter())
+            run = Run(pool, report, console, progress, store, evaluators, {}, Counter())
             results = list(remembered(run, paths, OF_IMAGE))
         images = [result for result in results if isinstance(result, Fingerprint)]
         with progress.stage("searching"):
@@ -144,7 +144,7 @@ def searcher(options: SearchOptions, console: Console, queries: int | None = Non
             for path, result in zip(paths, results, strict=True):
                 if isinstance(result, Rejection):
                     made.pass_over(path, result)
-            run.count_strangers()
+            run.count_unsupported()
             yield made
 
 

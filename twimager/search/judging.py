@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import Copy, Fingerprint, limited
+from twimager.fingerprint.fingerprint import Fingerprint, WorkingImage, limited
 from twimager.geometry import Matrix
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import encode
@@ -100,7 +100,7 @@ class Query(NamedTuple):
     """A query, its copy in colour, the features found in that, and what a network made of it."""
 
     image: Fingerprint
-    seen: Copy
+    seen: WorkingImage
     features: Features
     embedding: Embedding | None
 
@@ -129,7 +129,9 @@ def judge(task: Task, query: Query, wanted: Wanted) -> Answer:
     return Answer(found, unread)
 
 
-def _compared(image: Fingerprint, shown: Copy, query: Query, place: Place | None, wanted: Wanted) -> Resemblance:
+def _compared(
+    image: Fingerprint, shown: WorkingImage, query: Query, place: Place | None, wanted: Wanted
+) -> Resemblance:
     """Compare a picture with the query, on the grid of the one that is the reference."""
     matrix = place.matrix if place else None
     if is_reference(query.image, image):
@@ -143,12 +145,12 @@ def _compared(image: Fingerprint, shown: Copy, query: Query, place: Place | None
     return replace(resemblance, model=max(0.0, cosine_similarity(query.embedding, theirs)))
 
 
-def embedding(copy: Copy, wanted: Wanted) -> Embedding | None:
+def embedding(copy: WorkingImage, wanted: Wanted) -> Embedding | None:
     """Return what the network makes of a colour copy, None if there is no network."""
     return wanted.network.embed(copy.gray) if wanted.network else None
 
 
-def thumbnail(copy: Copy) -> bytes:
+def thumbnail(copy: WorkingImage) -> bytes:
     """Return a small JPEG of a colour copy."""
     return encode(limited(copy.gray, THUMBNAIL_SIDE), Format.JPG, THUMBNAIL_QUALITY)
 

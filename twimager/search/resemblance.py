@@ -9,12 +9,12 @@ from dataclasses import astuple, dataclass
 import cv2
 import numpy as np
 
-from twimager.fingerprint.fingerprint import WORKING_SIDE, Copy, Fingerprint, limited, small_colors
+from twimager.fingerprint.fingerprint import WORKING_SIDE, Fingerprint, WorkingImage, limited, small_colors
 from twimager.geometry import Matrix
 from twimager.image.files import Pixels, to_gray
 from twimager.similarity.detectors import Detector, Features, find, tie
 from twimager.similarity.ssim import histogram_correlation, ssim
-from twimager.verify.overlay import overlay
+from twimager.verify.overlay import make_overlay
 
 # Pictures that are not aligned are compared whole, squeezed into a square of this side.
 SQUARE = 256
@@ -47,12 +47,12 @@ class Resemblance:
         return math.fsum(w * value for w, value in zip(weights, values, strict=True)) / math.fsum(weights)
 
 
-def working_colors(image: Fingerprint) -> Copy:
-    """Return a copy of an image in colour, (h, w, 3) uint8, that is as large as its working copy.
+def working_colors(image: Fingerprint) -> WorkingImage:
+    """Return a copy of an image in colour, (h, w, 3) uint8, that is as large as its working image.
 
     Raises UnreadableImage.
     """
-    return Copy(small_colors(image, WORKING_SIDE), image.size)
+    return WorkingImage(small_colors(image, WORKING_SIDE), image.size)
 
 
 def features_of(pixels: Pixels, detector: Detector) -> Features:
@@ -60,17 +60,19 @@ def features_of(pixels: Pixels, detector: Detector) -> Features:
     return find(limited(to_gray(pixels), FEATURE_SIDE), detector, MOST_FEATURES)
 
 
-def compare(hr: Copy, lr: Copy, matrix: Matrix | None, detector: Detector, known: Features | None) -> Resemblance:
+def compare(
+    hr: WorkingImage, lr: WorkingImage, matrix: Matrix | None, detector: Detector, known: Features | None
+) -> Resemblance:
     """Compare colour copies of two pictures: what both show, on the LR's grid, or the whole of them.
 
     `matrix` takes positions in the full-size HR to positions in the full-size LR; None if the two are not aligned.
     `known` are the features of the whole LR, if those have been found already.
     """
-    laid = None if matrix is None else overlay(hr, lr, matrix)
-    if laid is None:
+    overlay = None if matrix is None else make_overlay(hr, lr, matrix)
+    if overlay is None:
         there, here, grids = hr.gray, lr.gray, _squares(hr.gray, lr.gray)
     else:
-        there, here = grids = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
+        there, here = grids = overlay.both.cut(overlay.hr), overlay.both.cut(overlay.lr)
     first, second = (to_gray(picture) for picture in grids)
     own = known if known and here.shape == lr.gray.shape else features_of(here, detector)
     share = tie(features_of(there, detector), own).share

@@ -11,7 +11,7 @@ from twimager.errors import Rejection
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, Recipe
 from twimager.geometry import covered_share
 from twimager.options import Method, Options
-from twimager.pairing.evaluate import examine
+from twimager.pairing.evaluate import evaluate
 from twimager.pairing.evaluation import failure
 from twimager.propose.proposal import CANDIDATES, Proposal
 from twimager.runtime.pool import AHEAD, in_order
@@ -59,10 +59,10 @@ def locate(proposal: Proposal) -> Place | Rejection | None:
     """
     query, image = proposal.lr, proposal.hr
     turned = not is_reference(query, image)
-    verdict = examine([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS)
-    pairs = verdict.pairs
+    evaluation = evaluate([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS)
+    pairs = evaluation.pairs
     if not pairs:
-        return failure(verdict)
+        return failure(evaluation)
     matrix = pairs[0].match.matrix
     back = inverse(matrix)
     if turned:

@@ -55,11 +55,11 @@ def ssim(a: Gray, b: Gray, levels: float = 255.0) -> float:
     variance_x, variance_y = _seen(x * x) - mean_x * mean_x, _seen(y * y) - mean_y * mean_y
     covariance = _seen(x * y) - mean_x * mean_y
     c1, c2 = (SSIM_K1 * levels) ** 2, (SSIM_K2 * levels) ** 2
-    likeness = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
+    similarity = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
         (mean_x * mean_x + mean_y * mean_y + c1) * (variance_x + variance_y + c2)
     )
-    inner = likeness[SSIM_REACH:-SSIM_REACH, SSIM_REACH:-SSIM_REACH]
-    return float((inner if inner.size else likeness).mean())
+    inner = similarity[SSIM_REACH:-SSIM_REACH, SSIM_REACH:-SSIM_REACH]
+    return float((inner if inner.size else similarity).mean())
 
 
 def _seen(values: NDArray[np.float64]) -> NDArray[np.float64]:

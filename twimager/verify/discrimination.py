@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.align.appearance import Picture, blurs, products, soften
+from twimager.align.appearance import Picture, blurred, blurs, products
 from twimager.fingerprint.fingerprint import limited
-from twimager.verify.overlay import GLANCE_SIDE, Overlay
+from twimager.verify.overlay import COARSE_SIDE, Overlay
 
 # A rival HR is not the LR's picture if its difference from a better one explains this much of the LR: a true frame
 # beat its neighbours in a clip by 0.2 and more; of 650 overlapping crops that show the whole LR as well, one was 0.28
@@ -23,8 +23,8 @@ DECISIVE = 0.1
 CLEAR = 0.5
 # The same for HRs in place, by copies of less detail, in which a rival of the true one was off by up to 0.29.
 PLAIN = 0.3
-# Where the favourite leads by no more than this on those copies, the files' own pixels are asked: of 306 rivals among
-# crops they made two the favourite, which were behind by 0.001. Whoever else is called for is looked at so then.
+# Where the best candidate leads by no more than this on those copies, candidates are compared at full resolution: of
+# 306 rivals among crops, two of a gap of 0.001 became the best. Deferred candidates are always compared so.
 CLOSE_CALL = 0.03
 # An HR in place leaves less than this of its LR unexplained: but for 24 of 3,745 pairs, most of them with few features.
 # Of 12 that lay on the wrong one of a pattern's repeats, with up to 25 inliers, it was 0.007 to 0.1.
@@ -35,7 +35,7 @@ QUIET, STRUCTURE = 1.0, 2.0
 NOTHING_LEFT = 1e-5
 
 
-def preference(first: Overlay, second: Overlay) -> float:
+def partial_correlation(first: Overlay, second: Overlay) -> float:
     """Return which of two aligned HRs an LR shows: above 0 the first, below 0 the second, -1..1.
 
     It is the partial correlation of the LR with the difference of the two, after all that the LR may owe to
@@ -46,19 +46,19 @@ def preference(first: Overlay, second: Overlay) -> float:
     both = first.both.intersection(second.both)
     if both is None:
         return 0.0
-    a, b, lr = (soften(both.cut(p).astype(np.float32), QUIET) for p in (first.hr, second.hr, first.lr))
+    a, b, lr = (blurred(both.cut(p).astype(np.float32), QUIET) for p in (first.hr, second.hr, first.lr))
     rest = _rest(cv2.addWeighted(a, 0.5, b, 0.5, 0), [a - b, lr])
     norm = math.sqrt(max(rest[0, 0] * rest[1, 1], 0))
     return float(rest[0, 1] / norm) if norm > NOTHING_LEFT else 0.0
 
 
-def unexplained(laid: Overlay) -> float:
+def unexplained_variance(overlay: Overlay) -> float:
     """Return the share (0..1) of an LR's variance, details apart, that its HR does not explain where it lies.
 
     All that the LR may owe to brightness, contrast, gamma, blur and a small affine misalignment is explained.
     """
-    small = (limited(laid.both.cut(p), GLANCE_SIDE).astype(np.float32) for p in (laid.hr, laid.lr))
-    hr, lr = (soften(p, STRUCTURE) for p in small)
+    small = (limited(overlay.both.cut(p), COARSE_SIDE).astype(np.float32) for p in (overlay.hr, overlay.lr))
+    hr, lr = (blurred(p, STRUCTURE) for p in small)
     return float(_rest(hr, [lr - lr.mean()])[0, 0])
 
 

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from twimager.align.matching import MEDIAN_TO_DEVIATION
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import Copy
+from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.fingerprint.phash import perceptual_hash
 from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share
-from twimager.image.displacement import Flow
+from twimager.image.displacement import Displacement
 from twimager.image.files import Gray, frame_size
 from twimager.image.warp import resample
 
 REHASH_SIDE = 16
 # Rivals are compared on this grid's shorter side: neighbouring frames are told apart on it as well as on the full one.
-GLANCE_SIDE = 96
+COARSE_SIDE = 96
 # Local brightness and contrast are taken over squares of this side, contrast below this many levels being noise.
 LOCAL_SIDE = 21
 LOCAL_NOISE = 3.0
@@ -40,12 +40,12 @@ PROMISING = 0.1
 TILE_SIDE = 48
 MIN_RESPONSE = 0.15
 MAX_TILE_SHIFT = 6.0
-# In pixels of the LR's working copy. Smoothly bent pictures, aligned by an affine transform, stay below 1.6.
-MAX_RESIDUAL = 2.5
+# In pixels of the LR's working image. Smoothly bent pictures, aligned by an affine transform, stay below 1.6.
+MAX_RESIDUAL_SHIFT = 2.5
 # What was put into one picture only (a logo, a subtitle) differs, both softened, by so many levels and deviations ...
 INSERT_LEVELS = 25.0
 INSERT_DEVIATIONS = 6.0
-INSERT_SOFTNESS = 1.5
+INSERT_SIGMA = 1.5
 INSERT_MARGIN = 9
 # ... over no more of the frame than this; where more differs, it is another picture.
 MAX_INSERT = 0.15
@@ -62,18 +62,18 @@ class Scores:
     correlation : zero-mean normalised correlation of the locally normalised luma of what both show, -1..1
     coverage : share of the LR frame that the HR covers, 0..1
     agreement : equal bits of the 256-bit pHashes of what both show, logos and the like left out, in percent
-    residual : shift that is left between LR and HR, the median over tiles, in LR pixels
+    residual_shift : shift that is left between LR and HR, the median over tiles, in LR pixels
     color_distance : mean CIE Delta E of the local colours of what both show, exposure and white balance fitted
     """
 
     correlation: float
     coverage: float
     agreement: float | None = None
-    residual: float | None = None
+    residual_shift: float | None = None
     color_distance: float | None = None
 
     @property
-    def likeness(self) -> float:
+    def similarity(self) -> float:
         """Correlation weighed by coverage: of two HRs that show the same, the one that shows more of the LR."""
         return self.correlation * self.coverage
 
@@ -101,8 +101,12 @@ class Overlay:
         return correlation(*self.contrasts)
 
 
-def overlay(
-    hr: Copy, lr: Copy, matrix: Matrix, interpolation: int = cv2.INTER_LINEAR, flow: Flow | None = None
+def make_overlay(
+    hr: WorkingImage,
+    lr: WorkingImage,
+    matrix: Matrix,
+    interpolation: int = cv2.INTER_LINEAR,
+    displacement: Displacement | None = None,
 ) -> Overlay | None:
     """Lay a copy of an HR over one of an LR, on the latter's grid; None if they have next to nothing in common.
 
@@ -114,36 +118,42 @@ def overlay(
     if both is None or min(both.width, both.height) < MIN_COMMON_SIDE:
         return None
     return Overlay(
-        resample(hr.gray, to_lr, grid, interpolation=interpolation, flow=flow and flow.on(lr.from_full)),
+        resample(
+            hr.gray,
+            to_lr,
+            grid,
+            interpolation=interpolation,
+            displacement=displacement and displacement.on(lr.from_full),
+        ),
         lr.gray,
         both,
         covered_share(matrix, hr.size, lr.size),
     )
 
 
-def glance(laid: Overlay) -> Scores:
+def coarse_scores(overlay: Overlay) -> Scores:
     """Return what tells pictures of different things apart."""
-    return Scores(laid.correlation, laid.coverage)
+    return Scores(overlay.correlation, overlay.coverage)
 
 
-def score(laid: Overlay, lr_size: Size) -> Scores:
+def score(overlay: Overlay, lr_size: Size) -> Scores:
     """Return all that is to be known of how alike the two pictures of an overlay are; `lr_size` is the full LR's."""
-    shown, reference = laid.both.cut(laid.hr), laid.both.cut(laid.lr)
+    shown, reference = overlay.both.cut(overlay.hr), overlay.both.cut(overlay.lr)
     bits = perceptual_hash(shown, REHASH_SIDE) ^ perceptual_hash(without_inserts(reference, shown), REHASH_SIDE)
-    shift = tile_shift(*laid.contrasts)
+    shift = tile_shift(*overlay.contrasts)
     return Scores(
-        laid.correlation,
-        laid.coverage,
+        overlay.correlation,
+        overlay.coverage,
         agreement=100 * (1 - bits.bit_count() / REHASH_SIDE**2),
-        residual=None if shift is None else shift * lr_size[0] / frame_size(laid.lr)[0],
+        residual_shift=None if shift is None else shift * lr_size[0] / frame_size(overlay.lr)[0],
     )
 
 
-def flaw(
+def failed_gate(
     scores: Scores,
     threshold: float,
     min_overlap: float,
-    max_residual: float = math.inf,
+    max_residual_shift: float = math.inf,
     max_color_distance: float | None = None,
 ) -> Rejection | None:
     """Return the first gate that the scores do not pass, or None; what was not measured passes."""
@@ -153,8 +163,8 @@ def flaw(
         return Rejection(Reason.CORRELATION, f"correlation {scores.correlation:.2f}, at least {MIN_CORRELATION:.2f}")
     if scores.agreement is not None and scores.agreement < threshold:
         return Rejection(Reason.HASH, f"{scores.agreement:.1f} % of the bits agree, at least {threshold:g} %")
-    if scores.residual is not None and scores.residual > max_residual:
-        return Rejection(Reason.RESIDUAL, f"{scores.residual:.2f} LR pixels, at most {max_residual:.2f}")
+    if scores.residual_shift is not None and scores.residual_shift > max_residual_shift:
+        return Rejection(Reason.RESIDUAL, f"{scores.residual_shift:.2f} LR pixels, at most {max_residual_shift:.2f}")
     color = scores.color_distance
     if color is not None and max_color_distance is not None and color > max_color_distance:
         return Rejection(Reason.COLOR, f"Delta E {color:.1f}, at most {max_color_distance:g}")
@@ -190,7 +200,7 @@ def tile_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None:
 
 def without_inserts(picture: Gray, other: Gray) -> Gray:
     """Return `picture` with what was put into it alone replaced by what `other` shows there, in its tones."""
-    soft, reference = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), INSERT_SOFTNESS) for p in (picture, other))
+    soft, reference = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), INSERT_SIGMA) for p in (picture, other))
     x, y = reference.ravel()[::SAMPLED], soft.ravel()[::SAMPLED]
     same = np.ones(x.shape, bool)
     for _ in range(3):

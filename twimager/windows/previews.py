@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.matching import inlier_positions
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, described, mirrored, picture, working_copy
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, described, mirrored, picture, working_image
 from twimager.geometry import Points, mirroring, transform_points
 from twimager.image.files import decode
 from twimager.options import Options
 from twimager.output.render import render_hr, render_lr
+from twimager.pairs import VerifiedPair
 from twimager.report.document import pair_record
 from twimager.report.ledger import Record
 from twimager.report.reader import caption
-from twimager.select.assignment import VerifiedPair
 from twimager.windows.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
 
 # Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a laptop.
@@ -45,7 +45,7 @@ def matched_points(pair: VerifiedPair) -> tuple[Points, Points]:
     Raises UnreadableImage if they were not looked for yet, and the image can't be read any more.
     """
     lr, hr = (
-        described(image, working_copy(image).gray, recipe) if image.is_bare else image
+        described(image, working_image(image).gray, recipe) if image.is_bare else image
         for image, recipe in zip(pair.proposal.images, (LIGHT_LR, LIGHT_HR), strict=True)
     )
     if not pair.proposal.mirrored:

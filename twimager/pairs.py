@@ -1,0 +1,97 @@
+"""What a pair is on its way through a run: a candidate, deferred, verified or rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from twimager.align.matching import Match
+from twimager.errors import Rejection
+from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.geometry import Rect
+from twimager.propose.proposal import Proposal
+from twimager.verify.overlay import Overlay, Scores
+
+
+class Candidate(NamedTuple):
+    """An aligned pair that is compared with the LR's other candidates.
+
+    Attributes
+    ----------
+    overlay : both on one grid of the LR
+    hr, lr : the working images of both
+    score_gap : how far its score is below that of the LR's best candidate
+    """
+
+    proposal: Proposal
+    match: Match
+    scores: Scores
+    overlay: Overlay
+    hr: WorkingImage
+    lr: WorkingImage
+    score_gap: float = 0.0
+
+
+class VerifiedPair(NamedTuple):
+    """A pair that passed every gate.
+
+    Attributes
+    ----------
+    common : the LR pixels that the HR covers
+    window : the LR pixels that will be written
+    rivals : HRs that show the LR as well as this one
+    score_gap : how far its score is below that of the LR's best candidate
+    native_scale : HR source pixels, along a side, per output pixel
+    """
+
+    proposal: Proposal
+    match: Match
+    scores: Scores
+    common: Rect
+    window: Rect
+    rivals: tuple[Path, ...] = ()
+    score_gap: float = 0.0
+    native_scale: float = 1.0
+
+
+class RejectedPair(NamedTuple):
+    """A pair that was rejected; what was not computed by then is None."""
+
+    proposal: Proposal
+    rejection: Rejection
+    match: Match | None = None
+    scores: Scores | None = None
+
+
+class Deferred(NamedTuple):
+    """A candidate below the LR's best one; it is refined and verified only if the assignment chooses it.
+
+    That is where the best one is assigned to another LR. `score_gap` is a lower bound.
+    """
+
+    proposal: Proposal
+    match: Match
+    scores: Scores
+    score_gap: float
+
+
+Choice = VerifiedPair | Deferred
+
+T = TypeVar("T")
+
+
+def reject(pair: Choice | Candidate, rejection: Rejection) -> RejectedPair:
+    """Return a pair as rejected."""
+    return RejectedPair(pair.proposal, rejection, pair.match, pair.scores)
+
+
+def passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:
+    """Return the outcomes that are not rejected; append the others to `rejected`."""
+    kept: list[T] = []
+    for outcome in outcomes:
+        if isinstance(outcome, RejectedPair):
+            rejected.append(outcome)
+        else:
+            kept.append(outcome)
+    return kept
