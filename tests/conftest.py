@@ -15,7 +15,8 @@ os.environ.update(ONE_THREAD)
 
 import cv2
 import pytest
-from pictures import cat, picture
+
+from tests.support.pictures import cat, picture
 
 
 class Outcome(NamedTuple):

@@ -12,8 +12,9 @@ from typing import Any
 
 import cv2
 import pytest
-from conftest import Run
-from test_cli import ROOT
+
+from tests.cli.test_main import ROOT
+from tests.conftest import Run
 
 SHARED = Path(os.environ.get("TWIMAGER_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
 BENCH = SHARED / "bench"
