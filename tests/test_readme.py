@@ -2,13 +2,12 @@
 
 import re
 from argparse import SUPPRESS
-from pathlib import Path
 
+from tests.support.paths import ROOT
 from twimager import __version__
 from twimager.cli.pair import parser
 from twimager.errors import ExitCode
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -11,9 +11,9 @@ import sys
 import cv2
 import pytest
 
-from tests.cli.test_main import ROOT, refused
-from tests.conftest import Folders, Run
-from tests.support.pictures import EXAMPLES
+from tests.support.command import Run, refused
+from tests.support.folders import Folders
+from tests.support.paths import EXAMPLES, ROOT
 from twimager.output import layout as destination
 
 HR, STILL = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"

@@ -11,25 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import contents
+from tests.support.command import Run, launched, refused
+from tests.support.folders import Folders, contents
+from tests.support.paths import ROOT
 from tests.support.pictures import cat
 from twimager import __version__
 from twimager.cli.commands import COMMANDS
 from twimager.cli.main import main
 from twimager.cli.pair import parser
 from twimager.output import layout as destination
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def refused(outcome, code: int, *words: str) -> None:
-    """Assert one line on stderr, nothing on stdout, and the exit code."""
-    assert outcome.code == code
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1, outcome.err
-    for word in words:
-        assert word in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -223,11 +213,6 @@ def test_help_of_a_subcommand_fits_80_columns_and_its_example_is_in_the_main_one
     assert ended.value.code == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
     assert parser().format_help().count(f"twimager.py {command} ") >= 1
-
-
-def launched(*arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "twimager.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, **settings)
 
 
 def test_the_launcher_prints_the_version() -> None:

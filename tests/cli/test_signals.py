@@ -15,14 +15,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.cli.test_main import ROOT
-from tests.conftest import Folders, Run
-from tests.review.test_site import Tab
-from tests.run.test_resume import MARK, Job, linux, wait_for_none
 from tests.support import hostile
-from tests.support.pictures import EXAMPLES
+from tests.support.client import Client, Tab
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.marks import linux
+from tests.support.paths import EXAMPLES, ROOT
+from tests.support.processes import MARK, Job, wait_for_none
 from tests.support.web import web
-from tests.web.test_server import Client
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 
-from tests.cli.test_main import ROOT
+from tests.support.paths import ROOT
 from twimager.cluster import clustering
 from twimager.cluster.clustering import Linkage, grouped, packed
 from twimager.errors import UsageError

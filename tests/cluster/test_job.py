@@ -18,11 +18,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.cli.test_main import ROOT, launched, refused
-from tests.conftest import Run
-from tests.report.test_page import Parsed
+from tests.support.command import Run, launched, refused
+from tests.support.page import Parsed
+from tests.support.paths import BENCH, ROOT
 from tests.support.pictures import picture
-from tests.test_shared import BENCH
 from twimager.cli.commands import cluster
 from twimager.cluster import links
 from twimager.cluster.groups import sharpness

@@ -13,10 +13,9 @@ import pytest
 from PIL import Image
 from skimage.metrics import mean_squared_error, structural_similarity
 
-from tests.cli.test_main import refused
-from tests.conftest import Run
-from tests.support.pictures import EXAMPLES, cat, picture
-from tests.test_shared import BENCH
+from tests.support.command import Run, refused
+from tests.support.paths import BENCH, EXAMPLES
+from tests.support.pictures import cat, picture
 from twimager.compare import comparison
 from twimager.errors import UnreadableImage
 from twimager.similarity.detectors import Detector

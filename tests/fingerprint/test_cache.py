@@ -16,8 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.support.pictures import EXAMPLES, cat
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import cat
 from twimager.cli.common import STORE
 from twimager.fingerprint import cache as store
 from twimager.fingerprint import fingerprint as fingerprints

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.support.pictures import EXAMPLES, cat, picture
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import cat, picture
 from twimager.fingerprint.letterbox import picture_area
 from twimager.geometry import Rect
 from twimager.image.files import list_files, read_image, to_gray

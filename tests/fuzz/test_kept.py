@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 import cv2
 import pytest
 
-from tests.conftest import Folders, Run, make_folders
-from tests.report.test_schema import places
+from tests.support.command import Run
+from tests.support.folders import Folders, make_folders
 from tests.support.pictures import picture
+from tests.support.report import places
 from twimager.cli.main import main
 from twimager.errors import TwimagerError
 from twimager.review.review import Review

@@ -19,11 +19,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.cli.test_main import ROOT
-from tests.conftest import Folders, make_folders
-from tests.run.test_job import contents
-from tests.runtime.test_memory import MEASURED
-from tests.support.pictures import EXAMPLES
+from tests.support.command import MEASURED
+from tests.support.folders import Folders, contents, make_folders
+from tests.support.paths import EXAMPLES, ROOT
 
 SEEDS, PAIRS = 20, 50
 # Seconds for PAIRS pairs: a hundred times what they take, so that only what does not end is late.

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import contents, report_of
 from tests.support import hostile
+from tests.support.command import Run
+from tests.support.folders import Folders, contents
+from tests.support.report import report_of
 from twimager.errors import UnreadableImage, UnsupportedFormat
 from twimager.image import headers as anatomy
 from twimager.image import icc as profiles

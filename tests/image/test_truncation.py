@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import report_of
 from tests.support import hostile
+from tests.support.command import Run
+from tests.support.folders import Folders
 from tests.support.pictures import cat
+from tests.support.report import report_of
 from twimager.errors import UnreadableImage
 from twimager.image import decoder_process as decoding
 from twimager.image import headers as anatomy

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import report_of
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.report import report_of
 from twimager.errors import Reason
 from twimager.fingerprint.cache import stamp
 from twimager.pairing import evaluate as evaluating

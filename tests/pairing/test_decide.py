@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import error, report_of
+from benchmarks.known_warp import error
+from tests.support.command import Run
+from tests.support.folders import Folders
 from tests.support.pictures import cat, picture
+from tests.support.report import report_of
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint

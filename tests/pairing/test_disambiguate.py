@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.run.test_job import error
+from benchmarks.known_warp import error
 from tests.support.pictures import cat
 from twimager.align.matching import CERTAIN_INLIERS, MIN_INLIERS, Match
 from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Run
-from tests.support.pictures import EXAMPLES
+from tests.support.command import Run
+from tests.support.paths import EXAMPLES
 from twimager.fingerprint import fingerprint as fingerprints
 from twimager.pairing import workers as evaluators
 

@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import report_of
-from tests.support.pictures import EXAMPLES, cat
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import cat
+from tests.support.report import report_of
 from twimager.fingerprint import rootsift as root_sift
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
 from twimager.pairing import evaluate as evaluating

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.support.pictures import EXAMPLES, cat
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import cat
 from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
 from twimager.fingerprint.phash import perceptual_hash
 from twimager.geometry import transform_points

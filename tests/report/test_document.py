@@ -1,18 +1,18 @@
 """The report keeps to its schema."""
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jsonschema
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import report_of
-from tests.support.pictures import EXAMPLES, cat, picture
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import cat, picture
+from tests.support.report import SCHEMA, VALIDATOR, report_of
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import LIGHT_LR, fingerprint
@@ -21,9 +21,6 @@ from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.report.ledger import Report
 from twimager.verify.overlay import Scores
-
-SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "twimager/report/report.schema.json").read_text("utf-8"))
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("the browser is spoken to through pipes of POSIX", allow_module_level=True)
 
-from tests.conftest import Folders, Run
-from tests.report.test_page import NASTY
-from tests.run.test_job import report_of
-from tests.support.browser import PROGRAM, Browser
+from tests.support.browser import PROGRAM, Browser, choose
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.page import NASTY
+from tests.support.report import report_of
 from twimager.report.page import page
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium")]
@@ -55,14 +56,6 @@ def show(browser: Browser, folders: Folders, report: dict[str, Any], fragment: s
 
 def residuals(browser: Browser) -> list[str]:
     return browser.run("[...document.querySelectorAll('.card .numbers')].map(n => n.firstChild.textContent)")
-
-
-def choose(browser: Browser, name: str, label: str) -> None:
-    found = f"[...document.getElementById('{name}').options].find(o => o.text.startsWith({json.dumps(label)})).value"
-    browser.run(
-        f"document.getElementById('{name}').value = {found};"
-        f"document.getElementById('{name}').dispatchEvent(new Event('input'))"
-    )
 
 
 def seen(browser: Browser, expression: str) -> Any:

@@ -10,18 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.report.test_document import SCHEMA, VALIDATOR
-from tests.run.test_job import report_of
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.report import SCHEMA, VALIDATOR, places, report_of
 from twimager.report.schema import compiled
 
 VALUES = (None, True, False, 0, 1, -1, 0.5, 101, "", "png", "text", [], [1], [[1]], {}, {"lr": 1}, [0, 0, 1, 1])
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where there are values in a document, by what leads there."""
-    inner = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
-    return [path, *(place for key, one in inner for place in places(one, (*path, key)))]
 
 
 def changed(document: Any, change: random.Random) -> Any:

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
+from tests.support.command import Run
+from tests.support.folders import Folders
 from tests.support.pictures import cat, picture
 from twimager.report.summary import Summary
 

@@ -1,7 +1,5 @@
 """What is kept beside the images: a table that spreadsheets read, a list that loaders read."""
 
-import csv
-import io
 import os
 import sys
 from pathlib import Path
@@ -10,13 +8,10 @@ from typing import Any
 import cv2
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import report_of
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.report import report_of, rows_of
 from twimager.report.tables import table
-
-
-def rows_of(data: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 
 
 def record(**changed: Any) -> dict[str, Any]:

@@ -14,13 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.cli.test_main import refused
-from tests.conftest import Folders, Run
-from tests.review.test_site import Tab, contents, names
-from tests.run.test_job import report_of
+from tests.support.client import Tab
+from tests.support.command import Run, refused
+from tests.support.folders import Folders, contents
+from tests.support.paths import ROOT
+from tests.support.report import hr_names, report_of
 from twimager.runtime.console import Console
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -49,12 +48,12 @@ def test_done_ends_it_with_a_line(run: Run, report: Path, folders: Folders, monk
         assert tab.decide("done")[0] == 200
 
     seen = visit(monkeypatch, review)
-    second = names(folders.dest)[1]
+    second = hr_names(folders.dest)[1]
     outcome = run("review", report, "--browser")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines() == [*seen, "pairs accepted: 1, deleted: 1, undecided: 0"]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{43}/", seen[0])
-    assert names(folders.dest) == [second]
+    assert hr_names(folders.dest) == [second]
     assert {name for name in contents(folders.dest) if name.endswith("png")} == {f"LR/{second}", f"HR/{second}"}
     assert not (folders.dest / ".twimager" / "trash").exists()
 
@@ -68,7 +67,7 @@ def test_ctrl_c_ends_it_as_cleanly(run: Run, report: Path, folders: Folders, mon
     outcome = run("review", report, "--browser")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines()[1:] == ["pairs accepted: 0, deleted: 1, undecided: 1"]
-    assert len(names(folders.dest)) == 1
+    assert len(hr_names(folders.dest)) == 1
 
 
 def test_without_a_browser_the_address_is_enough(run: Run, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:

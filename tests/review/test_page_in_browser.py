@@ -10,11 +10,11 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("the browser is spoken to through pipes of POSIX", allow_module_level=True)
 
-from tests.conftest import Folders, Run
-from tests.report.test_page_in_browser import choose
-from tests.review.test_site import Tab, names, served
-from tests.run.test_job import report_of
-from tests.support.browser import PROGRAM, Browser
+from tests.support.browser import PROGRAM, Browser, choose
+from tests.support.client import Tab, served
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.report import hr_names, report_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium")]
 
@@ -51,7 +51,7 @@ def accepted(folders: Folders) -> list[bool]:
 
 
 def test_keys_decide_in_the_grid(tab: Tab, browser: Browser, folders: Folders) -> None:
-    both = names(folders.dest)
+    both = hr_names(folders.dest)
     browser.run("document.querySelector('.open').focus()")
     browser.press("a")
     wait_for(browser, "accepted", "undecided")
@@ -59,11 +59,11 @@ def test_keys_decide_in_the_grid(tab: Tab, browser: Browser, folders: Folders) -
     browser.press("ArrowRight")
     browser.press("Delete")
     wait_for(browser, "accepted", "deleted")
-    assert names(folders.dest) == both[:1]
+    assert hr_names(folders.dest) == both[:1]
     assert not (folders.dest / "HR" / both[1]).exists()
     browser.press("u")
     wait_for(browser, "accepted", "undecided")
-    assert names(folders.dest) == both
+    assert hr_names(folders.dest) == both
     assert (folders.dest / "HR" / both[1]).exists()
     browser.wait("document.activeElement.dataset.number === '1'")
     browser.press("ArrowLeft")
@@ -75,20 +75,20 @@ def test_keys_decide_in_the_grid(tab: Tab, browser: Browser, folders: Folders) -
 
 
 def test_keys_decide_in_the_large_view(tab: Tab, browser: Browser, folders: Folders) -> None:
-    both = names(folders.dest)
+    both = hr_names(folders.dest)
     place = "document.getElementById('place').textContent"
     browser.run("document.querySelector('.open').focus()")
     browser.press("Enter")
     browser.wait("document.getElementById('viewer').open")
     browser.press("x")
     browser.wait(f"{place} === '2 / 2'")
-    assert names(folders.dest) == both[1:]
+    assert hr_names(folders.dest) == both[1:]
     browser.press("a")
     browser.wait("document.getElementById('verdict').textContent === 'accepted'")
     assert accepted(folders) == [True]
     browser.press("u")
     browser.wait(f"{place} === '1 / 2'")
-    assert names(folders.dest) == both
+    assert hr_names(folders.dest) == both
     browser.wait("document.getElementById('high').naturalWidth > 0")
     browser.press("Backspace")
     browser.wait(f"{place} === '2 / 2'")
@@ -99,17 +99,17 @@ def test_keys_decide_in_the_large_view(tab: Tab, browser: Browser, folders: Fold
     browser.wait("document.getElementById('verdict').textContent === 'undecided'")
     browser.click("#deciding [data-decide=delete]")
     browser.wait(f"{place} === '2 / 2'")
-    assert names(folders.dest) == both[1:]
+    assert hr_names(folders.dest) == both[1:]
     assert browser.complaints == []
 
 
 def test_clicks_decide_and_done_ends_it(tab: Tab, browser: Browser, folders: Folders) -> None:
-    both = names(folders.dest)
+    both = hr_names(folders.dest)
     browser.click(".card:nth-child(2) [data-decide=accept]")
     wait_for(browser, "undecided", "accepted")
     browser.click(".card [data-decide=delete]")
     wait_for(browser, "deleted", "accepted")
-    assert names(folders.dest) == both[1:]
+    assert hr_names(folders.dest) == both[1:]
     browser.click("#undo")
     wait_for(browser, "undecided", "accepted")
     browser.click(".card [data-decide=delete]")
@@ -124,7 +124,7 @@ def test_clicks_decide_and_done_ends_it(tab: Tab, browser: Browser, folders: Fol
     browser.wait("document.getElementById('review').textContent.includes('has ended')")
     assert browser.run("getComputedStyle(document.querySelector('.decide')).display") == "none"
     assert browser.complaints == []
-    assert names(folders.dest) == both[1:]
+    assert hr_names(folders.dest) == both[1:]
 
 
 def test_what_was_decided_can_be_chosen(tab: Tab, browser: Browser) -> None:
@@ -156,7 +156,7 @@ def test_a_review_that_is_over_is_said(tab: Tab, browser: Browser, folders: Fold
     browser.press("Enter")
     browser.press("x")
     browser.wait("document.querySelector('#viewer #problem')?.textContent.includes('ended')")
-    assert len(names(folders.dest)) == 2
+    assert len(hr_names(folders.dest)) == 2
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)])

@@ -12,17 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pytest
 
-from tests.cli.test_main import refused
-from tests.conftest import Folders, Run, make_folders
-from tests.report.test_document import VALIDATOR
-from tests.report.test_page import Parsed
-from tests.report.test_tables import rows_of
-from tests.run.test_job import contents, report_of
-from tests.support.pictures import picture
-from twimager.cli.main import main
+from tests.support.command import Run, refused
+from tests.support.folders import Folders, contents, images
+from tests.support.marks import links
+from tests.support.page import Parsed
+from tests.support.report import VALIDATOR, report_of, rows_of
 from twimager.errors import TwimagerError, UsageError
 from twimager.output import layout as destination
 from twimager.review.review import Review
@@ -36,33 +32,8 @@ DOCUMENTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three pairs and what a run with all documents made of them; to be put in its place, `now`, which is beside it."""
-    place = tmp_path_factory.mktemp("reviewed")
-    folders = make_folders(place / "now")
-    hr = picture("P1040771")[:300, -450:]
-    cv2.imwrite(str(folders.hr / "h2.png"), hr)
-    cv2.imwrite(str(folders.lr / "l2.png"), cv2.resize(hr, (150, 100), interpolation=cv2.INTER_AREA))
-    assert main([*map(str, folders.flags), *ALL, "--quiet"]) == 0
-    return (place / "now").rename(place / "kept")
-
-
-@pytest.fixture
-def dest(kept: Path) -> Path:
-    """A DEST of three pairs with all documents, as the run left it; its sources are beside it."""
-    now = kept.with_name("now")
-    shutil.rmtree(now, ignore_errors=True)
-    return shutil.copytree(kept, now) / "out"
-
-
 def flags_of(dest: Path) -> tuple[object, ...]:
     return Folders(dest.with_name("low"), dest.with_name("high"), dest).flags
-
-
-def images(dest: Path) -> dict[str, bytes]:
-    """The images of a DEST, by their path in it."""
-    return {name: data for name, data in contents(dest).items() if name.endswith((".png", ".webp"))}
 
 
 def documents(dest: Path) -> dict[str, bytes]:
@@ -557,7 +528,7 @@ FOREIGN = {
 }
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links are for administrators there")
+@links
 @pytest.mark.parametrize("spoil", FOREIGN.values(), ids=FOREIGN.keys())
 def test_a_deletion_that_is_none_is_left_alone_and_named(run: Run, dest: Path, spoil: Callable[[Path], None]) -> None:
     (dest.parent / "victim").mkdir(exist_ok=True)

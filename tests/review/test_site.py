@@ -2,10 +2,9 @@
 
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,46 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.report.test_page import Parsed
-from tests.run.test_file_system import links
-from tests.run.test_job import report_of
-from tests.web.test_server import Client
+from tests.support.client import Tab, served
+from tests.support.command import Run
+from tests.support.folders import Folders, contents
+from tests.support.marks import links
+from tests.support.page import Parsed
+from tests.support.report import hr_names, report_of
 from twimager.errors import TwimagerError, UsageError
 from twimager.review.review import Review
-from twimager.review.site import ReviewSite
-from twimager.web.server import LocalServer
-
-
-class Tab(Client):
-    """A page of a review, by what it asks and is answered."""
-
-    def show(self) -> dict[str, Any]:
-        status, html = self.ask("GET", "")
-        assert status == 200
-        return Parsed(html).data
-
-    def image(self, link: str) -> bytes | None:
-        """Return an image, None if there is none."""
-        response, data = self.asked("GET", self.base + link)
-        assert (response.status, response.headers["Content-Type"].split("/")[0]) in ((200, "image"), (404, "text"))
-        return data if response.status == 200 else None
-
-    def decide(self, what: str, **wish: Any) -> tuple[int, Any]:
-        status, data = self.ask("POST", what, json.dumps(wish).encode(), Content_Type="application/json")
-        return status, json.loads(data) if status == 200 else data.decode()
-
-
-@contextmanager
-def served(report: Path) -> Iterator[Tab]:
-    with Review(report) as review, LocalServer(ReviewSite(review)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield Tab(server)
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture
@@ -73,15 +40,6 @@ def edited(report: Path, change: Any) -> None:
     document = json.loads(report.read_text())
     change(document)
     report.write_text(json.dumps(document))
-
-
-def contents(dest: Path) -> dict[str, bytes]:
-    files = (path for path in dest.rglob("*") if path.is_file() and ".twimager" not in path.parts)
-    return {path.relative_to(dest).as_posix(): path.read_bytes() for path in files}
-
-
-def names(dest: Path) -> list[str]:
-    return [Path(pair["hr_output"]).name for pair in report_of(dest)["pairs"]]
 
 
 def test_the_page_is_the_reports_own(tab: Tab, folders: Folders) -> None:
@@ -109,14 +67,14 @@ def test_the_images_of_the_page_are_there(tab: Tab, folders: Folders) -> None:
 
 def test_what_is_decided_is_on_disk_at_once(tab: Tab, folders: Folders) -> None:
     before = contents(folders.dest)
-    first, second = names(folders.dest)
+    first, second = hr_names(folders.dest)
     assert tab.decide("accept", pair=1, accepted=True) == (200, {"accepted": [1], "deleted": []})
     assert [pair["accepted"] for pair in report_of(folders.dest)["pairs"]] == [None, True]
     assert tab.decide("delete", pair=0) == (200, {"accepted": [1], "deleted": [0]})
-    assert names(folders.dest) == [second]
+    assert hr_names(folders.dest) == [second]
     assert set(before) - set(contents(folders.dest)) == {f"LR/{first}", f"HR/{first}"}
     assert tab.decide("undo", pair=0) == (200, {"accepted": [1], "deleted": []})
-    assert names(folders.dest) == [first, second]
+    assert hr_names(folders.dest) == [first, second]
     assert tab.decide("accept", pair=1, accepted=False) == (200, {"accepted": [], "deleted": []})
     assert contents(folders.dest) == before
 
@@ -129,7 +87,7 @@ def test_what_is_deleted_can_be_seen_until_the_end(report: Path, folders: Folder
         assert tab.image(link) == before
         data = tab.show()
         assert (len(data["pairs"]), data["decisions"]) == (2, {"accepted": [], "deleted": [0]})
-    assert len(names(folders.dest)) == 1
+    assert len(hr_names(folders.dest)) == 1
     assert not (folders.dest / ".twimager" / "trash").exists()
     assert len(Parsed((folders.dest / "report.html").read_bytes()).data["pairs"]) == 1
 
@@ -222,7 +180,7 @@ def test_two_tabs_hear_of_each_other(tab: Tab, folders: Folders) -> None:
     assert tab.decide("undo", pair=1)[0] == 200
     assert tab.decide("undo", pair=0)[0] == 200
     assert tab.decide("undo", pair=0)[0] == 409
-    assert len(names(folders.dest)) == 2
+    assert len(hr_names(folders.dest)) == 2
 
 
 def test_many_tabs_at_once_leave_one_truth(report: Path, folders: Folders) -> None:
@@ -251,7 +209,7 @@ def test_many_tabs_at_once_leave_one_truth(report: Path, folders: Folders) -> No
         assert sorted(decisions["deleted"]) == list(range(many // 2 + 3))
         assert decisions["accepted"] == list(range(many // 2 + 3, many))
         kept = {f"{number}.png" for number in decisions["accepted"]}
-        assert set(names(folders.dest)) == kept
+        assert set(hr_names(folders.dest)) == kept
         assert {path.name for path in (folders.dest / "HR").iterdir()} - {"h0.png", "h1.png"} == kept
 
 
@@ -274,7 +232,7 @@ def test_a_link_that_leads_out_of_dest_is_not_followed(report: Path, folders: Fo
     secret = outside / "h0.png"
     secret.write_bytes((folders.dest / "HR" / "h0.png").read_bytes())
     with served(report) as tab:
-        number = names(folders.dest).index("h0.png")
+        number = hr_names(folders.dest).index("h0.png")
         link = tab.show()["pairs"][number]["images"][1]
         (folders.dest / "HR" / "h0.png").unlink()
         (folders.dest / "HR" / "h0.png").symlink_to(secret)
@@ -357,7 +315,7 @@ def test_tiff_is_shown_as_png(run: Run, folders: Folders) -> None:
     cv2.imwrite(str(folders.hr / "h0.png"), deep)
     run(*folders.flags, "--report", "--format", "tiff")
     with served(folders.dest / "report.json") as tab:
-        number = names(folders.dest).index("h0.tiff")
+        number = hr_names(folders.dest).index("h0.tiff")
         data = tab.image(tab.show()["pairs"][number]["images"][1])
     written = cv2.imread(str(folders.dest / "HR" / "h0.tiff"), cv2.IMREAD_UNCHANGED)
     assert written.dtype == np.uint16

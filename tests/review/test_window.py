@@ -10,16 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import launched, refused
-from tests.conftest import Run
-from tests.review.test_review import dest, images, kept
-from tests.run.test_job import report_of
+from tests.support.command import Run, launched, refused
+from tests.support.folders import images
+from tests.support.report import report_of
 from twimager.review.review import Review
 from twimager.review.window import Session
 from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
 from twimager.windows.panels import Display
-
-__all__ = ["dest", "kept"]
 
 
 class Opened:

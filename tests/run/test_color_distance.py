@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.cli.test_main import refused
-from tests.conftest import Folders, Run
-from tests.image.test_icc import adobe_rgb
-from tests.run.test_job import CAST, contents, report_of
-from tests.support.pictures import EXAMPLES, cat
+from tests.support.command import Run, refused
+from tests.support.folders import Folders, contents
+from tests.support.icc import adobe_rgb
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import CAST, cat
+from tests.support.report import report_of
 from twimager.errors import Reason
 
 # Those of the examples that have strong colours, and one that is nearly gray: there the nearer colour is chosen.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import refused
-from tests.conftest import Folders, Run
-from tests.run.test_job import contents, report_of
+from tests.support.command import Run, refused
+from tests.support.folders import Folders, contents
+from tests.support.marks import links
+from tests.support.report import report_of
 from twimager.errors import UsageError
 from twimager.output.layout import remove_temporary, write_files
 from twimager.review.review import Review
@@ -20,7 +20,7 @@ from twimager.run import writer as writing
 from twimager.runtime import folders as open_folders
 from twimager.runtime.folders import Folder, LinkInDest, is_link, open_file, opened
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links are for administrators there")
+pytestmark = links
 
 RUN = "d" * 32
 

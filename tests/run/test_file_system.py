@@ -12,10 +12,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from tests.cli.test_main import refused
-from tests.conftest import Folders, Run
-from tests.run.test_job import KEPT, contents, report_of
+from tests.support.command import Run, refused
+from tests.support.folders import KEPT, Folders, contents
+from tests.support.marks import links
 from tests.support.pictures import cat
+from tests.support.report import report_of
 from twimager.errors import UnreadableImage
 from twimager.fingerprint.fingerprint import LIGHT_HR, picture
 from twimager.image.files import list_files, read_bytes
@@ -27,7 +28,6 @@ from twimager.run import writer as writing
 
 RUN = "e" * 32
 posix = pytest.mark.skipif(os.name != "posix", reason="has no pipes among its files")
-links = pytest.mark.skipif(sys.platform == "win32", reason="links are for administrators there")
 
 
 @links

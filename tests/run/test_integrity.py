@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import refused
-from tests.conftest import Folders, Run
-from tests.run.test_job import contents
+from tests.support.command import Run, refused
+from tests.support.folders import Folders, contents
 from twimager.output.layout import JOURNALS
 from twimager.report.ledger import Report
 from twimager.review.review import Review

@@ -1,6 +1,5 @@
 """The whole job through the command line."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
-from tests.conftest import Folders, Run
-from tests.support.pictures import EXAMPLES, cat, picture, shift
+from tests.support.command import Run
+from tests.support.folders import KEPT, Folders, contents
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import CAST, cat, picture, shift
+from tests.support.report import report_of
 from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
 from twimager.geometry import scaling
 from twimager.image.displacement import Displacement
@@ -23,24 +25,6 @@ from twimager.propose.by_features import FeatureIndex
 from twimager.propose.proposal import Proposal, Source
 from twimager.windows import viewer
 from twimager.windows.viewer import Answer
-
-CAST = {
-    "still_01": "P1040480", "still_02": "P1040847", "still_03": "P1040771", "still_05": "P1040663",
-    "still_07": "P1040518", "still_08": "P1040355", "still_09": "P1040102", "still_11": "P1040209",
-}  # fmt: skip
-
-# What --report keeps.
-KEPT = ["pairs.csv", "report.html", "report.json"]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """What lies open in a folder, and what is left half written; not the journal."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and ".twimager" not in path.parts)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def report_of(dest: Path) -> dict:
-    return json.loads((dest / "report.json").read_text())
 
 
 def again(path: Path, to: Path, number: int = 0) -> None:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import Folders, Run
-from tests.run.test_job import contents
+from tests.support.command import Run
+from tests.support.folders import Folders, contents
 from twimager.output.layout import JOURNALS
 from twimager.report.ledger import Report
 from twimager.run import journal

@@ -10,16 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import ROOT, refused
-from tests.conftest import Folders, Run
-from tests.run.test_job import KEPT, contents, report_of
-from tests.support import hostile
-from tests.support.pictures import EXAMPLES
+from tests.support.command import Run, refused
+from tests.support.folders import KEPT, Folders, contents
+from tests.support.marks import linux
+from tests.support.paths import ROOT
+from tests.support.processes import Job, wait_for_none
+from tests.support.report import report_of
 from twimager.fingerprint.fingerprint import Recipe, View, view
 from twimager.image import decoders as isolation
 from twimager.output.layout import JOURNALS
@@ -29,43 +29,7 @@ from twimager.report.ledger import Report
 from twimager.run import writer as writing
 from twimager.run.journal import JOURNAL, STORE
 
-# Marks the processes that a test starts, and those that they start.
-MARK = "TWIMAGER_TEST"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc or mount")
-
-
-class Job:
-    """The examples and two files for another process to decode, run as a user does."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.mark = folder, uuid.uuid4().hex
-        for side in ("LR", "HR"):
-            shutil.copytree(EXAMPLES / side, folder / side)
-            (folder / side / "moving.gif").write_bytes(hostile.saved("GIF", 2))
-
-    def start(self, dest: Path, *flags: object) -> subprocess.Popen[str]:
-        command = [sys.executable, ROOT / "twimager.py", "--lr", self.folder / "LR", "--hr", self.folder / "HR"]
-        return subprocess.Popen(
-            [*map(str, command), "--dest", str(dest), "--jobs", "2", *map(str, flags)], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, MARK: self.mark},
-        )  # fmt: skip
-
-    def finish(self, dest: Path, *flags: object) -> tuple[int, str, str]:
-        with self.start(dest, *flags) as process:
-            out, err = process.communicate()
-        return process.returncode, out, err
-
-    def processes(self) -> list[str]:
-        """The processes that are left of those that were started."""
-        left = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if f"{MARK}={self.mark}".encode() in (process / "environ").read_bytes():
-                    left.append((process / "cmdline").read_bytes().decode())
-            except OSError:
-                continue
-        return left
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +46,6 @@ def undisturbed(job: Job) -> tuple[dict[str, bytes], str, float]:
     assert code == 0
     assert not (job.folder / "undisturbed" / JOURNALS / STORE).exists()
     return contents(job.folder / "undisturbed"), out, seconds
-
-
-def wait_for_none(job: Job) -> None:
-    """What is left of a run ends within a moment."""
-    for _ in range(100):
-        if not job.processes():
-            return
-        time.sleep(0.05)
-    raise AssertionError(job.processes())
 
 
 def stop(job: Job, dest: Path, delay: float, number: int) -> tuple[int, str, str, float]:

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.cli.test_main import ROOT, refused
-from tests.conftest import Folders, Run
-from tests.run.test_job import contents, report_of
+from tests.support.command import MEASURED, Run, refused
+from tests.support.folders import Folders, contents
+from tests.support.paths import ROOT
 from tests.support.pictures import cat
+from tests.support.report import report_of
 from twimager.pairing import disambiguate as placing
 from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
@@ -182,13 +183,6 @@ def test_a_pair_that_is_beyond_the_libraries_costs_itself(
     assert "h0.png: could not be compared: " in outcome.err or "h0.png: unreadable: " in outcome.err
     assert [Path(pair["hr"]).name for pair in report_of(folders.dest)["pairs"]] == ["h1.png"]
     assert "Traceback" not in outcome.err
-
-
-MEASURED = """
-import resource, subprocess, sys
-code = subprocess.run([sys.executable, *sys.argv[1:]]).returncode
-print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
-"""
 
 
 @pytest.mark.slow

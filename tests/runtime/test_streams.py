@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import ROOT
-from tests.conftest import Folders, Run
-from tests.run.test_job import contents
-from tests.support.pictures import EXAMPLES
+from tests.support.command import Run
+from tests.support.folders import Folders, contents
+from tests.support.paths import EXAMPLES, ROOT
 from twimager.errors import TwimagerError
 from twimager.runtime.console import Console, say
 

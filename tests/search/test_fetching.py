@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Run
-from tests.support.pictures import EXAMPLES
+from tests.support.command import Run
+from tests.support.paths import EXAMPLES
 from tests.support.web import HUGE, IMAGE, proxy, web
 from twimager.errors import UnreadableImage
 from twimager.search import fetching

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.cli.test_main import refused
-from tests.conftest import Run
-from tests.report.test_page import NASTY, Parsed
+from tests.support.command import Run, refused
 from tests.support.onnx_file import tiny_network
-from tests.support.pictures import EXAMPLES, cat, picture
+from tests.support.page import NASTY, Parsed
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import cat, picture
 from twimager.fingerprint import fingerprint as fingerprints
 from twimager.geometry import frame_corners, transform_points
 from twimager.image import decode as decoded

@@ -20,13 +20,12 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from tests.cli.test_main import refused
-from tests.conftest import Run
-from tests.report.test_page import Parsed
 from tests.support.browser import PROGRAM, Browser
-from tests.support.pictures import EXAMPLES
+from tests.support.client import Client
+from tests.support.command import Run, refused
+from tests.support.page import Parsed
+from tests.support.paths import EXAMPLES
 from tests.support.web import web
-from tests.web.test_server import Client
 from twimager.runtime.console import Console
 from twimager.search.fetching import MOST_BYTES
 from twimager.search.job import SearchOptions, searcher

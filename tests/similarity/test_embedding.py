@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.cli.test_main import refused
-from tests.conftest import Run
+from tests.support.command import Run, refused
 from tests.support.onnx_file import tiny_network
-from tests.support.pictures import EXAMPLES, cat, picture
+from tests.support.paths import EXAMPLES
+from tests.support.pictures import cat, picture
 from twimager.similarity.embedding import Network, cosine_similarity
 from twimager.similarity.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 

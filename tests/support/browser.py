@@ -149,3 +149,11 @@ class Browser:
         self._process.wait(PATIENCE)
         os.close(self._told)
         os.close(self._heard)
+
+
+def choose(browser: Browser, name: str, label: str) -> None:
+    found = f"[...document.getElementById('{name}').options].find(o => o.text.startsWith({json.dumps(label)})).value"
+    browser.run(
+        f"document.getElementById('{name}').value = {found};"
+        f"document.getElementById('{name}').dispatchEvent(new Event('input'))"
+    )

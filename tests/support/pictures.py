@@ -1,14 +1,19 @@
-"""Example photographs, and how far two pictures are apart."""
+"""Example photographs and their pairs, and how far two pictures are apart."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+from tests.support.paths import EXAMPLES
+
+# The photograph that each still of the examples is of.
+CAST = {
+    "still_01": "P1040480", "still_02": "P1040847", "still_03": "P1040771", "still_05": "P1040663",
+    "still_07": "P1040518", "still_08": "P1040355", "still_09": "P1040102", "still_11": "P1040209",
+}  # fmt: skip
 
 
 def picture(name: str) -> Any:

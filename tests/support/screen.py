@@ -10,14 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageGrab
 
+from tests.support.paths import ROOT
+
 PROGRAMS = all(map(shutil.which, ("Xvfb", "xdotool")))
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
 CLIENT_MESSAGE = 33
 

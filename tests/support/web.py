@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.support.pictures import EXAMPLES
+from tests.support.paths import EXAMPLES
 
 IMAGE = EXAMPLES / "LR/still_07.jpg"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.client import Client
 from twimager.errors import UsageError
 from twimager.web import server as local_server
 from twimager.web.server import Answer, LocalServer, Refusal
@@ -38,36 +39,6 @@ class Site:
     def post(self, path: str, body: bytes) -> Answer:
         self.told.append((path, body))
         return Answer(b"{}", last=path == "done")
-
-
-class Client:
-    """Asks as a browser does that shows the server's page, but for what a test has otherwise."""
-
-    def __init__(self, server: LocalServer) -> None:
-        parts = urlsplit(server.address)
-        self.server, self.host, self.base = server, parts.netloc, parts.path
-
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str | None) -> tuple[int, bytes]:
-        response, data = self.asked(method, self.base + path, body, **headers)
-        return response.status, data
-
-    def asked(
-        self, method: str, target: str, body: bytes | None = None, **headers: str | None
-    ) -> tuple[HTTPResponse, bytes]:
-        usual = {"Host": self.host, "Origin": f"http://{self.host}" if method != "GET" else None}
-        given = {**usual, "Sec_Fetch_Site": "same-origin", **headers}
-        connection = HTTPConnection(self.host, timeout=10)
-        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-        for name, value in given.items():
-            if value is not None:
-                connection.putheader(name.replace("_", "-"), value)
-        if body is not None and "Content_Length" not in headers:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
-        response = connection.getresponse()
-        data = response.read()
-        connection.close()
-        return response, data
 
 
 @pytest.fixture

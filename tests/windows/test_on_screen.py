@@ -11,13 +11,11 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("Xvfb is of X11", allow_module_level=True)
 
-from tests.conftest import Folders
-from tests.review.test_review import dest, images, kept
-from tests.run.test_job import report_of
+from tests.support.folders import Folders, images
+from tests.support.report import report_of
 from tests.support.screen import PROGRAMS, Screen, until
 from twimager.windows.panels import LINE_HEIGHT
 
-__all__ = ["dest", "kept"]
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAMS, reason="there is no Xvfb or no xdotool")]
 
 

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import Folders, Run
+from tests.support.command import Run
+from tests.support.folders import Folders
 from tests.support.pictures import cat
 from twimager.align.matching import CERTAIN_INLIERS, RANSAC_TOLERANCE
 from twimager.geometry import transform_points
