@@ -86,12 +86,12 @@ def reject(pair: Choice | Candidate, rejection: Rejection) -> RejectedPair:
     return RejectedPair(pair.proposal, rejection, pair.match, pair.scores)
 
 
-def passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:
-    """Return the outcomes that are not rejected; append the others to `rejected`."""
-    kept: list[T] = []
+def partition(outcomes: Iterable[T | RejectedPair]) -> tuple[list[T], list[RejectedPair]]:
+    """Return the outcomes that are not rejected, and those that are."""
+    passed, rejected = list[T](), list[RejectedPair]()
     for outcome in outcomes:
         if isinstance(outcome, RejectedPair):
             rejected.append(outcome)
         else:
-            kept.append(outcome)
-    return kept
+            passed.append(outcome)
+    return passed, rejected

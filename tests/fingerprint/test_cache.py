@@ -40,14 +40,13 @@ def outputs(dest: Path) -> dict[str, bytes]:
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the LRs whose proposals are evaluated, as they are."""
     names: list[str] = []
-    evaluate = evaluating._evaluate
+    align = evaluating.align
 
-    def counted(proposals, *others):
-        batch = list(proposals)
-        names.append(batch[0].lr.path.name)
-        return evaluate(batch, *others)
+    def counted(proposals, method):
+        names.append(proposals[0].lr.path.name)
+        return align(proposals, method)
 
-    monkeypatch.setattr(evaluating, "_evaluate", counted)
+    monkeypatch.setattr(evaluating, "align", counted)
     return names
 
 
@@ -151,7 +150,37 @@ def test_the_second_run_evaluates_nothing_and_says_the_same(
     assert first == second
 
 
-def test_verdicts_hold_under_the_same_circumstances_only(run: Run, folders: Folders, evaluated: list[str]) -> None:
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--format", "webp"),
+        ("--color_transfer",),
+        ("--prefix", "p"),
+        ("--filename", "lr"),
+        ("--limit", 9),
+        ("--jobs", 1),
+    ],
+)
+def test_what_no_evaluation_depends_on_evaluates_nothing_anew(
+    run: Run, folders: Folders, evaluated: list[str], flags: tuple[object, ...]
+) -> None:
+    run(*folders.flags, "--save")
+    evaluated.clear()
+    assert run(*folders.flags, "--save", "--overwrite", *flags).code == 0
+    assert evaluated == []
+
+
+@pytest.mark.parametrize("flags", [("--threshold", 80), ("--border", "keep"), ("--keep_icc",), ("--all_matches",)])
+def test_what_an_evaluation_depends_on_evaluates_anew(
+    run: Run, folders: Folders, evaluated: list[str], flags: tuple[object, ...]
+) -> None:
+    run(*folders.flags, "--save")
+    evaluated.clear()
+    assert run(*folders.flags, "--save", "--overwrite", *flags).code == 0
+    assert sorted(evaluated) == ["l0.png", "l1.png"]
+
+
+def test_evaluations_hold_for_the_same_scale_and_files_only(run: Run, folders: Folders, evaluated: list[str]) -> None:
     run(*folders.flags, "--save")
     evaluated.clear()
     run(*folders.flags, "--save", "--overwrite", "--scale", 3)

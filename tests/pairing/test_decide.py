@@ -17,9 +17,11 @@ from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
 from twimager.geometry import scaling, translation
-from twimager.options import Options
-from twimager.pairing import decide as deciding
+from twimager.options import Method, PairSettings
 from twimager.pairing import evaluate as evaluating
+from twimager.pairing.candidates import align, overlaid
+from twimager.pairing.decide import neighbours_together
+from twimager.pairing.registration import register_coarsely
 from twimager.pairs import Deferred, reject
 from twimager.propose.proposal import Proposal, Source
 from twimager.verify.overlay import COARSE_SIDE, Scores
@@ -46,13 +48,13 @@ def contested(smaller: Folders) -> Folders:
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the HRs that are put through the gates, as they are."""
     names: list[str] = []
-    verify = evaluating._verify
+    verify = evaluating.verify
 
-    def counted(candidate, options):
+    def counted(candidate, settings):
         names.append(candidate.proposal.hr.path.name)
-        return verify(candidate, options)
+        return verify(candidate, settings)
 
-    monkeypatch.setattr(evaluating, "_verify", counted)
+    monkeypatch.setattr(evaluating, "verify", counted)
     return names
 
 
@@ -60,20 +62,22 @@ def partners(folders: Folders) -> dict[str, Any]:
     return {Path(pair["lr"]).name: pair for pair in report_of(folders.dest)["pairs"]}
 
 
-def test_who_is_not_called_for_is_named_but_not_verified(run: Run, smaller: Folders, verified: list[str]) -> None:
+def test_a_deferred_candidate_that_is_not_assigned_is_named_but_not_verified(
+    run: Run, smaller: Folders, verified: list[str]
+) -> None:
     assert run(*smaller.flags, "--report").code == 0
     assert sorted(verified) == ["h0.png", "h1.png"]
     assert [Path(rival).name for rival in partners(smaller)["l0.png"]["rivals"]] == ["small.png"]
 
 
-def test_who_has_too_few_pixels_does_not_stand_by(run: Run, smaller: Folders) -> None:
+def test_what_has_too_few_pixels_is_not_deferred(run: Run, smaller: Folders) -> None:
     assert run(*smaller.flags, "--report", "--min_native_scale", 1).code == 0
     assert partners(smaller)["l0.png"]["rivals"] == []
     assert Reason.ENLARGED.value in {pair["reason"] for pair in report_of(smaller.dest)["rejected_pairs"]}
 
 
 @pytest.mark.parametrize("search", ["auto", "features"])
-def test_who_is_called_for_is_put_in_place_and_verified(
+def test_a_deferred_candidate_that_is_assigned_is_refined_and_verified(
     run: Run, contested: Folders, verified: list[str], tmp_path: Path, search: str
 ) -> None:
     flags = *contested.flags, "--search", search, "--report", "--save", tmp_path / "kept"
@@ -90,17 +94,17 @@ def test_who_is_called_for_is_put_in_place_and_verified(
     assert partners(contested) == pairs
 
 
-def test_who_is_called_for_and_does_not_pass_is_not_paired(
+def test_a_deferred_candidate_that_does_not_pass_is_not_paired(
     run: Run, contested: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = evaluating._verify
+    verify = evaluating.verify
 
-    def strict(candidate, options):
+    def strict(candidate, settings):
         if candidate.proposal.hr.path.name == "small.png":
             return reject(candidate, Rejection(Reason.HASH, "for once"))
-        return verify(candidate, options)
+        return verify(candidate, settings)
 
-    monkeypatch.setattr(evaluating, "_verify", strict)
+    monkeypatch.setattr(evaluating, "verify", strict)
     assert run(*contested.flags, "--report").code == 0
     assert sorted(Path(pair["hr"]).name for pair in partners(contested).values()) == ["h0.png", "h1.png"]
     why = {(Path(p["lr"]).name, Path(p["hr"]).name): p["reason"] for p in report_of(contested.dest)["rejected_pairs"]}
@@ -112,7 +116,6 @@ def test_a_deferred_candidate_is_compared_with_the_best_where_both_lie(contested
     frame = cat()[:300, :450].copy()
     cv2.circle(frame, (200, 150), 30, (255, 255, 255), -1)
     cv2.imwrite(str(contested.hr / "next.png"), frame)
-    options = Options(lr=contested.lr, hr=contested.hr, dest=contested.dest)
     lr = fingerprint(contested.lr / "l0.png", LIGHT_HR)
 
     def lying(name: str, size: float, off: float = 0.0) -> Deferred:
@@ -120,13 +123,13 @@ def test_a_deferred_candidate_is_compared_with_the_best_where_both_lie(contested
         return Deferred(proposal, Match(translation(off, off) @ scaling(1 / 3 / size), 50), Scores(0.9, 1.0), 0.0)
 
     fewer_pixels = pytest.approx(np.log(1 / 0.6), abs=0.1)
-    called = evaluating.evaluate_deferred(lying("small.png", 0.6, off=0.8), lying("h0.png", 1), options)
-    assert [pair.score_gap for pair in called.pairs] == [fewer_pixels]
-    called = evaluating.evaluate_deferred(lying("h0.png", 1, off=0.8), lying("small.png", 0.6), options)
-    assert [-pair.score_gap for pair in called.pairs] == [fewer_pixels]
-    called = evaluating.evaluate_deferred(lying("next.png", 1), lying("h0.png", 1), options)
-    assert not called.pairs
-    assert [pair.rejection.reason for pair in called.rejected] == [Reason.LOOK_ALIKE]
+    compared = evaluating.evaluate_deferred(lying("small.png", 0.6, off=0.8), lying("h0.png", 1), PairSettings())
+    assert [pair.score_gap for pair in compared.pairs] == [fewer_pixels]
+    compared = evaluating.evaluate_deferred(lying("h0.png", 1, off=0.8), lying("small.png", 0.6), PairSettings())
+    assert [-pair.score_gap for pair in compared.pairs] == [fewer_pixels]
+    compared = evaluating.evaluate_deferred(lying("next.png", 1), lying("h0.png", 1), PairSettings())
+    assert not compared.pairs
+    assert [pair.rejection.reason for pair in compared.rejected] == [Reason.LOOK_ALIKE]
 
 
 @pytest.mark.parametrize("name", ["P1040518", "P1040771", "P1040102"])
@@ -165,11 +168,11 @@ def test_lrs_that_are_offered_the_same_hrs_follow_one_another(folders: Folders) 
         [Proposal(replace(image, path=Path(lr)), replace(image, path=Path(hr)), Source.FEATURES) for hr in hrs]
         for lr, hrs in offered.items()
     ]
-    ordered = deciding._neighbours_together(tasks)
+    ordered = neighbours_together(tasks)
     assert "".join(of_one_lr[0].lr.path.name for of_one_lr in ordered) == "acebd"
 
 
-def test_with_all_matches_none_is_deferred_and_no_look_alike_is_turned_down(run: Run, contested: Folders) -> None:
+def test_with_all_matches_none_is_deferred_and_no_look_alike_is_rejected(run: Run, contested: Folders) -> None:
     frame = cat()[:300, :450].copy()
     cv2.circle(frame, (200, 150), 30, (255, 255, 255), -1)
     cv2.imwrite(str(contested.hr / "next.png"), frame)
@@ -177,7 +180,7 @@ def test_with_all_matches_none_is_deferred_and_no_look_alike_is_turned_down(run:
     assert "pairs found: 7" in run(*contested.flags, "--all_matches", "--dry").out
 
 
-def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) -> None:
+def test_rivals_that_are_coarsely_registered_are_compared_on_one_grid(tmp_path: Path) -> None:
     whole = cat()[:300, :450]
     images = {
         "lr": cv2.resize(whole[20:, 30:], (260, 173), interpolation=cv2.INTER_AREA),
@@ -188,7 +191,9 @@ def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) ->
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
     lr, *hrs = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in images)
     proposals = [Proposal(lr, hr, Source.HASH) for hr in hrs]
-    candidates = evaluating._candidates(proposals, Options(lr=tmp_path, hr=tmp_path, dest=tmp_path), [])
+    method = Method.TRANSFORM
+    found = [overlaid(*aligned) for aligned in align(proposals, method)]
+    candidates = [register_coarsely(candidate, keep_better=False, method=method) for candidate in found]
     assert {candidate.proposal.hr.path.stem for candidate in candidates} == {"hr", "small"}
     assert {min(candidate.overlay.hr.shape) for candidate in candidates} == {COARSE_SIDE}
     assert all(candidate.scores.correlation > 0.9 for candidate in candidates)

@@ -15,7 +15,7 @@ from tests.support.pictures import cat
 from tests.support.report import report_of
 from twimager.fingerprint import rootsift as root_sift
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
-from twimager.pairing import evaluate as evaluating
+from twimager.pairing import candidates
 from twimager.propose.by_frame import COMMON, LIKEST, MOST_ALIKE, Frames
 from twimager.propose.proposal import Source
 
@@ -130,7 +130,7 @@ def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ball that rolls through a picture, HRs without an LR, and an LR that is cropped; no file need be read again."""
-    monkeypatch.setattr(evaluating, "precise_picture", lambda *_: pytest.fail("these frames are no close call"))
+    monkeypatch.setattr(candidates, "precise_picture", lambda *_: pytest.fail("these frames are no close call"))
     lr, hr = (tmp_path / side for side in ("LR", "HR"))
     lr.mkdir()
     hr.mkdir()
@@ -151,12 +151,12 @@ def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(
     assert names == {f"l{n}": (f"h{n}", "frame") for n in (0, 2, 4, 6)} | {"cropped": ("cropped", "features")}
 
 
-def test_who_is_as_like_as_the_favourite_is_looked_at_closely(
+def test_what_is_as_similar_as_the_best_is_compared_at_full_resolution(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    precise = evaluating.precise_picture
-    monkeypatch.setattr(evaluating, "precise_picture", lambda *how: asked.append(how[0].path.name) or precise(*how))
+    precise = candidates.precise_picture
+    monkeypatch.setattr(candidates, "precise_picture", lambda *how: asked.append(how[0].path.name) or precise(*how))
     whole = cv2.imread(str(folders.hr / "h0.png"))
     cv2.imwrite(str(folders.hr / "twin.png"), whole, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     assert run(*folders.flags).code == 0

@@ -1,6 +1,5 @@
 """The report keeps to its schema."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from tests.support.report import SCHEMA, VALIDATOR, report_of
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import LIGHT_LR, fingerprint
-from twimager.options import Options
+from twimager.options import Options, plain_settings
 from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal, Source
-from twimager.report.ledger import Report
+from twimager.report.ledger import Ledger
 from twimager.verify.overlay import Scores
 
 
@@ -52,8 +51,11 @@ def test_a_report_is_valid(run: Run, odd_folders: Folders, flags: list[object]) 
     VALIDATOR.validate(report)
 
 
+OPTIONS = Options(Path("low"), Path("high"))
+
+
 def test_the_schema_knows_every_option_and_reason() -> None:
-    assert list(SCHEMA["properties"]["settings"]["properties"]) == [field.name for field in fields(Options)]
+    assert set(SCHEMA["properties"]["settings"]["properties"]) == set(plain_settings(OPTIONS))
     assert SCHEMA["$defs"]["reason"]["enum"] == [reason.value for reason in Reason]
 
 
@@ -63,15 +65,19 @@ def test_of_two_attempts_the_one_that_came_further_is_told() -> None:
         Proposal(lr, hr, Source.HASH), Rejection(Reason.RESIDUAL), Match(np.eye(3), 0), Scores(0.9, 1.0)
     )
     hopeless = RejectedPair(Proposal(lr, hr, Source.FEATURES), Rejection(Reason.FEW_MATCHES))
-    report = Report(Options(Path("low"), Path("high"), dry=True), lambda line: None)
+    ledger = Ledger(lambda line: None)
     for first, second in ((shifted, hopeless), (hopeless, shifted)):
-        report.turn_down(first)
-        report.forget([first.proposal.key])
-        assert report.rejected_pairs == []
-        report.turn_down(second)
-        assert [(pair.match, pair.scores) for pair in report.rejected_pairs] == [(shifted.match, shifted.scores)]
-        assert not any(len(image.descriptors) for pair in report.rejected_pairs for image in pair.proposal.images)
-        report.forget([first.proposal.key])
+        ledger.reject(first)
+        ledger.reopen([first.proposal])
+        assert rejected(ledger) == []
+        ledger.reject(second)
+        assert [(pair.match, pair.scores) for pair in rejected(ledger)] == [(shifted.match, shifted.scores)]
+        assert not any(len(image.descriptors) for pair in rejected(ledger) for image in pair.proposal.images)
+        ledger.reopen([first.proposal])
+
+
+def rejected(ledger: Ledger) -> list[RejectedPair]:
+    return list(ledger.report(OPTIONS).rejected_pairs)
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

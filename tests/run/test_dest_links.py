@@ -109,11 +109,11 @@ def test_a_folder_that_becomes_a_link_meanwhile_ends_the_run(
     render = writing.render_hr
     name = "HR" if output == "all" else "report"
 
-    def meanwhile(pair, options):
+    def meanwhile(pair, *how):
         shutil.rmtree(folders.dest / name, ignore_errors=True)
         if not is_link(folders.dest / name):
             (folders.dest / name).symlink_to(elsewhere)
-        return render(pair, options)
+        return render(pair, *how)
 
     monkeypatch.setattr(writing, "render_hr", meanwhile)
     before = contents(elsewhere)

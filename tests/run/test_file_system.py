@@ -22,7 +22,7 @@ from twimager.fingerprint.fingerprint import LIGHT_HR, picture
 from twimager.image.files import list_files, read_bytes
 from twimager.output import layout as destination
 from twimager.output.layout import write_files
-from twimager.pairing import evaluate as evaluating
+from twimager.pairing import candidates
 from twimager.pairing import read as reading
 from twimager.run import writer as writing
 
@@ -192,7 +192,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
 ) -> None:
     """The first pair's, once all are read."""
     path = getattr(folders, side) / f"{side[0]}0.png"
-    refine, whole, pixels = evaluating.refine, path.read_bytes(), cv2.imread(str(path))
+    refine, whole, pixels = candidates.refine, path.read_bytes(), cv2.imread(str(path))
     other = cat()[:9, :9] if what == "shrinks" else pixels[::-1]
     becomes = whole[:1000] if what == "is cut" else cv2.imencode(".png", other)[1].tobytes()
 
@@ -203,7 +203,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
             path.write_bytes(becomes)
         return refine(*arguments)
 
-    monkeypatch.setattr(evaluating, "refine", meanwhile)
+    monkeypatch.setattr(candidates, "refine", meanwhile)
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 3
     assert "Traceback" not in outcome.err
@@ -274,11 +274,11 @@ def test_what_appears_in_dest_meanwhile_is_not_replaced(
 ) -> None:
     render = writing.render_hr
 
-    def meanwhile(pair, options):
+    def meanwhile(pair, *how):
         if pair.proposal.hr.path.name == "h0.png":
             (folders.dest / "HR").mkdir(exist_ok=True)
             (folders.dest / "HR/h0.png").write_bytes(b"theirs")
-        return render(pair, options)
+        return render(pair, *how)
 
     monkeypatch.setattr(writing, "render_hr", meanwhile)
     outcome = run(*folders.flags)

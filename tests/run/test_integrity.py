@@ -13,7 +13,7 @@ import pytest
 from tests.support.command import Run, refused
 from tests.support.folders import Folders, contents
 from twimager.output.layout import JOURNALS
-from twimager.report.ledger import Report
+from twimager.report.ledger import Ledger
 from twimager.review.review import Review
 from twimager.run.journal import JOURNAL
 
@@ -130,7 +130,7 @@ def test_a_run_that_has_not_ended_is_said_and_resume_ends_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Report, "accept", stop)
+        patch.setattr(Ledger, "accept", stop)
         assert run(*folders.flags, "--report", "--jobs", 1).code == 130
     head = json.loads((folders.dest / JOURNALS / JOURNAL).read_text().splitlines()[0])
     (folders.dest / "LR" / f".twimager-{head['run']}-{'0' * 32}.tmp").write_bytes(b"half")

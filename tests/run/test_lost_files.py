@@ -11,7 +11,7 @@ import pytest
 from tests.support.command import Run, refused
 from tests.support.folders import Folders, contents
 from twimager.output.layout import JOURNALS
-from twimager.report.ledger import Report
+from twimager.report.ledger import Ledger
 from twimager.review.review import Review
 from twimager.run import journal
 from twimager.run.journal import Journal
@@ -43,14 +43,14 @@ LOSSES: dict[str, tuple[Loss, str]] = {
 
 def lose(monkeypatch: pytest.MonkeyPatch, number: int, loss: Loss, dest: Path) -> None:
     """Have something be lost when so many pairs are written."""
-    accept = Report.accept
+    accept = Ledger.accept
 
-    def accept_and_lose(report: Report, record) -> None:
-        accept(report, record)
-        if len(report.pairs) == number:
+    def accept_and_lose(ledger: Ledger, record) -> None:
+        accept(ledger, record)
+        if len(ledger) == number:
             loss(dest)
 
-    monkeypatch.setattr(Report, "accept", accept_and_lose)
+    monkeypatch.setattr(Ledger, "accept", accept_and_lose)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -17,7 +17,7 @@ import pytest
 from tests.support.command import Run
 from tests.support.folders import Folders, contents
 from twimager.output.layout import JOURNALS
-from twimager.report.ledger import Report
+from twimager.report.ledger import Ledger
 from twimager.run import journal
 from twimager.run import writer as writing
 from twimager.run.journal import JOURNAL
@@ -101,9 +101,9 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     names: set[str] = set()
     render = writing.render_hr
 
-    def noted(pair, options):
+    def noted(pair, *how):
         names.add(pair.proposal.hr.path.name)
-        return render(pair, options)
+        return render(pair, *how)
 
     monkeypatch.setattr(writing, "render_hr", noted)
     return names
@@ -112,15 +112,15 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 def test_whenever_the_power_fails_resume_ends_with_the_same_and_does_nothing_twice(
     run: Run, folders: Folders, each_flushed: bool, rendered: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept, accepted = Report.accept, {}
+    accept, accepted = Ledger.accept, {}
 
-    def noted(report: Report, record) -> None:
-        accept(report, record)
+    def noted(ledger: Ledger, record) -> None:
+        accept(ledger, record)
         accepted[record.pair.proposal.hr.path.name] = len(disk.states) - 1
 
     with monkeypatch.context() as patch:
         disk = Disk(patch)
-        patch.setattr(Report, "accept", noted)
+        patch.setattr(Ledger, "accept", noted)
         assert run(*folders.flags, "--report", "--jobs", 2).code == 0
     whole = kept(folders.dest)
     assert len(whole) == 6  # four images, the report, the table

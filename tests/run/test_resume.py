@@ -25,7 +25,7 @@ from twimager.image import decoders as isolation
 from twimager.output.layout import JOURNALS
 from twimager.output.lock import LOCK
 from twimager.pairing import read as reading
-from twimager.report.ledger import Report
+from twimager.report.ledger import Ledger
 from twimager.run import writer as writing
 from twimager.run.journal import JOURNAL, STORE
 
@@ -119,7 +119,7 @@ def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool)
     script.write_text(
         "import hashlib, sys, time\nfrom twimager.cli import main as cli\nfrom twimager.run import job\n"
         f"def work(*_):\n    {deaf if busy else sleep}\n"
-        "job._do = work\nsys.exit(cli.main())\n"
+        "job.find_pairs = work\nsys.exit(cli.main())\n"
     )
     command = [sys.executable, script, "--lr", job.folder / "LR", "--hr", job.folder / "HR", "--dest", tmp_path / "out"]
     for signals, least, most in ((1, 2, 3), (2, 0, 1)):
@@ -142,15 +142,15 @@ def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool)
 
 @posix
 def test_a_caller_of_ours_lives_on(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    accept = Report.accept
+    accept = Ledger.accept
 
-    def once(report: Report, record) -> None:
-        accept(report, record)
-        if len(report.pairs) == 1:
+    def once(ledger: Ledger, record) -> None:
+        accept(ledger, record)
+        if len(ledger) == 1:
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Report, "accept", once)
+        patch.setattr(Ledger, "accept", once)
         refused(run(*folders.flags), 130, "interrupted", "--resume")
     assert run(*folders.flags, "--resume").code == 0
     assert len(contents(folders.dest)) == 4
@@ -193,9 +193,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return view(path, recipe)
 
-    def rendered(pair, options):
+    def rendered(pair, *how):
         names.append(f"rendered {pair.proposal.hr.path.name}")
-        return render(pair, options)
+        return render(pair, *how)
 
     monkeypatch.setattr(reading, "view", counted)
     monkeypatch.setattr(writing, "render_hr", rendered)
@@ -205,14 +205,14 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def interrupted(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> Folders:
     """A run that was interrupted when its first pair was written."""
-    accept = Report.accept
+    accept = Ledger.accept
 
-    def once(report: Report, record) -> None:
-        accept(report, record)
+    def once(ledger: Ledger, record) -> None:
+        accept(ledger, record)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Report, "accept", once)
+        patch.setattr(Ledger, "accept", once)
         outcome = run(*folders.flags, "--jobs", 1)
     refused(outcome, 130, "interrupted", "--resume")
     assert (folders.dest / JOURNALS / STORE).exists()
@@ -416,15 +416,15 @@ def test_a_file_of_another_is_never_replaced(run: Run, interrupted: Folders) -> 
 
 @pytest.mark.parametrize("flags", [(), ("--resume",), ("--overwrite",)])
 def test_one_run_at_a_time(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]) -> None:
-    accept, seen = Report.accept, []
+    accept, seen = Ledger.accept, []
 
-    def meanwhile(report: Report, record) -> None:
+    def meanwhile(ledger: Ledger, record) -> None:
         if not seen:
             command = [sys.executable, ROOT / "twimager.py", *folders.flags, *flags]
             seen.append(subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False))
-        accept(report, record)
+        accept(ledger, record)
 
-    monkeypatch.setattr(Report, "accept", meanwhile)
+    monkeypatch.setattr(Ledger, "accept", meanwhile)
     assert run(*folders.flags).code == 0
     assert (seen[0].returncode, seen[0].stdout) == (2, "")
     assert (

@@ -18,8 +18,7 @@ from tests.support.folders import Folders, contents
 from tests.support.paths import ROOT
 from tests.support.pictures import cat
 from tests.support.report import report_of
-from twimager.pairing import disambiguate as placing
-from twimager.pairing import evaluate as evaluating
+from twimager.pairing import candidates, registration
 from twimager.pairing import read as reading
 from twimager.runtime import memory
 from twimager.runtime.memory import BIG_FILE, MB, Budget, OverBudget, free_memory, parse_size
@@ -169,7 +168,7 @@ def test_a_pair_that_is_beyond_the_libraries_costs_itself(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, error: Exception, step: str
 ) -> None:
     """Whatever fails for one HR, the pair of the other one is found and written."""
-    module = {"refine": placing, "make_overlay": evaluating, "described": reading}[step]
+    module = {"refine": registration, "make_overlay": candidates, "described": reading}[step]
     inner = getattr(module, step)
 
     def failing(*arguments, **settings):
@@ -239,7 +238,7 @@ def test_other_commands_name_the_pair_that_is_beyond_the_libraries(
 
     copy = cv2.imread(str(folders.hr / "h0.png"))
     cv2.imwrite(str(folders.hr / "copy.jpg"), copy[20:, 30:])
-    monkeypatch.setattr(evaluating, "make_overlay", failing)
+    monkeypatch.setattr(candidates, "make_overlay", failing)
     flags = ("cluster", folders.hr, "--dry", "--verify") if command == "cluster" else ("--in", folders.hr)
     outcome = run(*flags) if command == "cluster" else run("search", folders.lr / "l0.png", *flags)
     assert "Traceback" not in outcome.err

@@ -100,13 +100,13 @@ def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Do the main job, which has flags alone and no subcommand."""
     values = parse(arguments)
     options = to_options(values)
-    _prepare(options.max_pixels, options.jobs, options.memory)
+    _prepare(options.read.max_pixels, options.run.jobs, options.run.memory)
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager.run import job
     from twimager.runtime.console import Console, own_stderr, say
 
     with own_stderr() as stream:
-        interruption.begin(Interrupted(resumable=not options.dry))
+        interruption.begin(Interrupted(resumable=not options.run.dry))
         outcome = job.run(options, Console(values.quiet, values.verbose, stream))
     if values.json or not values.quiet:
         say(outcome.summary.to_json() if values.json else outcome.summary.to_text())

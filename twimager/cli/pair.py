@@ -11,16 +11,25 @@ from pathlib import Path
 from twimager import __version__
 from twimager.cli.common import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
 from twimager.options import (
+    AlignSettings,
     Border,
     ColorTransfer,
     Crop,
     Format,
+    Framing,
+    Gates,
     Method,
     Naming,
     Options,
     Output,
+    PairSettings,
+    ProposeSettings,
+    ReadSettings,
+    RunSettings,
     Search,
+    SelectSettings,
     Truncated,
+    WriteSettings,
     parse_scale,
 )
 
@@ -58,20 +67,30 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def to_options(values: argparse.Namespace) -> Options:
     """Return the job's options; raises UsageError."""
     return Options(
-        lr=values.lr, hr=values.hr, dest=values.dest, output=Output(values.output), scale=values.scale,
-        crop=Crop.from_numbers(values.crop) if values.crop else None, method=Method(values.method),
-        color_transfer=ColorTransfer(values.color_transfer) if values.color_transfer else None,
-        filename=Naming(values.filename), format=Format(values.format), quality=values.quality,
-        prefix=values.prefix, suffix=values.suffix, threshold=values.threshold, limit=values.limit,
-        debug=values.debug, dry=values.dry, report=values.report, meta_info=values.meta_info,
-        search=Search(values.search), distance=values.distance, mirror=not values.no_mirror,
-        all_matches=values.all_matches,
-        border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
-        max_error=values.max_error, min_native_scale=values.min_native_scale,
-        max_color_distance=values.max_color_distance, max_pixels=values.max_pixels, memory=values.memory,
-        truncated=Truncated(values.truncated),
-        jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
-        follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest),
+        values.lr,
+        values.hr,
+        ReadSettings(values.recursive, values.max_pixels, Truncated(values.truncated), values.keep_icc),
+        ProposeSettings(Search(values.search), values.distance, mirror=not values.no_mirror),
+        PairSettings(
+            AlignSettings(Method(values.method)),
+            Gates(
+                values.threshold, values.min_overlap, values.max_error, values.min_native_scale,
+                values.max_color_distance,
+            ),
+            Framing(
+                values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None
+            ),
+        ),
+        SelectSettings(values.all_matches, values.limit),
+        WriteSettings(
+            Output(values.output), ColorTransfer(values.color_transfer) if values.color_transfer else None,
+            Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
+        ),
+        RunSettings(
+            dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
+            overwrite=values.overwrite, resume=values.resume, follow_dest_links=values.follow_dest_links,
+            save=saved_in(values, values.dest), jobs=values.jobs, memory=values.memory,
+        ),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from twimager.errors import ExitCode, UnreadableImage
 from twimager.fingerprint.fingerprint import Fingerprint, picture
 from twimager.image.decode import LIBRARY_ERRORS
 from twimager.image.files import Pixels, to_8_bit, to_gray
-from twimager.pairing.read import Run
+from twimager.pairing.read import Reader
 
 PAGE = "clusters.html"
 # Of equally large images, those whose sharpness is no less than this share of the sharpest one's are as sharp.
@@ -94,26 +94,26 @@ def sharpness(pixels: Pixels) -> float:
     return float(cv2.Laplacian(cv2.GaussianBlur(gray, (0, 0), 1), cv2.CV_32F).var() / (gray.var() + 1))
 
 
-def by_quality(run: Run, images: Sequence[Fingerprint], labels: Labels) -> list[Group]:
+def by_quality(reader: Reader, images: Sequence[Fingerprint], labels: Labels) -> list[Group]:
     """Return the groups, the largest first, the best member of each in front, the others by path."""
     together = [[images[place] for place in members] for members in members_of(labels)]
     largest = [members if len(members) == 1 else _largest(members) for members in together]
     rivals = [image for members in largest if len(members) > 1 for image in members]
-    sharp = dict(zip((image.path for image in rivals), _sharpness(run, rivals), strict=True))
+    sharp = dict(zip((image.path for image in rivals), _sharpness(reader, rivals), strict=True))
     ordered = []
     for members, first in zip(together, largest, strict=True):
         least = AS_SHARP * max(sharp.get(image.path, 0) for image in first)
         best = min(
             (image for image in first if sharp.get(image.path, 0) >= least),
-            key=lambda image: (-_bytes(run, image), image.path),
+            key=lambda image: (-_bytes(reader, image), image.path),
         )
         ordered.append([best, *sorted((image for image in members if image is not best), key=lambda i: i.path)])
     ordered.sort(key=lambda members: (-len(members), min(image.path for image in members)))
     return [Group(number, members) for number, members in enumerate(ordered, start=1)]
 
 
-def _bytes(run: Run, image: Fingerprint) -> int:
-    seen = run.seen[image.path]
+def _bytes(reader: Reader, image: Fingerprint) -> int:
+    seen = reader.seen[image.path]
     return seen.bytes if seen else 0
 
 
@@ -122,15 +122,15 @@ def _largest(members: Sequence[Fingerprint]) -> list[Fingerprint]:
     return [image for image in members if image.size[0] * image.size[1] == most]
 
 
-def _sharpness(run: Run, images: Sequence[Fingerprint]) -> Iterator[float]:
+def _sharpness(reader: Reader, images: Sequence[Fingerprint]) -> Iterator[float]:
     """Yield how sharp each image is; what is known of it from an earlier run, or can't be read, is not read."""
-    known = [_number(run.store.evaluation([image.path], "sharpness")) for image in images]
-    run.progress.expect(len(images))
-    with run.progress.stage("comparing sharpness"):
-        measured = run.in_order(_measured, zip(images, known, strict=True))
-        for image, before, value in zip(images, known, run.progress.counted(measured), strict=True):
+    known = [_number(reader.store.evaluation([image.path], "sharpness")) for image in images]
+    reader.progress.expect(len(images))
+    with reader.progress.stage("comparing sharpness"):
+        measured = reader.in_order(_measured, zip(images, known, strict=True))
+        for image, before, value in zip(images, known, reader.progress.counted(measured), strict=True):
             if before is None and value is not None:
-                run.store.keep_evaluation([image.path], "sharpness", repr(value))
+                reader.store.keep_evaluation([image.path], "sharpness", repr(value))
             yield value or 0.0
 
 

@@ -17,10 +17,10 @@ from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_image
 from twimager.geometry import covered_share
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import shrink
-from twimager.options import Options
-from twimager.pairing.evaluate import evaluate
-from twimager.pairing.evaluation import circumstances, failure
-from twimager.pairing.read import Run
+from twimager.options import Gates, PairSettings
+from twimager.pairing.evaluate import evaluate_all
+from twimager.pairing.evaluation import cache_key, failure
+from twimager.pairing.read import Reader
 from twimager.pairs import VerifiedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.verify.overlay import GOOD_CORRELATION
@@ -29,6 +29,7 @@ from twimager.verify.overlay import GOOD_CORRELATION
 MIN_SHARE = 0.6
 # The other one may be a detail of a third of its width and height, no smaller: of a logo, say.
 LEAST_SHARE = 0.1
+SETTINGS = PairSettings(gates=Gates(min_overlap=LEAST_SHARE))
 # So many members of a group, the largest, are compared with all others. Who is tied to none of them is no member.
 HUBS = 8
 # Pictures without features are the same if no pixel of their copies of this side differs by more than so many levels:
@@ -70,7 +71,7 @@ class _Bonds:
         return first == second
 
 
-def regrouped(run: Run, images: Sequence[Fingerprint], labels: Labels, recipe: Recipe) -> Labels:
+def regrouped(reader: Reader, images: Sequence[Fingerprint], labels: Labels, recipe: Recipe) -> Labels:
     """Return the groups (n,) of images that alignments tie together.
 
     Members of one group by `labels` are compared with its largest ones; then the largest of what is together by now
@@ -79,9 +80,9 @@ def regrouped(run: Run, images: Sequence[Fingerprint], labels: Labels, recipe: R
     """
     bonds = _Bonds(images)
     groups = [sorted((images[place] for place in members), key=_by_size) for members in members_of(labels)]
-    with run.progress.stage("aligning groups"):
+    with reader.progress.stage("aligning groups"):
         for number in range(HUBS):
-            _tie(run, bonds, _with_hub(bonds, groups, number), recipe)
+            _tie(reader, bonds, _with_hub(bonds, groups, number), recipe)
     # Imported here, as FAISS takes its time.
     from twimager.propose.by_features import FeatureIndex
 
@@ -90,10 +91,10 @@ def regrouped(run: Run, images: Sequence[Fingerprint], labels: Labels, recipe: R
         for image in sorted(images, key=_by_size):
             largest.setdefault(bonds.group(image), image)
         asking = sorted(largest.values(), key=lambda image: image.path)
-        run.progress.expect(len(asking))
-        with run.progress.stage("aligning others"):
-            voted = FeatureIndex(asking, run.report.options.jobs).propose(asking, mirror=mirror, others=True)
-            _tie(run, bonds, map(_upright, chain.from_iterable(run.progress.counted(voted))), recipe)
+        reader.progress.expect(len(asking))
+        with reader.progress.stage("aligning others"):
+            voted = FeatureIndex(asking, reader.jobs).propose(asking, mirror=mirror, others=True)
+            _tie(reader, bonds, map(_upright, chain.from_iterable(reader.progress.counted(voted))), recipe)
     return renumbered(np.array([bonds.group(image) for image in images], np.intp))
 
 
@@ -117,9 +118,8 @@ def _upright(proposal: Proposal) -> Proposal:
     return proposal._replace(lr=lr, hr=hr)
 
 
-def _tie(run: Run, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe) -> None:
+def _tie(reader: Reader, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe) -> None:
     """Have all proposals evaluated whose images are not tied yet, and tie those that pass."""
-    options = _gates(run.report.options)
     waiting = deque[tuple[_Task, str]]()
 
     def tasks() -> Iterator[_Task]:
@@ -127,33 +127,28 @@ def _tie(run: Run, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe)
             if bonds.holds(proposal):
                 continue
             paths = [image.path for image in proposal.images]
-            under = f"tie {recipe} {circumstances(options, [proposal])}"
-            known = KNOWN.get(run.store.evaluation(paths, under) or "")
+            under = f"tie {recipe} {cache_key('all', SETTINGS, [proposal])}"
+            known = KNOWN.get(reader.store.evaluation(paths, under) or "")
             views: tuple[bytes | None, ...] = (None, None)
             if recipe.resize < 1 and known is None:
-                views = tuple(run.store.view(path, run.seen[path], recipe) for path in paths)
+                views = tuple(reader.store.view(path, reader.seen[path], recipe) for path in paths)
             waiting.append((_Task(proposal, views, known), under))
             yield waiting[-1][0]
 
-    for tied in run.in_order(partial(_are_tied, options=options, recipe=recipe), tasks()):
+    for tied in reader.in_order(partial(_are_tied, recipe=recipe), tasks()):
         task, under = waiting.popleft()
         if isinstance(tied, Rejection):
             if tied.reason is Reason.FAILED:
-                run.console.warn(f"{task.proposal.lr.path} - {task.proposal.hr.path}: {tied}")
+                reader.console.warn(f"{task.proposal.lr.path} - {task.proposal.hr.path}: {tied}")
             continue
         if tied:
             bonds.tie(task.proposal)
         if task.known is None:
             paths = [image.path for image in task.proposal.images]
-            run.store.keep_evaluation(paths, under, "yes" if tied else "no")
+            reader.store.keep_evaluation(paths, under, "yes" if tied else "no")
 
 
-def _gates(options: Options) -> Options:
-    """Return the main job's options that stand for what two copies of a picture must pass."""
-    return Options(options.lr, options.hr, dry=True, all_matches=True, min_overlap=LEAST_SHARE, jobs=options.jobs)
-
-
-def _are_tied(task: _Task, options: Options, recipe: Recipe) -> bool | Rejection:
+def _are_tied(task: _Task, recipe: Recipe) -> bool | Rejection:
     """Tell whether an alignment shows that two images hold the same picture, or why that can't be told."""
     if task.known is not None:
         return task.known
@@ -162,7 +157,7 @@ def _are_tied(task: _Task, options: Options, recipe: Recipe) -> bool | Rejection
         if recipe.resize < 1:
             for image, packed in zip(proposal.images, task.views, strict=True):
                 call_back(image.path, packed, recipe)
-        evaluation = evaluate([proposal], options)
+        evaluation = evaluate_all([proposal], SETTINGS)
         if evaluation.pairs:
             return _shares_enough(evaluation.pairs[0])
         if failed := failure(evaluation):

@@ -28,7 +28,7 @@ from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import decode_gray, encode
 from twimager.image.headers import PNG_SIGNATURE, of
 from twimager.options import Format
-from twimager.pairing.read import File, Run
+from twimager.pairing.read import File, Reader
 
 # A picture's size and its bars; then its view as PNG.
 HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4)])
@@ -64,24 +64,24 @@ def unpack(packed: bytes) -> View | None:
         return None
 
 
-def remembered_by_views(run: Run, paths: Sequence[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
+def remembered_by_views(reader: Reader, paths: Sequence[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
     """Fingerprint files by their views, those that the store has and else new ones, which it is given."""
     files = deque[File]()
 
     def looked_up() -> Iterator[tuple[File, bytes | None]]:
         for path in paths:
-            run.seen[path] = seen = stamp(path)
-            file = File(path, seen, run.store.get(path, seen, recipe))
+            reader.seen[path] = seen = stamp(path)
+            file = File(path, seen, reader.store.get(path, seen, recipe))
             files.append(file)
-            yield file, None if file.known else run.store.view(path, seen, recipe)
+            yield file, None if file.known else reader.store.view(path, seen, recipe)
 
-    look = partial(_look, recipe=recipe, keep=run.store.keeps)
-    for result, packed in run.progress.counted(run.in_order(look, looked_up())):
+    look = partial(_look, recipe=recipe, keep=reader.store.keeps)
+    for result, packed in reader.progress.counted(reader.in_order(look, looked_up())):
         file = files.popleft()
         if packed:
-            run.store.keep_view(file.path, file.seen, recipe, packed)
+            reader.store.keep_view(file.path, file.seen, recipe, packed)
         if file.known is None and isinstance(result, Fingerprint):
-            run.store.keep(result, file.seen, recipe)
+            reader.store.keep(result, file.seen, recipe)
         yield result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +12,8 @@ from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import RICH, Fingerprint
 from twimager.geometry import Matrix, translation
 from twimager.image.files import Gray, frame_size
-from twimager.options import Method, Options
-from twimager.pairing.evaluate import evaluate
+from twimager.options import AlignSettings, Gates, Method, PairSettings
+from twimager.pairing.evaluate import evaluate_best
 from twimager.pairs import VerifiedPair
 from twimager.propose.proposal import Proposal, Source
 
@@ -25,7 +24,7 @@ THOROUGH = RICH._replace(side=800, features=2000, srgb=True)
 AGREEMENT = 80.0
 # Pictures that share less than this of either one's frame do not lie on each other.
 MIN_OVERLAP = 0.05
-SETTINGS = Options(Path(), Path(), dry=True, method=Method.WARP, threshold=AGREEMENT, min_overlap=MIN_OVERLAP)
+SETTINGS = PairSettings(AlignSettings(Method.WARP), Gates(threshold=AGREEMENT, min_overlap=MIN_OVERLAP))
 
 
 class Alignment(NamedTuple):
@@ -84,7 +83,7 @@ def _by_chain(first: Fingerprint, second: Fingerprint) -> Alignment | Rejection:
     rejection = Rejection(Reason.FEW_MATCHES)
     for lr, hr in ((first, second), (second, first)):
         features = [Proposal(lr, hr, Source.FEATURES, mirrored) for mirrored in (False, True)]
-        evaluation = evaluate([*features, Proposal(lr, hr, Source.HASH)], SETTINGS)
+        evaluation = evaluate_best([*features, Proposal(lr, hr, Source.HASH)], SETTINGS)
         pairs += evaluation.pairs[:1]
         if reasons := [pair.rejection for pair in evaluation.rejected]:
             rejection = max(reasons, key=lambda why: why.reason is not Reason.FEW_MATCHES)

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from twimager.output.layout import PAGE, write_files
-from twimager.report.ledger import closeness
 from twimager.report.reader import damaged, first_folder, home_of, read_report
+from twimager.report.records import closeness
 from twimager.runtime.console import printable
 from twimager.verify.overlay import Scores
 from twimager.web.template import fill

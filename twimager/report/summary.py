@@ -19,7 +19,7 @@ from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, document_paths
 from twimager.output.render import SAME_SIZE
 from twimager.pairs import RejectedPair
-from twimager.report.ledger import NOT_READ, Report, how_far
+from twimager.report.records import NOT_READ, Report, how_far
 from twimager.runtime.console import printable
 
 # No HR has more source pixels per output pixel, along a side.
@@ -120,16 +120,16 @@ def summarize(report: Report) -> Summary:
         twimager=__version__,
         exit_code=report.exit_code,
         pairs=len(report.pairs),
-        written=not options.dry,
+        written=not options.run.dry,
         lr_left=_left(report, "LR"),
         hr_left=_left(report, "HR"),
         closest=_closest(report),
         unreadable=report.unreadable,
         unwritten=report.unwritten,
-        scale=float(options.scale),
+        scale=float(options.pair.framing.scale),
         enlarged=sum(scale < 1 - SAME_SIZE for scale in native),
         median_native_scale=statistics.median(native) if native else None,
-        dest=str(options.dest) if options.dest else None,
+        dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
     )
 

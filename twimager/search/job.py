@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,8 @@ from twimager.fingerprint.cache import Store
 from twimager.fingerprint.fingerprint import Fingerprint, fingerprint
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import require_files
-from twimager.options import Options
-from twimager.pairing.read import Run, remembered
-from twimager.pairing.workers import Evaluators
-from twimager.report.ledger import Report
+from twimager.pairing.read import Reader
+from twimager.report.ledger import Ledger
 from twimager.runtime import cleanup
 from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool
@@ -69,8 +66,8 @@ class Searcher:
     unread : how many files could not be read
     """
 
-    def __init__(self, collection: Collection, run: Run, wanted: Wanted, images: int) -> None:
-        self._collection, self._run, self._wanted = collection, run, wanted
+    def __init__(self, collection: Collection, reader: Reader, wanted: Wanted, images: int) -> None:
+        self._collection, self._reader, self._wanted = collection, reader, wanted
         self._lock = threading.Lock()
         self._unread: set[Path] = set()
         self.images = images
@@ -83,7 +80,7 @@ class Searcher:
     def pass_over(self, path: Path, why: Rejection) -> None:
         """Take it that a file can't be read."""
         self._unread.add(path)
-        self._run.tell(path, why)
+        self._reader.name_unreadable(path, why)
 
     def ask(self, query: str) -> Asked:
         """Look for a file, or for what an address leads to."""
@@ -114,7 +111,7 @@ class Searcher:
         with self._lock:
             try:
                 query = fingerprint(path, OF_QUERY)
-                answer = search(query, self._collection, self._wanted, self._run.pool, self._run.report.options.jobs)
+                answer = search(query, self._collection, self._wanted, self._reader.pool, self._reader.jobs)
                 small = thumbnail(working_colors(query)) if self._wanted.thumbnails else b""
             except UnreadableImage as error:
                 return Asked(name, error=str(error))
@@ -132,19 +129,17 @@ def searcher(options: SearchOptions, console: Console, queries: int | None = Non
     `queries` is how many there will be, where that is known. Raises UsageError if there is nothing to look in.
     """
     paths = require_files([options.folder], options.recursive, console.warn)
-    report = Report(Options(options.folder, options.folder, dry=True, jobs=options.jobs), console.detail)
     with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
-        evaluators = Evaluators(pool, report.options)
         with Store(options.save, console.warn) as store, progress.stage("reading"):
-            run = Run(pool, report, console, progress, store, evaluators, {}, Counter())
-            results = list(remembered(run, paths, OF_IMAGE))
+            reader = Reader(pool, options.jobs, console, progress, store=store, ledger=Ledger(console.detail))
+            results = list(reader.fingerprints(paths, OF_IMAGE))
         images = [result for result in results if isinstance(result, Fingerprint)]
         with progress.stage("searching"):
-            made = Searcher(Collection(images, options.jobs, queries), run, options.wanted, len(images))
+            made = Searcher(Collection(images, options.jobs, queries), reader, options.wanted, len(images))
             for path, result in zip(paths, results, strict=True):
                 if isinstance(result, Rejection):
                     made.pass_over(path, result)
-            run.count_unsupported()
+            reader.count_unsupported()
             yield made
 
 

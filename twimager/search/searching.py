@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
-from pathlib import Path
 
 from twimager.errors import Rejection
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, Recipe
 from twimager.geometry import covered_share
-from twimager.options import Method, Options
-from twimager.pairing.evaluate import evaluate
+from twimager.options import AlignSettings, Gates, Method, PairSettings
+from twimager.pairing.evaluate import evaluate_all
 from twimager.pairing.evaluation import failure
 from twimager.propose.proposal import CANDIDATES, Proposal
 from twimager.runtime.pool import AHEAD, in_order
@@ -25,7 +24,7 @@ OF_IMAGE: Recipe = LIGHT_HR._replace(srgb=True)
 # So much of one of two pictures must be seen in the other: in less, chance aligns what has nothing in common.
 MIN_SHOWN = 0.1
 # Every picture that passes is an answer; a picture may be taken of a picture.
-OPTIONS = Options(Path(), Path(), dry=True, method=Method.WARP, all_matches=True, min_overlap=0.0)
+SETTINGS = PairSettings(AlignSettings(Method.WARP), Gates(min_overlap=0.0))
 
 
 def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Executor, jobs: int) -> Answer:
@@ -59,7 +58,7 @@ def locate(proposal: Proposal) -> Place | Rejection | None:
     """
     query, image = proposal.lr, proposal.hr
     turned = not is_reference(query, image)
-    evaluation = evaluate([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS)
+    evaluation = evaluate_all([proposal._replace(lr=image, hr=query) if turned else proposal], SETTINGS)
     pairs = evaluation.pairs
     if not pairs:
         return failure(evaluation)

@@ -13,8 +13,8 @@ from twimager.options import Options
 from twimager.output.render import render_hr, render_lr
 from twimager.pairs import VerifiedPair
 from twimager.report.document import pair_record
-from twimager.report.ledger import Record
 from twimager.report.reader import caption
+from twimager.report.records import Record
 from twimager.windows.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
 
 # Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a laptop.
@@ -24,7 +24,11 @@ UPPER, LOWER = (MAX_PANEL[0], 400), 280
 def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     """Draw a pair, (h, w, 3); raises UnreadableImage."""
     lr, hr = pair.proposal.images
-    upper = drawn_pair(decode(render_lr(pair, options)), render_hr(pair, options), Display(room=UPPER))
+    upper = drawn_pair(
+        decode(render_lr(pair, options.write)),
+        render_hr(pair, options.pair.framing, options.write.color_transfer),
+        Display(room=UPPER),
+    )
     hr_points, lr_points = matched_points(pair)
     width = upper.shape[1]
     with picture(hr) as hr_pixels, picture(lr) as lr_pixels:

@@ -15,22 +15,23 @@ from tests.support.folders import Folders
 from tests.support.report import report_of
 from twimager.errors import Reason
 from twimager.fingerprint.cache import stamp
+from twimager.pairing import candidates
 from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
-from twimager.pairing.copies import find_copies
+from twimager.pairing.duplicates import find_duplicates
 
 
 @pytest.fixture
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each pair is put through the gates."""
     counts: Counter[str] = Counter()
-    verify = evaluating._verify
+    verify = evaluating.verify
 
-    def counted(candidate, options):
+    def counted(candidate, settings):
         counts["-".join(image.path.stem for image in candidate.proposal.images)] += 1
-        return verify(candidate, options)
+        return verify(candidate, settings)
 
-    monkeypatch.setattr(evaluating, "_verify", counted)
+    monkeypatch.setattr(evaluating, "verify", counted)
     return counts
 
 
@@ -43,7 +44,7 @@ def partners(folders: Folders) -> dict[str, str]:
     return {Path(pair["lr"]).stem: Path(pair["hr"]).stem for pair in report_of(folders.dest)["pairs"]}
 
 
-def test_only_equal_bytes_are_copies(tmp_path: Path) -> None:
+def test_only_equal_bytes_are_duplicates(tmp_path: Path) -> None:
     contents = {
         "a": b"x" * 9000,
         "b": b"x" * 9000,
@@ -54,14 +55,14 @@ def test_only_equal_bytes_are_copies(tmp_path: Path) -> None:
     for name, data in contents.items():
         (tmp_path / f"{name}.png").write_bytes(data)
     paths = [*sorted(tmp_path.iterdir()), tmp_path / "gone.png"]
-    found = find_copies(paths, {path: stamp(path) for path in paths}, map)
+    found = find_duplicates(paths, {path: stamp(path) for path in paths}, map)
     equal = tuple(tmp_path / f"{name}.png" for name in "abc")
     assert found == dict.fromkeys(equal, equal)
 
 
 @pytest.mark.parametrize("search", ["auto", "features", "hash"])
 @pytest.mark.parametrize(("lrs", "hrs"), [(5, 5), (5, 2), (2, 5), (0, 4)])
-def test_copies_are_paired_one_to_one_by_one_evaluation(
+def test_duplicates_are_paired_one_to_one_by_one_evaluation(
     run: Run, folders: Folders, evaluated: Counter[str], search: str, lrs: int, hrs: int
 ) -> None:
     multiply(folders.lr / "l0.png", lrs)
@@ -81,7 +82,7 @@ def test_copies_are_paired_one_to_one_by_one_evaluation(
     assert len(set(files)) == 1
 
 
-def test_copies_of_an_hr_serve_different_lrs(run: Run, folders: Folders) -> None:
+def test_duplicates_of_an_hr_serve_different_lrs(run: Run, folders: Folders) -> None:
     multiply(folders.hr / "h0.png", 2)
     lr = cv2.imread(str(folders.lr / "l0.png"))
     cv2.imwrite(str(folders.lr / "warm.png"), cv2.add(lr, (0, 4, 9, 0)))
@@ -92,7 +93,7 @@ def test_copies_of_an_hr_serve_different_lrs(run: Run, folders: Folders) -> None
     assert {found[lr] for lr in ("l0", "warm", "blurred")} == {"h0", "h0_0", "h0_1"}
 
 
-def test_an_lr_names_the_copies_of_its_hr_as_rivals(run: Run, folders: Folders) -> None:
+def test_an_lr_names_the_duplicates_of_its_hr_as_rivals(run: Run, folders: Folders) -> None:
     multiply(folders.hr / "h0.png", 2)
     assert run(*folders.flags, "--report").code == 0
     rivals = {Path(pair["lr"]).stem: pair["rivals"] for pair in report_of(folders.dest)["pairs"]}
@@ -125,7 +126,7 @@ def test_a_copy_that_changes_meanwhile_is_not_taken_for_one(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     multiply(folders.hr / "h0.png", 1)
-    find = reading.find_copies
+    find = reading.find_duplicates
 
     def changing(paths, *how):
         found = find(paths, *how)
@@ -133,7 +134,7 @@ def test_a_copy_that_changes_meanwhile_is_not_taken_for_one(
             shutil.copy(folders.hr / "h1.png", folders.hr / "h0.png")
         return found
 
-    monkeypatch.setattr(reading, "find_copies", changing)
+    monkeypatch.setattr(reading, "find_duplicates", changing)
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 3
     assert "h0_0.png: unreadable: a copy of it changed while the job went on" in outcome.err
@@ -146,13 +147,13 @@ def test_what_is_flat_is_only_read(run: Run, folders: Folders, monkeypatch: pyte
         for number in range(30):
             flat = np.full((90, 120, 3), rng.integers(0, 256, 3), np.uint8)
             cv2.imwrite(str(side / f"flat{number}.{'jpg' if number % 2 else 'png'}"), flat)
-    evaluate, seen = evaluating.match, set[str]()
+    evaluate, seen = candidates.match, set[str]()
 
     def watched(hr, lr, method):
         seen.update((hr.path.stem, lr.path.stem))
         return evaluate(hr, lr, method)
 
-    monkeypatch.setattr(evaluating, "match", watched)
+    monkeypatch.setattr(candidates, "match", watched)
     assert run(*folders.flags, "--report", "--search", "features").code == 0
     assert {name for name in seen if name.startswith("flat")} == set()
     reasons = Counter(image["reason"] for image in report_of(folders.dest)["rejected_images"])

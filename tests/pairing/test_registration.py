@@ -1,6 +1,5 @@
 """Where features misplace an HR, its pixels put it in place."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,12 +11,13 @@ from tests.support.pictures import cat
 from twimager.align.matching import CERTAIN_INLIERS, MIN_INLIERS, Match
 from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
 from twimager.geometry import Matrix, mirroring, resize_matrix, translation
-from twimager.options import Method, Options
-from twimager.pairing import evaluate as evaluating
-from twimager.pairing.disambiguate import MANY_INLIERS, disambiguated, registered_coarsely
+from twimager.options import Method, PairSettings
+from twimager.pairing import candidates
+from twimager.pairing.candidates import overlaid
+from twimager.pairing.evaluate import evaluate_best
+from twimager.pairing.registration import MANY_INLIERS, disambiguate, is_registered, may_be_ambiguous, register_coarsely
 from twimager.pairs import Candidate
 from twimager.propose.proposal import Proposal, Source
-from twimager.verify.overlay import GOOD_CORRELATION
 
 
 def facade() -> np.ndarray:
@@ -36,32 +36,28 @@ def placed(folder: Path, hr: np.ndarray, lr: np.ndarray, match: Match, is_mirror
     cv2.imwrite(str(folder / "hr.png"), hr)
     cv2.imwrite(str(folder / "lr.png"), lr)
     images = (fingerprint(folder / name, LIGHT_HR.bare) for name in ("lr.png", "hr.png"))
-    candidate = evaluating._compare(Proposal(*images, Source.FEATURES, is_mirrored), match, [], options(folder))
+    candidate = overlaid(Proposal(*images, Source.FEATURES, is_mirrored), match)
     assert isinstance(candidate, Candidate)
     return candidate
-
-
-def options(folder: Path) -> Options:
-    return Options(lr=folder, hr=folder, dest=folder)
 
 
 def smaller(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
-def test_an_hr_is_found_again_however_many_features_misplaced_it(tmp_path: Path) -> None:
+def test_an_hr_is_registered_however_many_features_misplaced_it(tmp_path: Path) -> None:
     truth = resize_matrix((450, 300), (225, 150))
     hr = cat()[:300, :450]
     candidate = placed(tmp_path, hr, smaller(hr, (225, 150)), Match(translation(9, -5) @ truth, 5 * MIN_INLIERS))
-    assert candidate.scores.correlation < GOOD_CORRELATION
-    found = registered_coarsely(candidate, clear=True, options=options(tmp_path))
+    assert not is_registered(candidate)
+    found = register_coarsely(candidate, keep_better=True, method=Method.TRANSFORM)
     assert found.scores.correlation > 0.9
     assert error(found.match.matrix, truth, (450, 300)) < 0.5
 
 
 @pytest.mark.parametrize("is_mirrored", [False, True])
 @pytest.mark.parametrize("windows", [(1, 0), (-2, 1), (0, -3)])
-def test_where_a_pattern_repeats_it_lies_where_it_explains_the_lr(
+def test_on_a_repetitive_pattern_the_hypothesis_that_explains_the_lr_best_is_taken(
     tmp_path: Path, windows: tuple[int, int], is_mirrored: bool
 ) -> None:
     hr = facade()
@@ -71,35 +67,37 @@ def test_where_a_pattern_repeats_it_lies_where_it_explains_the_lr(
         hr, truth = hr[:, ::-1], truth @ mirroring((900, 600))
     beside = translation(20 * windows[0], 20 * windows[1]) @ truth
     candidate = placed(tmp_path, hr, lr, Match(beside, MIN_INLIERS), is_mirrored)
-    assert candidate.scores.correlation > GOOD_CORRELATION
-    assert error(disambiguated(candidate, options(tmp_path)).match.matrix, truth, (900, 600)) < 0.05
+    assert is_registered(candidate)
+    assert may_be_ambiguous(candidate, Method.TRANSFORM)
+    assert error(disambiguate(candidate, Method.TRANSFORM).match.matrix, truth, (900, 600)) < 0.05
 
 
-def test_a_perspective_that_few_features_started_is_made_certain(tmp_path: Path) -> None:
+def test_a_perspective_that_few_features_started_is_disambiguated(tmp_path: Path) -> None:
     hr = cat()[:300, :450]
     bent = np.array([[1, 0.02, 0], [0, 1.03, 0], [4e-4, 2e-4, 1]])
     truth = resize_matrix((450, 300), (225, 150)) @ bent
     lr = cv2.warpPerspective(cv2.GaussianBlur(hr, (0, 0), 0.8), truth, (180, 130))
     wrong = np.array([[1, 0, 0], [0, 1, 0], [2e-4, -1e-4, 1]]) @ truth
     candidate = placed(tmp_path, hr, lr, Match(wrong, CERTAIN_INLIERS - 1))
-    found = disambiguated(candidate, replace(options(tmp_path), method=Method.WARP))
+    assert may_be_ambiguous(candidate, Method.WARP)
+    found = disambiguate(candidate, Method.WARP)
     assert error(found.match.matrix, truth, (450, 300)) < 0.05
 
 
-def test_a_pair_is_made_certain_before_it_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pair_is_disambiguated_before_it_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hr, truth = facade(), resize_matrix((900, 600), (300, 200))
     beside = Match(translation(20, 0) @ truth, MIN_INLIERS)
     proposal = placed(tmp_path, hr, smaller(hr, (300, 200)), beside).proposal
-    monkeypatch.setattr(evaluating, "match", lambda *_: beside)
-    (pair,) = evaluating.evaluate([proposal], options(tmp_path)).pairs
+    monkeypatch.setattr(candidates, "match", lambda *_: beside)
+    (pair,) = evaluate_best([proposal], PairSettings()).pairs
     assert error(pair.match.matrix, truth, (900, 600)) < 0.05
 
 
 @pytest.mark.parametrize(("start", "inliers"), [((0, 0), MIN_INLIERS), ((1, 0), MANY_INLIERS), ((1, 0), None)])
-def test_what_is_explained_or_certain_stays_where_it_is(
+def test_what_is_explained_or_has_many_inliers_is_not_ambiguous(
     tmp_path: Path, start: tuple[int, int], inliers: int | None
 ) -> None:
     hr = facade()
     matrix: Matrix = translation(20 * start[0], 20 * start[1]) @ resize_matrix((900, 600), (300, 200))
     candidate = placed(tmp_path, hr, smaller(hr, (300, 200)), Match(matrix, inliers))
-    assert disambiguated(candidate, options(tmp_path)) is candidate
+    assert not may_be_ambiguous(candidate, Method.TRANSFORM)
