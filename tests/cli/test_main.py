@@ -212,7 +212,7 @@ def test_help_of_a_subcommand_fits_80_columns_and_its_example_is_in_the_main_one
         main([command, "-h"])
     assert ended.value.code == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
-    assert parser().format_help().count(f"twimager.py {command} ") >= 1
+    assert parser().format_help().count(f"twimager {command} ") >= 1
 
 
 def test_the_launcher_prints_the_version() -> None:

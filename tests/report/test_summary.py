@@ -65,7 +65,7 @@ def test_a_person_hears_what_was_found_what_not_and_why(run: Run, mixed: Folders
     ]
     assert "files that could not be read: 1" in lines
     assert f"images: {mixed.dest}" in lines
-    assert lines[-1] == f"to sort out: twimager.py review {mixed.dest / 'report.json'}"
+    assert lines[-1] == f"to sort out: twimager review {mixed.dest / 'report.json'}"
 
 
 def test_no_review_is_named_where_there_is_nothing_to_review() -> None:

@@ -16,6 +16,7 @@ from twimager.errors import ExitCode, Interrupted, TwimagerError
 from twimager.image.headers import LIMIT_VARIABLE
 from twimager.options import MAX_PIXELS
 from twimager.runtime.memory import MEMORY_VARIABLE, usual
+from twimager.runtime.program import program
 from twimager.runtime.streams import complain, open_closed
 
 # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
@@ -88,7 +89,7 @@ def _require_addresses(jobs: int) -> None:
 def _run_command(name: str, arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Run a subcommand."""
     command = import_module(f"twimager.cli.commands.{name}")
-    parser = Parser(prog=f"twimager.py {name}", description=command.SUMMARY, formatter_class=raw_lines)
+    parser = Parser(prog=f"{program()} {name}", description=command.SUMMARY, formatter_class=raw_lines)
     command.add_arguments(parser)
     values = parser.parse_args(underscored(arguments))
     _prepare(getattr(values, "max_pixels", MAX_PIXELS), getattr(values, "jobs", 0), getattr(values, "memory", None))

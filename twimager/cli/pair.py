@@ -32,6 +32,7 @@ from twimager.options import (
     WriteSettings,
     parse_scale,
 )
+from twimager.runtime.program import program
 
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
@@ -39,18 +40,18 @@ names, align it to the LR, verify it, and write the pair.
 """
 EPILOG = """\
 examples:
-  twimager.py --lr dvd --hr bluray --dest pairs
-  twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
-  twimager.py --lr dvd --hr bluray --dry --verbose
+  %(prog)s --lr dvd --hr bluray --dest pairs
+  %(prog)s --lr dvd --hr bluray --dest pairs --scale 4 --report
+  %(prog)s --lr dvd --hr bluray --dry --verbose
 
-and of the other commands, each with a help of its own (twimager.py review -h):
-  twimager.py review pairs/report.json          look at the pairs, sort out
-  twimager.py gallery pairs/report.json         write report.html anew
-  twimager.py verify pairs                      are the files as written
-  twimager.py search still.jpg --in photos      find a picture in a folder
-  twimager.py serve photos                      the same, from a page
-  twimager.py compare a.png b.jpg               how alike, and why
-  twimager.py cluster photos --dest groups      near-duplicates in groups
+and of the other commands, each with a help of its own (review -h):
+  %(prog)s review pairs/report.json        look at the pairs, sort out
+  %(prog)s gallery pairs/report.json       write report.html anew
+  %(prog)s verify pairs                    are the files as written
+  %(prog)s search still.jpg --in photos    find a picture in a folder
+  %(prog)s serve photos                    the same, from a page
+  %(prog)s compare a.png b.jpg             how alike, and why
+  %(prog)s cluster photos --dest groups    near-duplicates in groups
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not compared or written, 4 done but no pair found, 130
@@ -97,7 +98,7 @@ def to_options(values: argparse.Namespace) -> Options:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the main job's flags."""
     made = Parser(
-        prog="twimager.py",
+        prog=program(),
         usage="%(prog)s --lr DIR --hr DIR --dest DIR [options]",
         description=DESCRIPTION,
         epilog=EPILOG,

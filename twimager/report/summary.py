@@ -21,6 +21,7 @@ from twimager.output.render import SAME_SIZE
 from twimager.pairs import RejectedPair
 from twimager.report.records import NOT_READ, Report, how_far
 from twimager.runtime.console import printable
+from twimager.runtime.program import program
 
 # No HR has more source pixels per output pixel, along a side.
 MAX_NATIVE_SCALE = 1e6
@@ -92,7 +93,7 @@ class Summary(NamedTuple):
         if PAGE in self.documents:
             lines.append(f"to look at: {self.documents[PAGE]}")
         if REPORT in self.documents and self.pairs and self.written:
-            lines.append(f"to sort out: twimager.py review {_quoted(self.documents[REPORT])}")
+            lines.append(f"to sort out: {program()} review {_quoted(self.documents[REPORT])}")
         return "\n".join(map(printable, lines))
 
     def _enlargement(self) -> list[str]:
