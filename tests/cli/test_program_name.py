@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Folders
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.folders import Folders
+from tests.support.paths import ROOT
+
 # What pip writes for an entry of [project.scripts].
 CONSOLE_SCRIPT = """\
 import sys
