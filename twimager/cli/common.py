@@ -48,7 +48,7 @@ def add_max_pixels(group: argparse._ActionsContainer) -> None:
     """Add --max_pixels."""
     group.add_argument(
         "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
-        help=f"turn down images of more pixels (default {MAX_PIXELS})",
+        help=f"reject images of more pixels (default {MAX_PIXELS})",
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def add_memory(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--memory", type=_memory, metavar="SIZE",
         help="the memory to take at most, as 800M or 4G: images wait for one another, and one that takes more alone is "
-        "turned down (default: half of what is free)",
+        "rejected (default: half of what is free)",
     )  # fmt: skip
 
 
