@@ -270,7 +270,7 @@ def test_hrs_with_too_few_pixels_are_said_and_turned_down(run: Run, folders: Fol
 @pytest.mark.parametrize("method", ["flow", "auto"])
 def test_a_bent_picture_is_straightened(run: Run, folders: Folders, method: str) -> None:
     size = 150, 100
-    flat = Displacement.none(size, (4, 3))
+    flat = Displacement.zero(size, (4, 3))
     displacement = Displacement(np.random.default_rng(1).uniform(-3, 3, flat.controls.shape), flat.to_knots)
     hr = cv2.imread(str(folders.hr / "h0.png"))
     cv2.imwrite(str(folders.lr / "l0.png"), resample(hr, scaling(1 / 3), size, displacement=displacement))

@@ -1,88 +1,124 @@
-"""Move an HR the last fraction of a pixel: align its pixels, not its features, with those of the LR."""
+"""Refine a transform to a hundredth of a pixel by Gauss-Newton steps on the pixels of the LR and of the HR."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.align.appearance import Picture, blurred, blurs, compare, slopes, solve
+from twimager.align.appearance import (
+    Picture,
+    blurs,
+    fit_appearance,
+    gaussian_blur,
+    gradients,
+    weighted_least_squares,
+)
 from twimager.fingerprint.fingerprint import WorkingImage, limited
 from twimager.geometry import Matrix, Rect, common_rectangle, transform_points, translation
 from twimager.image.files import frame_size
 from twimager.image.warp import resample, source_density
 from twimager.options import Method
 
-# Rim of what both show that has no say, in pixels: blurred by the interpolation from beyond.
+# Rim of what both show that is left out, in pixels: blurred by the interpolation from beyond.
 RIM = 2
-# Below this many pixels a side, or with less contrast (deviation, in levels), there is nothing to align by.
+# Below this many pixels a side, or with less contrast (standard deviation, in levels), there is nothing to align by.
 MIN_SIDE = 16
 MIN_CONTRAST = 1.0
 # In pixels: done where a step moves no part of the frame by more (or than a twentieth of the sigma). The next one
 # would move it by a tenth of that.
 PRECISION = 0.01
-# Once a step moves no more than this, it is clear whether the transform needs its perspective, or its turn; to take it
-# out at once saves a step.
+# Once a step moves no more than this, it is clear whether the motion model can be simplified; to do so at once saves a
+# step.
 SETTLED = 0.1
-# In the end the error must not be greater than at first, but for this: a plainer transform leaves a trace more.
-NOT_WORSE = 1.02
-# Lost: a step by more than this share of the frame, or an HR with more pixels along the side of an LR's than this.
+# In the end the error must not be greater than at first, but for this: a simpler model leaves a trace more.
+MAX_ERROR_RATIO = 1.02
+# Diverged: a step by more than this share of the frame, or an HR with more pixels along the side of an LR's than this.
 MAX_STEP = 0.25
 MAX_DENSITY = 64.0
-# The ways, in the order of `_motions`, in which a transform may move a picture; each knows fewer than the one before.
-Ways = tuple[int, ...]
-PERSPECTIVE: Ways = (0, 1, 2, 3, 4, 5, 6, 7)
-AFFINE: Ways = (0, 1, 2, 3, 4, 5)
-UPRIGHT: Ways = (0, 1, 3, 5)
-# A turn, or a perspective, of less than so many times its uncertainty is none: of 444 pairs that are not turned 13 kept
-# a turn; of 234 that are, by up to 20 degrees, one lost it, and of 80 in perspective none.
-CERTAIN = 3.0
+# A rotation or skew, or a perspective, of less than so many standard errors is none: of 444 pairs that are not rotated
+# 13 kept a rotation; of 234 that are, by up to 20 degrees, one lost it, and of 80 in perspective none.
+SIGNIFICANT = 3.0
 
 
-class Pass(NamedTuple):
-    """So many steps at most on pictures softened by a Gaussian (its deviation in pixels; 0: as they are)."""
+class MotionModel(Enum):
+    """The motions that are estimated, by the indices of their parameters; see `_steepest_descent_images`."""
+
+    PERSPECTIVE = (0, 1, 2, 3, 4, 5, 6, 7)
+    AFFINE = (0, 1, 2, 3, 4, 5)
+    UPRIGHT = (0, 1, 3, 5)
+
+    @property
+    def parameters(self) -> list[int]:
+        """The indices of the parameters, out of eight."""
+        return list(self.value)
+
+    @property
+    def simpler(self) -> MotionModel | None:
+        """The next simpler model; None if there is none."""
+        return {MotionModel.PERSPECTIVE: MotionModel.AFFINE, MotionModel.AFFINE: MotionModel.UPRIGHT}.get(self)
+
+
+class PyramidLevel(NamedTuple):
+    """So many steps at most on pictures blurred by a Gaussian of `sigma` pixels; 0: as they are."""
 
     sigma: float
-    steps: int
+    max_steps: int
 
 
-FINE = (Pass(0, 12),)
+FINE = (PyramidLevel(0, 12),)
 # For what may be off by a fiftieth of the frame.
-NEAR = (Pass(2, 4),)
+NEAR = (PyramidLevel(2, 4),)
 # For what may be off by a tenth of it; small copies suffice.
-COARSE = (Pass(3, 4), Pass(1.5, 3), Pass(0, 3))
+COARSE = (PyramidLevel(3, 4), PyramidLevel(1.5, 3), PyramidLevel(0, 3))
 
 
-def refine(matrix: Matrix, hr: WorkingImage, lr: WorkingImage, method: Method, passes: Sequence[Pass]) -> Matrix:
-    """Make an LR and its HR differ least, over the transform and over what else may tell them apart.
+def refine(
+    matrix: Matrix, hr: WorkingImage, lr: WorkingImage, method: Method, levels: Sequence[PyramidLevel]
+) -> Matrix:
+    """Return the transform that minimises the difference between an LR and its HR, from a start nearby.
 
-    Gauss-Newton steps (Lucas-Kanade, forwards compositional: Baker and Matthews, IJCV 2004), each on the HR resampled
-    anew; brightness, contrast, gamma and blur are solved for along with the motion (as in Bartoli, PAMI 2008), and
-    each pixel weighs what the error around it allows (iteratively reweighted least squares). A perspective, or a turn,
-    that is not certain is taken out again, as what is solved for without need adds to the error.
+    Gauss-Newton steps (Lucas-Kanade, forwards compositional [1]_), each on the HR resampled anew; brightness, contrast,
+    gamma and blur are solved for along with the motion (as in [2]_), and each pixel has the inverse variance of the
+    error around it for a weight (iteratively reweighted least squares). A perspective, or a rotation, that is not
+    significant is taken out again, as every needless parameter adds to the error.
 
-    `matrix` takes positions in the full-size HR to positions in the full-size LR. Returns the refined one, or `matrix`
-    itself where the two have too little in common to tell.
+    Parameters
+    ----------
+    matrix : (3, 3), takes positions in the full-size HR to positions in the full-size LR
+    hr, lr : working images, of any size
+    method : whether a perspective may be found
+    levels : from coarse to fine
+
+    Returns
+    -------
+    (3, 3) float64, or `matrix` itself where the two have too little in common, or too little contrast
+
+    References
+    ----------
+    .. [1] Baker and Matthews, "Lucas-Kanade 20 years on", IJCV 2004
+    .. [2] Bartoli, "Groupwise geometric and photometric direct image registration", PAMI 2008
     """
     refined = matrix
-    for stage in passes:
-        # Softened pictures of what may be far off need no more pixels of the HR, and tell little of a perspective.
-        source = _no_denser(hr, lr, refined) if stage.sigma else hr
-        ways = AFFINE if method is Method.TRANSFORM or stage.sigma else PERSPECTIVE
-        reference = blurred(lr.gray.astype(np.float32), stage.sigma)
+    for level in levels:
+        # Blurred pictures of what may be far off need no more pixels of the HR, and determine no perspective.
+        source = _downsampled(hr, lr, refined) if level.sigma else hr
+        model = MotionModel.AFFINE if method is Method.TRANSFORM or level.sigma else MotionModel.PERSPECTIVE
+        reference = gaussian_blur(lr.gray.astype(np.float32), level.sigma)
         to_grid = lr.from_full @ refined @ np.linalg.inv(source.from_full)
-        stepped = _stepped(to_grid, source.gray.astype(np.float32), reference, ways, stage)
+        stepped = _gauss_newton(to_grid, source.gray.astype(np.float32), reference, model, level)
         if stepped is None:
             return matrix
         refined = np.asarray(np.linalg.inv(lr.from_full) @ stepped @ source.from_full, np.float64)
     return refined
 
 
-def _no_denser(hr: WorkingImage, lr: WorkingImage, matrix: Matrix) -> WorkingImage:
-    """Return the HR with no more pixels than the LR has of the same; as it is where it would be lost."""
+def _downsampled(hr: WorkingImage, lr: WorkingImage, matrix: Matrix) -> WorkingImage:
+    """Return the HR with no more pixels than the LR has of the same; as it is if there is no sensible density."""
     density = source_density(lr.from_full @ matrix @ np.linalg.inv(hr.from_full), frame_size(lr.gray))
     if not 1 < density < MAX_DENSITY:
         return hr
@@ -90,14 +126,14 @@ def _no_denser(hr: WorkingImage, lr: WorkingImage, matrix: Matrix) -> WorkingIma
 
 
 class _Step(NamedTuple):
-    """How what is seen of an HR in `frame`, on the LR's grid, moves, with what deviation, and why.
+    """One Gauss-Newton step of the part of an HR in `frame`, on the LR's grid.
 
-    `motion` and `deviation` are in pixels at the frame's edges, in the order of `_motions`; `error` is the weighted
-    mean square, in levels, of what the two pictures differed by before.
+    `motion` and `standard_errors` (8,) are in pixels at the frame's edges, in the order of `_steepest_descent_images`;
+    `error` is the weighted mean square of the difference before the step, in levels squared.
     """
 
     motion: NDArray[np.float64]
-    deviation: NDArray[np.float64]
+    standard_errors: NDArray[np.float64]
     frame: Rect
     error: float
 
@@ -113,7 +149,7 @@ class _Step(NamedTuple):
 
     @property
     def matrix(self) -> Matrix:
-        """The matrix on the LR's grid that takes the HR there, to first order."""
+        """The motion as a matrix on the LR's grid, to first order."""
         to_unit = np.diag([*(1 / self.half), 1]) @ translation(*-self.middle)
         sampled = np.eye(3)
         sampled[0] += self.motion[[1, 2, 0]] / self.half[0]
@@ -121,48 +157,57 @@ class _Step(NamedTuple):
         sampled[2, :2] -= self.motion[6:] / self.half.max()
         return np.asarray(np.linalg.inv(to_unit) @ np.linalg.inv(sampled) @ to_unit, np.float64)
 
-    def needs(self, ways: Ways, to_grid: Matrix) -> bool:
-        """Tell whether it is certain that `to_grid` moves the HR in ways that the next plainer transform does not know.
+    def is_significant(self, model: MotionModel, to_grid: Matrix) -> bool:
+        """Tell whether those parameters of `to_grid` are significant that the model has and the next simpler one lacks.
 
-        Those are its perspective, or else its turn and skew.
+        Those are the perspective, or else rotation and skew.
         """
         back = np.linalg.inv(to_grid)
-        if ways is PERSPECTIVE:
+        if model is MotionModel.PERSPECTIVE:
             depth = back[2] @ [*self.middle, 1]
-            drift, unsure = back[2, :2] / depth * self.half * self.half.max(), self.deviation[6:]
+            values, errors = back[2, :2] / depth * self.half * self.half.max(), self.standard_errors[6:]
         else:
-            drift, unsure = self.half[::-1] * (back[0, 1] / back[0, 0], back[1, 0] / back[1, 1]), self.deviation[[2, 4]]
-        return bool((abs(drift) > CERTAIN * unsure).any())
+            values = self.half[::-1] * (back[0, 1] / back[0, 0], back[1, 0] / back[1, 1])
+            errors = self.standard_errors[[2, 4]]
+        return bool((abs(values) > SIGNIFICANT * errors).any())
 
-    def without(self, ways: Ways, to_grid: Matrix) -> Matrix:
-        """Return `to_grid` reduced to plainer ways, the middle of the frame where it was."""
-        there = transform_points(np.asarray(np.linalg.inv(to_grid), np.float64), self.middle[None])
-        steps = transform_points(to_grid, there + np.eye(2) / 2) - transform_points(to_grid, there - np.eye(2) / 2)
-        plain = np.eye(3)
-        plain[:2, :2] = steps.T if ways is AFFINE else np.diag(steps.diagonal())
-        plain[:2, 2] = self.middle - plain[:2, :2] @ there[0]
-        return plain
+    def simplified(self, to_grid: Matrix, model: MotionModel) -> Matrix:
+        """Return `to_grid` reduced to an affine or upright model, with the middle of the frame where it was."""
+        source = transform_points(np.asarray(np.linalg.inv(to_grid), np.float64), self.middle[None])
+        steps = transform_points(to_grid, source + np.eye(2) / 2) - transform_points(to_grid, source - np.eye(2) / 2)
+        reduced = np.eye(3)
+        reduced[:2, :2] = steps.T if model is MotionModel.AFFINE else np.diag(steps.diagonal())
+        reduced[:2, 2] = self.middle - reduced[:2, :2] @ source[0]
+        return reduced
 
 
-def _stepped(start: Matrix, hr: Picture, lr: Picture, ways: Ways, stage: Pass) -> Matrix | None:
-    """Return the matrix after the stage's steps, `start` where they did not help, None where the picture was lost."""
+def _gauss_newton(start: Matrix, hr: Picture, lr: Picture, model: MotionModel, level: PyramidLevel) -> Matrix | None:
+    """Return the matrix after a level's steps, `start` if the error has grown, None if the steps diverge."""
     to_grid, taken = start, list[_Step]()
-    for _ in range(stage.steps):
-        step = _step(to_grid, hr, lr, ways, stage.sigma)
+    for _ in range(level.max_steps):
+        step = _step(to_grid, hr, lr, model, level.sigma)
         if step is None:
             return None
         taken.append(step)
         to_grid = step.matrix @ to_grid
         moved = abs(step.motion).max()
-        while moved < SETTLED and not stage.sigma and ways is not UPRIGHT and not step.needs(ways, to_grid):
-            ways = AFFINE if ways is PERSPECTIVE else UPRIGHT
-            to_grid = step.without(ways, to_grid)
-        if moved < max(PRECISION, stage.sigma / 20):
+        if moved < SETTLED and not level.sigma:
+            model, to_grid = _without_insignificant(step, model, to_grid)
+        if moved < max(PRECISION, level.sigma / 20):
             break
-    return to_grid if taken[-1].error <= taken[0].error * NOT_WORSE else start
+    return to_grid if taken[-1].error <= taken[0].error * MAX_ERROR_RATIO else start
 
 
-def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, sigma: float) -> _Step | None:
+def _without_insignificant(step: _Step, model: MotionModel, to_grid: Matrix) -> tuple[MotionModel, Matrix]:
+    """Return the simplest model that keeps all significant parameters, and the matrix reduced to it."""
+    while model.simpler and not step.is_significant(model, to_grid):
+        model = model.simpler
+        to_grid = step.simplified(to_grid, model)
+    return model, to_grid
+
+
+def _step(to_grid: Matrix, hr: Picture, lr: Picture, model: MotionModel, sigma: float) -> _Step | None:
+    """Return the next Gauss-Newton step; None if too little is shown by both, or the step is too large."""
     grid = frame_size(lr)
     if not source_density(to_grid, grid) < MAX_DENSITY:
         return None
@@ -170,26 +215,30 @@ def _step(to_grid: Matrix, hr: Picture, lr: Picture, ways: Ways, sigma: float) -
     if both is None or min(both.width, both.height) < MIN_SIDE + 2 * RIM:
         return None
     frame = Rect(both.x + RIM, both.y + RIM, both.width - 2 * RIM, both.height - 2 * RIM)
-    shown = blurred(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR), sigma)
-    if min(frame.cut(shown).std(), frame.cut(lr).std()) < MIN_CONTRAST:
+    warped = gaussian_blur(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR), sigma)
+    if min(frame.cut(warped).std(), frame.cut(lr).std()) < MIN_CONTRAST:
         return None
-    likeness = compare(frame.cut(shown), frame.cut(lr), [frame.cut(blurred) for blurred in blurs(shown)])
-    columns = np.stack([*_motions(likeness.fitted, ways), *likeness.looks])
-    found, deviation = solve(columns, likeness.error, likeness.weights)
-    if not abs(found[: len(ways)]).max() < MAX_STEP * min(grid):
+    fit = fit_appearance(frame.cut(warped), frame.cut(lr), [frame.cut(blurred) for blurred in blurs(warped)])
+    regressors = np.stack([*_steepest_descent_images(fit.fitted, model), *fit.basis])
+    coefficients, errors = weighted_least_squares(regressors, fit.error, fit.weights)
+    count = len(model.parameters)
+    if not abs(coefficients[:count]).max() < MAX_STEP * min(grid):
         return None
-    motion, uncertainty = np.zeros((2, len(PERSPECTIVE)))
-    motion[list(ways)], uncertainty[list(ways)] = found[: len(ways)], deviation[: len(ways)]
-    return _Step(motion, uncertainty, frame, likeness.mean_square)
+    motion, standard_errors = np.zeros((2, len(MotionModel.PERSPECTIVE.parameters)))
+    motion[model.parameters], standard_errors[model.parameters] = coefficients[:count], errors[:count]
+    return _Step(motion, standard_errors, frame, fit.mean_square)
 
 
-def _motions(picture: Picture, ways: Ways) -> list[Picture]:
-    """Return how each pixel changes per pixel of motion at the frame's edge, for each way in which it can move."""
+def _steepest_descent_images(picture: Picture, model: MotionModel) -> list[Picture]:
+    """Return the derivative of each pixel by each of the model's parameters, in levels per pixel at the frame's edge.
+
+    In order: shift, stretch and shear to the right, shift, shear and stretch down, perspective along x and along y.
+    """
     height, width = picture.shape
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    right, down = slopes(picture)
-    motions = [right, right * x, right * y, down, down * x, down * y]
-    if ways is PERSPECTIVE:
+    right, down = gradients(picture)
+    images = [right, right * x, right * y, down, down * x, down * y]
+    if model is MotionModel.PERSPECTIVE:
         outwards = (width * right * x + height * down * y) / max(width, height)
-        motions += [outwards * x, outwards * y]
-    return [motions[way] for way in ways]
+        images += [outwards * x, outwards * y]
+    return [images[index] for index in model.parameters]

@@ -98,7 +98,7 @@ def _tiles(size: Size, zoom: tuple[int, int], most_rows: int) -> Iterator[Rect]:
 
 def _part(source: Size, matrix: Matrix, size: Size, displacement: Displacement | None) -> Rect:
     """Return the part of a source of which a grid of `size` shows something, or else the edge that is nearest."""
-    reach = displacement.reach if displacement else 0.0
+    reach = displacement.max_shift if displacement else 0.0
     low, high = np.array([-0.5 - reach] * 2), np.array(size) - 0.5 + reach
     corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
     back = np.asarray(np.linalg.inv(matrix), np.float64)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from twimager.align.matching import CERTAIN_INLIERS, implausible, places
-from twimager.align.refinement import COARSE, FINE, Pass, refine
+from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
 from twimager.fingerprint.fingerprint import RICH, WorkingImage, described, limited, mirrored
 from twimager.geometry import Matrix, mirroring
 from twimager.options import Method, Options
@@ -76,10 +76,10 @@ def _searched(candidate: Candidate, options: Options) -> Candidate:
     return register(found, COARSE[1:], options) if found.scores.correlation >= PROMISING else found
 
 
-def register(candidate: Candidate, passes: tuple[Pass, ...], options: Options) -> Candidate:
+def register(candidate: Candidate, levels: tuple[PyramidLevel, ...], options: Options) -> Candidate:
     """Refine a candidate by its pixels; leave it as it was where that would be no place for a picture."""
     hr = candidate.hr
-    matrix = refine(candidate.match.matrix, hr, candidate.lr, options.method, passes)
+    matrix = refine(candidate.match.matrix, hr, candidate.lr, options.method, levels)
     if implausible(matrix @ mirroring(hr.size) if candidate.proposal.mirrored else matrix, hr.size):
         return candidate
     return _moved(candidate, matrix) or candidate

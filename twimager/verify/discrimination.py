@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.align.appearance import Picture, blurred, blurs, products
+from twimager.align.appearance import Picture, blurs, gaussian_blur, gram_matrix
 from twimager.fingerprint.fingerprint import limited
 from twimager.verify.overlay import COARSE_SIDE, Overlay
 
@@ -46,7 +46,7 @@ def partial_correlation(first: Overlay, second: Overlay) -> float:
     both = first.both.intersection(second.both)
     if both is None:
         return 0.0
-    a, b, lr = (blurred(both.cut(p).astype(np.float32), QUIET) for p in (first.hr, second.hr, first.lr))
+    a, b, lr = (gaussian_blur(both.cut(p).astype(np.float32), QUIET) for p in (first.hr, second.hr, first.lr))
     rest = _rest(cv2.addWeighted(a, 0.5, b, 0.5, 0), [a - b, lr])
     norm = math.sqrt(max(rest[0, 0] * rest[1, 1], 0))
     return float(rest[0, 1] / norm) if norm > NOTHING_LEFT else 0.0
@@ -58,7 +58,7 @@ def unexplained_variance(overlay: Overlay) -> float:
     All that the LR may owe to brightness, contrast, gamma, blur and a small affine misalignment is explained.
     """
     small = (limited(overlay.both.cut(p), COARSE_SIDE).astype(np.float32) for p in (overlay.hr, overlay.lr))
-    hr, lr = (blurred(p, STRUCTURE) for p in small)
+    hr, lr = (gaussian_blur(p, STRUCTURE) for p in small)
     return float(_rest(hr, [lr - lr.mean()])[0, 0])
 
 
@@ -70,7 +70,7 @@ def _rest(mean: Picture, pictures: Sequence[Picture]) -> NDArray[np.float64]:
     rows = [p.ravel() for p in (*_nuisances(mean), *pictures)]
     # In single precision, rows as alike as a picture and its blur would drown the difference of two frames.
     precise = np.stack(rows, dtype=np.float64)
-    gram = products(precise, precise)
+    gram = gram_matrix(precise, precise)
     length = np.sqrt(gram.diagonal()) + 1e-9
     gram /= np.outer(length, length)
     n = len(pictures)
