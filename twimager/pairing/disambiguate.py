@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from twimager.align.matching import CERTAIN_INLIERS, implausible, places
+from twimager.align.matching import CERTAIN_INLIERS, hypotheses, implausible
 from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
 from twimager.fingerprint.fingerprint import RICH, WorkingImage, described, limited, mirrored
 from twimager.geometry import Matrix, mirroring
@@ -58,7 +58,7 @@ def disambiguated(candidate: Candidate, options: Options) -> Candidate:
     best, proposal = first, candidate.proposal
     hr, lr = described(proposal.hr, candidate.hr.gray, RICH), described(proposal.lr, candidate.lr.gray, RICH)
     seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
-    moved = (_moved(first, matrix @ flip) for matrix in places(seen, lr, options.method))
+    moved = (_moved(first, matrix @ flip) for matrix in hypotheses(seen, lr, options.method))
     for found in (_searched(there, options) for there in moved if there):
         if partial_correlation(found.overlay, best.overlay) > DECISIVE:
             best = found

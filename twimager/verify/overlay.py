@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.align.matching import MEDIAN_TO_DEVIATION
+from twimager.align.estimation import MEDIAN_TO_SIGMA
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.fingerprint.phash import perceptual_hash
@@ -206,7 +206,7 @@ def without_inserts(picture: Gray, other: Gray) -> Gray:
     for _ in range(3):
         gain, offset = _line(x[same], y[same])
         error = abs(y - (gain * x + offset))
-        deviation = MEDIAN_TO_DEVIATION * np.median(error[same])
+        deviation = MEDIAN_TO_SIGMA * np.median(error[same])
         same = error <= 3 * deviation + 1
     most = max(INSERT_LEVELS, INSERT_DEVIATIONS * deviation)
     strange = (abs(soft - (gain * reference + offset)) > most).astype(np.uint8)
