@@ -20,7 +20,8 @@ from twimager.pairing import decide as deciding
 from twimager.pairing import evaluate as evaluating
 from twimager.pairs import Deferred, reject
 from twimager.propose.proposal import Proposal, Source
-from twimager.verify.overlay import COARSE_SIDE, Scores
+from twimager.verify.overlay import COARSE_SIDE
+from twimager.verify.scores import Scores
 
 
 @pytest.fixture

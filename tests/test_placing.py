@@ -18,7 +18,7 @@ from twimager.pairing import evaluate as evaluating
 from twimager.pairing.disambiguate import MANY_INLIERS, disambiguated, registered_coarsely
 from twimager.pairs import Candidate
 from twimager.propose.proposal import Proposal, Source
-from twimager.verify.overlay import GOOD_CORRELATION
+from twimager.verify.scores import GOOD_CORRELATION
 
 
 def facade() -> np.ndarray:

@@ -20,7 +20,7 @@ from twimager.options import Options
 from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.report.ledger import Report
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 
 SCHEMA = json.loads((Path(__file__).resolve().parent.parent / "twimager/report/report.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

@@ -18,7 +18,8 @@ from twimager.propose.proposal import Proposal, Source
 from twimager.select.assignment import Components, select
 from twimager.select.rivals import COARSE_MARGIN, rank_rivals, split_contenders
 from twimager.verify.discrimination import DECISIVE, partial_correlation
-from twimager.verify.overlay import Overlay, Scores, make_overlay
+from twimager.verify.overlay import Overlay, make_overlay
+from twimager.verify.scores import Scores
 
 SIZE = (300, 200)
 WHOLE = Rect(0, 0, *SIZE)

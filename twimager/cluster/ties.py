@@ -23,7 +23,7 @@ from twimager.pairing.evaluation import circumstances, failure
 from twimager.pairing.read import Run
 from twimager.pairs import VerifiedPair
 from twimager.propose.proposal import Proposal, Source
-from twimager.verify.overlay import GOOD_CORRELATION
+from twimager.verify.scores import GOOD_CORRELATION
 
 # Of two copies of one picture, one at least shows so much of what the other one does: neighbours in a panorama do not.
 MIN_SHARE = 0.6

@@ -23,6 +23,7 @@ from twimager.runtime.memory import budget
 from twimager.similarity import ssim
 from twimager.similarity.detectors import Detector, Features, Tie, find, tie
 from twimager.similarity.embedding import Embedding, Network, cosine_similarity
+from twimager.verify.color import color_difference
 
 # Detectors look at copies with a shorter side of this at most, for so many features.
 DETECTED_SIDE = 800
@@ -165,8 +166,8 @@ def _scores(a: Pixels, b: Pixels, whole: tuple[Pixels, Pixels]) -> dict[str, flo
         "mse": ssim.mse(a, b),
         "l2_norm": ssim.l2_norm(a, b),
         "ssim": ssim.ssim(to_gray(a), to_gray(b)),
-        "color_difference": ssim.color_difference(a, b),
-        "color_difference_after_gain": ssim.color_difference(a, b, gain=True),
+        "color_difference": color_difference(a, b),
+        "color_difference_after_gain": color_difference(a, b, gain=True),
         "histogram_correlation": ssim.histogram_correlation(*whole),
     }
 

@@ -12,15 +12,9 @@ from twimager.fingerprint.fingerprint import RICH, WorkingImage, described, limi
 from twimager.geometry import Matrix, mirroring
 from twimager.options import Method, Options
 from twimager.pairs import Candidate
-from twimager.verify.discrimination import DECISIVE, UNEXPLAINED, partial_correlation, unexplained_variance
-from twimager.verify.overlay import (
-    COARSE_SIDE,
-    GOOD_CORRELATION,
-    MIN_CORRELATION,
-    PROMISING,
-    coarse_scores,
-    make_overlay,
-)
+from twimager.verify.discrimination import DECISIVE, MAX_UNEXPLAINED, partial_correlation, unexplained_variance
+from twimager.verify.overlay import COARSE_SIDE, make_overlay
+from twimager.verify.scores import GOOD_CORRELATION, MIN_CORRELATION, PROMISING_CORRELATION, coarse_scores
 
 # With so many inliers no pattern that repeats was seen to mislead.
 MANY_INLIERS = 40
@@ -50,7 +44,7 @@ def disambiguated(candidate: Candidate, options: Options) -> Candidate:
         return candidate
     # From where a few features put it, the pixels may go for a wrong perspective that explains nearly as much.
     has_start = options.method is Method.TRANSFORM or inliers >= CERTAIN_INLIERS
-    if has_start and unexplained_variance(candidate.overlay) <= UNEXPLAINED:
+    if has_start and unexplained_variance(candidate.overlay) <= MAX_UNEXPLAINED:
         return candidate
     first = _moved(_small(candidate), candidate.match.matrix)
     if first is None:
@@ -73,7 +67,7 @@ def _small(candidate: Candidate) -> Candidate:
 def _searched(candidate: Candidate, options: Options) -> Candidate:
     """Put a candidate in place by its pixels, as long as they show something of it."""
     found = register(candidate, COARSE[:1], options)
-    return register(found, COARSE[1:], options) if found.scores.correlation >= PROMISING else found
+    return register(found, COARSE[1:], options) if found.scores.correlation >= PROMISING_CORRELATION else found
 
 
 def register(candidate: Candidate, levels: tuple[PyramidLevel, ...], options: Options) -> Candidate:

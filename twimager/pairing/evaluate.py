@@ -33,17 +33,15 @@ from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPa
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.rivals import COARSE_MARGIN, compared_with_best, rank_rivals, split_contenders
-from twimager.similarity.ssim import color_difference
-from twimager.verify.discrimination import CLEAR, CLOSE_CALL, DECISIVE, PLAIN
-from twimager.verify.overlay import (
-    COARSE_SIDE,
+from twimager.verify.color import color_difference
+from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
+from twimager.verify.overlay import COARSE_SIDE, Overlay, make_overlay
+from twimager.verify.scores import (
     GOOD_CORRELATION,
     MAX_RESIDUAL_SHIFT,
-    Overlay,
     Scores,
     coarse_scores,
     failed_gate,
-    make_overlay,
     score,
 )
 
@@ -133,7 +131,7 @@ def _candidates(proposals: Iterable[Proposal], options: Options, rejected: list[
     candidates = passed((_gated(candidate, options) for candidate in candidates), rejected)
     if options.all_matches:
         return candidates
-    return rank_rivals(candidates, CLEAR if proposals[0].source is Source.FRAME else math.inf, rejected)
+    return rank_rivals(candidates, DECISIVE_UNREFINED if proposals[0].source is Source.FRAME else math.inf, rejected)
 
 
 def _verified(
@@ -145,8 +143,8 @@ def _verified(
     """
     candidates = [register(candidate, FINE, options) for candidate in candidates]
     if not options.all_matches:
-        candidates = rank_rivals(candidates, PLAIN, rejected)
-        if any(candidate.score_gap < CLOSE_CALL for candidate in candidates[1:]):
+        candidates = rank_rivals(candidates, DECISIVE_COARSE, rejected)
+        if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in candidates[1:]):
             candidates = rank_rivals(passed(_look_closely(candidates), rejected), DECISIVE, rejected)
         else:
             candidates[1:] = [
@@ -252,7 +250,7 @@ def _colored(candidate: Candidate, scores: Scores) -> Candidate | RejectedPair:
     overlay = make_overlay(hr, lr, found.matrix, displacement=found.displacement)
     if overlay is None:
         return reject(candidate, NOTHING_IN_COMMON)
-    distance = color_difference(overlay.both.cut(overlay.hr), overlay.both.cut(overlay.lr), gain=True)
+    distance = color_difference(overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr), gain=True)
     return candidate._replace(scores=replace(scores, color_distance=distance))
 
 

@@ -12,7 +12,7 @@ from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.options import Options
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 
 NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 

@@ -72,7 +72,7 @@ def compare(
     if overlay is None:
         there, here, grids = hr.gray, lr.gray, _squares(hr.gray, lr.gray)
     else:
-        there, here = grids = overlay.both.cut(overlay.hr), overlay.both.cut(overlay.lr)
+        there, here = grids = overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr)
     first, second = (to_gray(picture) for picture in grids)
     own = known if known and here.shape == lr.gray.shape else features_of(here, detector)
     share = tie(features_of(there, detector), own).share
