@@ -1,4 +1,4 @@
-"""How alike two pictures of one shape are, in the field's usual numbers."""
+"""The usual measures of how alike two pictures are: MSE, L2 norm, SSIM, histogram correlation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from twimager.image.colors import unit
 from twimager.image.files import Gray, Pixels
 from twimager.verify.overlay import correlation
 
-# Deviation and reach, in pixels, of the window that SSIM is measured through, and what keeps it from dividing by next
-# to nothing (Wang et al., IEEE TIP 2004).
-SSIM_DEVIATION, SSIM_REACH = 1.5, 5
+# Sigma and radius, in pixels, of SSIM's Gaussian window, and its stabilising constants (Wang et al., IEEE TIP 2004).
+SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 SSIM_K1, SSIM_K2 = 0.01, 0.03
 # Bins of a colour histogram, along each of blue, green and red.
 BINS = 8
@@ -32,31 +31,35 @@ def l2_norm(a: Pixels, b: Pixels) -> float:
 def ssim(a: Gray, b: Gray, levels: float = 255.0) -> float:
     """Return the mean structural similarity of two gray pictures, -1..1; 1 if they are equal.
 
-    As in Wang et al., IEEE TIP 2004, and as scikit-image's `structural_similarity` has it with `gaussian_weights`,
-    `sigma=1.5` and `use_sample_covariance=False`: the rim of five pixels, where the window reaches beyond, has no say,
-    unless the picture has nothing else.
+    As in [1]_, and as scikit-image's `structural_similarity` has it with `gaussian_weights`, `sigma=1.5` and
+    `use_sample_covariance=False`: the rim of five pixels, where the window reaches beyond, is left out, unless the
+    picture has nothing else.
 
     Parameters
     ----------
     a, b : (h, w), of one shape
-    levels : what lies between black and white
+    levels : the difference between white and black
+
+    References
+    ----------
+    .. [1] Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004
     """
     x, y = (np.asarray(p, np.float64) for p in (a, b))
-    mean_x, mean_y = _seen(x), _seen(y)
-    variance_x, variance_y = _seen(x * x) - mean_x * mean_x, _seen(y * y) - mean_y * mean_y
-    covariance = _seen(x * y) - mean_x * mean_y
+    mean_x, mean_y = _windowed_mean(x), _windowed_mean(y)
+    variance_x, variance_y = _windowed_mean(x * x) - mean_x * mean_x, _windowed_mean(y * y) - mean_y * mean_y
+    covariance = _windowed_mean(x * y) - mean_x * mean_y
     c1, c2 = (SSIM_K1 * levels) ** 2, (SSIM_K2 * levels) ** 2
     similarity = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
         (mean_x * mean_x + mean_y * mean_y + c1) * (variance_x + variance_y + c2)
     )
-    inner = similarity[SSIM_REACH:-SSIM_REACH, SSIM_REACH:-SSIM_REACH]
+    inner = similarity[SSIM_RADIUS:-SSIM_RADIUS, SSIM_RADIUS:-SSIM_RADIUS]
     return float((inner if inner.size else similarity).mean())
 
 
-def _seen(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the means under SSIM's window."""
-    window = (2 * SSIM_REACH + 1,) * 2
-    return np.asarray(cv2.GaussianBlur(values, window, SSIM_DEVIATION, borderType=cv2.BORDER_REFLECT), np.float64)
+def _windowed_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean around each pixel, weighted by SSIM's window."""
+    window = (2 * SSIM_RADIUS + 1,) * 2
+    return np.asarray(cv2.GaussianBlur(values, window, SSIM_SIGMA, borderType=cv2.BORDER_REFLECT), np.float64)
 
 
 def histogram_correlation(a: Pixels, b: Pixels) -> float:
