@@ -92,7 +92,7 @@ def regrouped(run: Run, images: Sequence[Fingerprint], labels: Labels, recipe: R
         asking = sorted(largest.values(), key=lambda image: image.path)
         run.progress.expect(len(asking))
         with run.progress.stage("aligning others"):
-            voted = FeatureIndex(asking, run.report.options.jobs).propose(asking, mirror=mirror, others=True)
+            voted = FeatureIndex(asking, run.report.options.jobs).propose(asking, mirror=mirror, exclude_self=True)
             _tie(run, bonds, map(_upright, chain.from_iterable(run.progress.counted(voted))), recipe)
     return renumbered(np.array([bonds.group(image) for image in images], np.intp))
 
