@@ -73,6 +73,20 @@ def refine(
     ----------
     .. [1] Baker and Matthews, "Lucas-Kanade 20 years on", IJCV 2004
     .. [2] Bartoli, "Groupwise geometric and photometric direct image registration", PAMI 2008
+
+    Examples
+    --------
+    A transform that is off by half a pixel, of a picture and itself:
+
+    >>> from twimager.align.refinement import FINE, refine
+    >>> from twimager.fingerprint.fingerprint import WorkingImage
+    >>> from twimager.geometry import translation
+    >>> from twimager.options import Method
+    >>> noise = np.random.default_rng(0).integers(0, 256, (90, 120), np.uint8)
+    >>> image = WorkingImage(cv2.GaussianBlur(noise, (0, 0), 3), (120, 90))
+    >>> matrix = refine(translation(0.4, -0.3), image, image, Method.TRANSFORM, FINE)
+    >>> bool(abs(matrix - np.eye(3)).max() < 0.05)
+    True
     """
     refined = matrix
     for level in levels:

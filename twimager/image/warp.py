@@ -54,6 +54,17 @@ def resample(
     Returns
     -------
     (height, width) or (height, width, 3), of the source's type
+
+    Examples
+    --------
+    Half the size, each pixel the mean of four:
+
+    >>> from twimager.geometry import scaling
+    >>> from twimager.image.warp import resample
+    >>> pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    >>> resample(pixels, scaling(0.5), (3, 2))
+    array([[ 4,  6,  8],
+           [16, 18, 20]], dtype=uint8)
     """
     factors = _supersampling(matrix, size)
     tiles = list(_tiles(size, factors, STRIP if displacement else size[1]))

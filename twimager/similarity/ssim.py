@@ -43,6 +43,13 @@ def ssim(a: Gray, b: Gray, levels: float = 255.0) -> float:
     References
     ----------
     .. [1] Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004
+
+    Examples
+    --------
+    >>> from twimager.similarity.ssim import ssim
+    >>> ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
+    >>> ssim(ramp, ramp), round(ssim(ramp, ramp[:, ::-1]), 2) < 0
+    (1.0, True)
     """
     x, y = (np.asarray(p, np.float64) for p in (a, b))
     mean_x, mean_y = _windowed_mean(x), _windowed_mean(y)

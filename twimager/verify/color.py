@@ -30,6 +30,13 @@ def color_difference(picture: Pixels, reference: Pixels, *, gain: bool = False) 
     picture, reference : (h, w, 3), BGR, uint8 or uint16, of one shape
     gain : fit exposure and white balance first: each channel of `picture` is multiplied by the number that brings it
         nearest to that of `reference`, but by no more than 1.2 times more or less than all would be together
+
+    Examples
+    --------
+    >>> from twimager.verify.color import color_difference
+    >>> gray, black = np.full((32, 32, 3), 128, np.uint8), np.zeros((32, 32, 3), np.uint8)
+    >>> round(color_difference(gray, black), 1), round(color_difference(gray // 2, gray, gain=True), 1)
+    (53.6, 0.0)
     """
     first, second = (_local_colors(p) for p in (picture, reference))
     if gain:

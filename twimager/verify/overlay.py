@@ -66,6 +66,20 @@ def make_overlay(
     matrix : (3, 3), takes positions in the full-size HR to positions in the full-size LR
     interpolation : OpenCV's
     displacement : on top of the matrix, on the full-size LR's grid
+
+    Examples
+    --------
+    An LR that is the right half of its HR, at half the size:
+
+    >>> from twimager.fingerprint.fingerprint import WorkingImage
+    >>> from twimager.geometry import scaling, translation
+    >>> from twimager.verify.overlay import make_overlay
+    >>> noise = np.random.default_rng(0).integers(0, 256, (60, 80), np.uint8)
+    >>> hr = cv2.resize(noise, (160, 120), interpolation=cv2.INTER_CUBIC)
+    >>> matrix = translation(-40, 0) @ scaling(0.5)
+    >>> overlay = make_overlay(WorkingImage(hr, (160, 120)), WorkingImage(noise[:, 40:], (40, 60)), matrix)
+    >>> overlay.common, overlay.coverage, overlay.correlation > 0.9
+    (Rect(x=0, y=0, width=40, height=60), 1.0, True)
     """
     grid = frame_size(lr.gray)
     to_lr = lr.from_full @ matrix @ np.linalg.inv(hr.from_full)

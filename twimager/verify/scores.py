@@ -74,6 +74,20 @@ def score(overlay: Overlay, lr_size: Size) -> Scores:
     ----------
     overlay : of two gray pictures
     lr_size : (width, height) of the full LR
+
+    Examples
+    --------
+    An HR that lies two pixels too far right:
+
+    >>> from twimager.fingerprint.fingerprint import WorkingImage
+    >>> from twimager.geometry import translation
+    >>> from twimager.verify.overlay import make_overlay
+    >>> from twimager.verify.scores import score
+    >>> noise = np.random.default_rng(0).integers(0, 256, (100, 100), np.uint8)
+    >>> image = WorkingImage(cv2.GaussianBlur(noise, (0, 0), 1), (100, 100))
+    >>> scores = score(make_overlay(image, image, translation(2, 0)), (100, 100))
+    >>> scores.coverage, round(scores.residual_shift, 1)
+    (0.98, 2.0)
     """
     hr, lr = overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr)
     bits = perceptual_hash(hr, REHASH_SIDE) ^ perceptual_hash(without_inserts(lr, hr), REHASH_SIDE)
@@ -129,6 +143,13 @@ def tile_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None:
     References
     ----------
     .. [1] Kuglin and Hines, "The phase correlation image alignment method", 1975
+
+    Examples
+    --------
+    >>> from twimager.verify.scores import tile_shift
+    >>> noise = np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32)
+    >>> round(tile_shift(noise, np.roll(noise, 2, axis=1)), 1)
+    2.0
     """
     side = min(TILE_SIDE, *a.shape)
     window = cv2.createHanningWindow((side, side), cv2.CV_32F)
