@@ -18,7 +18,7 @@ from twimager.options import Border, ColorTransfer, Crop, Framing, WriteSettings
 from twimager.output.render import common_area, output_size, output_window, render_hr, render_lr
 from twimager.pairs import VerifiedPair
 from twimager.propose.by_hash import Proposal
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 
 
 def pair_of(folder: Path, lr: Any, hr: Any, matrix: Matrix, framing: Framing) -> VerifiedPair:

@@ -24,7 +24,8 @@ from twimager.pairing.decide import neighbours_together
 from twimager.pairing.registration import register_coarsely
 from twimager.pairs import Deferred, reject
 from twimager.propose.proposal import Proposal, Source
-from twimager.verify.overlay import COARSE_SIDE, Scores
+from twimager.verify.overlay import COARSE_SIDE
+from twimager.verify.scores import Scores
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from twimager.options import Options, plain_settings
 from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.report.ledger import Ledger
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def _copied(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("detector", [d.value for d in Detector if d is not Detector.ROOTSIFT])
 def test_every_detector_tells_the_true_one(run: Run, detector: str) -> None:
-    if not Detector(detector).is_there:
+    if not Detector(detector).is_available:
         refused(run("search", CAT, "--in", LR, "--detector", detector), 2, "--detector", detector)
         return
     first, *others = found(run, CAT, "--detector", detector, folder=LR)

@@ -23,7 +23,7 @@ from twimager.pairing.evaluation import cache_key, failure
 from twimager.pairing.read import Reader
 from twimager.pairs import VerifiedPair
 from twimager.propose.proposal import Proposal, Source
-from twimager.verify.overlay import GOOD_CORRELATION
+from twimager.verify.scores import GOOD_CORRELATION
 
 # Of two copies of one picture, one at least shows so much of what the other one does: neighbours in a panorama do not.
 MIN_SHARE = 0.6
@@ -93,7 +93,7 @@ def regrouped(reader: Reader, images: Sequence[Fingerprint], labels: Labels, rec
         asking = sorted(largest.values(), key=lambda image: image.path)
         reader.progress.expect(len(asking))
         with reader.progress.stage("aligning others"):
-            voted = FeatureIndex(asking, reader.jobs).propose(asking, mirror=mirror, others=True)
+            voted = FeatureIndex(asking, reader.jobs).propose(asking, mirror=mirror, exclude_self=True)
             _tie(reader, bonds, map(_upright, chain.from_iterable(reader.progress.counted(voted))), recipe)
     return renumbered(np.array([bonds.group(image) for image in images], np.intp))
 

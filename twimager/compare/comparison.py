@@ -21,8 +21,9 @@ from twimager.image.files import Pixels, frame_size, to_8_bit, to_gray
 from twimager.image.warp import resample
 from twimager.runtime.memory import budget
 from twimager.similarity import ssim
-from twimager.similarity.detectors import Detector, Features, Tie, find, tie
+from twimager.similarity.detectors import Detector, FeatureMatches, Features, detect, match_features
 from twimager.similarity.embedding import Embedding, Network, cosine_similarity
+from twimager.verify.color import color_difference
 
 # Detectors look at copies with a shorter side of this at most, for so many features.
 DETECTED_SIDE = 800
@@ -73,7 +74,7 @@ class Comparison:
     scored_on: str
     scored_size: Size
     hash_distances: dict[str, int]
-    ties: dict[Detector, Tie | None]
+    ties: dict[Detector, FeatureMatches | None]
     alignment: Alignment | Rejection
     crops: tuple[Crop | None, Crop | None]
     coverage: tuple[float, float]
@@ -98,7 +99,7 @@ def portray(path: Path, network: Network | None = None) -> Portrait:
             frame_size(pixels),
             known,
             {name: taken(picture) for name, taken in HASHES.items()},
-            {detector: find(small, detector, DETECTED) for detector in Detector if detector.is_there},
+            {detector: detect(small, detector, DETECTED) for detector in Detector if detector.is_available},
             network.embed(pixels) if network else None,
         )
 
@@ -165,8 +166,8 @@ def _scores(a: Pixels, b: Pixels, whole: tuple[Pixels, Pixels]) -> dict[str, flo
         "mse": ssim.mse(a, b),
         "l2_norm": ssim.l2_norm(a, b),
         "ssim": ssim.ssim(to_gray(a), to_gray(b)),
-        "color_difference": ssim.color_difference(a, b),
-        "color_difference_after_gain": ssim.color_difference(a, b, gain=True),
+        "color_difference": color_difference(a, b),
+        "color_difference_after_gain": color_difference(a, b, gain=True),
         "histogram_correlation": ssim.histogram_correlation(*whole),
     }
 
@@ -177,7 +178,7 @@ def _cosine(first: Portrait, second: Portrait) -> float | None:
     return cosine_similarity(first.embedding, second.embedding)
 
 
-def _tie(first: Portrait, second: Portrait, detector: Detector) -> Tie | None:
-    if not detector.is_there:
+def _tie(first: Portrait, second: Portrait, detector: Detector) -> FeatureMatches | None:
+    if not detector.is_available:
         return None
-    return tie(first.features[detector], second.features[detector])
+    return match_features(first.features[detector], second.features[detector])

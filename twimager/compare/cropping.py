@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from twimager.align.appearance import blurred
+from twimager.align.appearance import gaussian_blur
 from twimager.geometry import Matrix, Rect, Size, frame_corners, mirroring, transform_points, translation
 from twimager.image.files import Gray, frame_size, shrink
 from twimager.image.warp import resample
@@ -126,7 +126,7 @@ def fit(first: Gray, second: Gray, matrix: Matrix) -> float:
     covered = cv2.erode((frame == 255).astype(np.uint8), np.ones((2 * RIM + 1,) * 2, np.uint8)) > 0
     if not covered.any():
         return 0.0
-    pictures = (blurred(picture.astype(np.float32), SIGMA)[covered] for picture in (middle.cut(first), shown))
+    pictures = (gaussian_blur(picture.astype(np.float32), SIGMA)[covered] for picture in (middle.cut(first), shown))
     return correlation(*pictures)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twimager.geometry import Points, Size, resize_matrix, transform_points
 from twimager.image.files import Pixels, frame_size, shrink, to_8_bit
-from twimager.similarity.detectors import Tie
+from twimager.similarity.detectors import FeatureMatches
 
 # Pictures are drawn no larger than this, and so far from each other.
 LONGEST = 900
@@ -21,7 +21,7 @@ MOST_LINES = 80
 FRACTION = 4
 
 
-def draw_matches(first: Pixels, second: Pixels, tied: Tie, sizes: tuple[Size, Size]) -> NDArray[np.uint8]:
+def draw_matches(first: Pixels, second: Pixels, tied: FeatureMatches, sizes: tuple[Size, Size]) -> NDArray[np.uint8]:
     """Return both pictures and the matches that agree, each in a colour of its own; (h, w, 3) uint8 BGR.
 
     Parameters

@@ -48,7 +48,7 @@ class Collection:
         return [p._replace(hr=others[0]) for p in proposals if (others := self.others(p.hr, query))]
 
     def _voted(self, query: Fingerprint, most: int, mirror: bool) -> list[Proposal]:
-        return next(self._votes.propose([query], mirror=mirror, wide=True, most=most))
+        return next(self._votes.propose([query], mirror=mirror, wide=True, limit=most))
 
     def others(self, image: Fingerprint, query: Fingerprint) -> list[Fingerprint]:
         """Return all that are remembered as this image is, but for the query's own file."""

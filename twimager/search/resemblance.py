@@ -12,7 +12,7 @@ import numpy as np
 from twimager.fingerprint.fingerprint import WORKING_SIDE, Fingerprint, WorkingImage, limited, small_colors
 from twimager.geometry import Matrix
 from twimager.image.files import Pixels, to_gray
-from twimager.similarity.detectors import Detector, Features, find, tie
+from twimager.similarity.detectors import Detector, Features, detect, match_features
 from twimager.similarity.ssim import histogram_correlation, ssim
 from twimager.verify.overlay import make_overlay
 
@@ -57,7 +57,7 @@ def working_colors(image: Fingerprint) -> WorkingImage:
 
 def features_of(pixels: Pixels, detector: Detector) -> Features:
     """Return the features by which a picture, (h, w, 3), is compared."""
-    return find(limited(to_gray(pixels), FEATURE_SIDE), detector, MOST_FEATURES)
+    return detect(limited(to_gray(pixels), FEATURE_SIDE), detector, MOST_FEATURES)
 
 
 def compare(
@@ -72,10 +72,10 @@ def compare(
     if overlay is None:
         there, here, grids = hr.gray, lr.gray, _squares(hr.gray, lr.gray)
     else:
-        there, here = grids = overlay.both.cut(overlay.hr), overlay.both.cut(overlay.lr)
+        there, here = grids = overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr)
     first, second = (to_gray(picture) for picture in grids)
     own = known if known and here.shape == lr.gray.shape else features_of(here, detector)
-    share = tie(features_of(there, detector), own).share
+    share = match_features(features_of(there, detector), own).share
     return Resemblance(*(max(0.0, value) for value in (ssim(first, second), share, histogram_correlation(there, here))))
 
 

@@ -90,7 +90,7 @@ def _check_drawing(values: argparse.Namespace) -> None:
     from twimager.similarity.detectors import Detector
 
     draw: Path | None = values.draw
-    if not Detector(values.detector).is_there:
+    if not Detector(values.detector).is_available:
         raise UsageError(f"--detector: this OpenCV does not have {values.detector}")
     if draw is None:
         return

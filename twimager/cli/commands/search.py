@@ -109,7 +109,7 @@ def to_options(values: argparse.Namespace, thumbnails: bool) -> SearchOptions:
     from twimager.similarity.detectors import Detector
 
     detector = Detector(values.detector)
-    if not detector.is_there:
+    if not detector.is_available:
         raise UsageError(f"--detector: the OpenCV that is installed has no {values.detector}")
     weights = tuple(values.weights or [1.0] * (4 if values.model else 3))
     wanted = Wanted(values.top, values.min_score, weights, detector, not values.no_mirror, _network(values), thumbnails)
