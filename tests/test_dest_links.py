@@ -14,7 +14,7 @@ from test_cli import refused
 from test_job import contents, report_of
 
 from twimager.errors import UsageError
-from twimager.output.layout import remove_temporary, write_files
+from twimager.output.atomic import remove_temporary, write_files
 from twimager.review.review import Review
 from twimager.run import writer as writing
 from twimager.runtime import folders as open_folders

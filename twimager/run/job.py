@@ -13,6 +13,8 @@ from twimager.fingerprint.cache import Store
 from twimager.image.files import require_files
 from twimager.options import Options
 from twimager.output import layout
+from twimager.output.atomic import write_files
+from twimager.output.names import Names
 from twimager.pairing.decide import MATCHING
 from twimager.pairing.read import Run
 from twimager.pairing.rounds import pair, pair_again
@@ -53,7 +55,7 @@ def run(options: Options, console: Console) -> Outcome:
             journal.discard_unfinished()
         journal.require_files()
         _account_for_unpaired(report, lr_paths, hr_paths)
-        layout.write_files(documents(report, console.warn), journal.run, replace=True, dest=options.unlinked_dest)
+        write_files(documents(report, console.warn), journal.run, replace=True, dest=options.unlinked_dest)
         if report.interrupted:
             raise Interrupted(resumable=not options.dry)
         outcome = Outcome(report.exit_code, summarize(report))
@@ -65,7 +67,7 @@ def run(options: Options, console: Console) -> Outcome:
 def _do(report: Report, lr_paths: list[Path], hr_paths: list[Path], console: Console, journal: Journal) -> None:
     """Find and write; the report has what came of it, as far as it came."""
     options = report.options
-    names = layout.Names(options, lr_paths, hr_paths)
+    names = Names(options, lr_paths, hr_paths)
     work = len(lr_paths) + len(hr_paths) + MATCHING * len(lr_paths)
     # What is kept for going on only is no loss: a user who asked for nothing need not hear that it can't be.
     kept, warn = (options.save, console.warn) if options.save else (journal.store, console.detail)
