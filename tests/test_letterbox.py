@@ -10,7 +10,9 @@ from pictures import EXAMPLES, cat, picture
 
 from twimager.fingerprint.letterbox import picture_area
 from twimager.geometry import Rect
-from twimager.image.files import list_files, read_image, to_gray
+from twimager.image.decode import read_image
+from twimager.image.files import list_files
+from twimager.image.pixels import to_gray
 
 
 def boxed(pixels: Any, top: int, bottom: int, left: int, right: int, level: int = 0) -> Any:

@@ -12,7 +12,7 @@ from twimager.align.matching import MIN_INLIERS, Match, implausible, match, mutu
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint, mirrored
 from twimager.geometry import scaling, transform_points, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Method
 
 

@@ -12,7 +12,7 @@ from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager.align.refinement import COARSE, FINE, Pass, refine
 from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.geometry import Matrix, Size, scaling, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Method
 
 

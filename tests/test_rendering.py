@@ -13,7 +13,8 @@ from twimager.align.matching import Match
 from twimager.errors import Rejection
 from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
 from twimager.geometry import Matrix, Rect, scaling, translation
-from twimager.image.files import decode, frame_size
+from twimager.image.decode import decode
+from twimager.image.pixels import frame_size
 from twimager.options import Border, ColorTransfer, Crop, Options, parse_scale
 from twimager.output.render import common_area, output_size, output_window, render_hr, render_lr
 from twimager.pairs import VerifiedPair

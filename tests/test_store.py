@@ -23,7 +23,7 @@ from twimager.fingerprint import cache as store
 from twimager.fingerprint import fingerprint as fingerprints
 from twimager.fingerprint.cache import Stamp, Store, stamp
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe, View, fingerprint, view
-from twimager.image.files import Gray
+from twimager.image.pixels import Gray
 from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
 

@@ -8,7 +8,7 @@ from pictures import cat, picture
 from twimager.errors import Reason
 from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.geometry import scaling, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.verify.discrimination import UNEXPLAINED, unexplained_variance
 from twimager.verify.overlay import (
     MIN_CORRELATION,

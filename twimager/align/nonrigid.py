@@ -12,7 +12,7 @@ from twimager.align.appearance import Likeness, Picture, blurred, blurs, compare
 from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.geometry import Matrix, resize_matrix
 from twimager.image.displacement import Displacement
-from twimager.image.files import Gray, frame_size
+from twimager.image.pixels import Gray, frame_size
 from twimager.image.warp import resample
 
 # Steps of the spline along the frame's shorter side, of no fewer than so many pixels: with 6 a random bend of five

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twimager.align.appearance import Picture, blurred, blurs, compare, slopes, solve
 from twimager.fingerprint.fingerprint import WorkingImage, limited
 from twimager.geometry import Matrix, Rect, common_rectangle, transform_points, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.image.warp import resample, source_density
 from twimager.options import Method
 

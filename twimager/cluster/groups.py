@@ -18,7 +18,7 @@ from twimager.cluster.clustering import Labels, Linkage, members_of
 from twimager.errors import ExitCode, UnreadableImage
 from twimager.fingerprint.fingerprint import Fingerprint, picture
 from twimager.image.decode import LIBRARY_ERRORS
-from twimager.image.files import Pixels, to_8_bit, to_gray
+from twimager.image.pixels import Pixels, to_8_bit, to_gray
 from twimager.pairing.read import Run
 
 PAGE = "clusters.html"

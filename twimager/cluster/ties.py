@@ -16,7 +16,7 @@ from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_image
 from twimager.geometry import covered_share
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import shrink
+from twimager.image.pixels import shrink
 from twimager.options import Options
 from twimager.pairing.evaluate import evaluate
 from twimager.pairing.evaluation import circumstances, failure

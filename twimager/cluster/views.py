@@ -24,8 +24,8 @@ from twimager.fingerprint.fingerprint import (
     recalls,
     view,
 )
-from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import decode_gray, encode
+from twimager.image.decode import LIBRARY_ERRORS, complaint, decode_gray
+from twimager.image.encode import encode
 from twimager.image.headers import PNG_SIGNATURE, of
 from twimager.options import Format
 from twimager.pairing.read import File, Run

@@ -17,7 +17,7 @@ from twimager.errors import Rejection
 from twimager.fingerprint.fingerprint import Fingerprint, fingerprint, limited
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, covered_share, resize_matrix
 from twimager.image.decode import decoded
-from twimager.image.files import Pixels, frame_size, to_8_bit, to_gray
+from twimager.image.pixels import Pixels, frame_size, to_8_bit, to_gray
 from twimager.image.warp import resample
 from twimager.runtime.memory import budget
 from twimager.similarity import ssim

@@ -19,8 +19,8 @@ from twimager.fingerprint.recent import Recent
 from twimager.fingerprint.rootsift import MIRRORED_BINS, SIGMA, root_sift
 from twimager.geometry import Matrix, Rect, Size, resize_matrix, transform_points
 from twimager.image.decode import decoded, decoded_for_analysis, missing_rows
-from twimager.image.files import Gray, Pixels, frame_size, shrink, to_8_bit, to_gray
 from twimager.image.icc import to_srgb
+from twimager.image.pixels import Gray, Pixels, frame_size, shrink, to_8_bit, to_gray
 
 # Shorter side of the copy on which pairs are refined and verified.
 WORKING_SIDE = 320

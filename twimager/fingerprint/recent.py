@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
-from twimager.image.files import Pixels
+from twimager.image.pixels import Pixels
 
 
 class Recent:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from twimager.geometry import Matrix, Rect, Size, frame_corners, scaling, transform_points, translation
 from twimager.image.displacement import Displacement
-from twimager.image.files import Pixels, frame_size, shrink
+from twimager.image.pixels import Pixels, frame_size, shrink
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -24,7 +24,7 @@ from twimager.fingerprint.fingerprint import (
 )
 from twimager.geometry import covered_share, mirroring, resize_matrix
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Options
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
 from twimager.pairing.disambiguate import disambiguated, register, registered_coarsely

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
 from twimager.fingerprint.cache import Stamp, stamp
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import encode
+from twimager.image.encode import encode
 from twimager.options import Options
 from twimager.output.atomic import UnwritableName, write_files
 from twimager.output.names import Names

@@ -13,7 +13,7 @@ from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import Fingerprint, WorkingImage, limited
 from twimager.geometry import Matrix
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import encode
+from twimager.image.encode import encode
 from twimager.options import Format
 from twimager.search.collection import same_pixels
 from twimager.search.resemblance import Resemblance, compare, working_colors

@@ -11,7 +11,7 @@ import numpy as np
 
 from twimager.fingerprint.fingerprint import WORKING_SIDE, Fingerprint, WorkingImage, limited, small_colors
 from twimager.geometry import Matrix
-from twimager.image.files import Pixels, to_gray
+from twimager.image.pixels import Pixels, to_gray
 from twimager.similarity.detectors import Detector, Features, find, tie
 from twimager.similarity.ssim import histogram_correlation, ssim
 from twimager.verify.overlay import make_overlay

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from twimager.geometry import Size
 from twimager.image.colors import to_lab, unit
-from twimager.image.files import Gray, Pixels, frame_size, shrink
+from twimager.image.pixels import Gray, Pixels, frame_size, shrink
 from twimager.verify.overlay import correlation
 
 # Deviation and reach, in pixels, of the window that SSIM is measured through, and what keeps it from dividing by next

@@ -16,7 +16,7 @@ from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.fingerprint.phash import perceptual_hash
 from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share
 from twimager.image.displacement import Displacement
-from twimager.image.files import Gray, frame_size
+from twimager.image.pixels import Gray, frame_size
 from twimager.image.warp import resample
 
 REHASH_SIDE = 16

@@ -211,7 +211,7 @@ def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
 
     from twimager.compare.drawing import draw_matches
     from twimager.image.decode import decoded
-    from twimager.image.files import encode
+    from twimager.image.encode import encode
     from twimager.options import Format
     from twimager.output.atomic import write_files
     from twimager.similarity.detectors import Detector
