@@ -13,7 +13,8 @@ from test_job import error, report_of
 
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import scaling, translation
 from twimager.options import Options
 from twimager.pairing import decide as deciding

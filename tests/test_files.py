@@ -17,7 +17,8 @@ from test_cli import refused
 from test_job import KEPT, contents, report_of
 
 from twimager.errors import UnreadableImage
-from twimager.fingerprint.fingerprint import LIGHT_HR, picture
+from twimager.fingerprint.fingerprint import LIGHT_HR
+from twimager.fingerprint.working_image import picture
 from twimager.image.files import list_files, read_bytes
 from twimager.output import atomic
 from twimager.output.atomic import write_files

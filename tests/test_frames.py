@@ -12,7 +12,8 @@ from pictures import EXAMPLES, cat
 from test_job import report_of
 
 from twimager.fingerprint import rootsift as root_sift
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint
 from twimager.pairing import evaluate as evaluating
 from twimager.propose.by_frame import COMMON, LIKEST, MOST_ALIKE, Frames
 from twimager.propose.proposal import Source

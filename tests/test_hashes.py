@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pictures import EXAMPLES, cat
 from PIL import Image
 
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
 from twimager.fingerprint.phash import perceptual_hash
 from twimager.geometry import transform_points
 from twimager.propose.by_hash import HashIndex, nearest_hashes, propose

@@ -13,7 +13,8 @@ from conftest import Folders, Run
 from pictures import EXAMPLES, cat, picture, shift
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
 from twimager.geometry import scaling
 from twimager.image.displacement import Displacement
 from twimager.image.warp import resample

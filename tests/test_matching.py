@@ -10,7 +10,8 @@ from pictures import picture
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager.align.matching import MIN_INLIERS, Match, implausible, match, mutual_matches, places
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint, mirrored
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, mirrored
 from twimager.geometry import scaling, transform_points, translation
 from twimager.image.pixels import frame_size
 from twimager.options import Method

@@ -10,7 +10,8 @@ from pictures import cat
 from test_job import error
 
 from twimager.align.matching import CERTAIN_INLIERS, MIN_INLIERS, Match
-from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import Matrix, mirroring, resize_matrix, translation
 from twimager.options import Method, Options
 from twimager.pairing import evaluate as evaluating

@@ -15,7 +15,8 @@ from test_job import report_of
 
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import LIGHT_LR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_LR
 from twimager.options import Options
 from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal, Source

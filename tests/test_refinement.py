@@ -10,7 +10,7 @@ from pictures import picture
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from twimager.align.refinement import COARSE, FINE, Pass, refine
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Size, scaling, translation
 from twimager.image.pixels import frame_size
 from twimager.options import Method

@@ -11,7 +11,8 @@ from pictures import cat, shift
 
 from twimager.align.matching import Match
 from twimager.errors import Rejection
-from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import Matrix, Rect, scaling, translation
 from twimager.image.decode import decode
 from twimager.image.pixels import frame_size

@@ -20,7 +20,8 @@ from pictures import EXAMPLES
 from test_cli import ROOT, refused
 from test_job import KEPT, contents, report_of
 
-from twimager.fingerprint.fingerprint import Recipe, View, view
+from twimager.fingerprint.fingerprint import Recipe
+from twimager.fingerprint.working_image import View, view
 from twimager.image import decoders as isolation
 from twimager.output.layout import JOURNALS
 from twimager.output.lock import LOCK

@@ -20,9 +20,11 @@ from pictures import EXAMPLES, cat
 
 from twimager.cli.common import STORE
 from twimager.fingerprint import cache as store
-from twimager.fingerprint import fingerprint as fingerprints
+from twimager.fingerprint import working_image
 from twimager.fingerprint.cache import Stamp, Store, stamp
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe, View, fingerprint, view
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe
+from twimager.fingerprint.working_image import View, view
 from twimager.image.pixels import Gray
 from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
@@ -105,7 +107,7 @@ def test_the_second_run_reads_nothing_for_hashing_and_finds_the_same(
     assert (folders.dest.parent / STORE).is_file()
     first = outputs(folders.dest)
     read.clear()
-    monkeypatch.setattr(fingerprints, "recent", fingerprints.Recent(fingerprints.RECENT_BYTES))
+    monkeypatch.setattr(working_image, "recent", working_image.Recent(working_image.RECENT_BYTES))
     assert run(*folders.flags, "--save", "--overwrite").code == 0
     assert read == []
     assert outputs(folders.dest) == first != {}

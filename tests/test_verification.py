@@ -6,7 +6,7 @@ import pytest
 from pictures import cat, picture
 
 from twimager.errors import Reason
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import scaling, translation
 from twimager.image.pixels import frame_size
 from twimager.verify.discrimination import UNEXPLAINED, unexplained_variance

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.appearance import Likeness, Picture, blurred, blurs, compare, slopes
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, resize_matrix
 from twimager.image.displacement import Displacement
 from twimager.image.pixels import Gray, frame_size

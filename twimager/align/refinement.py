@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.appearance import Picture, blurred, blurs, compare, slopes, solve
-from twimager.fingerprint.fingerprint import WorkingImage, limited
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Rect, common_rectangle, transform_points, translation
-from twimager.image.pixels import frame_size
+from twimager.image.pixels import frame_size, limited
 from twimager.image.warp import resample, source_density
 from twimager.options import Method
 

@@ -13,7 +13,8 @@ import numpy as np
 from twimager.cluster.clustering import Labels, members_of, renumbered
 from twimager.cluster.views import call_back
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_image
+from twimager.fingerprint.fingerprint import Fingerprint, Recipe
+from twimager.fingerprint.working_image import working_image
 from twimager.geometry import covered_share
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.pixels import shrink

@@ -12,18 +12,9 @@ import numpy as np
 
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.cache import is_sound_frame, stamp
-from twimager.fingerprint.fingerprint import (
-    WORKING_SIDE,
-    Bars,
-    Fingerprint,
-    Recipe,
-    View,
-    bare_fingerprint,
-    described,
-    recall,
-    recalls,
-    view,
-)
+from twimager.fingerprint.extract import bare_fingerprint, described
+from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
+from twimager.fingerprint.working_image import WORKING_SIDE, View, recall, recalls, view
 from twimager.image.decode import LIBRARY_ERRORS, complaint, decode_gray
 from twimager.image.encode import encode
 from twimager.image.headers import PNG_SIGNATURE, of

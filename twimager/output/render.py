@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import picture
+from twimager.fingerprint.working_image import picture
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
 from twimager.image.colors import transfer_color
 from twimager.image.decode import decode, decode_rows

@@ -8,8 +8,11 @@ import numpy as np
 
 from twimager.align.matching import CERTAIN_INLIERS, implausible, places
 from twimager.align.refinement import COARSE, FINE, Pass, refine
-from twimager.fingerprint.fingerprint import RICH, WorkingImage, described, limited, mirrored
+from twimager.fingerprint.extract import described
+from twimager.fingerprint.fingerprint import RICH, mirrored
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, mirroring
+from twimager.image.pixels import limited
 from twimager.options import Method, Options
 from twimager.pairs import Candidate
 from twimager.verify.discrimination import DECISIVE, UNEXPLAINED, partial_correlation, unexplained_variance

@@ -13,18 +13,11 @@ from twimager.align.matching import Match, implausible, match
 from twimager.align.nonrigid import register_nonrigid
 from twimager.align.refinement import FINE, NEAR, refine
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import (
-    WORKING_SIDE,
-    WorkingImage,
-    color_image,
-    limited,
-    mirrored,
-    precise_picture,
-    working_image,
-)
+from twimager.fingerprint.fingerprint import mirrored
+from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, color_image, precise_picture, working_image
 from twimager.geometry import covered_share, mirroring, resize_matrix
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.pixels import frame_size
+from twimager.image.pixels import frame_size, limited
 from twimager.options import Options
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
 from twimager.pairing.disambiguate import disambiguated, register, registered_coarsely

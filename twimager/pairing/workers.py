@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from twimager.fingerprint.fingerprint import recent
+from twimager.fingerprint.working_image import recent
 from twimager.options import Options
 from twimager.pairing.evaluate import evaluate
 from twimager.pairing.evaluation import Evaluation, from_text, to_text

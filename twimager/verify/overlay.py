@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from twimager.align.matching import MEDIAN_TO_DEVIATION
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import WorkingImage
 from twimager.fingerprint.phash import perceptual_hash
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Rect, Size, common_rectangle, covered_share
 from twimager.image.displacement import Displacement
 from twimager.image.pixels import Gray, frame_size
