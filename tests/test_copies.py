@@ -13,7 +13,7 @@ from conftest import Folders, Run
 from test_job import report_of
 
 from twimager.errors import Reason
-from twimager.fingerprint.cache import stamp
+from twimager.fingerprint.stamp import stamp
 from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
 from twimager.pairing.copies import find_copies

@@ -132,7 +132,7 @@ def _tie(run: Run, bonds: _Bonds, proposals: Iterable[Proposal], recipe: Recipe)
             known = KNOWN.get(run.store.evaluation(paths, under) or "")
             views: tuple[bytes | None, ...] = (None, None)
             if recipe.resize < 1 and known is None:
-                views = tuple(run.store.view(path, run.seen[path], recipe) for path in paths)
+                views = tuple(run.store.decoded_image(path, run.seen[path], recipe) for path in paths)
             waiting.append((_Task(proposal, views, known), under))
             yield waiting[-1][0]
 

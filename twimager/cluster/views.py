@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.cache import is_sound_frame, stamp
 from twimager.fingerprint.extract import bare_fingerprint, described
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
+from twimager.fingerprint.records import is_sound_frame
+from twimager.fingerprint.stamp import stamp
 from twimager.fingerprint.working_image import WORKING_SIDE, View, recall, recalls, view
 from twimager.image.decode import LIBRARY_ERRORS, complaint, decode_gray
 from twimager.image.encode import encode
@@ -64,13 +65,13 @@ def remembered_by_views(run: Run, paths: Sequence[Path], recipe: Recipe) -> Iter
             run.seen[path] = seen = stamp(path)
             file = File(path, seen, run.store.get(path, seen, recipe))
             files.append(file)
-            yield file, None if file.known else run.store.view(path, seen, recipe)
+            yield file, None if file.known else run.store.decoded_image(path, seen, recipe)
 
     look = partial(_look, recipe=recipe, keep=run.store.keeps)
     for result, packed in run.progress.counted(run.in_order(look, looked_up())):
         file = files.popleft()
         if packed:
-            run.store.keep_view(file.path, file.seen, recipe, packed)
+            run.store.keep_decoded_image(file.path, file.seen, recipe, packed)
         if file.known is None and isinstance(result, Fingerprint):
             run.store.keep(result, file.seen, recipe)
         yield result

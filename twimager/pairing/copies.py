@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from twimager.errors import UnreadableImage
-from twimager.fingerprint.cache import Stamp
 from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.stamp import Stamp
 from twimager.image.files import open_regular, read_bytes
 from twimager.runtime.memory import budget
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.cache import Stamp, Store, stamp
+from twimager.fingerprint.cache import Store
 from twimager.fingerprint.extract import bare_fingerprint, described
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe
+from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.fingerprint.working_image import view, working_image
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import is_animated

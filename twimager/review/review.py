@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twimager.errors import DELETED, Reason, TwimagerError, UsageError
-from twimager.fingerprint.cache import stamp
+from twimager.fingerprint.stamp import stamp
 from twimager.output.atomic import UnwritableName, remove_temporary, write_files
 from twimager.output.layout import META_INFO, PAGE, TABLE, check_links, own_files
 from twimager.output.lock import lock

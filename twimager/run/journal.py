@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from twimager.errors import ExitCode, TwimagerError, UsageError
-from twimager.fingerprint.cache import made_by, stamp
+from twimager.fingerprint.stamp import made_by, stamp
 from twimager.options import Options, plain_settings
 from twimager.output.atomic import (
     remove_temporary,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
-from twimager.fingerprint.cache import Stamp, stamp
+from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.encode import encode
 from twimager.options import Options
