@@ -11,9 +11,10 @@ from tests.support.pictures import picture
 from twimager.align.estimation import MIN_INLIERS
 from twimager.align.matching import Match, hypotheses, implausible, match, mutual_matches
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint, mirrored
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, mirrored
 from twimager.geometry import scaling, transform_points, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Method
 
 

@@ -7,10 +7,10 @@ import pytest
 from benchmarks.known_warp import degraded, framing, seen_through
 from tests.support.pictures import picture
 from twimager.align.nonrigid import register_nonrigid
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Size, resize_matrix, scaling, translation, trimmed
 from twimager.image.displacement import Displacement, covered
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.image.warp import resample
 
 

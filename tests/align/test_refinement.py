@@ -10,9 +10,9 @@ import pytest
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from tests.support.pictures import picture
 from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Size, scaling, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Method
 
 

@@ -15,7 +15,8 @@ from tests.support.pictures import cat, picture
 from tests.support.report import report_of
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import scaling, translation
 from twimager.options import Method, PairSettings
 from twimager.pairing import evaluate as evaluating

@@ -10,7 +10,8 @@ from benchmarks.known_warp import error
 from tests.support.pictures import cat
 from twimager.align.estimation import MIN_INLIERS
 from twimager.align.matching import CERTAIN_INLIERS, Match
-from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import Matrix, mirroring, resize_matrix, translation
 from twimager.options import Method, PairSettings
 from twimager.pairing import candidates

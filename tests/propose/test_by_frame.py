@@ -14,7 +14,8 @@ from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat
 from tests.support.report import report_of
 from twimager.fingerprint import rootsift as root_sift
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint
 from twimager.pairing import candidates
 from twimager.propose.by_frame import MAX_PROPOSED, MAX_SAME_FRAME, MIN_SHARE, Frames
 from twimager.propose.proposal import Source

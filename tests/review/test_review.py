@@ -20,7 +20,7 @@ from tests.support.marks import links
 from tests.support.page import Parsed
 from tests.support.report import VALIDATOR, report_of, rows_of
 from twimager.errors import TwimagerError, UsageError
-from twimager.output import layout as destination
+from twimager.output import atomic
 from twimager.review.review import Review
 
 ALL = ("--report", "--meta_info")
@@ -407,7 +407,7 @@ def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str
 def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(dest)
     with Review(dest / "report.json") as review:
-        monkeypatch.setattr("twimager.output.layout._store", full)
+        monkeypatch.setattr("twimager.output.atomic._store", full)
         for decide in (review.delete, lambda pair: review.accept(pair, True)):
             with pytest.raises(TwimagerError, match=r"can't go on: .*No space") as error:
                 decide(review.pairs[0])
@@ -417,7 +417,7 @@ def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.
 
 
 def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_files, before = destination.write_files, (documents(dest), images(dest))
+    write_files, before = atomic.write_files, (documents(dest), images(dest))
 
     def interrupted(files: dict[Path, bytes], *arguments: Any, **settings: Any) -> None:
         write_files(files, *arguments, **settings)

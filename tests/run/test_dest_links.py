@@ -14,7 +14,7 @@ from tests.support.folders import Folders, contents
 from tests.support.marks import links
 from tests.support.report import report_of
 from twimager.errors import UsageError
-from twimager.output.layout import remove_temporary, write_files
+from twimager.output.atomic import remove_temporary, write_files
 from twimager.review.review import Review
 from twimager.run import writer as writing
 from twimager.runtime import folders as open_folders

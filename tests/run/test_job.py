@@ -15,7 +15,8 @@ from tests.support.folders import KEPT, Folders, contents
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import CAST, cat, picture, shift
 from tests.support.report import report_of
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
 from twimager.geometry import scaling
 from twimager.image.displacement import Displacement
 from twimager.image.warp import resample

@@ -11,7 +11,8 @@ from benchmarks.known_warp import degraded
 from tests.support.pictures import cat
 from twimager.align.matching import Match
 from twimager.errors import Reason
-from twimager.fingerprint.fingerprint import Fingerprint, WorkingImage
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Rect, scaling
 from twimager.pairs import Candidate, RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal, Source

@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.pictures import cat, picture
 from twimager.errors import Reason
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import scaling, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.verify.discrimination import MAX_UNEXPLAINED, unexplained_variance
 from twimager.verify.inserts import without_inserts
 from twimager.verify.overlay import Overlay, make_overlay

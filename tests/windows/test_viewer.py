@@ -9,7 +9,7 @@ from tests.support.folders import Folders
 from tests.support.pictures import cat
 from twimager.align.matching import CERTAIN_INLIERS, RANSAC_TOLERANCE
 from twimager.geometry import transform_points
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.propose.proposal import Source
 from twimager.run import writer as writing
 from twimager.windows import keys, viewer

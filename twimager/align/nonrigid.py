@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from twimager.align.appearance import AppearanceFit, Picture, blurs, fit_appearance, gaussian_blur, gradients
 from twimager.align.refinement import PyramidLevel
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, resize_matrix
 from twimager.image.displacement import Displacement
-from twimager.image.files import Gray, frame_size
+from twimager.image.pixels import Gray, frame_size
 from twimager.image.warp import resample
 
 # Steps of the spline along the frame's shorter side, of no fewer than so many pixels: with 6 a random displacement of

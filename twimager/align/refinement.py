@@ -10,9 +10,9 @@ import numpy as np
 
 from twimager.align.appearance import Picture, blurs, fit_appearance, gaussian_blur, weighted_least_squares
 from twimager.align.motion import Motion, MotionModel, steepest_descent_images
-from twimager.fingerprint.fingerprint import WorkingImage, limited
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Rect, common_rectangle
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size, limited
 from twimager.image.warp import resample, source_density
 from twimager.options import Method
 

@@ -43,7 +43,7 @@ class Interruption:
 
         `message` is printed where the process is ended at once.
         """
-        from twimager.output import layout  # noqa: F401
+        from twimager.output import atomic  # noqa: F401
         from twimager.runtime import child, cleanup  # noqa: F401
 
         self._message = str(message or Interrupted())
@@ -116,9 +116,9 @@ class Interruption:
 
 def _clean_up() -> None:
     """Leave no half of a pair, no child process and no temporary file behind."""
-    from twimager.output import layout
+    from twimager.output import atomic
     from twimager.runtime import child, cleanup
 
-    layout.placing.acquire(timeout=PLACING)
+    atomic.placing.acquire(timeout=PLACING)
     child.kill_all()
     cleanup.remove_all()

@@ -16,9 +16,10 @@ import numpy as np
 from twimager import __version__
 from twimager.cluster.clustering import Labels, Linkage, members_of
 from twimager.errors import ExitCode, UnreadableImage
-from twimager.fingerprint.fingerprint import Fingerprint, picture
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.working_image import picture
 from twimager.image.decode import LIBRARY_ERRORS
-from twimager.image.files import Pixels, to_8_bit, to_gray
+from twimager.image.pixels import Pixels, to_8_bit, to_gray
 from twimager.pairing.read import Reader
 
 PAGE = "clusters.html"

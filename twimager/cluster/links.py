@@ -14,7 +14,8 @@ from typing import Any
 
 from twimager.cluster.groups import Group
 from twimager.errors import TwimagerError
-from twimager.output.layout import folded, write_files
+from twimager.output.atomic import write_files
+from twimager.output.names import folded
 from twimager.runtime import cleanup
 from twimager.runtime.console import Console
 from twimager.runtime.folders import Folder, opened

@@ -13,10 +13,11 @@ import numpy as np
 from twimager.cluster.clustering import Labels, members_of, renumbered
 from twimager.cluster.views import call_back
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_image
+from twimager.fingerprint.fingerprint import Fingerprint, Recipe
+from twimager.fingerprint.working_image import working_image
 from twimager.geometry import covered_share
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import shrink
+from twimager.image.pixels import shrink
 from twimager.options import Gates, PairSettings
 from twimager.pairing.evaluate import evaluate_all
 from twimager.pairing.evaluation import cache_key, failure
@@ -131,7 +132,7 @@ def _tie(reader: Reader, bonds: _Bonds, proposals: Iterable[Proposal], recipe: R
             known = KNOWN.get(reader.store.evaluation(paths, under) or "")
             views: tuple[bytes | None, ...] = (None, None)
             if recipe.resize < 1 and known is None:
-                views = tuple(reader.store.view(path, reader.seen[path], recipe) for path in paths)
+                views = tuple(reader.store.decoded_image(path, reader.seen[path], recipe) for path in paths)
             waiting.append((_Task(proposal, views, known), under))
             yield waiting[-1][0]
 

@@ -11,21 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.cache import is_sound_frame, stamp
-from twimager.fingerprint.fingerprint import (
-    WORKING_SIDE,
-    Bars,
-    Fingerprint,
-    Recipe,
-    View,
-    bare_fingerprint,
-    described,
-    recall,
-    recalls,
-    view,
-)
-from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import decode_gray, encode
+from twimager.fingerprint.extract import bare_fingerprint, described
+from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
+from twimager.fingerprint.records import is_sound_frame
+from twimager.fingerprint.stamp import stamp
+from twimager.fingerprint.working_image import WORKING_SIDE, View, recall, recalls, view
+from twimager.image.decode import LIBRARY_ERRORS, complaint, decode_gray
+from twimager.image.encode import encode
 from twimager.image.headers import PNG_SIGNATURE, of
 from twimager.options import Format
 from twimager.pairing.read import File, Reader
@@ -73,13 +65,13 @@ def remembered_by_views(reader: Reader, paths: Sequence[Path], recipe: Recipe) -
             reader.seen[path] = seen = stamp(path)
             file = File(path, seen, reader.store.get(path, seen, recipe))
             files.append(file)
-            yield file, None if file.known else reader.store.view(path, seen, recipe)
+            yield file, None if file.known else reader.store.decoded_image(path, seen, recipe)
 
     look = partial(_look, recipe=recipe, keep=reader.store.keeps)
     for result, packed in reader.progress.counted(reader.in_order(look, looked_up())):
         file = files.popleft()
         if packed:
-            reader.store.keep_view(file.path, file.seen, recipe, packed)
+            reader.store.keep_decoded_image(file.path, file.seen, recipe, packed)
         if file.known is None and isinstance(result, Fingerprint):
             reader.store.keep(result, file.seen, recipe)
         yield result

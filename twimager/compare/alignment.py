@@ -11,7 +11,7 @@ from twimager.compare.cropping import SAME, by_template, fit, is_whole, to_whole
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import RICH, Fingerprint
 from twimager.geometry import Matrix, translation
-from twimager.image.files import Gray, frame_size
+from twimager.image.pixels import Gray, frame_size
 from twimager.options import AlignSettings, Gates, Method, PairSettings
 from twimager.pairing.evaluate import evaluate_best
 from twimager.pairs import VerifiedPair

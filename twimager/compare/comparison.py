@@ -14,10 +14,11 @@ from PIL import Image
 from twimager.compare.alignment import THOROUGH, Alignment, align
 from twimager.compare.cropping import Crop, crop_of
 from twimager.errors import Rejection
-from twimager.fingerprint.fingerprint import Fingerprint, fingerprint, limited
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, covered_share, resize_matrix
 from twimager.image.decode import decoded
-from twimager.image.files import Pixels, frame_size, to_8_bit, to_gray
+from twimager.image.pixels import Pixels, frame_size, limited, to_8_bit, to_gray
 from twimager.image.warp import resample
 from twimager.runtime.memory import budget
 from twimager.similarity import ssim

@@ -10,7 +10,7 @@ import numpy as np
 
 from twimager.align.appearance import gaussian_blur
 from twimager.geometry import Matrix, Rect, Size, frame_corners, mirroring, transform_points, translation
-from twimager.image.files import Gray, frame_size, shrink
+from twimager.image.pixels import Gray, frame_size, shrink
 from twimager.image.warp import resample
 from twimager.verify.overlay import correlation, local_contrast
 

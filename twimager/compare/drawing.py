@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.geometry import Points, Size, resize_matrix, transform_points
-from twimager.image.files import Pixels, frame_size, shrink, to_8_bit
+from twimager.image.pixels import Pixels, frame_size, shrink, to_8_bit
 from twimager.similarity.detectors import FeatureMatches
 
 # Pictures are drawn no larger than this, and so far from each other.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.image.files import Pixels
+from twimager.image.pixels import Pixels
 from twimager.options import ColorTransfer
 
 # (h, w, 3): 0 to 1 in BGR, or in CIELAB's own units.

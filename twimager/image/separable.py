@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.geometry import Matrix, Size
-from twimager.image.files import Pixels
+from twimager.image.pixels import Pixels
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twimager.geometry import Matrix, Rect, Size, frame_corners, scaling, transform_points, translation
 from twimager.image.displacement import Displacement
-from twimager.image.files import Pixels, frame_size, shrink
+from twimager.image.pixels import Pixels, frame_size, shrink
 from twimager.image.separable import interpolate_upright, is_upright
 
 # Rows of the new grid that are made at a time where a displacement takes memory of its own.

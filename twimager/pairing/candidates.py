@@ -10,16 +10,10 @@ import cv2
 from twimager.align.matching import Match, implausible, match
 from twimager.align.refinement import NEAR, refine
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import (
-    WORKING_SIDE,
-    WorkingImage,
-    color_image,
-    limited,
-    mirrored,
-    precise_picture,
-    working_image,
-)
+from twimager.fingerprint.fingerprint import mirrored
+from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, color_image, precise_picture, working_image
 from twimager.geometry import covered_share, mirroring, resize_matrix
+from twimager.image.pixels import limited
 from twimager.options import Gates, Method
 from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.propose.by_hash import nearest_hashes

@@ -12,7 +12,7 @@ from twimager.align.nonrigid import register_nonrigid
 from twimager.align.refinement import FINE
 from twimager.errors import Reason, Rejection
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Gates, PairSettings
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
 from twimager.pairing.candidates import (

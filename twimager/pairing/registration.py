@@ -8,7 +8,8 @@ import numpy as np
 
 from twimager.align.matching import CERTAIN_INLIERS, hypotheses, implausible
 from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
-from twimager.fingerprint.fingerprint import RICH, described, mirrored
+from twimager.fingerprint.extract import described
+from twimager.fingerprint.fingerprint import RICH, mirrored
 from twimager.geometry import Matrix, mirroring
 from twimager.options import Method
 from twimager.pairing.candidates import on_coarse_grid

@@ -15,7 +15,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from twimager.fingerprint.fingerprint import recent
+from twimager.fingerprint.working_image import recent
 from twimager.pairing.evaluation import Evaluation, from_text, to_text
 from twimager.propose.proposal import Proposal
 from twimager.runtime import child, decoder_warnings

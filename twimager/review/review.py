@@ -11,19 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from twimager.errors import DELETED, Reason, TwimagerError, UsageError
-from twimager.fingerprint.cache import stamp
-from twimager.output.layout import (
-    META_INFO,
-    PAGE,
-    TABLE,
-    UnwritableName,
-    check_links,
-    folded,
-    own_files,
-    remove_temporary,
-    write_files,
-)
+from twimager.fingerprint.stamp import stamp
+from twimager.output.atomic import UnwritableName, remove_temporary, write_files
+from twimager.output.layout import META_INFO, PAGE, TABLE, check_links, own_files
 from twimager.output.lock import lock
+from twimager.output.names import folded
 from twimager.report.page import NUMBERS
 from twimager.report.reader import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
 from twimager.report.tables import beside

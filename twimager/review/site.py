@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from twimager.errors import TwimagerError, UnreadableImage
 from twimager.image.decode import decoded_data
-from twimager.image.files import encode, read_bytes, to_8_bit
+from twimager.image.encode import encode
+from twimager.image.files import read_bytes
 from twimager.image.headers import PNG_SIGNATURE
+from twimager.image.pixels import to_8_bit
 from twimager.options import Format
 from twimager.report.page import SCRIPTS, TEMPLATE, contents
 from twimager.report.reader import Pair, damaged

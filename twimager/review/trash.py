@@ -18,7 +18,8 @@ from stat import S_ISREG
 from typing import Any, NamedTuple
 
 from twimager.errors import TwimagerError
-from twimager.output.layout import HR, JOURNALS, LR, UnwritableName, write_files
+from twimager.output.atomic import UnwritableName, write_files
+from twimager.output.layout import HR, JOURNALS, LR
 from twimager.report.reader import pair_schema
 from twimager.report.schema import Check, compiled
 from twimager.runtime.folders import Folder, LinkInDest, opened, read_file

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
 from twimager.image.decode import decoded
-from twimager.image.files import Pixels
-from twimager.output.layout import UnwritableName
+from twimager.image.pixels import Pixels
+from twimager.output.atomic import UnwritableName
 from twimager.report.reader import SIDES, Pair, caption
 from twimager.review.review import Review
 from twimager.runtime.console import printable

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from twimager.errors import Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import Fingerprint, picture
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.working_image import picture
 from twimager.image.files import read_bytes
 from twimager.propose import by_hash
 from twimager.propose.by_features import FeatureIndex

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from twimager.errors import ExitCode, Rejection, UnreadableImage
 from twimager.fingerprint.cache import Store
-from twimager.fingerprint.fingerprint import Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import require_files
 from twimager.pairing.read import Reader

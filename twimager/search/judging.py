@@ -10,10 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import Fingerprint, WorkingImage, limited
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import encode
+from twimager.image.encode import encode
+from twimager.image.pixels import limited
 from twimager.options import Format
 from twimager.search.collection import same_pixels
 from twimager.search.resemblance import Resemblance, compare, working_colors

@@ -9,9 +9,10 @@ from dataclasses import astuple, dataclass
 import cv2
 import numpy as np
 
-from twimager.fingerprint.fingerprint import WORKING_SIDE, Fingerprint, WorkingImage, limited, small_colors
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, small_colors
 from twimager.geometry import Matrix
-from twimager.image.files import Pixels, to_gray
+from twimager.image.pixels import Pixels, limited, to_gray
 from twimager.similarity.detectors import Detector, Features, detect, match_features
 from twimager.similarity.ssim import histogram_correlation, ssim
 from twimager.verify.overlay import make_overlay

@@ -14,7 +14,7 @@ from twimager.align.matching import implausible
 from twimager.fingerprint.fingerprint import RICH
 from twimager.fingerprint.rootsift import root_sift
 from twimager.geometry import Matrix, Points, transform_points
-from twimager.image.files import Gray, frame_size
+from twimager.image.pixels import Gray, frame_size
 
 # So many features at most, the strongest, are taken of a picture.
 MAX_FEATURES = 1000

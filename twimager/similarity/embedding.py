@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import UsageError
-from twimager.image.files import Pixels, to_8_bit
+from twimager.image.pixels import Pixels, to_8_bit
 from twimager.similarity.preprocessing import Preprocessing
 
 Embedding = NDArray[np.float32]

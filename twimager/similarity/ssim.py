@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.image.colors import unit
-from twimager.image.files import Gray, Pixels
+from twimager.image.pixels import Gray, Pixels
 from twimager.verify.overlay import correlation
 
 # Sigma and radius, in pixels, of SSIM's Gaussian window, and its stabilising constants (Wang et al., IEEE TIP 2004).

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from twimager.geometry import Size
 from twimager.image.colors import to_lab, unit
-from twimager.image.files import Pixels, frame_size, shrink
+from twimager.image.pixels import Pixels, frame_size, shrink
 
 # Colours are averaged over cells, so many along the shorter side: smaller ones would measure blur, noise and a shift by
 # a pixel, larger ones less of where a colour is.

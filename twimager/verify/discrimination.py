@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.appearance import Picture, blurs, gaussian_blur, gram_matrix
-from twimager.fingerprint.fingerprint import limited
+from twimager.image.pixels import limited
 from twimager.verify.overlay import COARSE_SIDE, Overlay
 
 # A rival HR is not the LR's picture if the partial correlation of its difference from a better one with the LR is this:

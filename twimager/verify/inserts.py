@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.estimation import MEDIAN_TO_SIGMA
-from twimager.image.files import Gray
+from twimager.image.pixels import Gray
 
 # Both blurred by this sigma, in pixels, an insert differs by so many levels and standard deviations ...
 BLUR_SIGMA = 1.5

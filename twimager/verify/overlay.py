@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Rect, common_rectangle, covered_share
 from twimager.image.displacement import Displacement
-from twimager.image.files import Gray, frame_size
+from twimager.image.pixels import Gray, frame_size
 from twimager.image.warp import resample
 
 # Rivals are compared on this grid's shorter side: neighbouring frames are told apart on it as well as on the full one.

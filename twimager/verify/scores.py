@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.phash import perceptual_hash
 from twimager.geometry import Size
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.verify.inserts import without_inserts
 from twimager.verify.overlay import Overlay
 

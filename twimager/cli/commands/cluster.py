@@ -138,7 +138,7 @@ def _write(values: argparse.Namespace, found: Found, console: Console) -> None:
     from twimager.cluster.groups import PAGE
     from twimager.cluster.links import Placer, Way, place_all
     from twimager.cluster.page import page
-    from twimager.output.layout import write_files
+    from twimager.output.atomic import write_files
 
     way = Way.COPY if values.copy else Way.HARD if values.hardlink else Way.SYMBOLIC
     place_all(found.groups, values.dest, Placer(values.dest, way, console, values.overwrite))

@@ -132,7 +132,7 @@ def _compare_folder(
 
     from twimager.compare.statement import to_json, to_table
     from twimager.image.files import list_files
-    from twimager.output.layout import flat_names
+    from twimager.output.names import flat_names
     from twimager.runtime.console import say
     from twimager.runtime.pool import AHEAD, in_order, worker_pool
     from twimager.similarity.detectors import Detector
@@ -211,9 +211,9 @@ def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
 
     from twimager.compare.drawing import draw_matches
     from twimager.image.decode import decoded
-    from twimager.image.files import encode
+    from twimager.image.encode import encode
     from twimager.options import Format
-    from twimager.output.layout import write_files
+    from twimager.output.atomic import write_files
     from twimager.similarity.detectors import Detector
 
     detector = Detector(values.detector)

@@ -136,7 +136,7 @@ def _ask(found_by: Searcher, query: str, console: Console) -> Asked:
 def _write_page(asked: list[Asked], values: argparse.Namespace) -> None:
     import uuid
 
-    from twimager.output.layout import write_files
+    from twimager.output.atomic import write_files
     from twimager.search.findings import results_page
 
     page = results_page(asked, values.folder)
