@@ -91,6 +91,19 @@ def test_groups_are_within_reach(linkage: Linkage, values: list[int], most: int)
         assert len({label for label, other in zip(labels, values, strict=True) if other == value}) == 1
 
 
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.integers(0, 2**16 - 1), min_size=2, max_size=40), most=st.integers(0, 15))
+@pytest.mark.parametrize("matrix_up_to", [1, 10, 100])
+def test_no_two_groups_are_left_that_are_near(matrix_up_to: int, values: list[int], most: int) -> None:
+    """However ties fall, by average linkage: what brute force says of all distances between every two groups."""
+    hashes = packed(values, 16)
+    labels = grouped(hashes, 16, most / 16, Linkage.AVERAGE, matrix_up_to)
+    apart = np.array([[(a ^ b).bit_count() for b in values] for a in values])
+    for one in range(labels.max() + 1):
+        for other in range(one):
+            assert apart[labels == one][:, labels == other].mean() > most
+
+
 def test_nought_puts_equal_ones_together_and_one_all() -> None:
     hashes = packed([5, 9, 5, 2**64 - 1, 9, 0], 64)
     assert grouped(hashes, 64, 0, Linkage.AVERAGE).tolist() == [0, 1, 0, 2, 1, 3]

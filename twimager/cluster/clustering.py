@@ -8,6 +8,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.cluster.agglomeration import agglomerate
 from twimager.errors import UsageError
 from twimager.propose.by_hash import range_search
 
@@ -15,8 +16,6 @@ from twimager.propose.by_hash import range_search
 MATRIX_UP_TO = 4000
 # Complete linkage knows no other way than each with each; this many take 800 MB.
 COMPLETE_UP_TO = 10_000
-# Distances computed in one go: 64 MB.
-DISTANCES_AT_ONCE = 16_000_000
 # In bits: mean distances in single precision are as exact as that.
 ROUNDING = 1e-3
 
@@ -58,13 +57,12 @@ def grouped(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matr
         return np.zeros(len(hashes), np.intp)
     if len(hashes) <= matrix_up_to:
         return renumbered(_by_matrix(hashes, bits, similarity, linkage))
-    points, point_of = np.unique(hashes, axis=0, return_inverse=True)
-    component_of = _components(points, int(similarity * bits + ROUNDING))[point_of.reshape(-1)]
-    if linkage is Linkage.SINGLE:
-        return renumbered(component_of)
-    labels = np.empty(len(hashes), np.intp)
-    for members in members_of(component_of):
-        labels[members] = members[_inside(hashes[members], bits, similarity, linkage, matrix_up_to)]
+    labels = _components(hashes, int(similarity * bits + ROUNDING))
+    if linkage is not Linkage.SINGLE:
+        first = 0
+        for members in list(members_of(labels)):
+            labels[members] = first + _inside(hashes[members], bits, similarity, linkage, matrix_up_to)
+            first += len(members)
     return renumbered(labels)
 
 
@@ -82,24 +80,17 @@ def members_of(labels: Labels) -> Iterator[Labels]:
 
 
 def _inside(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matrix_up_to: int) -> Labels:
-    """Return the groups in one component, each named by the place of one of its members."""
-    if len(hashes) <= matrix_up_to or (linkage is Linkage.COMPLETE and len(hashes) <= COMPLETE_UP_TO):
-        labels = _by_matrix(hashes, bits, similarity, linkage)
-        return np.asarray(np.unique(labels, return_index=True)[1][_ranks(labels)], np.intp)
+    """Return the groups in one component, by numbers below that of its members."""
+    if len(hashes) <= (max(matrix_up_to, COMPLETE_UP_TO) if linkage is Linkage.COMPLETE else matrix_up_to):
+        return _by_matrix(hashes, bits, similarity, linkage)
     if linkage is Linkage.COMPLETE:
         raise UsageError(
             f"--linkage complete: {len(hashes)} images hang together, {COMPLETE_UP_TO} at most can be compared each "
             "with each; lower --similarity, or raise --hash_size"
         )
-    points, first, point_of, counts = np.unique(
-        hashes, axis=0, return_index=True, return_inverse=True, return_counts=True
-    )
-    most = similarity * bits + ROUNDING
-    return np.asarray(first[_in_rounds(points, counts, most, linkage)[point_of.reshape(-1)]], np.intp)
-
-
-def _ranks(labels: Labels) -> Labels:
-    return np.unique(labels, return_inverse=True)[1].reshape(-1)
+    points, point_of, counts = np.unique(hashes, axis=0, return_inverse=True, return_counts=True)
+    labels = agglomerate(points, counts, similarity * bits + ROUNDING, linkage is Linkage.WEIGHTED)
+    return labels[point_of.reshape(-1)]
 
 
 def _by_matrix(hashes: Packed, bits: int, similarity: float, linkage: Linkage) -> Labels:
@@ -110,75 +101,24 @@ def _by_matrix(hashes: Packed, bits: int, similarity: float, linkage: Linkage) -
         return np.zeros(len(hashes), np.intp)
     single = np.unpackbits(hashes, axis=1)[:, -bits:].astype(bool)
     tree = hierarchy.linkage(pdist(single, "hamming"), linkage.value)
-    return np.asarray(hierarchy.fcluster(tree, similarity, "distance"), np.intp)
+    return np.asarray(hierarchy.fcluster(tree, similarity, "distance") - 1, np.intp)
 
 
-def _components(points: Packed, distance: int) -> Labels:
-    """Return the number of each point's component, points at most `distance` bits apart being connected."""
+def _components(hashes: Packed, distance: int) -> Labels:
+    """Return the number (n,) of each hash's component, hashes at most `distance` bits apart being connected."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    labels: Labels = np.arange(len(points), dtype=np.intp)
-    asked = 0
+    points, point_of = np.unique(hashes, axis=0, return_inverse=True)
+    labels: Labels = np.arange(len(points))
+    done = 0
+    # The graph is never held as a whole: in a dense one there would be no room for it.
     for starts, _, near in range_search(points, points, distance):
         ends = starts.astype(np.int64)
-        askers = asked + np.repeat(np.arange(len(ends) - 1), ends[1:] - ends[:-1])
-        asked += len(ends) - 1
-        a, b = labels[askers], labels[near]
-        # The graph is never held as a whole: in a dense one there would be no room for it.
-        if new := np.flatnonzero(a != b).tolist():
-            edges = coo_array((np.ones(len(new), bool), (a[new], b[new])), shape=(len(points), len(points)))
-            labels = np.asarray(connected_components(edges, directed=False)[1], np.intp)[labels]
-    return labels
-
-
-def _in_rounds(points: Packed, counts: NDArray[np.intp], most: float, linkage: Linkage) -> Labels:
-    """Return the groups of points, of which there are several each, named by a point, without a matrix of distances.
-
-    The mean distance between two groups follows from how often each bit is set in either. All groups that are each
-    other's nearest are joined at once, which leads to the same tree (Murtagh, 1983); who has nobody within `most` bits
-    has done.
-    """
-    labels = np.arange(len(points))
-    names, sizes, means = labels, counts.astype(np.float64), np.unpackbits(points, axis=1).astype(np.float32)
-    nearest, distances, stale = np.zeros_like(names), np.zeros(len(names)), names
-    while len(names) > 1:
-        nearest[stale], distances[stale] = _nearest(means, stale)
-        rows, near = np.arange(len(names)), distances <= most
-        first = rows[near & near[nearest] & (nearest[nearest] == rows) & (rows < nearest)]
-        if not len(first):  # equally near ones, told apart by roundings
-            first = distances.argmin(axis=0, keepdims=True)
-            if distances[first] > most:
-                break
-        second = nearest[first]
-        share = 0.5 if linkage is Linkage.WEIGHTED else (sizes[first] / (sizes[first] + sizes[second]))[:, None]
-        means[first] = share * means[first] + (1 - share) * means[second]
-        sizes[first] += sizes[second]
-        renamed = np.arange(len(points))
-        renamed[names[second]] = names[first]
-        labels = renamed[labels]
-        changed, kept = np.zeros((2, len(names)), bool)
-        changed[first] = changed[second] = True
-        kept[near] = True
-        kept[first], kept[second] = True, False
-        place = np.where(kept, np.cumsum(kept) - 1, -1)
-        anew = changed | changed[nearest] | (place[nearest] < 0)
-        names, sizes, means, distances = names[kept], sizes[kept], means[kept], distances[kept]
-        nearest, stale = place[nearest[kept]], np.flatnonzero(anew[kept])
-    return np.asarray(labels, np.intp)
-
-
-def _nearest(means: NDArray[np.float32], rows: Labels) -> tuple[Labels, NDArray[np.float64]]:
-    """Return which other group is the nearest to each of `rows`, and how many bits away."""
-    sums = means.sum(axis=1)
-    places, distances = np.empty(len(rows), np.intp), np.empty(len(rows))
-    step = max(1, DISTANCES_AT_ONCE // len(means))
-    for start in range(0, len(rows), step):
-        asked = rows[start : start + step]
-        apart = np.dot(means[asked], -2 * means.T)
-        apart += sums
-        apart[np.arange(len(asked)), asked] = np.inf
-        best = apart.argmin(axis=1)
-        places[start : start + step] = best
-        distances[start : start + step] = apart[np.arange(len(asked)), best] + sums[asked]
-    return places, distances
+        counts = ends[1:] - ends[:-1]
+        a, b = labels[np.repeat(np.arange(done, done + len(counts)), counts)], labels[near]
+        new = np.flatnonzero(a != b)
+        edges = coo_array((np.ones(len(new), bool), (a[new], b[new])), shape=(len(points), len(points)))
+        labels = np.asarray(connected_components(edges, directed=False)[1], np.intp)[labels]
+        done += len(counts)
+    return labels[point_of.reshape(-1)]
