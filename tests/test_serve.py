@@ -28,9 +28,9 @@ from test_local_server import Client
 from web import web
 
 from twimager.runtime.console import Console
-from twimager.search.fetching import MOST_BYTES
+from twimager.search.download import MOST_BYTES
 from twimager.search.job import SearchOptions, searcher
-from twimager.search.judging import Wanted
+from twimager.search.ranking import Wanted
 from twimager.search.site import SearchSite
 from twimager.web.server import LocalServer
 

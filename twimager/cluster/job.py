@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twimager.cluster.clustering import grouped, packed
-from twimager.cluster.groups import Found, Settings, by_quality
-from twimager.cluster.ties import regrouped
-from twimager.cluster.views import remembered_by_views
+from twimager.cluster.clusters import Found, Settings, by_quality
+from twimager.cluster.image_cache import remembered_by_views
+from twimager.cluster.verification import regrouped
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, Recipe
 from twimager.options import Options

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twimager.cluster.groups import Group
+from twimager.cluster.clusters import Group
 from twimager.errors import TwimagerError
 from twimager.output.layout import folded, write_files
 from twimager.runtime import cleanup

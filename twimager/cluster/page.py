@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from twimager.cluster.groups import Found, Group, distance
+from twimager.cluster.clusters import Found, Group, distance
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.report.page import link_to, shown_name
 from twimager.runtime.console import printable

@@ -23,9 +23,9 @@ from twimager.runtime import cleanup
 from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool
 from twimager.search.collection import Collection
-from twimager.search.judging import Found, Wanted, thumbnail
-from twimager.search.resemblance import working_colors
-from twimager.search.searching import OF_IMAGE, OF_QUERY, search
+from twimager.search.ranking import Found, Wanted, thumbnail
+from twimager.search.retrieval import OF_IMAGE, OF_QUERY, search
+from twimager.search.scores import working_colors
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Searcher:
         if not is_address(query):
             return self.ask_file(query, Path(query))
         # Imported here, as encryption takes its time.
-        from twimager.search.fetching import fetch
+        from twimager.search.download import fetch
 
         try:
             data = fetch(query)

@@ -6,8 +6,8 @@ import json
 from http import HTTPStatus
 from pathlib import Path
 
-from twimager.search.fetching import MOST_BYTES
-from twimager.search.findings import results_page, shown
+from twimager.search.download import MOST_BYTES
+from twimager.search.formatting import results_page, shown
 from twimager.search.job import Asked, Searcher, is_address
 from twimager.web.server import Answer, Refusal
 

@@ -13,7 +13,7 @@ from twimager.errors import ExitCode, UsageError, require
 
 if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
-    from twimager.cluster.groups import Found, Settings
+    from twimager.cluster.clusters import Found, Settings
     from twimager.runtime.console import Console
 
 SUMMARY = """\
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Find the groups, put them into folders, tell."""
     _check(values)
-    from twimager.cluster.groups import to_json, to_text
+    from twimager.cluster.clusters import to_json, to_text
     from twimager.cluster.job import find
     from twimager.runtime.console import Console, own_stderr, say
 
@@ -104,7 +104,7 @@ def _check_dest(values: argparse.Namespace) -> None:
             raise UsageError(f"--dest: {dest} and {folder} lie in each other; keep them apart")
     if dest.is_dir() and not values.overwrite and any(dest.iterdir()):
         raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")
-    from twimager.cluster.groups import PAGE
+    from twimager.cluster.clusters import PAGE
     from twimager.output.layout import check_links
 
     groups = sorted(dest.glob("cluster_with_*"))
@@ -122,10 +122,10 @@ def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path
 
 
 def _settings(values: argparse.Namespace) -> Settings:
-    from twimager.cluster import groups
+    from twimager.cluster import clusters
     from twimager.cluster.clustering import Linkage
 
-    return groups.Settings(
+    return clusters.Settings(
         tuple(values.folders), None if values.dry else values.dest, values.similarity, values.hash_size,
         Linkage(values.linkage), values.resize, values.verify, saved_in(values, values.dest), values.jobs,
         values.max_pixels,
@@ -135,7 +135,7 @@ def _settings(values: argparse.Namespace) -> Settings:
 def _write(values: argparse.Namespace, found: Found, console: Console) -> None:
     import uuid
 
-    from twimager.cluster.groups import PAGE
+    from twimager.cluster.clusters import PAGE
     from twimager.cluster.links import Placer, Way, place_all
     from twimager.cluster.page import page
     from twimager.output.layout import write_files

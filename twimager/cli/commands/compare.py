@@ -107,7 +107,7 @@ def _check_drawing(values: argparse.Namespace) -> None:
 
 
 def _compare_two(values: argparse.Namespace, network: Network | None, console: Console, progress: Progress) -> ExitCode:
-    from twimager.compare.statement import to_json, to_text
+    from twimager.compare.formatting import to_json, to_text
     from twimager.runtime.console import say
 
     read = partial(_portrayed, network=network)
@@ -130,7 +130,7 @@ def _compare_folder(
     """Compare every two images of a folder."""
     from itertools import combinations
 
-    from twimager.compare.statement import to_json, to_table
+    from twimager.compare.formatting import to_json, to_table
     from twimager.image.files import list_files
     from twimager.output.layout import flat_names
     from twimager.runtime.console import say

@@ -61,7 +61,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     _check_queries(values)
     # Imported here, as --help must not wait for OpenCV and SciPy.
     from twimager.runtime.console import Console, own_stderr, say
-    from twimager.search.findings import document, table, to_json
+    from twimager.search.formatting import document, table, to_json
     from twimager.search.job import exit_code, searcher
 
     interruption.begin()
@@ -105,7 +105,7 @@ def _check_queries(values: argparse.Namespace) -> None:
 def to_options(values: argparse.Namespace, thumbnails: bool) -> SearchOptions:
     """Return what is searched, and how; UsageError if this OpenCV lacks the detector."""
     from twimager.search.job import SearchOptions
-    from twimager.search.judging import Wanted
+    from twimager.search.ranking import Wanted
     from twimager.similarity.detectors import Detector
 
     detector = Detector(values.detector)
@@ -137,7 +137,7 @@ def _write_page(asked: list[Asked], values: argparse.Namespace) -> None:
     import uuid
 
     from twimager.output.layout import write_files
-    from twimager.search.findings import results_page
+    from twimager.search.formatting import results_page
 
     page = results_page(asked, values.folder)
     write_files({values.report: page.html}, uuid.uuid4().hex, values.overwrite)

@@ -33,7 +33,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     check(values)
     # Imported here, as --help must not wait for OpenCV and SciPy.
     from twimager.runtime.console import Console, own_stderr
-    from twimager.search.fetching import MOST_BYTES
+    from twimager.search.download import MOST_BYTES
     from twimager.search.job import searcher
     from twimager.search.site import SearchSite
     from twimager.web.server import LocalServer

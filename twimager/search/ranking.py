@@ -16,7 +16,7 @@ from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import encode
 from twimager.options import Format
 from twimager.search.collection import same_pixels
-from twimager.search.resemblance import Resemblance, compare, working_colors
+from twimager.search.scores import Resemblance, compare, working_colors
 from twimager.similarity.detectors import Detector, Features
 from twimager.similarity.embedding import Embedding, Network, cosine_similarity
 

@@ -16,7 +16,7 @@ from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import Matrix, frame_corners, transform_points, translation
 from twimager.runtime.console import printable
 from twimager.search.job import Asked
-from twimager.search.judging import Found, Place
+from twimager.search.ranking import Found, Place
 from twimager.web.template import FROM_DISK, SERVED, Page, fill
 
 HEADINGS = "  score   SSIM  features  colours{model}  shown"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.cluster.clustering import Labels, members_of, renumbered
-from twimager.cluster.views import call_back
+from twimager.cluster.image_cache import call_back
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe, working_image
 from twimager.geometry import covered_share

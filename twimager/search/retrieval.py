@@ -16,8 +16,8 @@ from twimager.pairing.evaluation import failure
 from twimager.propose.proposal import CANDIDATES, Proposal
 from twimager.runtime.pool import AHEAD, in_order
 from twimager.search.collection import Collection
-from twimager.search.judging import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
-from twimager.search.resemblance import features_of, working_colors
+from twimager.search.ranking import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
+from twimager.search.scores import features_of, working_colors
 
 # As the main job remembers an LR and an HR, so that --save serves both.
 OF_QUERY: Recipe = LIGHT_LR._replace(srgb=True)
