@@ -25,7 +25,7 @@ from test_shared import BENCH
 
 from twimager.cli.commands import cluster
 from twimager.cluster import links
-from twimager.cluster.clusters import sharpness
+from twimager.cluster.quality import sharpness
 from twimager.fingerprint import fingerprint as fingerprints
 from twimager.image import decode as decoded
 
@@ -224,7 +224,7 @@ def test_kept_copies_stand_for_the_images(
     monkeypatch.setattr(decoded, "read_bytes", no_link)
     monkeypatch.setattr(fingerprints, "recent", fingerprints.Recent(fingerprints.RECENT_BYTES))
     unread = contextlib.nullcontext(np.zeros((9, 9, 3), np.uint8))
-    monkeypatch.setattr("twimager.cluster.clusters.picture", lambda *_, **__: unread)
+    monkeypatch.setattr("twimager.cluster.quality.picture", lambda *_, **__: unread)
     document = found(run, photos, *flags, "--hash_size", 12, "--verify")
     assert names(document) == copies("whole", "small", "part", "mirrored")
     assert document["bits"] == 144

@@ -12,18 +12,18 @@ Indices = NDArray[np.intp]
 
 
 def agglomerate(points: NDArray[np.uint8], counts: Indices, most: float, weighted: bool) -> Indices:
-    """Return the group (n,) of each point, named by one of its points.
+    """Return the cluster (n,) of each point, named by the index of one of its points.
 
-    The mean distance of two groups follows from how often each bit is set in either. All groups that are each other's
-    nearest are merged at once, which leads to the same tree (Murtagh, A survey of recent advances in hierarchical
-    clustering algorithms, 1983). A group with none within `most` bits is final: merging others brings none nearer.
+    The mean distance of two clusters follows from how often each bit is set in either. All that are mutual nearest
+    neighbours are merged at once, which leads to the same tree (Murtagh, A survey of recent advances in hierarchical
+    clustering algorithms, 1983). A cluster with none within `most` bits is final: merging others brings none nearer.
 
     Parameters
     ----------
     points : (n, bytes), bit strings, each once
     counts : (n,), how often each occurs
-    most : in bits, the distance up to which groups are merged
-    weighted : whether both halves of a group count the same (WPGMA), instead of all members (UPGMA)
+    most : in bits, the distance up to which clusters are merged
+    weighted : whether both halves of a cluster count the same (WPGMA), instead of all members (UPGMA)
     """
     means, sizes = np.unpackbits(points, axis=1).astype(np.float32), counts.astype(np.float64)
     labels = active = stale = np.arange(len(points))
@@ -51,7 +51,7 @@ def agglomerate(points: NDArray[np.uint8], counts: Indices, most: float, weighte
 
 
 def _nearest(means: NDArray[np.float32], active: Indices, rows: Indices) -> tuple[Indices, NDArray[np.float64]]:
-    """Return which other active group is the nearest to each of `rows`, and how many bits away."""
+    """Return the active cluster (rows,) that is nearest to each of `rows` but itself, and their distances in bits."""
     others = means[active]
     sums, columns = others.sum(axis=1), -2 * others.T
     nearest, distances = np.empty(len(rows), np.intp), np.empty(len(rows))

@@ -1,4 +1,4 @@
-"""Put hashes into groups: hierarchical clustering by the share of bits in which they differ, for any number of them."""
+"""Hierarchical clustering of hashes by the share of bits in which they differ, for any number of them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from twimager.cluster.agglomeration import agglomerate
 from twimager.errors import UsageError
 from twimager.propose.by_hash import range_search
 
-# So many are compared each with each: 64 MB of distances, and as much again for SciPy's own copy.
+# So many have a full matrix of distances: 64 MB, and as much again for SciPy's own copy.
 MATRIX_UP_TO = 4000
-# Complete linkage knows no other way than each with each; this many take 800 MB.
+# Complete linkage needs that matrix; for so many it takes 800 MB.
 COMPLETE_UP_TO = 10_000
 # In bits: mean distances in single precision are as exact as that.
 ROUNDING = 1e-3
 
 Labels = NDArray[np.intp]
-# (n, bytes): the bits of n hashes, the first in the highest place.
-Packed = NDArray[np.uint8]
+# (n, bytes): the bits of n hashes, the most significant first.
+PackedHashes = NDArray[np.uint8]
 
 
 class Linkage(str, Enum):
-    """How far two groups are apart: the mean over their couples, of their halves in turn, the least, the most."""
+    """The distance of two clusters.
+
+    It is the mean over all pairs of their members (UPGMA), the least or the greatest; weighted, it is the mean of the
+    distances of the two clusters that were merged last (WPGMA).
+    """
 
     AVERAGE = "average"
     WEIGHTED = "weighted"
@@ -33,20 +37,29 @@ class Linkage(str, Enum):
     COMPLETE = "complete"
 
 
-def packed(hashes: Sequence[int], bits: int) -> Packed:
-    """Return hashes of so many bits as rows of whole bytes."""
+def pack_hashes(hashes: Sequence[int], bits: int) -> PackedHashes:
+    """Return n hashes of so many bits as rows (n, bytes) of whole bytes."""
     length = (bits + 7) // 8
     return np.frombuffer(b"".join(value.to_bytes(length, "big") for value in hashes), np.uint8).reshape(-1, length)
 
 
-def grouped(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matrix_up_to: int = MATRIX_UP_TO) -> Labels:
-    """Return the number (n,) of each hash's group, in the order of their first members.
+def cluster_hashes(
+    hashes: PackedHashes, bits: int, similarity: float, linkage: Linkage, matrix_up_to: int = MATRIX_UP_TO
+) -> Labels:
+    """Return the number (n,) of each hash's cluster, in the order of their first members.
 
-    Groups are joined, the nearest first, as long as they differ in no more than a share of `similarity` (0..1) of
-    their bits: hierarchical clustering, cut at that height. Up to `matrix_up_to` hashes that is SciPy's on the full
-    matrix of distances. Beyond, what is that near to no member of a group can't join it, under any of the linkages:
-    groups are looked for inside the connected components of the graph of near hashes, and the groups are the same but
-    where several couples are equally near.
+    Clusters are merged, the nearest first, as long as their distance is no more than `similarity`: hierarchical
+    clustering, cut at that height. Up to `matrix_up_to` hashes that is SciPy's on the full matrix of distances. Beyond,
+    what is that near to no member of a cluster can't join it, under any of the linkages: clusters are looked for inside
+    the connected components of the graph of near hashes, and are the same but where several distances are equal.
+
+    Parameters
+    ----------
+    hashes : (n, bytes), as `pack_hashes` returns them
+    bits : of each hash
+    similarity : share of the bits, 0..1, in which the hashes of a cluster may differ
+    linkage : the distance of two clusters
+    matrix_up_to : how many hashes, at most, have a full matrix of distances
 
     Raises
     ------
@@ -56,31 +69,31 @@ def grouped(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matr
     if similarity >= 1:
         return np.zeros(len(hashes), np.intp)
     if len(hashes) <= matrix_up_to:
-        return renumbered(_by_matrix(hashes, bits, similarity, linkage))
+        return renumber(_by_matrix(hashes, bits, similarity, linkage))
     labels = _components(hashes, int(similarity * bits + ROUNDING))
     if linkage is not Linkage.SINGLE:
         first = 0
         for members in list(members_of(labels)):
-            labels[members] = first + _inside(hashes[members], bits, similarity, linkage, matrix_up_to)
+            labels[members] = first + _split_component(hashes[members], bits, similarity, linkage, matrix_up_to)
             first += len(members)
-    return renumbered(labels)
+    return renumber(labels)
 
 
-def renumbered(labels: Labels) -> Labels:
-    """Return labels by which groups are numbered in the order of their first members."""
+def renumber(labels: Labels) -> Labels:
+    """Return labels (n,) by which clusters are numbered in the order of their first members."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[inverse.reshape(-1)], np.intp)
 
 
 def members_of(labels: Labels) -> Iterator[Labels]:
-    """Yield the places of each group's members."""
+    """Yield the indices (members,) of each cluster's members."""
     order = np.argsort(labels, kind="stable")
     if len(order):
         yield from np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
 
 
-def _inside(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matrix_up_to: int) -> Labels:
-    """Return the groups in one component, by numbers below that of its members."""
+def _split_component(hashes: PackedHashes, bits: int, similarity: float, linkage: Linkage, matrix_up_to: int) -> Labels:
+    """Return the cluster of each hash of one component, by numbers below that of its hashes."""
     if len(hashes) <= (max(matrix_up_to, COMPLETE_UP_TO) if linkage is Linkage.COMPLETE else matrix_up_to):
         return _by_matrix(hashes, bits, similarity, linkage)
     if linkage is Linkage.COMPLETE:
@@ -93,7 +106,7 @@ def _inside(hashes: Packed, bits: int, similarity: float, linkage: Linkage, matr
     return labels[point_of.reshape(-1)]
 
 
-def _by_matrix(hashes: Packed, bits: int, similarity: float, linkage: Linkage) -> Labels:
+def _by_matrix(hashes: PackedHashes, bits: int, similarity: float, linkage: Linkage) -> Labels:
     from scipy.cluster import hierarchy
     from scipy.spatial.distance import pdist
 
@@ -104,7 +117,7 @@ def _by_matrix(hashes: Packed, bits: int, similarity: float, linkage: Linkage) -
     return np.asarray(hierarchy.fcluster(tree, similarity, "distance") - 1, np.intp)
 
 
-def _components(hashes: Packed, distance: int) -> Labels:
+def _components(hashes: PackedHashes, distance: int) -> Labels:
     """Return the number (n,) of each hash's component, hashes at most `distance` bits apart being connected."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

@@ -1,4 +1,4 @@
-"""The whole of `cluster`: image files in, groups of near-duplicates out."""
+"""The whole of `cluster`: image files in, clusters of near-duplicates out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from twimager.cluster.clustering import grouped, packed
-from twimager.cluster.clusters import Found, Settings, by_quality
-from twimager.cluster.image_cache import remembered_by_views
-from twimager.cluster.verification import regrouped
+from twimager.cluster.clustering import cluster_hashes, pack_hashes
+from twimager.cluster.clusters import Clustering, ClusterOptions
+from twimager.cluster.image_cache import cached_fingerprints
+from twimager.cluster.quality import best_first
+from twimager.cluster.verification import verify_clusters
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, Recipe
 from twimager.options import Options
@@ -20,8 +21,8 @@ from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool
 
 
-def find(paths: Sequence[Path], settings: Settings, console: Console) -> Found:
-    """Read the images and put them into groups; name on the console what can't be read."""
+def find_clusters(paths: Sequence[Path], settings: ClusterOptions, console: Console) -> Clustering:
+    """Read the images and put them into clusters; name on the console what can't be read."""
     recipe = (LIGHT_HR if settings.verify else LIGHT_HR.bare)._replace(
         hash_side=settings.hash_side, resize=settings.resize
     )
@@ -40,17 +41,17 @@ def find(paths: Sequence[Path], settings: Settings, console: Console) -> Found:
         images = _read(run, list(paths), recipe)
         with progress.stage("grouping"):
             bits = settings.hash_side**2
-            hashes = packed([image.hashes[0] for image in images], bits)
-            labels = grouped(hashes, bits, settings.similarity, settings.linkage)
+            hashes = pack_hashes([image.hashes[0] for image in images], bits)
+            labels = cluster_hashes(hashes, bits, settings.similarity, settings.linkage)
         if settings.verify:
-            labels = regrouped(run, images, labels, recipe)
-        return Found(by_quality(run, images, labels), settings, report.unreadable)
+            labels = verify_clusters(run, images, labels, recipe)
+        return Clustering(best_first(run, images, labels), settings, report.unreadable)
 
 
 def _read(run: Run, paths: list[Path], recipe: Recipe) -> list[Fingerprint]:
-    """Fingerprint all images, by kept views where there are to be such."""
+    """Fingerprint all images, with --resize by way of shrunk images that can be kept."""
     if recipe.resize < 1:
-        images = take(run, "images", paths, remembered_by_views(run, paths, recipe))
+        images = take(run, "images", paths, cached_fingerprints(run, paths, recipe))
     else:
         images = read(run, "images", paths, recipe)
     run.count_unsupported()
