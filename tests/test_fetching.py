@@ -13,7 +13,7 @@ from pictures import EXAMPLES
 from web import HUGE, IMAGE, proxy, web
 
 from twimager.errors import UnreadableImage
-from twimager.search import download
+from twimager.search import addresses, connections, download
 
 HR = EXAMPLES / "HR"
 PUBLIC, PRIVATE = "http://93.184.216.34/", "http://10.1.2.3/"
@@ -87,7 +87,7 @@ def test_what_never_ends_is_cut_off(run: Run, address: str, monkeypatch: pytest.
 def test_no_redirect_leads_from_the_web_into_this_network(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     with web() as (address, asked):
         outside = iter([True, False])
-        monkeypatch.setattr(download, "is_public", lambda peer: next(outside))
+        monkeypatch.setattr(connections, "is_public", lambda peer: next(outside))
         outcome = run("search", f"{address}/moved", "--in", HR)
         assert outcome.code == 3
         assert "a redirect leads from the web into this machine or its network" in outcome.err
@@ -193,7 +193,7 @@ def test_what_comes_with_a_redirect_is_not_read(address: str) -> None:
     ],
 )  # fmt: skip
 def test_addresses_of_the_web_are_public(peer: str) -> None:
-    assert download.is_public(peer)
+    assert addresses.is_public(peer)
 
 
 @pytest.mark.parametrize(
@@ -209,4 +209,4 @@ def test_addresses_of_the_web_are_public(peer: str) -> None:
     ],
 )  # fmt: skip
 def test_all_other_addresses_are_not(peer: str) -> None:
-    assert not download.is_public(peer)
+    assert not addresses.is_public(peer)

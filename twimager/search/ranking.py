@@ -1,4 +1,4 @@
-"""Compare pictures that may be a query with it: how alike they are, and which of them are the same."""
+"""Compare the candidates for a query with it, and rank them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import encode
 from twimager.options import Format
 from twimager.search.collection import same_pixels
-from twimager.search.scores import Resemblance, compare, working_colors
+from twimager.search.scores import SimilarityScores, similarity_scores, working_colors
 from twimager.similarity.detectors import Detector, Features
 from twimager.similarity.embedding import Embedding, Network, cosine_similarity
 
@@ -24,18 +24,18 @@ THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 200, 80
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be found, and how it is judged.
+class Criteria:
+    """By what pictures are compared with a query, and which of them are hits.
 
     Attributes
     ----------
-    top : how many pictures at most
+    top : how many hits at most
     min_score : what each must reach, 0..1
     weights : what SSIM, features and colours count in the score, and last the network, if there is one
     detector : whose features are compared
     mirror : whether mirror images are looked for where nothing else shows the query
     network : whose embeddings are compared, if there is one
-    thumbnails : whether small copies of what is found are made
+    thumbnails : whether hits have thumbnails
     """
 
     top: int = 5
@@ -48,75 +48,79 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class Alignment:
     """How a picture lies on the query, verified.
 
-    `matrix` takes pixels of the picture to pixels of the query; `inliers` features say so; `shown` is the share, 0..1,
-    of the query's or of the picture's frame that is in both, whichever is greater.
+    Attributes
+    ----------
+    matrix : (3, 3), takes pixels of the picture to pixels of the query
+    inliers : how many features agree with it
+    overlap : share, 0..1, of the query's frame or of the picture's that is in both, whichever is greater
+    mirrored : whether the one is the other's mirror image
     """
 
     matrix: Matrix
     inliers: int
-    shown: float
+    overlap: float
     mirrored: bool
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """A picture that shows the query or, without a place, only looks like it.
+class Hit:
+    """A picture that shows the query or, without an alignment, only looks like it.
 
-    `copies` are other files of the same pixels, `thumbnail` is a small JPEG, empty if none was wanted.
+    `copies` are other files of the same pixels, `thumbnail` is a small JPEG, empty without thumbnails.
     """
 
     image: Fingerprint
     copies: tuple[Path, ...]
-    resemblance: Resemblance
+    scores: SimilarityScores
     score: float
-    place: Place | None
+    alignment: Alignment | None
     thumbnail: bytes
 
     @property
     def rank(self) -> tuple[bool, float, tuple[str, ...]]:
-        """Sort key, best first: what has a place, then by score, of which a part of a picture has a part."""
-        shown = self.place.shown if self.place else 1.0
-        return self.place is None, -self.score * shown, self.image.path.parts
+        """Sort key, best first: what is aligned, by score times overlap, then the others by score."""
+        overlap = self.alignment.overlap if self.alignment else 1.0
+        return self.alignment is None, -self.score * overlap, self.image.path.parts
 
 
-class Answer(NamedTuple):
-    """What was found, the best first, and files that could not be read (any more), and why."""
+class Ranking(NamedTuple):
+    """The hits, and files that could not be read (any more), and why."""
 
-    found: list[Found]
+    hits: list[Hit]
     unread: dict[Path, Rejection]
 
 
-class Task(NamedTuple):
-    """Images that may be copies of each other, and where the first lies on the query."""
+class Candidate(NamedTuple):
+    """Images that may be copies of each other, and how the first lies on the query."""
 
     images: Sequence[Fingerprint]
-    place: Place | None
+    alignment: Alignment | None
 
 
 class Query(NamedTuple):
-    """A query, its copy in colour, the features found in that, and what a network made of it."""
+    """A query: its fingerprint, its working image in colour, the features found in that, and its embedding."""
 
     image: Fingerprint
-    seen: WorkingImage
+    colors: WorkingImage
     features: Features
     embedding: Embedding | None
 
 
 def is_reference(query: Fingerprint, image: Fingerprint) -> bool:
-    """Tell whether the query is what the picture is laid on: what has fewer pixels shows what both can show."""
+    """Tell whether the query is the LR of the two: what has fewer pixels shows what both can show."""
     return query.size[0] * query.size[1] <= image.size[0] * image.size[1]
 
 
-def judge(task: Task, query: Query, wanted: Wanted) -> Answer:
-    """Compare pictures with the query, each that is not a copy of another."""
-    found, unread = list[Found](), dict[Path, Rejection]()
-    for copies in same_pixels(task.images, unread):
+def score_candidate(candidate: Candidate, query: Query, criteria: Criteria) -> Ranking:
+    """Compare a candidate's images with the query, each that is not a copy of another."""
+    hits, unread = list[Hit](), dict[Path, Rejection]()
+    for copies in same_pixels(candidate.images, unread):
         try:
-            shown = working_colors(copies[0])
-            resemblance = _compared(copies[0], shown, query, task.place, wanted)
+            colors = working_colors(copies[0])
+            scores = _scores(copies[0], colors, query, candidate.alignment, criteria)
         except UnreadableImage as error:
             unread[copies[0].path] = Rejection(error.reason, str(error))
             continue
@@ -124,37 +128,37 @@ def judge(task: Task, query: Query, wanted: Wanted) -> Answer:
             unread[copies[0].path] = Rejection(Reason.FAILED, complaint(error))
             continue
         others = tuple(image.path for image in copies[1:])
-        score, small = resemblance.score(wanted.weights), thumbnail(shown) if wanted.thumbnails else b""
-        found.append(Found(copies[0], others, resemblance, score, task.place, small))
-    return Answer(found, unread)
+        score, small = scores.mean(criteria.weights), thumbnail(colors) if criteria.thumbnails else b""
+        hits.append(Hit(copies[0], others, scores, score, candidate.alignment, small))
+    return Ranking(hits, unread)
 
 
-def _compared(
-    image: Fingerprint, shown: WorkingImage, query: Query, place: Place | None, wanted: Wanted
-) -> Resemblance:
+def _scores(
+    image: Fingerprint, colors: WorkingImage, query: Query, alignment: Alignment | None, criteria: Criteria
+) -> SimilarityScores:
     """Compare a picture with the query, on the grid of the one that is the reference."""
-    matrix = place.matrix if place else None
+    matrix = alignment.matrix if alignment else None
     if is_reference(query.image, image):
-        resemblance = compare(shown, query.seen, matrix, wanted.detector, query.features)
+        scores = similarity_scores(colors, query.colors, matrix, criteria.detector, query.features)
     else:
         back = None if matrix is None else inverse(matrix)
-        resemblance = compare(query.seen, shown, back, wanted.detector, None)
-    theirs = embedding(shown, wanted)
+        scores = similarity_scores(query.colors, colors, back, criteria.detector, None)
+    theirs = embedding(colors, criteria)
     if theirs is None or query.embedding is None:
-        return resemblance
-    return replace(resemblance, model=max(0.0, cosine_similarity(query.embedding, theirs)))
+        return scores
+    return replace(scores, model=max(0.0, cosine_similarity(query.embedding, theirs)))
 
 
-def embedding(copy: WorkingImage, wanted: Wanted) -> Embedding | None:
-    """Return what the network makes of a colour copy, None if there is no network."""
-    return wanted.network.embed(copy.gray) if wanted.network else None
+def embedding(colors: WorkingImage, criteria: Criteria) -> Embedding | None:
+    """Return the network's embedding of a picture in colour, None if there is no network."""
+    return criteria.network.embed(colors.gray) if criteria.network else None
 
 
-def thumbnail(copy: WorkingImage) -> bytes:
-    """Return a small JPEG of a colour copy."""
-    return encode(limited(copy.gray, THUMBNAIL_SIDE), Format.JPG, THUMBNAIL_QUALITY)
+def thumbnail(colors: WorkingImage) -> bytes:
+    """Return a small JPEG of a picture in colour."""
+    return encode(limited(colors.gray, THUMBNAIL_SIDE), Format.JPG, THUMBNAIL_QUALITY)
 
 
 def inverse(matrix: Matrix) -> Matrix:
-    """Return the matrix that leads back."""
+    """Return the inverse (3, 3) of a transform."""
     return np.asarray(np.linalg.inv(matrix), np.float64)

@@ -16,64 +16,81 @@ from twimager.pairing.evaluation import failure
 from twimager.propose.proposal import CANDIDATES, Proposal
 from twimager.runtime.pool import AHEAD, in_order
 from twimager.search.collection import Collection
-from twimager.search.ranking import Answer, Found, Place, Query, Task, Wanted, embedding, inverse, is_reference, judge
+from twimager.search.ranking import (
+    Alignment,
+    Candidate,
+    Criteria,
+    Hit,
+    Query,
+    Ranking,
+    embedding,
+    inverse,
+    is_reference,
+    score_candidate,
+)
 from twimager.search.scores import features_of, working_colors
 
-# As the main job remembers an LR and an HR, so that --save serves both.
+# As the main job fingerprints an LR and an HR, so that --save serves both.
 OF_QUERY: Recipe = LIGHT_LR._replace(srgb=True)
 OF_IMAGE: Recipe = LIGHT_HR._replace(srgb=True)
-# So much of one of two pictures must be seen in the other: in less, chance aligns what has nothing in common.
-MIN_SHOWN = 0.1
-# Every picture that passes is an answer; a picture may be taken of a picture.
+# So much of one of two pictures must be in the other's frame: in less, chance aligns what has nothing in common.
+MIN_OVERLAP = 0.1
+# Every picture that passes is a hit; a picture may be taken of a picture.
 OPTIONS = Options(Path(), Path(), dry=True, method=Method.WARP, all_matches=True, min_overlap=0.0)
 
 
-def search(query: Fingerprint, collection: Collection, wanted: Wanted, pool: Executor, jobs: int) -> Answer:
-    """Look for a picture in a collection, by `jobs` workers of `pool`; its own file is no answer.
+def search(query: Fingerprint, collection: Collection, criteria: Criteria, pool: Executor, jobs: int) -> Ranking:
+    """Return the hits for a query in a collection, the best first, by `jobs` workers of `pool`.
 
-    Raises UnreadableImage if the query can't be read any more.
+    The query's own file is none. Raises UnreadableImage if the query can't be read any more.
     """
-    most, ahead = max(CANDIDATES, wanted.top) + 1, AHEAD * jobs
+    most, ahead = max(CANDIDATES, criteria.top) + 1, AHEAD * jobs
     proposals = collection.propose(query, most)
-    located = list(in_order(pool, locate, proposals, ahead))
-    if wanted.mirror and not any(isinstance(one, Place) for one in located):
+    aligned = list(in_order(pool, align, proposals, ahead))
+    if criteria.mirror and not any(isinstance(one, Alignment) for one in aligned):
         mirrored = collection.propose_mirrored(query, most)
-        proposals, located = proposals + mirrored, located + list(in_order(pool, locate, mirrored, ahead))
-    places = [one if isinstance(one, Place) else None for one in located]
-    tasks = _chosen([Task(collection.others(p.hr, query), q) for p, q in zip(proposals, places, strict=True)], wanted)
-    seen = working_colors(query)
-    asked = Query(query, seen, features_of(seen.gray, wanted.detector), embedding(seen, wanted))
-    answers = in_order(pool, partial(judge, query=asked, wanted=wanted), tasks, ahead)
-    unread = {p.hr.path: one for p, one in zip(proposals, located, strict=True) if isinstance(one, Rejection)}
-    found = list[Found]()
-    for answer in answers:
-        found += [one for one in answer.found if one.score >= wanted.min_score]
-        unread |= answer.unread
-    return Answer(sorted(found, key=lambda one: one.rank)[: wanted.top], unread)
+        proposals, aligned = proposals + mirrored, aligned + list(in_order(pool, align, mirrored, ahead))
+    candidates = [
+        Candidate(collection.same_fingerprint(p.hr, query), one if isinstance(one, Alignment) else None)
+        for p, one in zip(proposals, aligned, strict=True)
+    ]
+    colors = working_colors(query)
+    described = Query(query, colors, features_of(colors.gray, criteria.detector), embedding(colors, criteria))
+    score = partial(score_candidate, query=described, criteria=criteria)
+    unread = {p.hr.path: one for p, one in zip(proposals, aligned, strict=True) if isinstance(one, Rejection)}
+    hits = list[Hit]()
+    for ranking in in_order(pool, score, _best(candidates, criteria), ahead):
+        hits += [hit for hit in ranking.hits if hit.score >= criteria.min_score]
+        unread |= ranking.unread
+    return Ranking(sorted(hits, key=lambda hit: hit.rank)[: criteria.top], unread)
 
 
-def locate(proposal: Proposal) -> Place | Rejection | None:
+def align(proposal: Proposal) -> Alignment | Rejection | None:
     """Align and verify one picture and the query, the smaller of them being the reference.
 
     Return None if they do not show the same, and why where that can't be told.
     """
     query, image = proposal.lr, proposal.hr
-    turned = not is_reference(query, image)
-    evaluation = evaluate([proposal._replace(lr=image, hr=query) if turned else proposal], OPTIONS)
+    swapped = not is_reference(query, image)
+    evaluation = evaluate([proposal._replace(lr=image, hr=query) if swapped else proposal], OPTIONS)
     pairs = evaluation.pairs
     if not pairs:
         return failure(evaluation)
     matrix = pairs[0].match.matrix
     back = inverse(matrix)
-    if turned:
+    if swapped:
         matrix, back = back, matrix
-    shown = max(covered_share(matrix, image.size, query.size), covered_share(back, query.size, image.size))
-    return Place(matrix, pairs[0].match.inliers or 0, shown, proposal.mirrored) if shown >= MIN_SHOWN else None
+    overlap = max(covered_share(matrix, image.size, query.size), covered_share(back, query.size, image.size))
+    if overlap < MIN_OVERLAP:
+        return None
+    return Alignment(matrix, pairs[0].match.inliers or 0, overlap, proposal.mirrored)
 
 
-def _chosen(tasks: Sequence[Task], wanted: Wanted) -> list[Task]:
-    """Return the pictures that have a place, each once, then the likest of the others until there are enough."""
-    placed = {task.images[0].path: task for task in reversed(tasks) if task.place}
-    others = {task.images[0].path: task for task in tasks if task.images[0].path not in placed}
-    likest = sorted(placed.values(), key=lambda task: (-task.place.shown, -task.place.inliers) if task.place else ())
-    return [*likest[: max(CANDIDATES, wanted.top)], *list(others.values())[: max(0, wanted.top - len(placed))]]
+def _best(candidates: Sequence[Candidate], criteria: Criteria) -> list[Candidate]:
+    """Return the aligned candidates, each once, then the nearest of the others until there are enough."""
+    aligned = {one.images[0].path: one for one in reversed(candidates) if one.alignment}
+    others = {one.images[0].path: one for one in candidates if one.images[0].path not in aligned}
+    best = sorted(
+        aligned.values(), key=lambda one: (-one.alignment.overlap, -one.alignment.inliers) if one.alignment else ()
+    )
+    return [*best[: max(CANDIDATES, criteria.top)], *list(others.values())[: max(0, criteria.top - len(aligned))]]

@@ -1,4 +1,4 @@
-"""The page where pictures are dropped to be found in a folder, and what answers it."""
+"""The page on which pictures are dropped to be searched for in a folder, and the requests that it makes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from http import HTTPStatus
 from pathlib import Path
 
 from twimager.search.download import MOST_BYTES
-from twimager.search.formatting import results_page, shown
-from twimager.search.job import Asked, Searcher, is_address
+from twimager.search.job import QueryResult, Searcher, is_address
+from twimager.search.page import page_record, results_page
 from twimager.web.server import Answer, Refusal
 
 
 class SearchSite:
-    """Answers the page: a picture, or the address of one, is looked for in the folder; files are given to nobody.
+    """Serves the page, and searches the folder for a picture, or the address of one; no file is served.
 
-    What is uploaded is kept until it is answered.
+    An upload is deleted once it is answered.
     """
 
     def __init__(self, searcher: Searcher, folder: Path) -> None:
@@ -31,17 +31,17 @@ class SearchSite:
         )
 
     def post(self, path: str, body: bytes) -> Answer:
-        """Look for a picture, `body` being its file or, as text, its address."""
+        """Search for a picture; `body` is its file or, as text, its address."""
         if path == "picture":
-            asked = self._searcher.ask_bytes("the picture", body)
+            result = self._searcher.search_bytes("the picture", body)
         elif path == "address":
-            asked = self._ask_address(body.decode("utf-8", "replace").strip())
+            result = self._search_address(body.decode("utf-8", "replace").strip())
         else:
             raise Refusal(HTTPStatus.NOT_FOUND, "there is nothing here")
-        return Answer(json.dumps(shown(asked, self._folder)).encode())
+        return Answer(json.dumps(page_record(result, self._folder)).encode())
 
-    def _ask_address(self, address: str) -> Asked:
-        """Look for what an address leads to; a path is none, as no file is to be named from a browser."""
+    def _search_address(self, address: str) -> QueryResult:
+        """Search for the image at an address; a path is none, as a browser must not name files."""
         if not is_address(address):
-            return Asked(address, error="this is no address; it begins with http:// or https://")
-        return self._searcher.ask(address)
+            return QueryResult(address, error="this is no address; it begins with http:// or https://")
+        return self._searcher.search(address)
