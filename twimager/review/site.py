@@ -18,7 +18,7 @@ from twimager.options import Format
 from twimager.report.page import SCRIPTS, TEMPLATE, contents
 from twimager.report.reader import Pair, damaged
 from twimager.review.review import Review
-from twimager.web.server import Answer, Refusal
+from twimager.web.site import Refusal, Response
 from twimager.web.template import SERVED, fill
 
 NO_IMAGE = "image/none"
@@ -58,13 +58,13 @@ class ReviewSite:
         self._contents = {**shown, "served": True}
         self._deeds = {"accept": self._accept, "delete": self._delete, "undo": self._undo, "done": self._end}
 
-    def get(self, path: str) -> Answer:
-        """Answer with the page, what was decided, or an image."""
+    def get(self, path: str) -> Response:
+        """Response with the page, what was decided, or an image."""
         if path == "":
             with self._lock:
                 shown = {**self._contents, "decisions": self._decisions()}
             page = fill(TEMPLATE, SCRIPTS, shown, SERVED)
-            return Answer(page.html, "text/html; charset=utf-8", policy=page.policy + NO_FRAMES)
+            return Response(page.html, "text/html; charset=utf-8", policy=page.policy + NO_FRAMES)
         if path == "decisions":
             with self._lock:
                 return _json(self._decisions())
@@ -72,7 +72,7 @@ class ReviewSite:
             return self._image(path)
         raise Refusal(HTTPStatus.NOT_FOUND, "there is no such page")
 
-    def post(self, path: str, body: bytes) -> Answer:
+    def post(self, path: str, body: bytes) -> Response:
         """Decide something; answer with all that was decided."""
         deed = self._deeds.get(path)
         if deed is None:
@@ -103,18 +103,18 @@ class ReviewSite:
             "deleted": [numbers[id(deletion.pair)] for deletion in self._review.deletions],
         }
 
-    def _accept(self, wish: Mapping[str, Any]) -> Answer:
+    def _accept(self, wish: Mapping[str, Any]) -> Response:
         accepted = wish.get("accepted")
         if not isinstance(accepted, bool):
             raise Refusal(HTTPStatus.BAD_REQUEST, "accepted or not?")
         self._review.accept(self._left(wish), accepted)
         return _json(self._decisions())
 
-    def _delete(self, wish: Mapping[str, Any]) -> Answer:
+    def _delete(self, wish: Mapping[str, Any]) -> Response:
         self._review.delete(self._left(wish))
         return _json(self._decisions())
 
-    def _undo(self, wish: Mapping[str, Any]) -> Answer:
+    def _undo(self, wish: Mapping[str, Any]) -> Response:
         """Undo the last deletion, if that is the one that is meant: another page may have deleted more since."""
         pair = self._pair(wish)
         if not self._review.deletions or self._review.deletions[-1].pair is not pair:
@@ -122,7 +122,7 @@ class ReviewSite:
         self._review.undo()
         return _json(self._decisions())
 
-    def _end(self, wish: Mapping[str, Any]) -> Answer:
+    def _end(self, wish: Mapping[str, Any]) -> Response:
         self._over = True
         return _json(self._decisions(), last=True)
 
@@ -139,18 +139,18 @@ class ReviewSite:
             raise Refusal(HTTPStatus.CONFLICT, "that pair was deleted meanwhile")
         return pair
 
-    def _image(self, link: str) -> Answer:
+    def _image(self, link: str) -> Response:
         image = self._shelf.images[link]
         with self._lock:  # a file that is open can't be moved on Windows
             data = _read(image._replace(path=self._review.whereabouts(image.path))) if image.moves else None
         data = _read(image) if data is None else data
         kind = _kind(data)
         if kind:
-            return Answer(data, kind)
+            return Response(data, kind)
         with self._converting:
             try:
                 with decoded_data(data) as pixels:
-                    return Answer(encode(to_8_bit(pixels), Format.PNG), "image/png")
+                    return Response(encode(to_8_bit(pixels), Format.PNG), "image/png")
             except UnreadableImage as error:
                 raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
 
@@ -225,5 +225,5 @@ def _parsed(body: bytes) -> Mapping[str, Any]:
     return wish
 
 
-def _json(value: Mapping[str, Any], last: bool = False) -> Answer:
-    return Answer(json.dumps(value).encode(), last=last)
+def _json(value: Mapping[str, Any], last: bool = False) -> Response:
+    return Response(json.dumps(value).encode(), last=last)

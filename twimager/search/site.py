@@ -9,7 +9,7 @@ from pathlib import Path
 from twimager.search.download import MOST_BYTES
 from twimager.search.job import QueryResult, Searcher, is_address
 from twimager.search.page import page_record, results_page
-from twimager.web.server import Answer, Refusal
+from twimager.web.site import Refusal, Response
 
 
 class SearchSite:
@@ -22,15 +22,15 @@ class SearchSite:
         self._searcher, self._folder = searcher, folder
         self._page = results_page([], folder, MOST_BYTES)
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> Response:
         """Return the page."""
         if path:
             raise Refusal(HTTPStatus.NOT_FOUND, "there is nothing here")
-        return Answer(
+        return Response(
             self._page.html, "text/html; charset=utf-8", policy=f"{self._page.policy}; frame-ancestors 'none'"
         )
 
-    def post(self, path: str, body: bytes) -> Answer:
+    def post(self, path: str, body: bytes) -> Response:
         """Search for a picture; `body` is its file or, as text, its address."""
         if path == "picture":
             result = self._searcher.search_bytes("the picture", body)
@@ -38,7 +38,7 @@ class SearchSite:
             result = self._search_address(body.decode("utf-8", "replace").strip())
         else:
             raise Refusal(HTTPStatus.NOT_FOUND, "there is nothing here")
-        return Answer(json.dumps(page_record(result, self._folder)).encode())
+        return Response(json.dumps(page_record(result, self._folder)).encode())
 
     def _search_address(self, address: str) -> QueryResult:
         """Search for the image at an address; a path is none, as a browser must not name files."""
