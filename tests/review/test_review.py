@@ -346,11 +346,11 @@ def test_one_review_at_a_time_and_no_run_meanwhile(run: Run, dest: Path) -> None
 KILLED = """
 import os, sys
 from pathlib import Path
-from twimager.review import review as module
+from twimager.review import document, review as module
 review = module.Review(Path(sys.argv[1]))
 review.delete(review.pairs[0])
 if sys.argv[2] == "before":
-    module.write_files = lambda *_, **__: os._exit(9)
+    document.write_files = lambda *_, **__: os._exit(9)
 elif sys.argv[2] == "after":
     review._trash.restore = lambda *_: os._exit(9)
     review.undo()
@@ -421,7 +421,7 @@ def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.
 
     def interrupted(files: dict[Path, bytes], *arguments: Any, **settings: Any) -> None:
         write_files(files, *arguments, **settings)
-        monkeypatch.setattr("twimager.review.review.write_files", write_files)
+        monkeypatch.setattr("twimager.review.document.write_files", write_files)
         raise KeyboardInterrupt
 
     for decide in (lambda review: review.delete(review.pairs[0]), Review.undo):
@@ -429,7 +429,7 @@ def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.
             if decide is Review.undo:
                 review.delete(review.pairs[0])
                 before = documents(dest), images(dest)
-            monkeypatch.setattr("twimager.review.review.write_files", interrupted)
+            monkeypatch.setattr("twimager.review.document.write_files", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 decide(review)
             assert documents(dest)["report.json"] == before[0]["report.json"]

@@ -25,7 +25,7 @@ from twimager.runtime.console import Console
 from twimager.runtime.memory import budget
 from twimager.runtime.pool import AHEAD
 from twimager.windows import viewer
-from twimager.windows.previews import preview
+from twimager.windows.pair_preview import preview
 
 # Seconds that an interrupted run waits for the pairs being written. Few take longer; what is lost can be done again.
 SETTLING = 1.0

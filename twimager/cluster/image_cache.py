@@ -1,4 +1,4 @@
-"""Small views of images, kept so that the next run need not read the images, whatever it wants to know of them."""
+"""Shrunk decoded images in the cache: with them the next run need not decode the files, whatever its options."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from twimager.image.headers import PNG_SIGNATURE, of
 from twimager.options import Format
 from twimager.pairing.read import File, Reader
 
-# A picture's size and its bars; then its view as PNG.
-HEAD = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4)])
+# A picture's size and its bars; then its decoded image as PNG.
+HEADER = np.dtype([("size", "<i4", 2), ("bars", "<i4", 4)])
 
 
-class Seen(NamedTuple):
-    """What came of a file: its fingerprint, and its view, packed, if that is to be kept."""
+class _Result(NamedTuple):
+    """The fingerprint of a file, or why there is none, and its decoded image, packed, if that is to be kept."""
 
-    result: Fingerprint | Rejection
+    fingerprint: Fingerprint | Rejection
     packed: bytes | None = None
 
 
-def pack(seen: View) -> bytes:
-    """Return a view as bytes."""
-    return np.array((seen.size, seen.bars), HEAD).tobytes() + encode(seen.gray, Format.PNG)
+def pack(decoded: View) -> bytes:
+    """Return a decoded image as bytes."""
+    return np.array((decoded.size, decoded.bars), HEADER).tobytes() + encode(decoded.gray, Format.PNG)
 
 
 def unpack(packed: bytes) -> View | None:
-    """Return what `pack` was given; None if this is nothing that it makes."""
-    if len(packed) < HEAD.itemsize or not packed.startswith(PNG_SIGNATURE, HEAD.itemsize):
+    """Return the decoded image of which `pack` has made these bytes; None if it has not made them."""
+    if len(packed) < HEADER.itemsize or not packed.startswith(PNG_SIGNATURE, HEADER.itemsize):
         return None
-    head, encoded = np.frombuffer(packed, HEAD, 1)[0], packed[HEAD.itemsize :]
-    width, height = head["size"].tolist()
-    bars = Bars(*head["bars"].tolist())
+    header, encoded = np.frombuffer(packed, HEADER, 1)[0], packed[HEADER.itemsize :]
+    width, height = header["size"].tolist()
+    bars = Bars(*header["bars"].tolist())
     try:
         found = of(encoded)
         columns, rows = found.size or (0, 0)
@@ -56,19 +56,19 @@ def unpack(packed: bytes) -> View | None:
         return None
 
 
-def remembered_by_views(reader: Reader, paths: Sequence[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
-    """Fingerprint files by their views, those that the store has and else new ones, which it is given."""
+def cached_fingerprints(reader: Reader, paths: Sequence[Path], recipe: Recipe) -> Iterator[Fingerprint | Rejection]:
+    """Yield the fingerprint of each file, or why there is none; decoded images are taken from the store, or stored."""
     files = deque[File]()
 
-    def looked_up() -> Iterator[tuple[File, bytes | None]]:
+    def tasks() -> Iterator[tuple[File, bytes | None]]:
         for path in paths:
             reader.seen[path] = seen = stamp(path)
             file = File(path, seen, reader.store.get(path, seen, recipe))
             files.append(file)
             yield file, None if file.known else reader.store.decoded_image(path, seen, recipe)
 
-    look = partial(_look, recipe=recipe, keep=reader.store.keeps)
-    for result, packed in reader.progress.counted(reader.in_order(look, looked_up())):
+    task = partial(_fingerprinted, recipe=recipe, keep=reader.store.keeps)
+    for result, packed in reader.progress.counted(reader.in_order(task, tasks())):
         file = files.popleft()
         if packed:
             reader.store.keep_decoded_image(file.path, file.seen, recipe, packed)
@@ -77,22 +77,25 @@ def remembered_by_views(reader: Reader, paths: Sequence[Path], recipe: Recipe) -
         yield result
 
 
-def _look(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) -> Seen:
+def _fingerprinted(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) -> _Result:
     file, packed = task
     if file.known:
-        return Seen(file.known)
+        return _Result(file.known)
     try:
         kept = unpack(packed) if packed else None
-        seen = kept or view(file.path, recipe)
-        image = described(bare_fingerprint(file.path, seen, recipe), seen.gray, recipe)
+        decoded = kept or view(file.path, recipe)
+        image = described(bare_fingerprint(file.path, decoded, recipe), decoded.gray, recipe)
     except UnreadableImage as error:
-        return Seen(Rejection(error.reason, str(error)))
+        return _Result(Rejection(error.reason, str(error)))
     except LIBRARY_ERRORS as error:
-        return Seen(Rejection(Reason.UNREADABLE, complaint(error)))
-    return Seen(image, pack(seen) if keep and not kept else None)
+        return _Result(Rejection(Reason.UNREADABLE, complaint(error)))
+    return _Result(image, pack(decoded) if keep and not kept else None)
 
 
-def call_back(path: Path, packed: bytes | None, recipe: Recipe) -> None:
-    """Have working images of an image be its view; raises UnreadableImage if it must be read for that and can't be."""
+def restore_decoded(path: Path, packed: bytes | None, recipe: Recipe) -> None:
+    """Let the working image of a file be made of its decoded image in the cache.
+
+    Raises UnreadableImage if it is not there, and the file can't be read.
+    """
     if not recalls(path):
         recall(path, (unpack(packed) if packed else None) or view(path, recipe))
