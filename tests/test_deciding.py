@@ -185,7 +185,7 @@ def test_rivals_that_are_found_again_are_compared_on_one_grid(tmp_path: Path) ->
     }
     for name, image in images.items():
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
-    lr, *hrs = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in images)
+    lr, *hrs = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.without_features) for name in images)
     proposals = [Proposal(lr, hr, Source.HASH) for hr in hrs]
     candidates = evaluating._candidates(proposals, Options(lr=tmp_path, hr=tmp_path, dest=tmp_path), [])
     assert {candidate.proposal.hr.path.stem for candidate in candidates} == {"hr", "small"}

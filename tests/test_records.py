@@ -74,7 +74,7 @@ def test_of_two_attempts_the_one_that_came_further_is_told() -> None:
         assert report.rejected_pairs == []
         report.turn_down(second)
         assert [(pair.match, pair.scores) for pair in report.rejected_pairs] == [(shifted.match, shifted.scores)]
-        assert not any(len(image.descriptors) for pair in report.rejected_pairs for image in pair.proposal.images)
+        assert all(image.features is None for pair in report.rejected_pairs for image in pair.proposal.images)
         report.forget([first.proposal.key])
 
 

@@ -131,11 +131,12 @@ def _tolerance(lr: Fingerprint) -> float:
 
 
 def _tentative(hr: Fingerprint, lr: Fingerprint) -> _Pairing:
-    rows, columns = mutual_matches(hr.descriptors, lr.descriptors)
+    ours, theirs = hr.known_features, lr.known_features
+    rows, columns = mutual_matches(ours.descriptors, theirs.descriptors)
     return _Pairing(
-        hr.points[rows].astype(np.float64), lr.points[columns].astype(np.float64),
-        hr.radii[rows].astype(np.float64), lr.radii[columns].astype(np.float64),
-        (lr.angles[columns] - hr.angles[rows]).astype(np.float64),
+        ours.points[rows].astype(np.float64), theirs.points[columns].astype(np.float64),
+        ours.radii[rows].astype(np.float64), theirs.radii[columns].astype(np.float64),
+        (theirs.angles[columns] - ours.angles[rows]).astype(np.float64),
     )  # fmt: skip
 
 

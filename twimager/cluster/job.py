@@ -22,7 +22,7 @@ from twimager.runtime.pool import worker_pool
 
 def find(paths: Sequence[Path], settings: Settings, console: Console) -> Found:
     """Read the images and put them into groups; name on the console what can't be read."""
-    recipe = (LIGHT_HR if settings.verify else LIGHT_HR.bare)._replace(
+    recipe = (LIGHT_HR if settings.verify else LIGHT_HR.without_features)._replace(
         hash_side=settings.hash_side, resize=settings.resize
     )
     # The main job's options, of which reading and aligning take theirs; its folders have no say here.

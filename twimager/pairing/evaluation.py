@@ -62,7 +62,7 @@ def _gates(options: Options) -> str:
 
 def _features(image: Fingerprint) -> int:
     """Return a number that tells the features by which an image is known: some are read again for more."""
-    return zlib.crc32(image.points.tobytes())
+    return zlib.crc32(image.known_features.points.tobytes())
 
 
 def failure(evaluation: Evaluation) -> Rejection | None:

@@ -195,7 +195,7 @@ def remembered(
             file = File(path, seen, run.store.get(path, seen, recipe))
             if file.known is None:
                 known = known_bare.get(path) if seen == before else None
-                file = file._replace(bare=known or run.store.get(path, seen, recipe.bare))
+                file = file._replace(bare=known or run.store.get(path, seen, recipe.without_features))
             files.append(file)
             yield file
 
@@ -203,5 +203,5 @@ def remembered(
     for result in run.progress.counted(run.in_order(task, looked_up())):
         file = files.popleft()
         if isinstance(result, Fingerprint) and result not in (file.known, file.bare):
-            run.store.keep(result, file.seen, recipe.bare if result.is_bare else recipe)
+            run.store.keep(result, file.seen, recipe.without_features if result.features is None else recipe)
         yield result

@@ -43,7 +43,7 @@ def pair(run: Run, lr_paths: list[Path], hr_paths: list[Path], writer: Writer) -
     by_frame = options.search is Search.AUTO and not options.all_matches
     of_lr = LIGHT_LR._replace(truncated=options.truncated is Truncated.KEEP)
     of_hr = LIGHT_HR._replace(truncated=of_lr.truncated, srgb=not options.keep_icc)
-    lrs = read_each(run, "LR", lr_paths, of_lr.bare if by_frame else of_lr)
+    lrs = read_each(run, "LR", lr_paths, of_lr.without_features if by_frame else of_lr)
     frames = Frames(lrs, options.distance) if by_frame else None
     hrs = read_each(run, "HR", hr_paths, of_hr, frames)
     run.count_unsupported()
@@ -104,14 +104,14 @@ def pair_again(run: Run, again: Again, writer: Writer) -> None:
 def _with_features(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
     """Return the images that are in no pair, features and all."""
     left = _left(run, images)
-    bare = [image for image in left if image.is_bare]
+    bare = [image for image in left if image.features is None]
     run.progress.expect(len(bare))
     if bare:
         # It takes a tenth of a second, in which other workers find features already.
         run.pool.submit(import_module, "faiss")
     with run.progress.stage("finding features"):
         found = {image.path: image for image in _described(run, bare, recipe)}
-    return [found[image.path] if image.is_bare else image for image in left if image.path in found or not image.is_bare]
+    return [found.get(image.path, image) for image in left if image.path in found or image.features is not None]
 
 
 def _left(run: Run, images: Sequence[Fingerprint]) -> list[Fingerprint]:
@@ -138,7 +138,7 @@ def _worth_more(run: Run, index: FeatureIndex, left: Sequence[Fingerprint]) -> A
         )
         likely = {proposal.hr.path: proposal.hr for of_one_lr in wide for proposal in of_one_lr}
         hrs = sorted(_left(run, list(likely.values())), key=lambda hr: hr.path)
-        return Again([lr.bare for lr in left], [hr.bare for hr in hrs])
+        return Again([lr.without_features for lr in left], [hr.without_features for hr in hrs])
 
 
 def _mirrorings(options: Options) -> tuple[bool, ...]:

@@ -82,7 +82,7 @@ class Report:
             self.tell(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
 
     def _bare(self, proposal: Proposal) -> Proposal:
-        lr, hr = (self.images.setdefault(image.path, image.bare) for image in proposal.images)
+        lr, hr = (self.images.setdefault(image.path, image.without_features) for image in proposal.images)
         return proposal._replace(lr=lr, hr=hr)
 
     def forget(self, proposals: Iterable[Hashable]) -> None:
