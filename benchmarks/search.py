@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from twimager.fingerprint.extract import fingerprint
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, NO_FEATURES, Fingerprint
 from twimager.fingerprint.rootsift import DESCRIPTOR_SCALE
 from twimager.propose.by_features import FeatureIndex
 
@@ -37,8 +38,6 @@ class Images(Sequence[Fingerprint]):
 
     def __init__(self, real: NDArray[np.float32], count: int) -> None:
         self._real, self._count = real, count
-        none = np.empty(0, np.float32)
-        self._blank = Fingerprint(Path(), (640, 480), (), none, none, none, np.empty((0, 128), np.uint8))
 
     def __len__(self) -> int:
         return self._count
@@ -68,8 +67,7 @@ class Images(Sequence[Fingerprint]):
         positive = np.clip(features, 0, None)
         unit = positive / np.linalg.norm(positive, axis=1, keepdims=True)
         descriptors = np.clip(np.rint(unit * DESCRIPTOR_SCALE), 0, 255).astype(np.uint8)
-        blank = self._blank
-        return Fingerprint(Path(str(number)), blank.size, (), blank.points, blank.radii, blank.angles, descriptors)
+        return Fingerprint(Path(str(number)), (640, 480), (), replace(NO_FEATURES, descriptors=descriptors))
 
 
 def megabytes() -> float:
@@ -86,7 +84,7 @@ def main() -> None:
     parser.add_argument("--lrs", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=2)
     values = parser.parse_args()
-    real = [fingerprint(path, LIGHT_HR).descriptors for path in sorted(values.photos.iterdir())]
+    real = [fingerprint(path, LIGHT_HR).known_features.descriptors for path in sorted(values.photos.iterdir())]
     images, before = Images(np.concatenate(real).astype(np.float32), values.images), megabytes()
     started = time.perf_counter()
     index = FeatureIndex(images, values.jobs)

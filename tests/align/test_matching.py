@@ -12,7 +12,7 @@ from twimager.align.estimation import MIN_INLIERS
 from twimager.align.matching import Match, hypotheses, implausible, match, mutual_matches
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.extract import fingerprint
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, mirrored
+from twimager.fingerprint.fingerprint import LIGHT_HR, Features, Fingerprint, mirrored
 from twimager.geometry import scaling, transform_points, translation
 from twimager.image.pixels import frame_size
 from twimager.options import Method
@@ -61,7 +61,7 @@ def made_up(
     points: np.ndarray, descriptors: np.ndarray, name: str, size: tuple[int, int], radius: float = 1
 ) -> Fingerprint:
     radii, angles = np.full(len(points), radius, np.float32), np.zeros(len(points), np.float32)
-    return Fingerprint(Path(name), size, (), points.astype(np.float32), radii, angles, descriptors)
+    return Fingerprint(Path(name), size, (), Features(points.astype(np.float32), radii, angles, descriptors))
 
 
 def test_matches_that_collapse_into_a_point_are_turned_down() -> None:
@@ -144,7 +144,7 @@ def test_a_mirrored_picture_is_remembered_as_its_mirror_image(remembered) -> Non
     assert error(found.matrix, truth, size) < 0.2
     unlike = match(flipped, remembered(lr, "lr"), Method.TRANSFORM)
     assert isinstance(unlike, Rejection) or unlike.inliers < MIN_INLIERS
-    assert mirrored(mirrored(upright)).points == pytest.approx(upright.points, abs=1e-3)
+    assert mirrored(mirrored(upright)).features.points == pytest.approx(upright.features.points, abs=1e-3)
 
 
 @pytest.mark.parametrize(

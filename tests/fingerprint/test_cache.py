@@ -24,7 +24,7 @@ from twimager.cli.common import STORE
 from twimager.fingerprint import records, working_image
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.extract import fingerprint
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Features, Fingerprint, Recipe
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.fingerprint.working_image import View, view
 from twimager.image.pixels import Gray
@@ -71,6 +71,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+def values(image: Fingerprint) -> list[object]:
+    known = [getattr(image, field.name) for field in fields(image) if field.name != "features"]
+    return known + [getattr(image.features, field.name) for field in fields(Features)]
+
+
 def test_what_is_kept_is_what_was_found(tmp_path: Path) -> None:
     image = fingerprint(EXAMPLES / "HR" / "P1040102.jpg", HR)
     image = replace(image, bars=Bars(1, 2, 3, 4))
@@ -80,8 +85,7 @@ def test_what_is_kept_is_what_was_found(tmp_path: Path) -> None:
     with Store(tmp_path / "s", pytest.fail) as kept:
         found = kept.get(image.path, seen, HR)
         assert found is not None
-        for field in fields(Fingerprint):
-            was, now = getattr(image, field.name), getattr(found, field.name)
+        for was, now in zip(values(image), values(found), strict=True):
             assert type(was) is type(now)
             assert np.array_equal(was, now)
         assert kept.get(image.path, seen, LR) is None
@@ -97,7 +101,7 @@ def test_an_image_without_features_is_kept(tmp_path: Path) -> None:
     with Store(tmp_path / "s", pytest.fail) as kept:
         found = kept.get(image.path, stamp(image.path), LR)
     assert found is not None
-    assert (found.size, found.hashes, found.descriptors.shape) == ((60, 50), image.hashes, (0, 128))
+    assert (found.size, found.hashes, found.features.descriptors.shape) == ((60, 50), image.hashes, (0, 128))
 
 
 def test_the_second_run_reads_nothing_for_hashing_and_finds_the_same(
@@ -251,7 +255,8 @@ def test_a_damaged_entry_is_not_trusted(run: Run, folders: Folders, read: list[s
     run(*folders.flags, "--save")
     with sqlite3.connect(folders.dest.parent / STORE) as database:
         database.execute(
-            "UPDATE entries SET value = zeroblob(length(value)) WHERE kind = ?", [f"fingerprint {tuple(HR.bare)}"]
+            "UPDATE entries SET value = zeroblob(length(value)) WHERE kind = ?",
+            [f"fingerprint {tuple(HR.without_features)}"],
         )
     database.close()
     read.clear()
@@ -370,10 +375,10 @@ def test_features_that_are_none_are_not_used(tmp_path: Path) -> None:
         ("points", np.nan), ("points", -9.0), ("points", 1e9), ("radii", np.nan), ("radii", 0.0), ("radii", np.inf),
         ("angles", np.nan), ("angles", 1e9),
     ):  # fmt: skip
-        spoiled = getattr(image, name).copy()
+        spoiled = getattr(image.features, name).copy()
         spoiled.flat[3] = value
         with Store(tmp_path / "s", pytest.fail) as kept:
-            kept.keep(replace(image, **{name: spoiled}), seen, HR)
+            kept.keep(replace(image, features=replace(image.features, **{name: spoiled})), seen, HR)
         with Store(tmp_path / "s", pytest.fail) as kept:
             assert kept.get(image.path, seen, HR) is None
 

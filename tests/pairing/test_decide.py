@@ -191,7 +191,7 @@ def test_rivals_that_are_coarsely_registered_are_compared_on_one_grid(tmp_path: 
     }
     for name, image in images.items():
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
-    lr, *hrs = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.bare) for name in images)
+    lr, *hrs = (fingerprint(tmp_path / f"{name}.png", LIGHT_HR.without_features) for name in images)
     proposals = [Proposal(lr, hr, Source.HASH) for hr in hrs]
     method = Method.TRANSFORM
     found = [overlaid(*aligned) for aligned in align(proposals, method)]

@@ -37,7 +37,7 @@ def placed(folder: Path, hr: np.ndarray, lr: np.ndarray, match: Match, is_mirror
     """An HR that lies there on its LR."""
     cv2.imwrite(str(folder / "hr.png"), hr)
     cv2.imwrite(str(folder / "lr.png"), lr)
-    images = (fingerprint(folder / name, LIGHT_HR.bare) for name in ("lr.png", "hr.png"))
+    images = (fingerprint(folder / name, LIGHT_HR.without_features) for name in ("lr.png", "hr.png"))
     candidate = overlaid(Proposal(*images, Source.FEATURES, is_mirrored), match)
     assert isinstance(candidate, Candidate)
     return candidate

@@ -1,11 +1,12 @@
 """Votes of features, exact and approximate."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.fingerprint import NO_FEATURES, Fingerprint
 from twimager.fingerprint.rootsift import MIRRORED_BINS
 from twimager.propose import by_features as features
 from twimager.propose.by_features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDE_CANDIDATES, FeatureIndex
@@ -15,8 +16,7 @@ from twimager.propose.proposal import CANDIDATES
 def image(number: int, descriptors: np.ndarray) -> Fingerprint:
     unit = descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
     made = np.clip(np.rint(512 * unit), 0, 255).astype(np.uint8)
-    nothing = np.zeros(len(made), np.float32)
-    return Fingerprint(Path(str(number)), (640, 480), (), np.zeros((len(made), 2), np.float32), nothing, nothing, made)
+    return Fingerprint(Path(str(number)), (640, 480), (), replace(NO_FEATURES, descriptors=made))
 
 
 def collection(count: int, features: int) -> tuple[list[Fingerprint], list[Fingerprint]]:
@@ -30,10 +30,10 @@ def collection(count: int, features: int) -> tuple[list[Fingerprint], list[Finge
 
 def by_hand(lr: Fingerprint, hrs: list[Fingerprint]) -> list[str]:
     """The HRs with the most votes, by comparing every feature with every other."""
-    theirs = np.concatenate([hr.descriptors for hr in hrs]).astype(float)
-    owners = np.repeat(np.arange(len(hrs)), [len(hr.descriptors) for hr in hrs])
+    theirs = np.concatenate([hr.features.descriptors for hr in hrs]).astype(float)
+    owners = np.repeat(np.arange(len(hrs)), [len(hr.features.descriptors) for hr in hrs])
     votes = np.zeros(len(hrs))
-    for feature in lr.descriptors.astype(float):
+    for feature in lr.features.descriptors.astype(float):
         distances = np.linalg.norm(theirs - feature, axis=1)
         nearest = np.argsort(distances)[: NEIGHBOURS + 1]
         np.add.at(votes, owners[nearest[:-1]], distances[nearest[-1]] - distances[nearest[:-1]])
@@ -62,7 +62,7 @@ def test_an_approximate_index_names_the_true_hr_first(mirror: bool) -> None:
     hrs, lrs = collection(count=100, features=80)
     assert EXACT_UP_TO < 100 * 80
     if mirror:
-        lrs = [image(n, lr.descriptors[:, MIRRORED_BINS].astype(float)) for n, lr in enumerate(lrs)]
+        lrs = [image(n, lr.features.descriptors[:, MIRRORED_BINS].astype(float)) for n, lr in enumerate(lrs)]
     found = FeatureIndex(hrs, threads=2).propose(lrs, mirror=mirror)
     assert [proposals[0].hr.path for proposals in found] == [hr.path for hr in hrs]
 

@@ -25,7 +25,7 @@ PHOTOS = sorted((EXAMPLES / "HR").iterdir())
 
 def known(path: Path, image: np.ndarray[Any, Any]) -> Fingerprint:
     cv2.imwrite(str(path), image)
-    return fingerprint(path, LIGHT_LR.bare)
+    return fingerprint(path, LIGHT_LR.without_features)
 
 
 def proposed(lrs: list[Fingerprint], hrs: list[Fingerprint], distance: int = 12) -> list[list[str]]:
@@ -40,7 +40,7 @@ def pairs(tmp_path: Path) -> tuple[list[Fingerprint], list[Fingerprint]]:
         photo = cv2.imread(str(path))
         small = cv2.resize(photo, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA) * 0.8 + 10
         lrs.append(known(tmp_path / f"{path.stem}.png", small + rng.normal(0, 4, small.shape)))
-        hrs.append(fingerprint(path, LIGHT_HR.bare))
+        hrs.append(fingerprint(path, LIGHT_HR.without_features))
     return lrs, hrs
 
 
@@ -50,7 +50,7 @@ def test_each_finds_its_own_frame(pairs: tuple[list[Fingerprint], list[Fingerpri
 
 
 def test_what_is_cropped_shows_another_frame(tmp_path: Path) -> None:
-    hrs = [fingerprint(path, LIGHT_HR.bare) for path in PHOTOS]
+    hrs = [fingerprint(path, LIGHT_HR.without_features) for path in PHOTOS]
     lrs = []
     for path in PHOTOS:
         photo = cv2.imread(str(path))

@@ -48,10 +48,7 @@ def test_the_hash_is_that_of_imagehash(side: int) -> None:
 
 
 def image(name: str, *hashes: int, size: tuple[int, int] = (9, 9)) -> Fingerprint:
-    empty = np.empty(0, np.float32)
-    return Fingerprint(
-        Path(name), size, hashes, np.empty((0, 2), np.float32), empty, empty, np.empty((0, 128), np.uint8)
-    )
+    return Fingerprint(Path(name), size, hashes)
 
 
 def proposed(lrs: list[Fingerprint], hrs: list[Fingerprint], distance: int) -> list[list[str]]:

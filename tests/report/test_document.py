@@ -73,7 +73,7 @@ def test_of_two_attempts_the_one_that_came_further_is_told() -> None:
         assert rejected(ledger) == []
         ledger.reject(second)
         assert [(pair.match, pair.scores) for pair in rejected(ledger)] == [(shifted.match, shifted.scores)]
-        assert not any(len(image.descriptors) for pair in rejected(ledger) for image in pair.proposal.images)
+        assert all(image.features is None for pair in rejected(ledger) for image in pair.proposal.images)
         ledger.reopen([first.proposal])
 
 

@@ -27,8 +27,7 @@ WHOLE = Rect(0, 0, *SIZE)
 
 
 def image(name: str) -> Fingerprint:
-    empty = np.empty(0, np.float32)
-    return Fingerprint(Path(name), SIZE, (), np.empty((0, 2), np.float32), empty, empty, np.empty((0, 128), np.uint8))
+    return Fingerprint(Path(name), SIZE, ())
 
 
 def pair(lr: str, hr: str, correlation: float, score_gap: float = 0.0) -> VerifiedPair:

@@ -119,11 +119,12 @@ def _tolerance(lr: Fingerprint) -> float:
 
 def _mutual(hr: Fingerprint, lr: Fingerprint) -> Matches:
     """Return the features that are each other's nearest, best ratio first."""
-    rows, columns = mutual_matches(hr.descriptors, lr.descriptors)
+    of_hr, of_lr = hr.known_features, lr.known_features
+    rows, columns = mutual_matches(of_hr.descriptors, of_lr.descriptors)
     return Matches(
-        hr.points[rows].astype(np.float64), lr.points[columns].astype(np.float64),
-        hr.radii[rows].astype(np.float64), lr.radii[columns].astype(np.float64),
-        (lr.angles[columns] - hr.angles[rows]).astype(np.float64),
+        of_hr.points[rows].astype(np.float64), of_lr.points[columns].astype(np.float64),
+        of_hr.radii[rows].astype(np.float64), of_lr.radii[columns].astype(np.float64),
+        (of_lr.angles[columns] - of_hr.angles[rows]).astype(np.float64),
     )  # fmt: skip
 
 

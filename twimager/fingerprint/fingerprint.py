@@ -41,7 +41,7 @@ class Recipe(NamedTuple):
     truncated: bool = False
 
     @property
-    def bare(self) -> Recipe:
+    def without_features(self) -> Recipe:
         """The same without features, which take most of the time."""
         return self._replace(side=0, features=0, contrast=0, sigma=0)
 
@@ -65,8 +65,30 @@ class Bars(NamedTuple):
 
 
 NO_BARS = Bars()
-NO_POINTS, NO_DESCRIPTORS = np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8)
 NO_THUMBNAIL = np.zeros(THUMBNAIL_SIDE**2, np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """RootSIFT features of an image, the strongest first.
+
+    Attributes
+    ----------
+    points : (n, 2) positions in pixels of the full-size image
+    radii : (n,) sizes in the same pixels
+    angles : (n,) orientations in radians, clockwise from the right
+    descriptors : (n, 128) uint8
+    """
+
+    points: NDArray[np.float32]
+    radii: NDArray[np.float32]
+    angles: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+
+
+NO_FEATURES = Features(
+    np.empty((0, 2), np.float32), np.empty(0, np.float32), np.empty(0, np.float32), np.empty((0, 128), np.uint8)
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +101,10 @@ class Fingerprint:
     size : (width, height) in pixels, upright, of the picture: black bars around it are no part of it
     hashes : pHashes of the whole frame and, where that is wide or tall, of its centre square, 64 bits unless the recipe
         says otherwise
-    points : (n, 2) feature positions in pixels of the full-size image; the strongest feature first, here and below
-    radii : (n,) feature sizes in the same pixels
-    angles : (n,) feature orientations in radians, clockwise from the right
-    descriptors : (n, 128) uint8 RootSIFT
+    features : None where they were not looked for
     bars : what lies around the picture in the file
     srgb : whether it is converted to sRGB, whenever it is read, if it has another colour profile
-    thumbnail : (MINIATURE_SIDE**2,) uint8, the picture's gray, shrunk to a square
-    is_bare : whether features were not looked for
+    thumbnail : (THUMBNAIL_SIDE**2,) uint8, the picture's gray, shrunk to a square
     is_flat : whether its pixels are of one level, but for FLAT_LEVELS
     missing : how many rows the file lacks, which are no part of its frame
     depth : bytes that a value of the file's pixels has, at most
@@ -95,14 +113,10 @@ class Fingerprint:
     path: Path
     size: Size
     hashes: tuple[int, ...]
-    points: NDArray[np.float32]
-    radii: NDArray[np.float32]
-    angles: NDArray[np.float32]
-    descriptors: NDArray[np.uint8]
+    features: Features | None = None
     bars: Bars = NO_BARS
     srgb: bool = False
     thumbnail: NDArray[np.uint8] = field(default_factory=NO_THUMBNAIL.copy)
-    is_bare: bool = False
     is_flat: bool = False
     missing: int = 0
     depth: int = 2
@@ -119,16 +133,19 @@ class Fingerprint:
         return Rect(-left, -top, self.size[0] + left + right, self.size[1] + top + bottom)
 
     @property
-    def bare(self) -> Fingerprint:
+    def known_features(self) -> Features:
+        """The features; none where they were not looked for."""
+        return self.features or NO_FEATURES
+
+    @property
+    def without_features(self) -> Fingerprint:
         """The same without features, which take most of the memory."""
-        return replace(
-            self, points=NO_POINTS, radii=NO_POINTS[:, 0], angles=NO_POINTS[:, 1], descriptors=NO_DESCRIPTORS,
-            is_bare=True,
-        )  # fmt: skip
+        return replace(self, features=None)
 
 
 def mirrored(image: Fingerprint) -> Fingerprint:
     """Return what would be remembered of the image flipped left to right; its hashes are not known."""
-    points = np.stack([image.size[0] - 1 - image.points[:, 0], image.points[:, 1]], axis=1)
-    angles = np.float32(np.pi) - image.angles
-    return replace(image, hashes=(), points=points, angles=angles, descriptors=image.descriptors[:, MIRRORED_BINS])
+    features = image.known_features
+    points = np.stack([image.size[0] - 1 - features.points[:, 0], features.points[:, 1]], axis=1)
+    angles, descriptors = np.float32(np.pi) - features.angles, features.descriptors[:, MIRRORED_BINS]
+    return replace(image, hashes=(), features=Features(points, features.radii, angles, descriptors))

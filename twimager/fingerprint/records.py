@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
+from twimager.fingerprint.fingerprint import Bars, Features, Fingerprint, Recipe
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.geometry import Size
 
@@ -27,9 +27,10 @@ def pack(image: Fingerprint, recipe: Recipe) -> bytes:
     """Return a fingerprint as bytes."""
     about = image.is_flat, image.missing, image.depth
     head = np.array((image.size, image.bars, image.thumbnail, *about, len(image.hashes)), HEAD)
-    features = np.empty(len(image.points), FEATURE)
-    features["point"], features["radius"], features["angle"] = image.points, image.radii, image.angles
-    features["descriptor"] = image.descriptors
+    known = image.known_features
+    features = np.empty(len(known.points), FEATURE)
+    features["point"], features["radius"], features["angle"] = known.points, known.radii, known.angles
+    features["descriptor"] = known.descriptors
     hashes = b"".join(value.to_bytes(_hash_bytes(recipe), "little") for value in image.hashes)
     return head.tobytes() + hashes + features.tobytes()
 
@@ -45,28 +46,26 @@ def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
         return None
     hashes = tuple(int.from_bytes(data[at : at + length], "little") for at in range(HEAD.itemsize, features_at, length))
     features = np.frombuffer(data, FEATURE, offset=features_at)
-    points, radii, angles, descriptors = (
-        np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")
-    )
+    known = Features(*(np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")))
     width, height = head["size"].tolist()
     image = Fingerprint(
-        path, (width, height), hashes, points, radii, angles, descriptors,
-        Bars(*head["bars"].tolist()), recipe.srgb, head["thumbnail"], not recipe.features, bool(head["flat"]),
-        int(head["missing"]), int(head["depth"]),
+        path, (width, height), hashes, known if recipe.features or len(features) else None,
+        Bars(*head["bars"].tolist()), recipe.srgb, head["thumbnail"], bool(head["flat"]), int(head["missing"]),
+        int(head["depth"]),
     )  # fmt: skip
     return image if _is_sound(image, recipe) else None
 
 
 def _is_sound(image: Fingerprint, recipe: Recipe) -> bool:
     """Tell whether an image may have such a fingerprint."""
-    points, largest = image.points, max(image.size)
+    known, largest = image.known_features, max(image.size)
     return (
         is_sound_frame(image.size, image.bars)
         and all(value.bit_length() <= recipe.hash_side**2 for value in image.hashes)
-        and len(points) <= recipe.features
-        and bool(np.all((points >= -1) & (points <= image.size)))
-        and bool(np.all((image.radii > 0) & (image.radii <= 2 * largest)))
-        and bool(np.all(abs(image.angles) <= 2 * np.pi + 1e-3))
+        and len(known.points) <= recipe.features
+        and bool(np.all((known.points >= -1) & (known.points <= image.size)))
+        and bool(np.all((known.radii > 0) & (known.radii <= 2 * largest)))
+        and bool(np.all(abs(known.angles) <= 2 * np.pi + 1e-3))
     )
 
 

@@ -54,7 +54,7 @@ def cache_key(kind: str, settings: PairSettings, proposals: Sequence[Proposal], 
 
 def _as_read(image: Fingerprint) -> tuple[bool, int, int]:
     """Return how an image was read, and a checksum of its features: some are read again for more."""
-    return image.srgb, image.missing, zlib.crc32(image.points.tobytes())
+    return image.srgb, image.missing, zlib.crc32(image.known_features.points.tobytes())
 
 
 def failure(evaluation: Evaluation) -> Rejection | None:

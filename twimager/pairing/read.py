@@ -152,7 +152,7 @@ class Reader:
                 file = File(path, seen, self.store.get(path, seen, recipe))
                 if file.known is None:
                     known = known_bare.get(path) if seen == before else None
-                    file = file._replace(bare=known or self.store.get(path, seen, recipe.bare))
+                    file = file._replace(bare=known or self.store.get(path, seen, recipe.without_features))
                 files.append(file)
                 yield file
 
@@ -160,7 +160,7 @@ class Reader:
         for result in self.progress.counted(self.in_order(task, looked_up())):
             file = files.popleft()
             if isinstance(result, Fingerprint) and result not in (file.known, file.bare):
-                self.store.keep(result, file.seen, recipe.bare if result.is_bare else recipe)
+                self.store.keep(result, file.seen, recipe.without_features if result.features is None else recipe)
             yield result
 
     def describe(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:

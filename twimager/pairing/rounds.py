@@ -64,7 +64,7 @@ class _Rounds:
     def first(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Round:
         """Read both folders, and find pairs that show the same frame, then those by hashes and features."""
         by_frame = self._propose.search is Search.AUTO and not self._all_matches
-        lr_recipe = self._lr_recipe.bare if by_frame else self._lr_recipe
+        lr_recipe = self._lr_recipe.without_features if by_frame else self._lr_recipe
         lrs = self._reader.read_unique("LR", lr_paths, lr_recipe, duplicates=self._all_matches)
         frames = Frames(lrs, self._propose.distance) if by_frame else None
         hrs = self._reader.read_unique("HR", hr_paths, self._hr_recipe, frames, duplicates=self._all_matches)
@@ -122,16 +122,14 @@ class _Rounds:
     def _with_features(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
         """Return the images that are in no pair, with their features."""
         left = self._left(images)
-        bare = [image for image in left if image.is_bare]
-        self._progress.expect(len(bare))
-        if bare:
+        unknown = [image for image in left if image.features is None]
+        self._progress.expect(len(unknown))
+        if unknown:
             # It takes a tenth of a second, in which other workers find features already.
             self._reader.pool.submit(import_module, "faiss")
         with self._progress.stage("finding features"):
-            found = {image.path: image for image in self._reader.describe(bare, recipe)}
-        return [
-            found[image.path] if image.is_bare else image for image in left if image.path in found or not image.is_bare
-        ]
+            found = {image.path: image for image in self._reader.describe(unknown, recipe)}
+        return [found.get(image.path, image) for image in left if image.path in found or image.features is not None]
 
     def _left(self, images: Sequence[Fingerprint]) -> list[Fingerprint]:
         """Return the images that are in no pair, one of each content."""
@@ -153,7 +151,7 @@ class _Rounds:
             wide = chain.from_iterable(index.propose(left, mirror=mirror, wide=True) for mirror in self._mirrorings)
             likely = {proposal.hr.path: proposal.hr for of_one_lr in wide for proposal in of_one_lr}
             hrs = sorted(self._left(list(likely.values())), key=lambda hr: hr.path)
-            return Images([lr.bare for lr in left], [hr.bare for hr in hrs])
+            return Images([lr.without_features for lr in left], [hr.without_features for hr in hrs])
 
     @property
     def _mirrorings(self) -> tuple[bool, ...]:

@@ -53,14 +53,14 @@ class FeatureIndex:
         faiss.omp_set_num_threads(threads)
         self._hrs = hrs
         self._numbers = {hr.path: [number] for number, hr in enumerate(hrs)}
-        counts = [min(INDEXED, len(hr.descriptors)) for hr in hrs]
+        counts = [len(_indexed(hr)) for hr in hrs]
         self._owners = np.repeat(np.arange(len(hrs)), counts)
         if queries is not None and queries <= FEW_LRS:
-            self._index = _exact_index([hr.descriptors[:INDEXED] for hr in hrs])
+            self._index = _exact_index([_indexed(hr) for hr in hrs])
             return
         self._index = _empty_index(hrs, sum(counts))
         for start in range(0, len(hrs), BATCH):
-            batch = [hr.descriptors[:INDEXED] for hr in hrs[start : start + BATCH]]
+            batch = [_indexed(hr) for hr in hrs[start : start + BATCH]]
             self._index.add(np.concatenate(batch).astype(np.float32))
 
     def propose(
@@ -86,11 +86,11 @@ class FeatureIndex:
             self._index.nprobe = LISTS_PROBED_WIDELY if wide else LISTS_PROBED
         share = 0.0 if wide or limit else MIN_SHARE
         limit = limit or (WIDE_CANDIDATES if wide else CANDIDATES)
-        step = max(1, QUERIES_AT_ONCE // max([1, *(len(lr.descriptors) for lr in lrs)]))
+        step = max(1, QUERIES_AT_ONCE // max([1, *(len(lr.known_features.descriptors) for lr in lrs)]))
         for start in range(0, len(lrs), step):
             batch = lrs[start : start + step]
             # Mirroring the LR is as good as mirroring all HRs.
-            descriptors = [(mirrored(lr) if mirror else lr).descriptors for lr in batch]
+            descriptors = [(mirrored(lr) if mirror else lr).known_features.descriptors for lr in batch]
             for lr, votes in zip(batch, self._votes(descriptors), strict=True):
                 if exclude_self:
                     votes[self._numbers.get(lr.path, [])] = 0
@@ -110,6 +110,11 @@ class FeatureIndex:
         ballots = voters[:, None] * len(self._hrs) + self._owners[nearest[:, :-1]]
         counted = np.bincount(ballots.ravel(), weights.ravel(), shape[0] * shape[1])
         return np.asarray(counted.reshape(shape), np.float64)
+
+
+def _indexed(hr: Fingerprint) -> NDArray[np.uint8]:
+    """Return the descriptors of an HR that are indexed, (n, 128)."""
+    return hr.known_features.descriptors[:INDEXED]
 
 
 def _exact_index(descriptors: Sequence[NDArray[np.uint8]]) -> faiss.Index:
@@ -139,6 +144,6 @@ def _empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
 def _drawn(hrs: Sequence[Fingerprint], count: int) -> NDArray[np.float32]:
     """Return so many of the features to be indexed, drawn at random but always the same."""
     rng = np.random.default_rng(0)
-    owners = [hr for hr in hrs if len(hr.descriptors)]
-    drawn = [owners[number].descriptors[:INDEXED] for number in rng.integers(len(owners), size=count)]
+    owners = [descriptors for descriptors in map(_indexed, hrs) if len(descriptors)]
+    drawn = [owners[number] for number in rng.integers(len(owners), size=count)]
     return np.stack([descriptors[rng.integers(len(descriptors))] for descriptors in drawn]).astype(np.float32)

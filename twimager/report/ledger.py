@@ -63,7 +63,7 @@ class Ledger:
             self._detail(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
 
     def _without_features(self, proposal: Proposal) -> Proposal:
-        lr, hr = (self._images.setdefault(image.path, image.bare) for image in proposal.images)
+        lr, hr = (self._images.setdefault(image.path, image.without_features) for image in proposal.images)
         return proposal._replace(lr=lr, hr=hr)
 
     def reopen(self, proposals: Iterable[Proposal]) -> None:

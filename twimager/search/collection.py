@@ -58,7 +58,7 @@ class Collection:
 
 def _key(image: Fingerprint) -> tuple[object, ...]:
     """Return the part of a fingerprint that is equal for images of the same pixels, and for hardly any others."""
-    return image.size, image.hashes, image.bars, image.points.tobytes()
+    return image.size, image.hashes, image.bars, image.known_features.points.tobytes()
 
 
 def _is_same_file(a: Path, b: Path) -> bool:

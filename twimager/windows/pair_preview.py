@@ -51,7 +51,7 @@ def matched_points(pair: VerifiedPair) -> tuple[Points, Points]:
     Raises UnreadableImage if they were not looked for yet, and the image can't be read any more.
     """
     lr, hr = (
-        described(image, working_image(image).gray, recipe) if image.is_bare else image
+        described(image, working_image(image).gray, recipe) if image.features is None else image
         for image, recipe in zip(pair.proposal.images, (LIGHT_LR, LIGHT_HR), strict=True)
     )
     if not pair.proposal.mirrored:
