@@ -80,15 +80,15 @@ class Writer:
 
     def _approved(self, pair: VerifiedPair) -> bool:
         try:
-            answer = viewer.ask(preview(pair, self._report.options))
+            answer = viewer.read_choice(preview(pair, self._report.options))
         except (UnreadableImage, *LIBRARY_ERRORS) as error:
             why = str(error) if isinstance(error, UnreadableImage) else complaint(error)
             self._report.turn_down(reject(pair, Rejection(Reason.NOT_WRITTEN, why)))
             return False
-        self._report.aborted = answer is viewer.Answer.ABORT
-        if answer is viewer.Answer.SKIP:
+        self._report.aborted = answer is viewer.Choice.ABORT
+        if answer is viewer.Choice.SKIP:
             self._report.turn_down(reject(pair, Rejection(Reason.SKIPPED)))
-        return answer is viewer.Answer.ACCEPT
+        return answer is viewer.Choice.ACCEPT
 
     def _collect(self) -> None:
         """Wait for the oldest write and record what came of it."""
