@@ -76,7 +76,7 @@ class Transfer:
         self._from_web, self._host = not public or any(public), host
 
     def failure(self, why: str) -> str:
-        """Return why the transfer failed: for the time, or else as told."""
+        """Return why the transfer failed: for lack of time, or else for what `why` says."""
         return f"takes longer than {self._timeout:g} s" if self.late else why
 
 
