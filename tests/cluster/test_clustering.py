@@ -116,7 +116,7 @@ def test_nought_puts_equal_ones_together_and_one_all() -> None:
 def test_what_would_need_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustering, "COMPLETE_UP_TO", 10)
     hashes = rows(near_twins(100, 64, seed=1))
-    with pytest.raises(UsageError, match="100 images hang together"):
+    with pytest.raises(UsageError, match="100 images are connected"):
         cluster_hashes(hashes, 64, 0.6, Linkage.COMPLETE, matrix_up_to=5)
 
 

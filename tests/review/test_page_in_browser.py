@@ -138,7 +138,7 @@ def test_what_was_decided_can_be_chosen(tab: Tab, browser: Browser) -> None:
     assert evaluations(browser) == ["undecided", "undecided"]
 
 
-def test_another_tab_is_heard_of(tab: Tab, browser: Browser) -> None:
+def test_decisions_in_another_tab_are_shown(tab: Tab, browser: Browser) -> None:
     assert tab.decide("delete", pair=0)[0] == 200
     browser.click(".card [data-decide=delete]")
     wait_for(browser, "deleted", "undecided")

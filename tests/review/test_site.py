@@ -154,7 +154,7 @@ def test_no_request_is_a_path(tab: Tab, report: Path, folders: Folders) -> None:
         b'{"pair": ' + b"9" * 900 + b', "accepted": true}',
     ],
 )  # fmt: skip
-def test_what_is_no_wish_is_refused(tab: Tab, folders: Folders, body: bytes) -> None:
+def test_a_request_that_is_none_is_refused(tab: Tab, folders: Folders, body: bytes) -> None:
     before = contents(folders.dest)
     for what in ("accept", "delete", "undo"):
         assert tab.ask("POST", what, body)[0] == 400
@@ -169,7 +169,7 @@ def test_a_pair_is_accepted_or_not(tab: Tab) -> None:
     assert tab.show()["decisions"] == {"accepted": [], "deleted": []}
 
 
-def test_two_tabs_hear_of_each_other(tab: Tab, folders: Folders) -> None:
+def test_two_tabs_show_the_decisions_of_each_other(tab: Tab, folders: Folders) -> None:
     other = Tab(tab.server)
     assert tab.decide("delete", pair=0)[0] == 200
     assert other.decide("delete", pair=0) == (409, "that pair was deleted meanwhile\n")
@@ -219,8 +219,8 @@ def test_what_cannot_be_done_is_said_in_a_line(tab: Tab, folders: Folders, monke
 
     monkeypatch.setattr(Review, "_write", full)
     before = contents(folders.dest)
-    for wish in ({"what": "accept", "accepted": True}, {"what": "delete"}):
-        assert tab.decide(pair=0, **wish) == (500, "the disk is full\N{REPLACEMENT CHARACTER}and more\n")
+    for request in ({"what": "accept", "accepted": True}, {"what": "delete"}):
+        assert tab.decide(pair=0, **request) == (500, "the disk is full\N{REPLACEMENT CHARACTER}and more\n")
     assert contents(folders.dest) == before
     assert tab.show()["decisions"] == {"accepted": [], "deleted": []}
 

@@ -171,7 +171,7 @@ def test_one_who_was_sent_to_the_web_is_not_sent_back(proxied: Proxied) -> None:
         assert asked == [PRIVATE, PUBLIC]
 
 
-def test_a_redirect_that_no_proxy_takes_is_judged_by_where_it_leads(
+def test_a_redirect_past_the_proxy_counts_by_the_address_it_leads_to(
     proxied: Proxied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with web() as (address, seen), proxied({PUBLIC: f"{address}/image"}):

@@ -65,7 +65,7 @@ def asked(client: Client, path: str, body: bytes) -> dict[str, Any]:
     return json.loads(answer)
 
 
-def test_the_page_may_ask_its_server_and_nobody_else(client: Client) -> None:
+def test_the_page_may_request_of_its_own_server_only(client: Client) -> None:
     response, html = client.asked("GET", client.base)
     page = Parsed(html)
     assert response.status == 200

@@ -289,7 +289,7 @@ def test_other_addresses_of_this_machine_have_no_such_port(client: Client) -> No
             socket.create_connection((other, port), timeout=2)
 
 
-def test_no_name_server_is_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_name_is_looked_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getfqdn", pytest.fail)
     LocalServer(site).server_close()
 
@@ -353,7 +353,7 @@ def test_one_that_says_nothing_keeps_nobody_waiting(site: Site, monkeypatch: pyt
         thread.join()
 
 
-def test_nothing_is_printed_of_what_is_asked(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_of_requests(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     client.ask("GET", "none")
     client.ask("GET", "", Host="evil.example")
     with socket.create_connection(("127.0.0.1", client.server.server_port)) as rude:

@@ -17,7 +17,7 @@ from twimager.windows.keys import key_name
 from twimager.windows.pair_preview import matched_points, preview
 from twimager.windows.panels import LINE_HEIGHT, MAX_SIDE, Display, drawn_matches, drawn_pair, shown_size, text, wrapped
 from twimager.windows.panels import _width as width_of
-from twimager.windows.viewer import Answer, ask
+from twimager.windows.viewer import Choice, read_choice
 
 HR = cat()[:200, :300]
 LR = cv2.resize(HR, (150, 100), interpolation=cv2.INTER_AREA)
@@ -103,7 +103,7 @@ def test_what_is_drawn_are_the_inliers(
             cv2.imwrite(str(path), cv2.imread(str(path))[:, ::-1])
     pairs = []
     monkeypatch.setattr(viewer, "require_display", lambda _: None)
-    monkeypatch.setattr(viewer, "ask", lambda _: Answer.ACCEPT)
+    monkeypatch.setattr(viewer, "read_choice", lambda _: Choice.ACCEPT)
     monkeypatch.setattr(writing, "preview", lambda pair, options: pairs.append(pair) or preview(pair, options))
     assert run(*folders.flags, "--debug").code == 0
     assert len(pairs) == 2
@@ -146,22 +146,22 @@ def test_other_keys_are_none_of_these() -> None:
 @pytest.mark.parametrize(
     ("key", "answer"),
     [
-        (27, Answer.ABORT),
-        (ord("n"), Answer.SKIP),
-        (0xFFFF, Answer.SKIP),
-        (0x2E0000, Answer.SKIP),
-        (0xF728, Answer.SKIP),
-        (32, Answer.ACCEPT),
-        (13, Answer.ACCEPT),
+        (27, Choice.ABORT),
+        (ord("n"), Choice.SKIP),
+        (0xFFFF, Choice.SKIP),
+        (0x2E0000, Choice.SKIP),
+        (0xF728, Choice.SKIP),
+        (32, Choice.ACCEPT),
+        (13, Choice.ACCEPT),
     ],
 )
-def test_keys_of_debug(monkeypatch: pytest.MonkeyPatch, key: int, answer: Answer) -> None:
+def test_keys_of_debug(monkeypatch: pytest.MonkeyPatch, key: int, answer: Choice) -> None:
     codes = iter([-1, key])
     for name in ("namedWindow", "imshow"):
         monkeypatch.setattr(viewer.cv2, name, lambda *_: None)
     monkeypatch.setattr(viewer.cv2, "waitKeyEx", lambda _: next(codes))
     monkeypatch.setattr(viewer.cv2, "getWindowProperty", lambda *_: 1.0)
-    assert ask(HR) is answer
+    assert read_choice(HR) is answer
 
 
 @pytest.mark.parametrize("toolkit", ["GTK", "Qt"])
@@ -175,4 +175,4 @@ def test_closing_the_window_aborts(monkeypatch: pytest.MonkeyPatch, toolkit: str
         monkeypatch.setattr(viewer.cv2, name, lambda *_: None)
     monkeypatch.setattr(viewer.cv2, "waitKeyEx", lambda _: -1)
     monkeypatch.setattr(viewer.cv2, "getWindowProperty", gone)
-    assert ask(HR) is Answer.ABORT
+    assert read_choice(HR) is Choice.ABORT

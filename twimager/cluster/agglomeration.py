@@ -35,7 +35,7 @@ def agglomerate(points: NDArray[np.uint8], counts: Indices, most: float, weighte
         if not len(active):
             break
         first = active[(nearest[nearest[active]] == active) & (active < nearest[active])]
-        if not len(first):  # equally near ones, told apart by roundings
+        if not len(first):  # where distances are equal but for rounding
             first = active[distances[active].argmin(axis=0, keepdims=True)]
         second = nearest[first]
         share = 0.5 if weighted else (sizes[first] / (sizes[first] + sizes[second]))[:, None]

@@ -98,7 +98,7 @@ def _split_component(hashes: PackedHashes, bits: int, similarity: float, linkage
         return _by_matrix(hashes, bits, similarity, linkage)
     if linkage is Linkage.COMPLETE:
         raise UsageError(
-            f"--linkage complete: {len(hashes)} images hang together, {COMPLETE_UP_TO} at most can be compared each "
+            f"--linkage complete: {len(hashes)} images are connected, {COMPLETE_UP_TO} at most can be compared each "
             "with each; lower --similarity, or raise --hash_size"
         )
     points, point_of, counts = np.unique(hashes, axis=0, return_inverse=True, return_counts=True)

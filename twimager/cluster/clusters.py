@@ -1,4 +1,4 @@
-"""A cluster of images, what `cluster` is told, and what it returns."""
+"""A cluster of images; the options and the result of `cluster`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """The command's options; docs/cluster.md says what each means. Without `dest` nothing is written."""
+    """The options of `cluster`, as docs/cluster.md describes them. Without `dest` nothing is written."""
 
     folders: Sequence[Path]
     dest: Path | None

@@ -50,7 +50,10 @@ class Alignment(NamedTuple):
 def align(first: Fingerprint, second: Fingerprint, gray: tuple[Gray, Gray]) -> Alignment | Rejection:
     """Align two pictures, either as the LR; shifts by whole pixels to the pixel. Return why not if nothing aligns them.
 
-    `gray` are both files' whole frames, (h, w) uint8 each.
+    Parameters
+    ----------
+    first, second : made by the recipe THOROUGH
+    gray : both files' whole frames, (h, w) uint8 each
     """
     registered = _register(first, second)
     if isinstance(registered, Alignment):

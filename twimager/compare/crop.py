@@ -48,7 +48,7 @@ def crop_of(matrix: Matrix, size: Size, whole: Size) -> Crop | None:
 
 
 def is_whole(matrix: Matrix, size: Size) -> bool:
-    """Tell whether a matrix (3, 3) shifts a picture of `size` by whole pixels, and does nothing else, but mirror it."""
+    """Tell whether a matrix (3, 3) shifts a picture of `size`, (width, height), by whole pixels, mirrored or not."""
     plain = unmirrored(matrix, size)
     return bool(np.array_equal(plain[:, :2], np.eye(3)[:, :2]) and np.array_equal(plain, np.rint(plain)))
 

@@ -30,7 +30,7 @@ SAME = 0.9999
 # A template is looked for in no more pixels than these, a second's work; a larger picture is shrunk for it, by whole
 # numbers, and the best places then compared in full.
 MOST_PIXELS = 16_000_000
-# Shrunk to fewer pixels a side than this, a template says nothing.
+# Shrunk to fewer pixels a side than this, a template fits anywhere.
 LEAST_TEMPLATE = 8
 # Of where a picture fits best into another, so many places are compared in full.
 PLACES = 8

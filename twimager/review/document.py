@@ -16,7 +16,7 @@ from twimager.report.page import NUMBERS
 from twimager.report.reader import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
 from twimager.report.tables import beside
 
-# The documents that are made of a report, and lie beside it as far as the run was told to write them.
+# The documents that are made of a report, and lie beside it as far as the run has written them.
 COMPANIONS = (TABLE, PAGE, META_INFO)
 # The name of a review's temporary files, instead of a run's: DEST is locked, there is no other one.
 TEMPORARY = "review"
@@ -121,7 +121,7 @@ def _checked(report: Path, path: Path) -> tuple[Document, OwnFiles]:
         files = OwnFiles(document, path)
         for pair in document["pairs"]:
             caption(pair)
-        beside(document, path.parent, COMPANIONS)  # what can't be made anew later on is better said now
+        beside(document, path.parent, COMPANIONS)  # what can't be made anew later on is better refused now
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise damaged(report) from error
     except OSError as error:

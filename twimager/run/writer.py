@@ -82,15 +82,15 @@ class Writer:
 
     def _approved(self, pair: VerifiedPair) -> bool:
         try:
-            answer = viewer.ask(preview(pair, self._options))
+            choice = viewer.read_choice(preview(pair, self._options))
         except (UnreadableImage, *LIBRARY_ERRORS) as error:
             why = str(error) if isinstance(error, UnreadableImage) else complaint(error)
             self._ledger.reject(reject(pair, Rejection(Reason.NOT_WRITTEN, why)))
             return False
-        self._ledger.aborted = answer is viewer.Answer.ABORT
-        if answer is viewer.Answer.SKIP:
+        self._ledger.aborted = choice is viewer.Choice.ABORT
+        if choice is viewer.Choice.SKIP:
             self._ledger.reject(reject(pair, Rejection(Reason.SKIPPED)))
-        return answer is viewer.Answer.ACCEPT
+        return choice is viewer.Choice.ACCEPT
 
     def _collect(self) -> None:
         """Wait for the oldest write and record what came of it."""

@@ -76,7 +76,7 @@ class Transfer:
         self._from_web, self._host = not public or any(public), host
 
     def failure(self, why: str) -> str:
-        """Return why the transfer failed: for the time, or else as told."""
+        """Return why the transfer failed: for lack of time, or else for what `why` says."""
         return f"takes longer than {self._timeout:g} s" if self.late else why
 
 
@@ -118,19 +118,13 @@ class _Redirects(request.HTTPRedirectHandler):
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
-class _Http(request.HTTPHandler):
+class _Handler(request.HTTPSHandler, request.HTTPHandler):
     def __init__(self, transfer: Transfer) -> None:
         super().__init__()
         self._transfer = transfer
 
     def http_open(self, req: request.Request) -> Any:
         return self.do_open(_connector(_Connection, req, self._transfer), req)
-
-
-class _Https(request.HTTPSHandler):
-    def __init__(self, transfer: Transfer) -> None:
-        super().__init__()
-        self._transfer = transfer
 
     def https_open(self, req: request.Request) -> Any:
         return self.do_open(_connector(_SecureConnection, req, self._transfer), req)
@@ -148,7 +142,7 @@ def make_opener(transfer: Transfer) -> request.OpenerDirector:
     """Return an opener for http and https alone; the library's own would open files and FTP too."""
     opener = request.OpenerDirector()
     for handler in (
-        request.ProxyHandler(), _Http(transfer), _Https(transfer), _Redirects(), request.HTTPDefaultErrorHandler(),
+        request.ProxyHandler(), _Handler(transfer), _Redirects(), request.HTTPDefaultErrorHandler(),
         request.HTTPErrorProcessor(), request.UnknownHandler(),
     ):  # fmt: skip
         opener.add_handler(handler)

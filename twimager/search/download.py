@@ -71,9 +71,9 @@ def _why(error: Exception) -> str:
 
 def _image(response: Any, most_bytes: int, transfer: Transfer) -> bytes:
     """Read a response as long as it may be an image."""
-    told = response.length
-    if told is not None and told > most_bytes:
-        raise UnreadableImage(f"{told} bytes, and at most {most_bytes} are fetched")
+    length = response.length
+    if length is not None and length > most_bytes:
+        raise UnreadableImage(f"{length} bytes, and at most {most_bytes} are fetched")
     data = bytearray()
     while chunk := response.read1(CHUNK):
         known = len(data) >= BEGINNING
@@ -82,7 +82,7 @@ def _image(response: Any, most_bytes: int, transfer: Transfer) -> bytes:
             _require_image(data, response.headers)
         if len(data) > most_bytes:
             raise UnreadableImage(f"more than {most_bytes} bytes, which is the most that is fetched")
-    if transfer.late or (told is not None and len(data) < told):
+    if transfer.late or (length is not None and len(data) < length):
         raise UnreadableImage(transfer.failure("the server stopped in the midst of it"))
     _require_image(data, response.headers)
     return bytes(data)

@@ -1,4 +1,4 @@
-"""Which requests a local server responds to: those of its own pages, and of who was told the address."""
+"""Which requests a local server responds to: those of its own pages, and of who has the address."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A web server for the browser of this machine's user: no other host, no other user and no other page gets in.
 
 Four things keep others out. It listens on 127.0.0.1 alone. Every address begins with a random token, which only who
-was told the address knows. A request that names another host than ours (a name that somebody else has led to
+was given the address has. A request that names another host than ours (a name that somebody else has led to
 127.0.0.1) is refused. So is one that another page has made, as browsers say where a request comes from.
 """
 

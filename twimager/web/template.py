@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-# What a page from the disk may load; one that is served may also ask its own server.
+# The sources from which a page on the disk may load; one that is served may also send requests to its own server.
 FROM_DISK = "img-src 'self' file: data:"
 SERVED = "img-src 'self' data:; connect-src 'self'"
 
@@ -35,7 +35,7 @@ def fill(
 
     The scripts share one scope, in this order. They find `contents`, JSON, as text of the element `data`. `sources`
     is what the policy lets the page load, `styles` are files that the page's own style goes on from, `texts` is HTML by
-    the name of its place, as `TITLE` for `@TITLE@`.
+    the name of its placeholder, as `TITLE` for `@TITLE@`.
     """
     style, script = ("\n".join(map(_part, names)) for names in ([*styles, f"{name}.css"], scripts))
     policy = (
@@ -43,8 +43,8 @@ def fill(
         "base-uri 'none'; form-action 'none'"
     )
     parts = {"POLICY": policy, "STYLE": style, "SCRIPT": script, "DATA": _embedded(contents), **(texts or {})}
-    # In one go: what is filled in may well hold what looks like a place.
-    return Page(re.sub("@([A-Z]+)@", lambda place: parts[place[1]], _part(f"{name}.html")).encode(), policy)
+    # In one go: what is filled in may well hold what looks like a placeholder.
+    return Page(re.sub("@([A-Z]+)@", lambda name: parts[name[1]], _part(f"{name}.html")).encode(), policy)
 
 
 def _part(name: str) -> str:
@@ -52,7 +52,7 @@ def _part(name: str) -> str:
 
 
 def _digest(text: str) -> str:
-    """Return what a content security policy knows an inline style or script by: no other one is to run."""
+    """Return the source expression by which a content security policy allows one inline style or script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

@@ -1,1 +1,1 @@
-"""OpenCV's windows: the pair that `--debug` asks about, and the one under review."""
+"""OpenCV's windows: for the pairs of `--debug`, and for those under review."""

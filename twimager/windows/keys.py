@@ -1,4 +1,4 @@
-"""What keys are called, whatever toolkit OpenCV's windows are made with."""
+"""The names of keys, whatever toolkit OpenCV's windows are made with."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ PAGE_UP, PAGE_DOWN, HOME, END = "page up", "page down", "home", "end"
 DELETE, ESCAPE, SPACE = "delete", "escape", "space"
 NAMES = (LEFT, UP, RIGHT, DOWN, PAGE_UP, PAGE_DOWN, HOME, END, DELETE)
 
-# What waitKeyEx returns, in the order of NAMES: X11's keysyms (Linux; GTK's and Qt's windows), those of the number
-# pad, Windows' virtual keys, and what AppKit calls function keys (macOS).
+# The codes that waitKeyEx returns, in the order of NAMES: X11's keysyms (Linux; GTK's and Qt's windows), those of the
+# number pad, Windows' virtual keys, and AppKit's function keys (macOS).
 X11 = (0xFF51, 0xFF52, 0xFF53, 0xFF54, 0xFF55, 0xFF56, 0xFF50, 0xFF57, 0xFFFF)
 X11_PAD = (0xFF96, 0xFF97, 0xFF98, 0xFF99, 0xFF9A, 0xFF9B, 0xFF95, 0xFF9C, 0xFF9F)
 WINDOWS = (0x250000, 0x260000, 0x270000, 0x280000, 0x210000, 0x220000, 0x240000, 0x230000, 0x2E0000)
@@ -21,9 +21,9 @@ BY_CODE = CHARACTERS | {
 
 
 def key_name(code: int) -> str:
-    """Return what a key that waitKeyEx returned is called: a name of this module or a lower-case character.
+    """Return the name of a key by the code that waitKeyEx returned: one of this module or a lower-case character.
 
-    Keys that are neither have a name that is no other key's; GTK says in the higher bits what else was held down.
+    Other keys have a name that is no other key's; GTK's codes have modifiers in the higher bits.
     """
     low = code & 0xFFFF
     code = low or code

@@ -1,4 +1,4 @@
-"""What --debug shows of a pair: what would be written, its numbers, and the features that agree."""
+"""The picture that --debug shows of a pair: its outputs, its numbers, and the features that match."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UPPER, LOWER = (MAX_PANEL[0], 400), 280
 
 
 def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
-    """Draw a pair, (h, w, 3); raises UnreadableImage."""
+    """Return the picture of a pair, (h, w, 3) uint8; raises UnreadableImage."""
     lr, hr = pair.proposal.images
     upper = drawn_pair(
         decode(render_lr(pair, options.write)),
@@ -46,9 +46,9 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
 
 
 def matched_points(pair: VerifiedPair) -> tuple[Points, Points]:
-    """Return where the features lie that agree with a pair's transform: (n, 2), in pixels of the HR, of the LR.
+    """Return the positions (n, 2) of the features that agree with a pair's transform, in pixels of the HR, of the LR.
 
-    Raises UnreadableImage if they were not looked for yet, and the image can't be read any more.
+    Raises UnreadableImage if they were not detected yet, and the image can't be read any more.
     """
     lr, hr = (
         described(image, working_image(image).gray, recipe) if image.features is None else image

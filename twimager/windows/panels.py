@@ -1,4 +1,4 @@
-"""Draw pairs for people: pictures side by side with labels, under lines of text."""
+"""Draw pairs for the screen: pictures side by side with labels, under lines of text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twimager.runtime.console import printable
 MAX_PANEL = (500, 680)
 # Smaller ones are enlarged by a whole number, so that there is something to see, and room for their text.
 MIN_WIDTH = 300
-# No picture is drawn larger, whatever is asked for: a window's memory is the toolkit's.
+# No picture is drawn larger, whatever --scale is: a window's memory is the toolkit's.
 MAX_SIDE = 4000
 LINE_HEIGHT, MARGIN = 24, 8
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
@@ -51,7 +51,10 @@ def drawn_pair(
 ) -> NDArray[np.uint8]:
     """Return HR, LR and their blend side by side, labelled, or the one that there is: (h, w, 3) uint8.
 
-    With `swapped`, the HR stands in the LR's place too.
+    Parameters
+    ----------
+    lr, hr : (h, w, 3), uint8 or uint16; None for one that was not written
+    swapped : whether the HR stands in the LR's place too
     """
     given = lr if hr is None else hr
     assert given is not None
@@ -68,7 +71,7 @@ def drawn_pair(
 
 
 def shown_size(size: Size, display: Display) -> Size:
-    """Return at what size a picture is shown: its own, or one that fits; or as many times its own as is asked for."""
+    """Return the size (width, height) at which a picture is shown: what fits, or a multiple of its own."""
     width, height = size
     scale = display.scale
     if scale is None:
@@ -88,12 +91,12 @@ def _resized(pixels: Pixels, size: Size, enlarging: int) -> Pixels:
 
 
 def labelled(picture: Pixels, name: str) -> NDArray[np.uint8]:
-    """Return a picture with its name above it."""
+    """Return a picture, (h, w, 3), with its name above it."""
     return np.vstack([text(name, picture.shape[1]), picture])
 
 
 def stacked(*rows: Pixels) -> NDArray[np.uint8]:
-    """Return rows one under the other, those that are narrower with black beside them."""
+    """Return rows, (h, w, 3) each, one under the other, the narrower ones with black beside them."""
     width = max(row.shape[1] for row in rows)
     return np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
 
@@ -135,9 +138,13 @@ def _width(line: str) -> int:
 
 
 def drawn_matches(hr: Pixels, lr: Pixels, hr_points: Points, lr_points: Points, room: Size) -> NDArray[np.uint8]:
-    """Return an HR, on the left, and an LR, as they were found, and lines between features that are the same.
+    """Return an HR, on the left, and an LR, as they were found, and lines between matching features: (h, w, 3) uint8.
 
-    Points are (n, 2), in each one's pixels; `room` is the (width, height) of the whole but for its labels.
+    Parameters
+    ----------
+    hr, lr : (h, w, 3), uint8 or uint16
+    hr_points, lr_points : (n, 2), in pixels of each
+    room : (width, height) of the whole but for its labels
     """
     drawn = np.zeros((LINE_HEIGHT + room[1], room[0], 3), np.uint8)
     ends = []
@@ -155,7 +162,7 @@ def drawn_matches(hr: Pixels, lr: Pixels, hr_points: Points, lr_points: Points, 
 
 
 def _draw_match(drawn: NDArray[np.uint8], start: list[int], end: list[int], number: int) -> None:
-    """Draw a line in a colour that its neighbours do not have."""
+    """Draw a line in a colour that those of the numbers next to it do not have."""
     hue = np.array([[[number * GOLDEN_ANGLE % HUES, 200, 255]]], np.uint8)
     color = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0].tolist()
     cv2.line(drawn, start, end, color, 1, cv2.LINE_AA)

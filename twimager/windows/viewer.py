@@ -1,4 +1,4 @@
-"""OpenCV's windows: open one, wait for keys, close it; and the one in which --debug asks."""
+"""OpenCV's windows: show a picture, read keys, close; and in the window of --debug, read what to do with a pair."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TITLE = "Twimager - esc: abort, n or del: skip, any other key: accept"
 POLL_MS = 50
 
 
-class Answer(Enum):
-    """What the user said to a pair."""
+class Choice(Enum):
+    """What to do with a pair that --debug shows."""
 
     ACCEPT = "accept"
     SKIP = "skip"
@@ -28,7 +28,7 @@ class Answer(Enum):
 def require_display(what: str) -> None:
     """Raise UsageError if no window can be opened for `what`: no display, or an OpenCV built without windows.
 
-    The attempt is made in another process, as a toolkit that finds no display ends the process that asked.
+    The attempt is made in another process, as a toolkit that finds no display ends its process.
     """
     attempt = "import cv2; cv2.namedWindow('x'); cv2.waitKey(1); cv2.destroyAllWindows()"
     if subprocess.run([sys.executable, "-c", attempt], capture_output=True, check=False).returncode:
@@ -42,7 +42,7 @@ def show(title: str, picture: Pixels) -> None:
 
 
 def next_key(title: str) -> str:
-    """Return what key was pressed in a moment, empty if none; `escape` also if the window was closed."""
+    """Return the name of the key that is pressed within a moment, empty if none; `escape` if the window was closed."""
     code = cv2.waitKeyEx(POLL_MS)
     if code != -1:
         return key_name(code)
@@ -56,18 +56,18 @@ def close() -> None:
         cv2.waitKey(1)
 
 
-def ask(picture: Pixels) -> Answer:
-    """Show a pair and wait for a key: esc (or closing the window) aborts, n or del skips, others accept."""
+def read_choice(picture: Pixels) -> Choice:
+    """Show a pair, (h, w, 3), and wait for a key: esc (or closing the window) aborts, n or del skips, others accept."""
     show(TITLE, picture)
     while not (key := next_key(TITLE)):
         pass
     if key == ESCAPE:
-        return Answer.ABORT
-    return Answer.SKIP if key in (DELETE, "n") else Answer.ACCEPT
+        return Choice.ABORT
+    return Choice.SKIP if key in (DELETE, "n") else Choice.ACCEPT
 
 
 def _is_open(title: str) -> bool:
     try:
         return bool(cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1)
-    except cv2.error:  # Qt's answer once the last window is closed
+    except cv2.error:  # Qt's error once the last window is closed
         return False

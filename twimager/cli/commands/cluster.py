@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--linkage", choices=LINKAGES, default="average",
-        help="how far clusters are apart: the mean over all couples (average, the default), weighted, single, complete",
+        help="the distance of clusters: the mean over all pairs (average, the default), weighted, single, complete",
     )  # fmt: skip
     add("--verify", action="store_true", help="keep together, and bring together, what can be aligned, also mirrored")
     modes = parser.add_mutually_exclusive_group()

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
-    """Write the page; say where it is."""
+    """Write the page; print its path."""
     from twimager.report.page import rebuild
 
     interruption.begin()

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
-    """Verify DEST; say what differs."""
+    """Verify DEST; print what differs."""
     from twimager.run.integrity import verify
     from twimager.runtime.console import Console, say
 
