@@ -247,6 +247,12 @@ def recalls(path: Path) -> bool:
     return recent.get(path) is not None
 
 
+def forget_copies() -> None:
+    """Keep no copies of images any longer, which take up to 128 MB."""
+    recent.clear()
+    _recent_colors.clear()
+
+
 @contextmanager
 def picture(image: Fingerprint, more: float = 0) -> Iterator[Pixels]:
     """Yield an image's pixels, (h, w, 3), without the bars; see `decoded`."""

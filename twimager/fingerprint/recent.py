@@ -45,6 +45,12 @@ class Recent:
         with self._lock:
             self._forget(path)
 
+    def clear(self) -> None:
+        """Keep nothing any longer."""
+        with self._lock:
+            self._copies.clear()
+            self._bytes = 0
+
     def _forget(self, path: Path) -> None:
         if (pixels := self._copies.pop(path, None)) is not None:
             self._bytes -= pixels.nbytes
