@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 from twimager.cli.main import main
 from twimager.runtime.child import ONE_THREAD
@@ -23,20 +24,21 @@ from tests.support.pictures import picture
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in process."""
+def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run the command line in process; what it puts into the environment is gone after the test."""
 
     def run_with(*arguments: object) -> Outcome:
         capfd.readouterr()
         code = main([str(argument) for argument in arguments])
         return Outcome(code, *capfd.readouterr())
 
-    return run_with
+    with patch.dict(os.environ):
+        yield run_with
 
 
 @pytest.fixture(autouse=True, scope="session")
-def hearing() -> Iterator[None]:
-    """What is run in the background is deaf to SIGINT, and so would be what the tests start."""
+def interruptible() -> Iterator[None]:
+    """Handle SIGINT, which a background job ignores, and so would the processes that the tests start."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -23,11 +23,14 @@ from numpy.typing import NDArray
 from twimager.compare.alignment import THOROUGH
 from twimager.errors import AlignmentError, Reason, Rejection, UnreadableImage, require
 from twimager.fingerprint.cache import Store
-from twimager.fingerprint.fingerprint import Fingerprint, Recipe, fingerprint, forget_copies
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import Fingerprint, Recipe
+from twimager.fingerprint.working_image import forget_copies
 from twimager.geometry import translation
 from twimager.image.decode import LIBRARY_ERRORS, complaint, in_memory
 from twimager.image.decoders import decoders
-from twimager.image.files import frame_size, require_files
+from twimager.image.files import require_files
+from twimager.image.pixels import frame_size
 from twimager.options import (
     AlignSettings,
     Border,
@@ -57,8 +60,8 @@ from twimager.report.ledger import Ledger
 from twimager.report.records import how_far
 from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool
-from twimager.search.job import SearchOptions, searcher
-from twimager.search.judging import Found, Wanted
+from twimager.search.job import SearchOptions, open_searcher
+from twimager.search.ranking import Criteria, Hit
 
 # (h, w) gray or (h, w, 3) BGR as OpenCV reads it, uint8 or uint16; or a file.
 Image = NDArray[Any] | str | os.PathLike[str]
@@ -373,15 +376,15 @@ def search(
     require(0 <= min_score <= 1, "min_score must be 0 to 1")
     require(jobs is None or jobs >= 1, "jobs must be 1 or more workers")
     options = SearchOptions(
-        Path(folder), Wanted(top, min_score, mirror=mirror), recursive, Path(save) if save else None,
+        Path(folder), Criteria(top, min_score, mirror=mirror), recursive, Path(save) if save else None,
         processors() if jobs is None else jobs,
     )  # fmt: skip
-    with _call, _file(query, "query") as path, searcher(options, _Log(), queries=1) as found_by:
-        answer = found_by.ask_file("query", path)
+    with _call, _file(query, "query") as path, open_searcher(options, _Log(), queries=1) as searcher:
+        answer = searcher.search_file("query", path)
     if answer.query is None:
         with _named(query, "query"):
             raise UnreadableImage(answer.error)
-    return [_result(found, answer.query) for found in answer.found]
+    return [_result(hit, answer.query) for hit in answer.hits]
 
 
 def _pairs(options: Options) -> Generator[Pair, None, None]:
@@ -408,12 +411,12 @@ def _without_features(pair: VerifiedPair) -> VerifiedPair:
     return pair._replace(proposal=pair.proposal._replace(lr=lr.bare, hr=hr.bare))
 
 
-def _result(found: Found, query: Fingerprint) -> SearchResult:
-    place, numbers = found.place, found.resemblance
+def _result(hit: Hit, query: Fingerprint) -> SearchResult:
+    found, scores = hit.alignment, hit.scores
     return SearchResult(
-        found.image.path, found.copies, found.score, numbers.ssim, numbers.features, numbers.colors,
-        _between_files(place.matrix, found.image, query) if place else None,
-        bool(place and place.mirrored), place.shown if place else 0.0, place.inliers if place else 0,
+        hit.image.path, hit.copies, hit.score, scores.ssim, scores.features, scores.colors,
+        _between_files(found.matrix, hit.image, query) if found else None,
+        bool(found and found.mirrored), found.overlap if found else 0.0, found.inliers if found else 0,
     )  # fmt: skip
 
 

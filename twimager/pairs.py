@@ -8,10 +8,11 @@ from typing import NamedTuple, TypeVar
 
 from twimager.align.matching import Match
 from twimager.errors import Rejection
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Rect
 from twimager.propose.proposal import Proposal
-from twimager.verify.overlay import Overlay, Scores
+from twimager.verify.overlay import Overlay
+from twimager.verify.scores import Scores
 
 
 class Candidate(NamedTuple):

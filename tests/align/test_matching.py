@@ -8,11 +8,13 @@ import pytest
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from tests.support.pictures import picture
-from twimager.align.matching import MIN_INLIERS, Match, implausible, match, mutual_matches, places
+from twimager.align.estimation import MIN_INLIERS
+from twimager.align.matching import Match, hypotheses, implausible, match, mutual_matches
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint, mirrored
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, mirrored
 from twimager.geometry import scaling, transform_points, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Method
 
 
@@ -99,7 +101,7 @@ def test_where_a_pattern_repeats_every_place_is_named_the_likeliest_first() -> N
     seen = np.concatenate([transform_points(repeats[0], points[:6]), transform_points(repeats[1], points[6:9]),
                            transform_points(repeats[2], points[9:])])  # fmt: skip
     hr, lr = made_up(points, features, "hr", (400, 400)), made_up(seen, features, "lr", (230, 240), 0.5)
-    found = list(places(hr, lr, Method.TRANSFORM))
+    found = list(hypotheses(hr, lr, Method.TRANSFORM))
     assert len(found) == 3
     assert error(found[0], repeats[0], (400, 400)) < 0.1
     assert all(min(error(place, repeat, (400, 400)) for place in found) < 0.1 for repeat in repeats)
@@ -111,7 +113,7 @@ def test_of_repeats_that_agree_roughly_the_precise_one_is_named_first() -> None:
     beside = translation(6, 0) @ scaling(0.5)
     seen = np.concatenate([transform_points(scaling(0.5), points[:12]), transform_points(beside, points[12:])])
     hr, lr = made_up(points, features, "hr", (400, 400)), made_up(seen, features, "lr", (206, 200), 0.5)
-    precise, rough, *_ = places(hr, lr, Method.TRANSFORM)
+    precise, rough, *_ = hypotheses(hr, lr, Method.TRANSFORM)
     assert error(precise, scaling(0.5), (400, 400)) < 0.1
     assert error(rough, scaling(0.5), (400, 400)) > 1
 

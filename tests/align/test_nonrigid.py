@@ -7,10 +7,10 @@ import pytest
 from benchmarks.known_warp import degraded, framing, seen_through
 from tests.support.pictures import picture
 from twimager.align.nonrigid import register_nonrigid
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Size, resize_matrix, scaling, translation, trimmed
 from twimager.image.displacement import Displacement, covered
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.image.warp import resample
 
 
@@ -20,7 +20,7 @@ def copy(pixels: np.ndarray) -> WorkingImage:
 
 def wavy(size: Size, pixels: float) -> Displacement:
     """A flow of at most so many pixels: as a lens and a scan that was not flat make it."""
-    flat = Displacement.none(size, (5, 4))
+    flat = Displacement.zero(size, (5, 4))
     random = np.random.default_rng(3).uniform(-1, 1, flat.controls.shape)
     return Displacement(random * pixels / abs(random).max(), flat.to_knots)
 
@@ -68,7 +68,7 @@ def test_a_flow_is_the_same_on_every_grid() -> None:
 
 
 def test_a_constant_flow_is_a_shift() -> None:
-    flat = Displacement.none((100, 60), (6, 4))
+    flat = Displacement.zero((100, 60), (6, 4))
     displacement = Displacement(flat.controls + np.array([1.5, -0.5])[:, None, None], flat.to_knots)
     assert displacement.shifts((100, 60))[0] == pytest.approx(1.5)
     pixels = picture("P1040518")[:200, :200]

@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.known_warp import degraded, error, framing, seen_through
 from tests.support.pictures import picture
-from twimager.align.refinement import COARSE, FINE, Pass, refine
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Size, scaling, translation
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Method
 
 
@@ -35,8 +35,10 @@ def known(name: str, tilt: float = 0.0, degrees: float = 4.0) -> Known:
     return Known(copy(hr), copy(degraded(seen_through(truth, hr, size), np.random.default_rng(0))), truth, size)
 
 
-def refined(start: Matrix, pair: Known, method: Method = Method.TRANSFORM, passes: Sequence[Pass] = FINE) -> Matrix:
-    return refine(start, pair.hr, pair.lr, method, passes)
+def refined(
+    start: Matrix, pair: Known, method: Method = Method.TRANSFORM, levels: Sequence[PyramidLevel] = FINE
+) -> Matrix:
+    return refine(start, pair.hr, pair.lr, method, levels)
 
 
 TURN = np.array([[1, -0.004, 0.6], [0.004, 1, -0.6], [0, 0, 1]])
@@ -89,7 +91,7 @@ def test_a_logo_over_a_twentieth_of_the_frame_moves_nothing(name: str) -> None:
 def test_a_hypothesis_off_by_many_pixels_finds_its_place() -> None:
     pair = known("P1040771")
     start = translation(5, -4) @ pair.truth
-    assert error(refined(start, pair, passes=(*COARSE, *FINE)), pair.truth, pair.size) < 0.03
+    assert error(refined(start, pair, levels=(*COARSE, *FINE)), pair.truth, pair.size) < 0.03
 
 
 def test_where_there_is_nothing_to_see_the_transform_stays_as_it_was() -> None:

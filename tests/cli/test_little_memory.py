@@ -14,7 +14,7 @@ import pytest
 from tests.support.command import Run, refused
 from tests.support.folders import Folders
 from tests.support.paths import EXAMPLES, ROOT
-from twimager.output import layout as destination
+from twimager.output import layout
 
 HR, STILL = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"
 COMMANDS = {
@@ -74,7 +74,7 @@ def test_whoever_gets_none(run: Run, folders: Folders, monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(destination, "check_folders", fail)
+    monkeypatch.setattr(layout, "check_folders", fail)
     refused(run(*folders.flags), 1, "out of memory")
 
 
@@ -82,6 +82,6 @@ def test_no_other_error_is_taken_for_one(run: Run, folders: Folders, monkeypatch
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(destination, "check_folders", fail)
+    monkeypatch.setattr(layout, "check_folders", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         run(*folders.flags)

@@ -19,7 +19,7 @@ from twimager import __version__
 from twimager.cli.commands import COMMANDS
 from twimager.cli.main import main
 from twimager.cli.pair import parser
-from twimager.output import layout as destination
+from twimager.output import layout
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_interrupting_ends_without_a_traceback(run: Run, folders: Folders, monke
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(destination, "check_folders", interrupt)
+    monkeypatch.setattr(layout, "check_folders", interrupt)
     refused(run(*folders.flags), 130, "interrupted")
 
 

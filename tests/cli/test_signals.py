@@ -45,7 +45,7 @@ def work(*_, **__):
 sys.exit(cli.main())
 """
 COMMANDS = {
-    "cluster": ("twimager.cluster.job", "grouped", [HR, "--dry"]),
+    "cluster": ("twimager.cluster.job", "cluster_hashes", [HR, "--dry"]),
     "search": ("twimager.search.job", "search", [STILL, "--in", HR]),
     "compare": ("twimager.cli.commands.compare", "_compared", [STILL, HR / "P1040518.jpg"]),
     "gallery": ("twimager.report.page", "rebuild", ["report.json"]),

@@ -24,8 +24,8 @@ from tests.support.paths import BENCH, ROOT
 from tests.support.pictures import picture
 from twimager.cli.commands import cluster
 from twimager.cluster import links
-from twimager.cluster.groups import sharpness
-from twimager.fingerprint import fingerprint as fingerprints
+from twimager.cluster.quality import sharpness
+from twimager.fingerprint import working_image
 from twimager.image import decode as decoded
 
 NAMES = ("P1040102", "P1040355", "P1040518")
@@ -221,9 +221,9 @@ def test_kept_copies_stand_for_the_images(
     flags = "--dry", "--resize", 0.8, "--save", tmp_path / "kept"
     assert names(found(run, photos, *flags)) == copies("whole", "small")
     monkeypatch.setattr(decoded, "read_bytes", no_link)
-    monkeypatch.setattr(fingerprints, "recent", fingerprints.Recent(fingerprints.RECENT_BYTES))
+    monkeypatch.setattr(working_image, "recent", working_image.Recent(working_image.RECENT_BYTES))
     unread = contextlib.nullcontext(np.zeros((9, 9, 3), np.uint8))
-    monkeypatch.setattr("twimager.cluster.groups.picture", lambda *_, **__: unread)
+    monkeypatch.setattr("twimager.cluster.quality.picture", lambda *_, **__: unread)
     document = found(run, photos, *flags, "--hash_size", 12, "--verify")
     assert names(document) == copies("whole", "small", "part", "mirrored")
     assert document["bits"] == 144

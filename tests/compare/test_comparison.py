@@ -21,7 +21,7 @@ from twimager.errors import UnreadableImage
 from twimager.similarity.detectors import Detector
 
 A, B = EXAMPLES / "HR/P1040518.jpg", EXAMPLES / "HR/P1040102.jpg"
-NO_DETECTOR = [detector.value for detector in Detector if not detector.is_there]
+NO_DETECTOR = [detector.value for detector in Detector if not detector.is_available]
 
 Compare = Callable[..., dict[str, Any]]
 

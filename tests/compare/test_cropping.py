@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from tests.support.pictures import picture
-from twimager.compare import cropping
-from twimager.compare.cropping import Crop, by_template, crop_of, is_whole, to_whole_pixels
+from twimager.compare import template
+from twimager.compare.crop import Crop, crop_of, is_whole
+from twimager.compare.template import match_template, snap_to_whole_pixels
 from twimager.geometry import mirroring, scaling, translation
 
 
@@ -39,31 +40,31 @@ def test_an_alignment_that_is_nearly_a_shift_becomes_one(mirrored: bool) -> None
     part = np.ascontiguousarray(whole[200:500, 300:700][:, :: -1 if mirrored else 1])
     flip = mirroring((400, 300)) if mirrored else translation(0, 0)
     nearly = translation(300.7, 198.8) @ scaling(1.001) @ flip
-    assert (to_whole_pixels(nearly, part, whole) == translation(300, 200) @ flip).all()
+    assert (snap_to_whole_pixels(nearly, part, whole) == translation(300, 200) @ flip).all()
 
 
 def test_an_alignment_that_is_none_stays_as_it_is() -> None:
     whole = gray()
     shifted = cv2.warpAffine(whole, translation(-300.5, -200.3)[:2], (400, 300), flags=cv2.INTER_CUBIC)
     true = translation(300.5, 200.3)
-    assert to_whole_pixels(true, shifted, whole) is true
+    assert snap_to_whole_pixels(true, shifted, whole) is true
     tilted = translation(300, 200) @ scaling(1.1)
-    assert to_whole_pixels(tilted, whole[200:500, 300:700], whole) is tilted
+    assert snap_to_whole_pixels(tilted, whole[200:500, 300:700], whole) is tilted
 
 
-@pytest.mark.parametrize("most", [cropping.MOST_PIXELS, 120_000])
+@pytest.mark.parametrize("most", [template.MOST_PIXELS, 120_000])
 def test_a_template_is_found_in_large_pictures_too(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr(cropping, "MOST_PIXELS", most)
+    monkeypatch.setattr(template, "MOST_PIXELS", most)
     whole, rng = gray(), np.random.default_rng(0)
     for _ in range(4):
         width, height = (int(side) for side in rng.integers(90, 400, 2))
         x, y = int(rng.integers(0, 1001 - width)), int(rng.integers(0, 1001 - height))
-        found = by_template(whole[y : y + height, x : x + width], whole)
+        found = match_template(whole[y : y + height, x : x + width], whole)
         assert found is not None
         assert (found == translation(x, y)).all()
 
 
 def test_what_is_not_there_is_not_found() -> None:
-    assert by_template(gray("P1040518")[50:200, 50:200], gray()) is None
-    assert by_template(np.full((60, 60), 100, np.uint8), gray()) is None
-    assert by_template(gray(), gray("P1040518")) is None
+    assert match_template(gray("P1040518")[50:200, 50:200], gray()) is None
+    assert match_template(np.full((60, 60), 100, np.uint8), gray()) is None
+    assert match_template(gray(), gray("P1040518")) is None

@@ -21,11 +21,13 @@ from tests.support.folders import Folders
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat
 from twimager.cli.common import STORE
-from twimager.fingerprint import cache as store
-from twimager.fingerprint import fingerprint as fingerprints
-from twimager.fingerprint.cache import Stamp, Store, stamp
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe, View, fingerprint, view
-from twimager.image.files import Gray
+from twimager.fingerprint import records, working_image
+from twimager.fingerprint.cache import Store
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe
+from twimager.fingerprint.stamp import Stamp, stamp
+from twimager.fingerprint.working_image import View, view
+from twimager.image.pixels import Gray
 from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
 
@@ -106,7 +108,7 @@ def test_the_second_run_reads_nothing_for_hashing_and_finds_the_same(
     assert (folders.dest.parent / STORE).is_file()
     first = outputs(folders.dest)
     read.clear()
-    monkeypatch.setattr(fingerprints, "recent", fingerprints.Recent(fingerprints.RECENT_BYTES))
+    monkeypatch.setattr(working_image, "recent", working_image.Recent(working_image.RECENT_BYTES))
     assert run(*folders.flags, "--save", "--overwrite").code == 0
     assert read == []
     assert outputs(folders.dest) == first != {}
@@ -249,7 +251,7 @@ def test_a_damaged_entry_is_not_trusted(run: Run, folders: Folders, read: list[s
     run(*folders.flags, "--save")
     with sqlite3.connect(folders.dest.parent / STORE) as database:
         database.execute(
-            "UPDATE fingerprints SET image = zeroblob(length(image)) WHERE recipe = ?", [repr(tuple(HR.bare))]
+            "UPDATE entries SET value = zeroblob(length(value)) WHERE kind = ?", [f"fingerprint {tuple(HR.bare)}"]
         )
     database.close()
     read.clear()
@@ -260,7 +262,7 @@ def test_a_damaged_entry_is_not_trusted(run: Run, folders: Folders, read: list[s
 def first_page_flipped(path: Path) -> None:
     """The names of its tables are no text any more, so that SQLite's own message is none."""
     data = bytearray(path.read_bytes())
-    for found in re.finditer(b"fingerprints|verdicts|about", bytes(data[:4096])):
+    for found in re.finditer(b"entries|about", bytes(data[:4096])):
         data[found.start()] ^= 0x80
     path.write_bytes(data)
 
@@ -275,14 +277,16 @@ def sql(*statements: str) -> Callable[[Path], None]:
     return spoil
 
 
+ROWS = "SELECT rowid, value FROM entries"
+SPOIL = "UPDATE entries SET (value, checksum) = (?, ?) WHERE rowid = ?"
 FOREIGN = {
     "flipped names": first_page_flipped,
     "a maker that is no text": sql("UPDATE about SET made_by = CAST(x'ff80' AS TEXT)"),
     "a maker that is a number": sql("UPDATE about SET made_by = 7"),
-    "a trigger": sql("CREATE TRIGGER t AFTER INSERT ON verdicts BEGIN DELETE FROM fingerprints; END"),
+    "a trigger": sql("CREATE TRIGGER t AFTER INSERT ON entries BEGIN DELETE FROM about; END"),
     "a view": sql("CREATE VIEW v AS SELECT 1"),
-    "a table less": sql("DROP TABLE verdicts"),
-    "a column more": sql("ALTER TABLE verdicts ADD COLUMN more"),
+    "a table less": sql("DROP TABLE entries"),
+    "a column more": sql("ALTER TABLE entries ADD COLUMN more"),
 }
 
 
@@ -319,7 +323,7 @@ def in_place(at: int, data: bytes) -> Callable[[bytes], bytes]:
     return lambda image: image[:at] + data + image[at + len(data) :]
 
 
-HASHES_AT, FIRST_HASH_AT = store.HEAD.itemsize - 4, store.HEAD.itemsize
+HASHES_AT, FIRST_HASH_AT = records.HEAD.itemsize - 4, records.HEAD.itemsize
 IMAGES: dict[str, Callable[[bytes], object]] = {
     "a number": lambda _: 5,
     "text": lambda _: "text",
@@ -333,7 +337,7 @@ IMAGES: dict[str, Callable[[bytes], object]] = {
     "a size below none": in_place(0, b"\xff" * 8),
     "a size beyond all": in_place(0, b"\xff\xff\xff\x7f" * 2),
     "bars below none": in_place(8, b"\xff" * 4),
-    "features where none are": lambda image: image + bytes(store.FEATURE.itemsize),
+    "features where none are": lambda image: image + bytes(records.FEATURE.itemsize),
 }
 
 
@@ -344,12 +348,10 @@ def test_a_fingerprint_that_is_none_is_not_used(
     run(*folders.flags, "--save")
     first = outputs(folders.dest)
     with sqlite3.connect(folders.dest.parent / STORE) as database:
-        for row, image in database.execute("SELECT rowid, image FROM fingerprints").fetchall():
+        for row, image in database.execute(f"{ROWS} WHERE kind LIKE 'fingerprint %'").fetchall():
             spoiled = value(image)
             checksum = zlib.crc32(spoiled if isinstance(spoiled, bytes) else str(spoiled).encode())
-            database.execute(
-                "UPDATE fingerprints SET (image, checksum) = (?, ?) WHERE rowid = ?", (spoiled, checksum, row)
-            )
+            database.execute(SPOIL, (spoiled, checksum, row))
     database.close()
     read.clear()
     outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
@@ -391,7 +393,7 @@ def inside(*keys: object, value: object) -> Callable[[str], str]:
 
 
 PLACE, MATCH, SCORES, COMMON, WINDOW, BEHIND, NATIVE = range(7)
-VERDICTS: dict[str, Callable[[str], object]] = {
+EVALUATIONS: dict[str, Callable[[str], object]] = {
     "a number": lambda _: 5,
     "bytes": lambda _: b"\xff\xfe",
     "no text": lambda _: None,
@@ -425,22 +427,23 @@ VERDICTS: dict[str, Callable[[str], object]] = {
 }
 
 
-@pytest.mark.parametrize("value", VERDICTS.values(), ids=VERDICTS.keys())
-def test_a_verdict_that_is_none_is_not_used(
+@pytest.mark.parametrize("value", EVALUATIONS.values(), ids=EVALUATIONS.keys())
+def test_an_evaluation_that_is_none_is_not_used(
     run: Run, folders: Folders, evaluated: list[str], value: Callable[[str], object]
 ) -> None:
     run(*folders.flags, "--save")
     first = outputs(folders.dest)
     with sqlite3.connect(folders.dest.parent / STORE) as database:
-        for key, text in database.execute("SELECT key, verdict FROM verdicts").fetchall():
-            spoiled = value(text)
+        for row, text in database.execute(f"{ROWS} WHERE kind = 'evaluation'").fetchall():
+            spoiled = value(text.decode())
             if spoiled is None:
-                database.execute(
-                    "UPDATE verdicts SET verdict = CAST(x'ff80' AS TEXT), checksum = ?", (zlib.crc32(b"\xff\x80"),)
-                )
+                update = "UPDATE entries SET value = CAST(x'ff80' AS TEXT), checksum = ? WHERE rowid = ?"
+                database.execute(update, (zlib.crc32(b"\xff\x80"), row))
                 continue
+            if isinstance(spoiled, str):
+                spoiled = spoiled.encode()
             checksum = zlib.crc32(spoiled if isinstance(spoiled, bytes) else str(spoiled).encode())
-            database.execute("UPDATE verdicts SET (verdict, checksum) = (?, ?) WHERE key = ?", (spoiled, checksum, key))
+            database.execute(SPOIL, (spoiled, checksum, row))
     database.close()
     evaluated.clear()
     outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
@@ -474,7 +477,7 @@ def test_save_without_a_place_needs_dest(run: Run, folders: Folders) -> None:
 
 
 def test_many_may_use_one_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BATCH", 3)
+    monkeypatch.setattr("twimager.fingerprint.database.BATCH", 3)
     image = fingerprint(EXAMPLES / "LR" / "still_01.png", LR)
     names = [[image.path.with_name(f"{worker}-{number}") for number in range(20)] for worker in range(4)]
 

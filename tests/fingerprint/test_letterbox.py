@@ -12,7 +12,9 @@ from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat, picture
 from twimager.fingerprint.letterbox import picture_area
 from twimager.geometry import Rect
-from twimager.image.files import list_files, read_image, to_gray
+from twimager.image.decode import read_image
+from twimager.image.files import list_files
+from twimager.image.pixels import to_gray
 
 
 def boxed(pixels: Any, top: int, bottom: int, left: int, right: int, level: int = 0) -> Any:

@@ -156,19 +156,19 @@ def spoil_store(place: Place, change: random.Random) -> None:
     if change.random() < 0.5:
         place.store.write_bytes(spoiled_bytes(place.store.read_bytes(), change))
         return
-    table, column = change.choice((("fingerprints", "image"), ("evaluations", "evaluation")))
+    kind = change.choice(("fingerprint", "evaluation"))
     with sqlite3.connect(place.store) as database:
-        for row, value in database.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
+        for row, value in database.execute(f"SELECT rowid, value FROM entries WHERE kind LIKE '{kind}%'").fetchall():
             if change.random() < 0.2:
                 spoiled: Any = change.choice((None, 5, 0.5, "text", b"", b"\xff", b"junk" * 400))
-            elif isinstance(value, bytes):
+            elif kind == "fingerprint":
                 spoiled = spoiled_bytes(value, change)
             else:
-                spoiled = spoiled_json(value, change)
+                spoiled = spoiled_json(value.decode(), change).encode()
             text = spoiled if isinstance(spoiled, bytes) else str(spoiled).encode()
             given = 0 if spoiled is None else spoiled
-            change_row = f"UPDATE {table} SET ({column}, checksum) = (?, ?) WHERE rowid = ?"
-            database.execute(change_row, (given, zlib.crc32(text), row))
+            row_change = "UPDATE entries SET (value, checksum) = (?, ?) WHERE rowid = ?"
+            database.execute(row_change, (given, zlib.crc32(text), row))
     database.close()
 
 

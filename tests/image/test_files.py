@@ -11,7 +11,10 @@ from PIL import Image
 
 from tests.support.pictures import cat
 from twimager.errors import UnreadableImage
-from twimager.image.files import decode, decode_gray, encode, is_plain, list_files, read_image, to_8_bit, to_gray
+from twimager.image.decode import decode, decode_gray, read_image
+from twimager.image.encode import encode
+from twimager.image.files import is_plain, list_files
+from twimager.image.pixels import to_8_bit, to_gray
 from twimager.options import Format
 
 

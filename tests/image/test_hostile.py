@@ -20,8 +20,9 @@ from tests.support.report import report_of
 from twimager.errors import UnreadableImage, UnsupportedFormat
 from twimager.image import headers as anatomy
 from twimager.image import icc as profiles
+from twimager.image.decode import decode
 from twimager.image.decoders import Decoders
-from twimager.image.files import decode, is_animated, is_plain, read_bytes
+from twimager.image.files import is_animated, is_plain, read_bytes
 from twimager.image.headers import LIMIT_VARIABLE
 from twimager.options import MAX_PIXELS, Format
 

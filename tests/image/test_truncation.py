@@ -23,7 +23,7 @@ from twimager.errors import UnreadableImage
 from twimager.image import decoder_process as decoding
 from twimager.image import headers as anatomy
 from twimager.image import jpeg
-from twimager.image.files import decode, decode_gray, decode_rows
+from twimager.image.decode import decode, decode_gray, decode_rows
 from twimager.image.headers import PNG_END, PNG_SIGNATURE
 from twimager.runtime.console import own_stderr
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from twimager.errors import TwimagerError
-from twimager.output.layout import UnwritableName, flat_names, write_files
+from twimager.output.atomic import UnwritableName, write_files
+from twimager.output.names import flat_names
 
 RUN = "f" * 32
 

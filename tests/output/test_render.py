@@ -11,14 +11,16 @@ import pytest
 from tests.support.pictures import cat, shift
 from twimager.align.matching import Match
 from twimager.errors import Rejection
-from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import Matrix, Rect, scaling, translation
-from twimager.image.files import decode, frame_size
+from twimager.image.decode import decode
+from twimager.image.pixels import frame_size
 from twimager.options import Border, ColorTransfer, Crop, Framing, WriteSettings, parse_scale
 from twimager.output.render import common_area, output_size, output_window, render_hr, render_lr
 from twimager.pairs import VerifiedPair
-from twimager.propose.by_hash import Proposal
-from twimager.verify.overlay import Scores
+from twimager.propose.proposal import Proposal
+from twimager.verify.scores import Scores
 
 
 def pair_of(folder: Path, lr: Any, hr: Any, matrix: Matrix, framing: Framing) -> VerifiedPair:

@@ -15,7 +15,8 @@ from tests.support.pictures import cat, picture
 from tests.support.report import report_of
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import scaling, translation
 from twimager.options import Method, PairSettings
 from twimager.pairing import evaluate as evaluating
@@ -24,7 +25,8 @@ from twimager.pairing.decide import neighbours_together
 from twimager.pairing.registration import register_coarsely
 from twimager.pairs import Deferred, reject
 from twimager.propose.proposal import Proposal, Source
-from twimager.verify.overlay import COARSE_SIDE, Scores
+from twimager.verify.overlay import COARSE_SIDE
+from twimager.verify.scores import Scores
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders
 from tests.support.report import report_of
 from twimager.errors import Reason
-from twimager.fingerprint.cache import stamp
+from twimager.fingerprint.stamp import stamp
 from twimager.pairing import candidates
 from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading

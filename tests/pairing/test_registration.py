@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks.known_warp import error
 from tests.support.pictures import cat
-from twimager.align.matching import CERTAIN_INLIERS, MIN_INLIERS, Match
-from twimager.fingerprint.fingerprint import LIGHT_HR, fingerprint
+from twimager.align.estimation import MIN_INLIERS
+from twimager.align.matching import CERTAIN_INLIERS, Match
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import Matrix, mirroring, resize_matrix, translation
 from twimager.options import Method, PairSettings
 from twimager.pairing import candidates

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.command import Run
 from tests.support.paths import EXAMPLES
-from twimager.fingerprint import fingerprint as fingerprints
+from twimager.fingerprint import working_image
 from twimager.pairing import workers as evaluators
 
 FLAGS = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--report"
@@ -57,7 +57,7 @@ def test_paths_are_as_seen_from_where_the_run_began(
     run: Run, tmp_path: Path, processes: list[evaluators._Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(EXAMPLES)
-    monkeypatch.setattr(fingerprints.recent, "limit", 0)  # every copy has to be read again
+    monkeypatch.setattr(working_image.recent, "limit", 0)  # every copy has to be read again
     assert run("--lr", "LR", "--hr", "HR", "--dest", tmp_path / "out", "--jobs", 2, "--report").code == 0
     assert len(processes) == 2
     assert len(decided(tmp_path / "out")[0]) == 16

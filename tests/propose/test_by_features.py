@@ -8,7 +8,7 @@ import pytest
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.fingerprint.rootsift import MIRRORED_BINS
 from twimager.propose import by_features as features
-from twimager.propose.by_features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDELY, FeatureIndex
+from twimager.propose.by_features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDE_CANDIDATES, FeatureIndex
 from twimager.propose.proposal import CANDIDATES
 
 
@@ -51,9 +51,9 @@ def test_an_exact_index_counts_votes_as_one_would_by_hand() -> None:
 def test_for_a_few_lrs_every_feature_is_compared_however_many_there_are() -> None:
     hrs, lrs = collection(count=110, features=40)
     assert EXACT_UP_TO < 110 * 40
-    for lr, proposals in zip(lrs[:3], FeatureIndex(hrs, threads=1, asked=3).propose(lrs[:3]), strict=True):
+    for lr, proposals in zip(lrs[:3], FeatureIndex(hrs, threads=1, queries=3).propose(lrs[:3]), strict=True):
         assert [proposal.hr.path.name for proposal in proposals] == by_hand(lr, hrs)
-    (most,) = FeatureIndex(hrs, threads=1, asked=1).propose(lrs[:1], most=50)
+    (most,) = FeatureIndex(hrs, threads=1, queries=1).propose(lrs[:1], limit=50)
     assert len(most) == 50
 
 
@@ -71,7 +71,7 @@ def test_a_wide_search_names_more() -> None:
     hrs, lrs = collection(count=100, features=80)
     index = FeatureIndex(hrs, threads=1)
     for narrow, wide in zip(index.propose(lrs[:5]), index.propose(lrs[:5], wide=True), strict=True):
-        assert len(narrow) <= CANDIDATES < len(wide) <= WIDELY
+        assert len(narrow) <= CANDIDATES < len(wide) <= WIDE_CANDIDATES
         assert narrow[0].hr is wide[0].hr
 
 
@@ -81,7 +81,7 @@ def test_how_many_are_looked_up_at_a_time_changes_nothing(monkeypatch: pytest.Mo
     index = FeatureIndex(hrs, threads=1)
     found = []
     for at_once in (1, 250, 1_000_000):
-        monkeypatch.setattr(features, "ASKED_AT_ONCE", at_once)
+        monkeypatch.setattr(features, "QUERIES_AT_ONCE", at_once)
         found.append([[proposal.hr.path for proposal in of_one_lr] for of_one_lr in index.propose(lrs)])
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == count

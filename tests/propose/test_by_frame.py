@@ -14,9 +14,10 @@ from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat
 from tests.support.report import report_of
 from twimager.fingerprint import rootsift as root_sift
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint
 from twimager.pairing import candidates
-from twimager.propose.by_frame import COMMON, LIKEST, MOST_ALIKE, Frames
+from twimager.propose.by_frame import MAX_PROPOSED, MAX_SAME_FRAME, MIN_SHARE, Frames
 from twimager.propose.proposal import Source
 
 PHOTOS = sorted((EXAMPLES / "HR").iterdir())
@@ -64,7 +65,7 @@ def test_frames_that_are_rarely_the_same_are_not_relied_on(
     lrs, hrs = pairs
     rng = np.random.default_rng(2)
     unsupported = [known(tmp_path / f"s{n}.png", rng.integers(0, 256, (60, 80, 3))) for n in range(2 * len(lrs))]
-    enough = round(len(lrs) / COMMON) - len(lrs)
+    enough = round(len(lrs) / MIN_SHARE) - len(lrs)
     assert any(proposed(lrs + unsupported[:enough], hrs))
     assert not any(proposed(lrs + unsupported[: enough + 1], hrs))
 
@@ -80,21 +81,21 @@ def test_the_hashes_must_be_near_too(pairs: tuple[list[Fingerprint], list[Finger
 
 def test_of_too_many_alike_none_is_proposed(tmp_path: Path) -> None:
     lr, hr = known(tmp_path / "lr.png", cat()[::3, ::3]), known(tmp_path / "hr.png", cat())
-    assert proposed([lr], [hr] * MOST_ALIKE) == [["hr.png"] * LIKEST]
-    assert proposed([lr], [hr] * (MOST_ALIKE + 1)) == [[]]
+    assert proposed([lr], [hr] * MAX_SAME_FRAME) == [["hr.png"] * MAX_PROPOSED]
+    assert proposed([lr], [hr] * (MAX_SAME_FRAME + 1)) == [[]]
 
 
 def test_of_many_alike_those_go_first_that_show_what_frames_differ_in(tmp_path: Path) -> None:
     """A small ball in a picture that is shown a little off its place, in other tones and with noise."""
     rng = np.random.default_rng(0)
-    frames = [cv2.circle(cat().copy(), (60 + 8 * n, 150), 9, (255, 255, 255), -1) for n in range(3 * LIKEST)]
+    frames = [cv2.circle(cat().copy(), (60 + 8 * n, 150), 9, (255, 255, 255), -1) for n in range(3 * MAX_PROPOSED)]
     hrs = [known(tmp_path / f"{n}.png", frame) for n, frame in enumerate(frames)]
     first = []
     for n in range(0, len(frames), 5):
         small = cv2.resize(frames[n][2:, 3:], (150, 100), interpolation=cv2.INTER_AREA) * 0.8 + 10
         lr = known(tmp_path / f"lr{n}.png", small + rng.normal(0, 4, small.shape))
         names = proposed([lr], hrs)[0]
-        assert len(names) == LIKEST
+        assert len(names) == MAX_PROPOSED
         first.append(names.index(f"{n}.png"))
     assert max(first) < 4
 
@@ -102,8 +103,8 @@ def test_of_many_alike_those_go_first_that_show_what_frames_differ_in(tmp_path: 
 def test_features_are_found_at_once_where_frames_will_not_do(tmp_path: Path) -> None:
     lr, hr = known(tmp_path / "lr.png", cat()[::3, ::3]), known(tmp_path / "hr.png", cat())
     assert not Frames([], 12).suffice(hr)
-    assert Frames([lr] * MOST_ALIKE, 12).suffice(hr)
-    assert not Frames([lr] * (MOST_ALIKE + 1), 12).suffice(hr)
+    assert Frames([lr] * MAX_SAME_FRAME, 12).suffice(hr)
+    assert not Frames([lr] * (MAX_SAME_FRAME + 1), 12).suffice(hr)
 
 
 def test_nothing_is_like_a_single_colour(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
 from twimager.fingerprint.phash import perceptual_hash
 from twimager.geometry import transform_points
 from twimager.propose.by_hash import HashIndex, nearest_hashes, propose

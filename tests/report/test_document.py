@@ -14,12 +14,13 @@ from tests.support.pictures import cat, picture
 from tests.support.report import SCHEMA, VALIDATOR, report_of
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import LIGHT_LR, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_LR
 from twimager.options import Options, plain_settings
 from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.report.ledger import Ledger
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.support.marks import links
 from tests.support.page import Parsed
 from tests.support.report import VALIDATOR, report_of, rows_of
 from twimager.errors import TwimagerError, UsageError
-from twimager.output import layout as destination
+from twimager.output import atomic
 from twimager.review.review import Review
 
 ALL = ("--report", "--meta_info")
@@ -346,11 +346,11 @@ def test_one_review_at_a_time_and_no_run_meanwhile(run: Run, dest: Path) -> None
 KILLED = """
 import os, sys
 from pathlib import Path
-from twimager.review import review as module
+from twimager.review import document, review as module
 review = module.Review(Path(sys.argv[1]))
 review.delete(review.pairs[0])
 if sys.argv[2] == "before":
-    module.write_files = lambda *_, **__: os._exit(9)
+    document.write_files = lambda *_, **__: os._exit(9)
 elif sys.argv[2] == "after":
     review._trash.restore = lambda *_: os._exit(9)
     review.undo()
@@ -407,7 +407,7 @@ def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str
 def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(dest)
     with Review(dest / "report.json") as review:
-        monkeypatch.setattr("twimager.output.layout._store", full)
+        monkeypatch.setattr("twimager.output.atomic._store", full)
         for decide in (review.delete, lambda pair: review.accept(pair, True)):
             with pytest.raises(TwimagerError, match=r"can't go on: .*No space") as error:
                 decide(review.pairs[0])
@@ -417,11 +417,11 @@ def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.
 
 
 def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_files, before = destination.write_files, (documents(dest), images(dest))
+    write_files, before = atomic.write_files, (documents(dest), images(dest))
 
     def interrupted(files: dict[Path, bytes], *arguments: Any, **settings: Any) -> None:
         write_files(files, *arguments, **settings)
-        monkeypatch.setattr("twimager.review.review.write_files", write_files)
+        monkeypatch.setattr("twimager.review.document.write_files", write_files)
         raise KeyboardInterrupt
 
     for decide in (lambda review: review.delete(review.pairs[0]), Review.undo):
@@ -429,7 +429,7 @@ def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.
             if decide is Review.undo:
                 review.delete(review.pairs[0])
                 before = documents(dest), images(dest)
-            monkeypatch.setattr("twimager.review.review.write_files", interrupted)
+            monkeypatch.setattr("twimager.review.document.write_files", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 decide(review)
             assert documents(dest)["report.json"] == before[0]["report.json"]

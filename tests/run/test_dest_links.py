@@ -14,7 +14,7 @@ from tests.support.folders import Folders, contents
 from tests.support.marks import links
 from tests.support.report import report_of
 from twimager.errors import UsageError
-from twimager.output.layout import remove_temporary, write_files
+from twimager.output.atomic import remove_temporary, write_files
 from twimager.review.review import Review
 from twimager.run import writer as writing
 from twimager.runtime import folders as open_folders
@@ -256,14 +256,14 @@ def test_a_cluster_that_becomes_a_link_meanwhile_ends_it(
 ) -> None:  # fmt: skip
     from twimager.cluster import links
 
-    place = links.Placer.place
+    link = links.Linker.link
 
-    def meanwhile(placer: links.Placer, image: Path, target: Path) -> None:
+    def meanwhile(linker: links.Linker, image: Path, target: Path) -> None:
         if not is_link(folders.dest / "cluster_with_1"):
             as_link(folders.dest / "cluster_with_1", elsewhere)
-        place(placer, image, target)
+        link(linker, image, target)
 
-    monkeypatch.setattr(links.Placer, "place", meanwhile)
+    monkeypatch.setattr(links.Linker, "link", meanwhile)
     folders.dest.mkdir()
     before = contents(elsewhere)
     refused(run("cluster", folders.hr, "--dest", folders.dest, *how), 1, "cluster_with_1 is a link")

@@ -18,10 +18,11 @@ from tests.support.marks import links
 from tests.support.pictures import cat
 from tests.support.report import report_of
 from twimager.errors import UnreadableImage
-from twimager.fingerprint.fingerprint import LIGHT_HR, picture
+from twimager.fingerprint.fingerprint import LIGHT_HR
+from twimager.fingerprint.working_image import picture
 from twimager.image.files import list_files, read_bytes
-from twimager.output import layout as destination
-from twimager.output.layout import write_files
+from twimager.output import atomic
+from twimager.output.atomic import write_files
 from twimager.pairing import candidates
 from twimager.pairing import read as reading
 from twimager.run import writer as writing
@@ -236,7 +237,7 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, monkeypatch: pytes
     first, second = tmp_path / "LR" / "a.png", tmp_path / "HR" / "a.png"
     second.parent.mkdir()
     second.write_bytes(b"theirs")
-    with pytest.raises(destination.UnwritableName, match="is there already"):
+    with pytest.raises(atomic.UnwritableName, match="is there already"):
         write_files({first: b"l", second: b"h"}, RUN)
     assert second.read_bytes() == b"theirs"
     assert contents(tmp_path) == {"HR/a.png": b"theirs"}
@@ -249,7 +250,7 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, monkeypatch: pytes
 def test_permission_lost_half_way_ends_the_run_and_resume_goes_on(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
-    store, calls = destination._store, []
+    store, calls = atomic._store, []
 
     def lost(path: Path, *more: object) -> None:
         calls.append(path)
@@ -260,7 +261,7 @@ def test_permission_lost_half_way_ends_the_run_and_resume_goes_on(
     whole = folders.dest.with_name("whole")
     assert run(*folders.flags[:4], "--dest", whole).code == 0
     with monkeypatch.context() as patch:
-        patch.setattr(destination, "_store", lost)
+        patch.setattr(atomic, "_store", lost)
         refused(run(*folders.flags, "--jobs", 1), 1, error.strerror, "--resume")
     left = contents(folders.dest)
     assert len(left) == 2

@@ -15,7 +15,8 @@ from tests.support.folders import KEPT, Folders, contents
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import CAST, cat, picture, shift
 from tests.support.report import report_of
-from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, fingerprint
+from twimager.fingerprint.extract import fingerprint
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
 from twimager.geometry import scaling
 from twimager.image.displacement import Displacement
 from twimager.image.warp import resample
@@ -209,7 +210,7 @@ def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, mo
         first = fingerprint(folders.hr / "h0.png", LIGHT_HR)
         yield from ([Proposal(lr, first, Source.FEATURES)] for lr in lrs)
 
-    monkeypatch.setattr(frames, "COMMON", 2)
+    monkeypatch.setattr(frames, "MIN_SHARE", 2)
     monkeypatch.setattr(FeatureIndex, "propose", first_hr_only)
     assert run(*folders.flags, "--report").code == 0
     pairs = report_of(folders.dest)["pairs"]
@@ -254,7 +255,7 @@ def test_hrs_with_too_few_pixels_are_said_and_turned_down(run: Run, folders: Fol
 @pytest.mark.parametrize("method", ["flow", "auto"])
 def test_a_bent_picture_is_straightened(run: Run, folders: Folders, method: str) -> None:
     size = 150, 100
-    flat = Displacement.none(size, (4, 3))
+    flat = Displacement.zero(size, (4, 3))
     displacement = Displacement(np.random.default_rng(1).uniform(-3, 3, flat.controls.shape), flat.to_knots)
     hr = cv2.imread(str(folders.hr / "h0.png"))
     cv2.imwrite(str(folders.lr / "l0.png"), resample(hr, scaling(1 / 3), size, displacement=displacement))
@@ -300,7 +301,7 @@ def test_mirrored_pairs_are_found_and_turned_the_lrs_way(run: Run, folders: Fold
 def test_an_lr_with_too_few_features_is_framed_by_its_hash(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "COMMON", 2)
+    monkeypatch.setattr(frames, "MIN_SHARE", 2)
     smooth = cv2.GaussianBlur(cat()[:300, :450], (0, 0), 60)
     cv2.imwrite(str(folders.hr / "h0.png"), smooth)
     cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(smooth, (150, 100), interpolation=cv2.INTER_AREA))
@@ -338,7 +339,7 @@ def test_many_copies_are_compared_a_few_at_a_time_and_the_report_says_so(run: Ru
     assert "pairs written: 26" in outcome.out
     report = report_of(folders.dest)
     # The others are paired by their frame before.
-    assert report["candidates"]["lrs_with_more"] == 25 - frames.LIKEST
+    assert report["candidates"]["lrs_with_more"] == 25 - frames.MAX_PROPOSED
     assert len(report["rejected_pairs"]) < 26 * 24
 
 

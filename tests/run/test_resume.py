@@ -20,7 +20,8 @@ from tests.support.marks import linux
 from tests.support.paths import ROOT
 from tests.support.processes import Job, wait_for_none
 from tests.support.report import report_of
-from twimager.fingerprint.fingerprint import Recipe, View, view
+from twimager.fingerprint.fingerprint import Recipe
+from twimager.fingerprint.working_image import View, view
 from twimager.image import decoders as isolation
 from twimager.output.layout import JOURNALS
 from twimager.output.lock import LOCK

@@ -13,7 +13,7 @@ from tests.support.command import Run
 from tests.support.paths import EXAMPLES
 from tests.support.web import HUGE, IMAGE, proxy, web
 from twimager.errors import UnreadableImage
-from twimager.search import fetching
+from twimager.search import addresses, connections, download
 
 HR = EXAMPLES / "HR"
 PUBLIC, PRIVATE = "http://93.184.216.34/", "http://10.1.2.3/"
@@ -46,7 +46,7 @@ def test_a_picture_is_found_by_its_address(run: Run, address: str, path: str) ->
     [
         ("/page", "a web page, not an image"),
         ("/nothing", "404 Not Found"),
-        ("/huge", f"{HUGE} bytes, and at most {fetching.MOST_BYTES} are fetched"),
+        ("/huge", f"{HUGE} bytes, and at most {download.MOST_BYTES} are fetched"),
         ("/short", "stopped in the midst"),
         ("/damaged", "a damaged one"),
         ("/to_file", "a redirect leads to file:, and only http: and https: are followed"),
@@ -79,7 +79,7 @@ def test_nobody_there_is_said_so(run: Run) -> None:
 
 
 def test_what_never_ends_is_cut_off(run: Run, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching.fetch, "__defaults__", (0.5, 1_000_000))
+    monkeypatch.setattr(download.fetch, "__defaults__", (0.5, 1_000_000))
     assert "takes longer than 0.5 s" in run("search", f"{address}/slow", "--in", HR).err
     assert "more than 1000000 bytes" in run("search", f"{address}/endless", "--in", HR).err
 
@@ -87,7 +87,7 @@ def test_what_never_ends_is_cut_off(run: Run, address: str, monkeypatch: pytest.
 def test_no_redirect_leads_from_the_web_into_this_network(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     with web() as (address, asked):
         outside = iter([True, False])
-        monkeypatch.setattr(fetching, "is_public", lambda peer: next(outside))
+        monkeypatch.setattr(connections, "is_public", lambda peer: next(outside))
         outcome = run("search", f"{address}/moved", "--in", HR)
         assert outcome.code == 3
         assert "a redirect leads from the web into this machine or its network" in outcome.err
@@ -133,7 +133,7 @@ def test_through_a_proxy_no_redirect_leads_into_this_network(proxied: Proxied, t
     for start in (PUBLIC, "http://unknown.example/", "http://both.example/"):
         with proxied({start: target}) as asked:
             with pytest.raises(UnreadableImage, match=r"^a redirect leads .* not followed$"):
-                fetching.fetch(start)
+                download.fetch(start)
             assert asked == [start]
 
 
@@ -148,7 +148,7 @@ def test_through_a_proxy_no_redirect_leads_into_this_network(proxied: Proxied, t
 )  # fmt: skip
 def test_through_a_proxy_other_redirects_are_followed(proxied: Proxied, way: list[str]) -> None:
     with proxied(dict(pairwise(way))) as asked:
-        assert fetching.fetch(way[0]) == IMAGE.read_bytes()
+        assert download.fetch(way[0]) == IMAGE.read_bytes()
         assert asked == way
 
 
@@ -157,17 +157,17 @@ def test_a_host_that_is_unknown_here_may_send_to_itself_only(proxied: Proxied) -
     for target in ("http://unknown.example:22/", "http://127.0.0.1\\@unknown.example/", "http://other.example/"):
         with proxied({start: target}) as asked:
             with pytest.raises(UnreadableImage, match="can't be looked up"):
-                fetching.fetch(start)
+                download.fetch(start)
             assert asked == [start]
     with proxied({start: "/b"}) as asked:
-        assert fetching.fetch(start) == IMAGE.read_bytes()
+        assert download.fetch(start) == IMAGE.read_bytes()
         assert asked == [start, f"{start}b"]
 
 
 def test_one_who_was_sent_to_the_web_is_not_sent_back(proxied: Proxied) -> None:
     with proxied({PRIVATE: PUBLIC, PUBLIC: f"{PRIVATE}c"}) as asked:
         with pytest.raises(UnreadableImage, match="from the web into this machine"):
-            fetching.fetch(PRIVATE)
+            download.fetch(PRIVATE)
         assert asked == [PRIVATE, PUBLIC]
 
 
@@ -177,12 +177,12 @@ def test_a_redirect_that_no_proxy_takes_is_judged_by_where_it_leads(
     with web() as (address, seen), proxied({PUBLIC: f"{address}/image"}):
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with pytest.raises(UnreadableImage, match="from the web into this machine"):
-            fetching.fetch(PUBLIC)
+            download.fetch(PUBLIC)
         assert seen == []
 
 
 def test_what_comes_with_a_redirect_is_not_read(address: str) -> None:
-    assert fetching.fetch(f"{address}/long") == IMAGE.read_bytes()
+    assert download.fetch(f"{address}/long") == IMAGE.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_what_comes_with_a_redirect_is_not_read(address: str) -> None:
     ],
 )  # fmt: skip
 def test_addresses_of_the_web_are_public(peer: str) -> None:
-    assert fetching.is_public(peer)
+    assert addresses.is_public(peer)
 
 
 @pytest.mark.parametrize(
@@ -209,4 +209,4 @@ def test_addresses_of_the_web_are_public(peer: str) -> None:
     ],
 )  # fmt: skip
 def test_all_other_addresses_are_not(peer: str) -> None:
-    assert not fetching.is_public(peer)
+    assert not addresses.is_public(peer)

@@ -15,7 +15,7 @@ from tests.support.onnx_file import tiny_network
 from tests.support.page import NASTY, Parsed
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat, picture
-from twimager.fingerprint import fingerprint as fingerprints
+from twimager.fingerprint import working_image
 from twimager.geometry import frame_corners, transform_points
 from twimager.image import decode as decoded
 from twimager.image import files as images
@@ -118,7 +118,7 @@ def _copied(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("detector", [d.value for d in Detector if d is not Detector.ROOTSIFT])
 def test_every_detector_tells_the_true_one(run: Run, detector: str) -> None:
-    if not Detector(detector).is_there:
+    if not Detector(detector).is_available:
         refused(run("search", CAT, "--in", LR, "--detector", detector), 2, "--detector", detector)
         return
     first, *others = found(run, CAT, "--detector", detector, folder=LR)
@@ -251,7 +251,7 @@ def test_what_is_remembered_is_not_read_again(run: Run, tmp_path: Path, monkeypa
     assert {f"{number:04}.jpg" for number in range(60)} <= set(read)
     assert (tmp_path / "twimager.sqlite").is_file()
     read.clear()
-    monkeypatch.setattr(fingerprints, "recent", fingerprints.Recent(1 << 20))
+    monkeypatch.setattr(working_image, "recent", working_image.Recent(1 << 20))
     after = run("search", tmp_path / "query.png", *flags)
     assert after.out == before.out
     assert "0030.jpg" in after.out

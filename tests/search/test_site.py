@@ -27,9 +27,9 @@ from tests.support.page import Parsed
 from tests.support.paths import EXAMPLES
 from tests.support.web import web
 from twimager.runtime.console import Console
-from twimager.search.fetching import MOST_BYTES
-from twimager.search.job import SearchOptions, searcher
-from twimager.search.judging import Wanted
+from twimager.search.download import MOST_BYTES
+from twimager.search.job import SearchOptions, open_searcher
+from twimager.search.ranking import Criteria
 from twimager.search.site import SearchSite
 from twimager.web.server import LocalServer
 
@@ -38,10 +38,10 @@ HR, CAT, ROOT = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg", EXAMPLES.parent
 
 @contextmanager
 def serving() -> Iterator[LocalServer]:
-    options = SearchOptions(HR, Wanted(top=3, thumbnails=True))
+    options = SearchOptions(HR, Criteria(top=3, thumbnails=True))
     with (
-        searcher(options, Console(quiet=True)) as found_by,
-        LocalServer(SearchSite(found_by, HR), most_bytes=MOST_BYTES) as server,
+        open_searcher(options, Console(quiet=True)) as searcher,
+        LocalServer(SearchSite(searcher, HR), most_bytes=MOST_BYTES) as server,
     ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server

@@ -11,14 +11,16 @@ from benchmarks.known_warp import degraded
 from tests.support.pictures import cat
 from twimager.align.matching import Match
 from twimager.errors import Reason
-from twimager.fingerprint.fingerprint import Fingerprint, WorkingImage
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Rect, scaling
 from twimager.pairs import Candidate, RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.assignment import Components, select
 from twimager.select.rivals import COARSE_MARGIN, rank_rivals, split_contenders
 from twimager.verify.discrimination import DECISIVE, partial_correlation
-from twimager.verify.overlay import Overlay, Scores, make_overlay
+from twimager.verify.overlay import Overlay, make_overlay
+from twimager.verify.scores import Scores
 
 SIZE = (300, 200)
 WHOLE = Rect(0, 0, *SIZE)
@@ -47,9 +49,8 @@ def names(pairs: list[VerifiedPair] | list[Candidate]) -> list[tuple[str, str]]:
     return [(p.proposal.lr.path.name, p.proposal.hr.path.name) for p in pairs]
 
 
-def settled(*candidates: Candidate) -> tuple[list[str], list[RejectedPair]]:
-    rejected: list[RejectedPair] = []
-    kept = rank_rivals(candidates, DECISIVE, rejected)
+def ranked(*candidates: Candidate) -> tuple[list[str], list[RejectedPair]]:
+    kept, rejected = rank_rivals(candidates, DECISIVE)
     return [hr for _, hr in names(kept)], rejected
 
 
@@ -87,42 +88,42 @@ def test_a_nearly_black_and_white_picture_does_not_drown_the_difference() -> Non
     assert abs(partial_correlation(overlay, replace(overlay, hr=other))) < 0.3
 
 
-def test_the_favourite_turns_its_look_alikes_down() -> None:
+def test_look_alikes_of_the_best_are_rejected() -> None:
     true, following = frames()
-    kept, rejected = settled(candidate(true, "true", 0.90), candidate(following, "following", 0.91))
+    kept, rejected = ranked(candidate(true, "true", 0.90), candidate(following, "following", 0.91))
     assert kept == ["true"]
     assert [r.rejection.reason for r in rejected] == [Reason.LOOK_ALIKE]
-    assert settled() == ([], [])
+    assert ranked() == ([], [])
 
 
-def test_of_equals_the_more_complete_and_the_finer_come_first_and_none_is_turned_down() -> None:
+def test_of_equals_the_more_complete_and_the_finer_come_first_and_none_is_rejected() -> None:
     same = frames()[0]
-    assert settled(candidate(same, "part", 0.97, 0.6), candidate(same, "whole", 0.95))[0] == ["whole", "part"]
-    assert settled(candidate(same, "coarse", size=1), candidate(same, "fine", size=0.8))[0] == ["fine", "coarse"]
-    assert settled(candidate(same, "b"), candidate(same, "a"))[0] == ["a", "b"]
+    assert ranked(candidate(same, "part", 0.97, 0.6), candidate(same, "whole", 0.95))[0] == ["whole", "part"]
+    assert ranked(candidate(same, "coarse", size=1), candidate(same, "fine", size=0.8))[0] == ["fine", "coarse"]
+    assert ranked(candidate(same, "b"), candidate(same, "a"))[0] == ["a", "b"]
 
 
-def test_who_shows_as_much_with_far_fewer_pixels_stands_by_but_not_another_picture() -> None:
+def test_what_shows_as_much_with_far_fewer_pixels_is_deferred_but_not_another_picture() -> None:
     true, following = frames()
     candidates = candidate(true, "a"), candidate(true, "b", size=1.04), candidate(true, "c", size=1.5)
-    near, far = split_contenders(rank_rivals([*candidates, candidate(following, "d", size=1.5)], 1, []))
-    assert [hr for _, hr in names(near)] == ["a", "b", "d"]
-    assert [hr for _, hr in names(far)] == ["c"]
-    assert far[0].score_gap == pytest.approx(np.log(1.5) - COARSE_MARGIN)
+    contenders, deferred = split_contenders(rank_rivals([*candidates, candidate(following, "d", size=1.5)], 1)[0])
+    assert [hr for _, hr in names(contenders)] == ["a", "b", "d"]
+    assert [hr for _, hr in names(deferred)] == ["c"]
+    assert deferred[0].score_gap == pytest.approx(np.log(1.5) - COARSE_MARGIN)
 
 
-def test_everybody_is_in_one_pair_at_most_and_the_best_pairs_come_first() -> None:
+def test_every_image_is_in_one_pair_at_most_and_the_best_pairs_come_first() -> None:
     chosen, rejected = select([[pair("a", "x", 0.8), pair("a", "y", 0.5)], [pair("b", "x", 0.9)]])
     assert names(chosen) == [("b", "x"), ("a", "y")]
     assert [r.rejection.reason for r in rejected] == [Reason.TAKEN]
 
 
-def test_nobody_stays_alone_for_another_ones_first_choice() -> None:
+def test_no_lr_stays_alone_for_the_best_of_another() -> None:
     chosen, _ = select([[pair("a", "x", 0.99), pair("a", "y", 0.98, 0.05)], [pair("b", "x", 0.4)]])
     assert sorted(names(chosen)) == [("a", "y"), ("b", "x")]
 
 
-def test_an_lr_gets_the_one_it_would_rather_have() -> None:
+def test_an_lr_gets_its_best_where_no_other_competes() -> None:
     assert names(select([[pair("a", "x", 0.8), pair("a", "y", 0.9)], []])[0]) == [("a", "x")]
     both = [[pair("a", "x", 0.9), pair("a", "y", 0.9, 0.02)], [pair("b", "x", 0.9), pair("b", "y", 0.9, 0.01)]]
     assert sorted(names(select(both)[0])) == [("a", "x"), ("b", "y")]
@@ -133,7 +134,7 @@ def test_ties_are_broken_by_path() -> None:
         assert names(select([[pair(lr, "x", 0.9)] for lr in sorted(lrs)])[0]) == [("a", "x")]
 
 
-def test_a_choice_is_final_once_nobody_else_may_want_its_hr() -> None:
+def test_a_component_is_complete_once_no_other_lr_can_join_it() -> None:
     proposals = [[Proposal(image(lr), image(hr), Source.FEATURES) for hr in hrs] for lr, hrs in
                  (("a", "xy"), ("b", "y"), ("c", "z"))]  # fmt: skip
     components = Components(proposals)
@@ -147,5 +148,5 @@ def test_a_choice_is_final_once_nobody_else_may_want_its_hr() -> None:
 def added(
     components: Components, proposals: list[Proposal], choices: list[VerifiedPair]
 ) -> list[list[tuple[str, str]]]:
-    """What LRs would have that are clear now."""
+    """The choices in the components that are complete now."""
     return [names(list(of_one_lr)) for group in components.add(proposals, choices) for of_one_lr in group]

@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.pictures import picture
 from twimager.geometry import transform_points
-from twimager.similarity.detectors import Detector, find, tie
+from twimager.similarity.detectors import Detector, detect, match_features
 
-HERE = [detector for detector in Detector if detector.is_there]
+HERE = [detector for detector in Detector if detector.is_available]
 
 
 def gray(name: str) -> np.ndarray:
@@ -21,7 +21,7 @@ def test_a_turned_copy_is_found_where_it_is(detector: Detector) -> None:
     size = a.shape[1], a.shape[0]
     turn = np.vstack([cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), 8, 0.8), [0, 0, 1]])
     b = cv2.warpAffine(a, turn[:2], size, flags=cv2.INTER_AREA)
-    found = tie(find(a, detector), find(b, detector))
+    found = match_features(detect(a, detector), detect(b, detector))
     assert found.agreeing >= 50
     assert found.agreeing <= found.matches
     assert 0.05 < found.share <= 1
@@ -34,19 +34,19 @@ def test_a_turned_copy_is_found_where_it_is(detector: Detector) -> None:
 
 @pytest.mark.parametrize("detector", HERE)
 def test_another_picture_shares_next_to_nothing(detector: Detector) -> None:
-    found = tie(find(gray("P1040518"), detector), find(gray("P1040102"), detector))
+    found = match_features(detect(gray("P1040518"), detector), detect(gray("P1040102"), detector))
     assert found.agreeing <= 8
     assert found.share < 0.02
 
 
 @pytest.mark.parametrize("detector", HERE)
 def test_there_may_be_nothing_to_find(detector: Detector) -> None:
-    flat = find(np.full((120, 160), 90, np.uint8), detector)
-    for first, second in ((flat, flat), (flat, find(gray("P1040518"), detector))):
-        found = tie(first, second)
+    flat = detect(np.full((120, 160), 90, np.uint8), detector)
+    for first, second in ((flat, flat), (flat, detect(gray("P1040518"), detector))):
+        found = match_features(first, second)
         assert (found.matches, found.agreeing, found.share, found.matrix) == (0, 0, 0.0, None)
 
 
 def test_no_more_features_than_wanted() -> None:
     for detector in HERE:
-        assert 0 < len(find(gray("P1040518"), detector, most=100).points) <= 110
+        assert 0 < len(detect(gray("P1040518"), detector, limit=100).points) <= 110

@@ -6,21 +6,13 @@ import pytest
 
 from tests.support.pictures import cat, picture
 from twimager.errors import Reason
-from twimager.fingerprint.fingerprint import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import scaling, translation
-from twimager.image.files import frame_size
-from twimager.verify.discrimination import UNEXPLAINED, unexplained_variance
-from twimager.verify.overlay import (
-    MIN_CORRELATION,
-    Overlay,
-    Scores,
-    coarse_scores,
-    failed_gate,
-    make_overlay,
-    score,
-    tile_shift,
-    without_inserts,
-)
+from twimager.image.pixels import frame_size
+from twimager.verify.discrimination import MAX_UNEXPLAINED, unexplained_variance
+from twimager.verify.inserts import without_inserts
+from twimager.verify.overlay import Overlay, make_overlay
+from twimager.verify.scores import MIN_CORRELATION, Scores, coarse_scores, failed_gate, score, tile_shift
 
 
 def gray(name: str = "P1040518") -> np.ndarray:
@@ -62,9 +54,9 @@ def test_correlation_sees_the_picture_not_its_tones() -> None:
 def test_tones_and_blur_explain_an_lr_but_another_place_does_not() -> None:
     noisy = gray() * 0.6 + 30 + np.random.default_rng(1).normal(0, 6, gray().shape)
     lr = np.asarray(cv2.GaussianBlur(np.clip(noisy, 0, 255).astype(np.uint8), (0, 0), 1.5))
-    assert unexplained_variance(seen(lr, gray())) < UNEXPLAINED / 3
-    assert unexplained_variance(seen(lr, np.roll(gray(), 12, axis=1))) > 5 * UNEXPLAINED
-    assert unexplained_variance(seen(lr, gray("P1040771"))) > 50 * UNEXPLAINED
+    assert unexplained_variance(seen(lr, gray())) < MAX_UNEXPLAINED / 3
+    assert unexplained_variance(seen(lr, np.roll(gray(), 12, axis=1))) > 5 * MAX_UNEXPLAINED
+    assert unexplained_variance(seen(lr, gray("P1040771"))) > 50 * MAX_UNEXPLAINED
 
 
 def test_a_pair_is_scored_on_what_both_show() -> None:

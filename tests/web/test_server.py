@@ -15,8 +15,10 @@ import pytest
 
 from tests.support.client import Client
 from twimager.errors import UsageError
-from twimager.web import server as local_server
-from twimager.web.server import Answer, LocalServer, Refusal
+from twimager.web import limits
+from twimager.web.handler import Handler
+from twimager.web.server import LocalServer
+from twimager.web.site import Refusal, Response
 
 MOST = 64
 PAGE, NOTHING = "default-src 'self'", "default-src 'none'; frame-ancestors 'none'"
@@ -29,16 +31,16 @@ class Site:
     def __init__(self) -> None:
         self.told: list[tuple[str, bytes]] = []
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> Response:
         if path == "":
-            return Answer(b"<p>page", "text/html; charset=utf-8", policy=PAGE)
+            return Response(b"<p>page", "text/html; charset=utf-8", policy=PAGE)
         if path == "file":
-            return Answer(PICTURE, "image/png")
+            return Response(PICTURE, "image/png")
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no {path}")
 
-    def post(self, path: str, body: bytes) -> Answer:
+    def post(self, path: str, body: bytes) -> Response:
         self.told.append((path, body))
-        return Answer(b"{}", last=path == "done")
+        return Response(b"{}", last=path == "done")
 
 
 @pytest.fixture
@@ -204,7 +206,7 @@ def test_what_is_no_request_is_refused_and_the_connection_ended(
 def test_a_request_that_drips_is_cut_off(
     client: Client, site: Site, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr(local_server, "DEADLINE", 0.3)
+    monkeypatch.setattr(limits, "REQUEST_TIMEOUT", 0.3)
     head = f"{method} {client.base} HTTP/1.1\r\nHost: {client.host}\r\nOrigin: http://{client.host}\r\n"
     head += f"Content-Length: {MOST}\r\n\r\n" if method == "POST" else "X-Long: "
     with connected(client) as connection:
@@ -221,7 +223,7 @@ def test_a_request_that_drips_is_cut_off(
 
 
 def test_a_connection_may_be_silent_between_requests(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_server, "DEADLINE", 0.1)
+    monkeypatch.setattr(limits, "REQUEST_TIMEOUT", 0.1)
     with connected(client) as connection:
         for _ in range(3):
             connection.sendall(f"GET {client.base} HTTP/1.1\r\nHost: {client.host}\r\n\r\n".encode())
@@ -231,7 +233,7 @@ def test_a_connection_may_be_silent_between_requests(client: Client, monkeypatch
 
 
 def test_many_at_once_are_all_answered(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_server, "HANDLERS", 4)
+    monkeypatch.setattr(limits, "CONNECTIONS", 4)
     with LocalServer(site) as server, ExitStack() as stack:
         asked = Client(server)
         many = [stack.enter_context(connected(asked)) for _ in range(100)]
@@ -244,8 +246,8 @@ def test_many_at_once_are_all_answered(site: Site, monkeypatch: pytest.MonkeyPat
 
 
 def test_too_many_for_long_are_told_to_come_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_server, "HANDLERS", 2)
-    monkeypatch.setattr(local_server, "QUEUED", 0.1)
+    monkeypatch.setattr(limits, "CONNECTIONS", 2)
+    monkeypatch.setattr(limits, "QUEUE_TIMEOUT", 0.1)
     with serving(site) as client:
         with connected(client), connected(client):
             for _ in range(3):
@@ -263,18 +265,18 @@ def test_few_bodies_are_in_memory_at_a_time_and_none_is_lost(monkeypatch: pytest
     class Slow(Site):
         at_work, most = 0, 0
 
-        def post(self, path: str, body: bytes) -> Answer:
+        def post(self, path: str, body: bytes) -> Response:
             self.at_work += 1
             self.most = max(self.most, self.at_work)
             time.sleep(0.2)
             self.at_work -= 1
             return super().post(path, body)
 
-    monkeypatch.setattr(local_server, "DEADLINE", 0.3)  # does not count while a body has to wait
+    monkeypatch.setattr(limits, "REQUEST_TIMEOUT", 0.3)  # does not count while a body has to wait
     site, body = Slow(), bytes(100_000)
     with serving(site, len(body)) as client, ThreadPoolExecutor(6) as pool:
         assert list(pool.map(lambda _: client.ask("POST", "change", body)[0], range(6))) == 6 * [200]
-    assert site.most == local_server.BODIES
+    assert site.most == limits.BODIES
     assert site.told == 6 * [("change", body)]
 
 
@@ -323,7 +325,7 @@ def test_the_end_waits_for_what_is_being_answered(capfd: pytest.CaptureFixture[s
     class Slow(Site):
         begun = threading.Event()
 
-        def post(self, path: str, body: bytes) -> Answer:
+        def post(self, path: str, body: bytes) -> Response:
             self.begun.set()
             time.sleep(0.3)
             return super().post(path, body)
@@ -340,7 +342,7 @@ def test_the_end_waits_for_what_is_being_answered(capfd: pytest.CaptureFixture[s
 
 
 def test_one_that_says_nothing_keeps_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_server._Handler, "timeout", 0.2)
+    monkeypatch.setattr(Handler, "timeout", 0.2)
     with LocalServer(site) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

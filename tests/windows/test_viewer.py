@@ -9,14 +9,14 @@ from tests.support.folders import Folders
 from tests.support.pictures import cat
 from twimager.align.matching import CERTAIN_INLIERS, RANSAC_TOLERANCE
 from twimager.geometry import transform_points
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.propose.proposal import Source
 from twimager.run import writer as writing
 from twimager.windows import keys, viewer
 from twimager.windows.keys import key_name
+from twimager.windows.pair_preview import matched_points, preview
 from twimager.windows.panels import LINE_HEIGHT, MAX_SIDE, Display, drawn_matches, drawn_pair, shown_size, text, wrapped
 from twimager.windows.panels import _width as width_of
-from twimager.windows.previews import matched_points, preview
 from twimager.windows.viewer import Answer, ask
 
 HR = cat()[:200, :300]

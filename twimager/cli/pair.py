@@ -180,14 +180,14 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         "--min_native_scale",
         type=float,
         metavar="F",
-        help="HR source pixels, along a side, that each output pixel must come from: 1 turns down what is enlarged",
+        help="HR source pixels, along a side, that each output pixel must come from: 1 rejects what is enlarged",
     )
     group.add_argument(
         "--max_color_distance",
         type=float,
         metavar="DE",
-        help="turn down pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
-        "white balance fitted: 8 keeps faded copies with colour casts and turns down what is recoloured",
+        help="reject pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
+        "white balance fitted: 8 keeps faded copies with colour casts and rejects what is recoloured",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(
@@ -294,7 +294,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--verbose",
         action="store_true",
-        help="say of every pair why it was taken or turned down, and how long each stage took",
+        help="say of every pair why it was taken or rejected, and how long each stage took",
     )
     group.add_argument("--version", action="version", version=f"twimager {__version__}", help="print the version")
     group.add_argument("-h", "--help", action="help", help="print this help")

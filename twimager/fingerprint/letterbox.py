@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.geometry import Rect
-from twimager.image.files import Gray, frame_size, to_8_bit
+from twimager.image.pixels import Gray, frame_size, to_8_bit
 
 # A bar is dark, and flat but for noise and compression: levels of 255, over nearly all of each of its lines ...
 DARK = 32

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twimager.image.files import Gray, shrink
+from twimager.image.pixels import Gray, shrink
 
 # From this ratio of the sides on, the centre square shows another picture than the whole frame.
 WIDE = 1.2

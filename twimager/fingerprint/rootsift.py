@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.image.files import Gray
+from twimager.image.pixels import Gray
 
 # Of so many times the features that are kept, those with the greatest contrast x size are: what is large in the HR is
 # still there in the LR. 300 of them tell as much as the 1500 strongest by contrast alone.

@@ -13,15 +13,12 @@ from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
 from twimager.image import headers, jpeg, tiff, truncation
 from twimager.image.headers import max_pixels
+from twimager.image.pixels import Pixels
 from twimager.runtime import child, decoder_warnings
-
-# (h, w, 3), BGR, uint8 or uint16.
-Pixels = NDArray[Any]
 
 # Colour, EXIF orientation applied, 8 or 16 bit as stored. IMREAD_UNCHANGED would ignore the orientation.
 READ_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH

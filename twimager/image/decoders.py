@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from twimager.errors import UnreadableImage
-from twimager.image.decoder_process import ANSWER, COMPLETE_ROWS, DEPTHS, READ_FLAGS, REQUEST, Pixels
+from twimager.image.decoder_process import ANSWER, COMPLETE_ROWS, DEPTHS, READ_FLAGS, REQUEST
 from twimager.image.headers import LIMIT_VARIABLE, max_pixels
+from twimager.image.pixels import Pixels
 from twimager.runtime import child
 
 # Seconds for one file. The largest pictures allowed take some five.

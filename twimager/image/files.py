@@ -1,4 +1,4 @@
-"""Image files: list them, read their pixels, encode them."""
+"""Image files: list them, read their bytes, tell what they hold beside the picture that is used."""
 
 from __future__ import annotations
 
@@ -13,22 +13,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
-from twimager.image import decoder_process, headers, jpeg
-from twimager.image.decoders import decoders
-from twimager.image.headers import Anatomy
+from twimager.image import headers
 from twimager.options import Format
 from twimager.runtime.memory import budget
-
-# (h, w, 3), BGR, uint8 or uint16.
-Pixels = decoder_process.Pixels
-# (h, w), 0 to 255: uint8, or float32 where roundings would matter.
-Gray = NDArray[np.uint8] | NDArray[np.float32]
 
 # What file managers leave behind; files whose names begin with a dot are passed over too.
 NOT_IMAGES = {"thumbs.db", "desktop.ini"}
@@ -57,11 +47,6 @@ PILLOW_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, ArithmeticError, AttributeError,
     RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
-# OpenCV's WebP quality for lossless, and JPEG without its usual halving of the colours' resolution.
-LOSSLESS = 101
-FULL_COLOR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
-# In noisy pictures no more values than this equal the one above.
-NOISY = 0.2
 
 
 def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> list[Path]:
@@ -122,52 +107,6 @@ def _mode(path: Path) -> int:
         return stat.S_IFREG
 
 
-def is_animated(path: Path) -> bool:
-    """Tell whether an image file holds more than the picture that is used, its first."""
-    try:
-        with open_regular(path, buffering=0) as (file, _):
-            return headers.is_animated(file)
-    except (OSError, struct.error, NotRegularFile):
-        return False
-
-
-def decode(data: bytes, found: Anatomy | None = None) -> Pixels:
-    """Return the pixels of an encoded image: (h, w, 3), BGR, uint8 or uint16, upright; of an animation the first.
-
-    What is not an everyday file, or may be damaged, is decoded in another process, which may crash or hang. `found` is
-    its anatomy, where that is known.
-
-    Raises
-    ------
-    UnreadableImage
-        If `data` is no image, is cut short or damaged, has more pixels than are allowed or some that are neither 8
-        nor 16 bit.
-    """
-    pixels = decoder_process.decode_unwarned(data) if (found or headers.of(data)).everyday else None
-    return decoders.decode(data) if pixels is None else pixels
-
-
-def decode_rows(data: bytes) -> tuple[Pixels, int]:
-    """Return the pixels of those rows of an image that is cut short that are there in full, and how many are missing.
-
-    Raises UnreadableImage where there are none: in files that are damaged otherwise, or not stored row by row.
-    """
-    return decoders.complete_rows(data)
-
-
-def decode_gray(data: bytes, found: Anatomy | None = None, directly: bool = False) -> Gray:
-    """Return the gray of an encoded image, (h, w), uint8 or uint16; see `decode`.
-
-    Of a JPEG the colours, which it stores apart, are not decoded: that saves a quarter of the time. What is decoded
-    `directly` is of 8 bit, and takes a third to a sixth of the memory.
-    """
-    found = found or headers.of(data)
-    if found.everyday and (directly or data.startswith(jpeg.SIGNATURE)):
-        pixels = decoder_process.decode_unwarned(data, cv2.IMREAD_GRAYSCALE)
-        return decoders.decode(data, cv2.IMREAD_GRAYSCALE) if pixels is None else pixels
-    return to_gray(decode(data, found))
-
-
 @contextmanager
 def open_regular(path: Path, buffering: int = -1) -> Iterator[tuple[BinaryIO, int]]:
     """Yield a file, open for reading, and its size in bytes; NotRegularFile if it is a pipe, a device or the like."""
@@ -202,35 +141,13 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableImage(error.strerror or str(error)) from error
 
 
-def read_image(path: Path) -> Pixels:
-    """Return the pixels of an image file, as `decode` does."""
-    return decode(read_bytes(path))
-
-
-def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
-    """Return `pixels` as a file: losslessly but for JPEG, of 8 or 16 bit as they are where the format has both."""
-    if kind in (Format.JPG, Format.WEBP):
-        pixels = to_8_bit(pixels)
-    settings = {
-        Format.JPG: [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, FULL_COLOR],
-        Format.WEBP: [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS],
-        Format.PNG: _png_settings(pixels) if kind is Format.PNG else [],
-    }
-    data: bytes = cv2.imencode(f".{kind.value}", pixels, settings.get(kind, []))[1].tobytes()
-    return data
-
-
-def _png_settings(pixels: Pixels) -> list[int]:
-    """Return OpenCV's settings for what makes the smaller file in less time.
-
-    Rows are stored as differences from the row above. Looking for repetitions in them pays for drawings and clean film
-    (a fifth to nine tenths smaller); most photographs get 1 to 5 % smaller by it, for a fifth more time.
-    """
-    settings = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-    above, below = pixels[:-1:16], pixels[1::16]
-    if not len(below) or (above == below).mean() > NOISY:
-        return settings
-    return [*settings, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+def is_animated(path: Path) -> bool:
+    """Tell whether an image file holds more than the picture that is used, its first."""
+    try:
+        with open_regular(path, buffering=0) as (file, _):
+            return headers.is_animated(file)
+    except (OSError, struct.error, NotRegularFile):
+        return False
 
 
 def is_plain(data: bytes, kind: Format) -> bool:
@@ -243,23 +160,3 @@ def is_plain(data: bytes, kind: Format) -> bool:
             return single and image.format == PILLOW_NAMES[kind]
     except PILLOW_ERRORS:
         return False
-
-
-def to_gray(pixels: Pixels) -> Gray:
-    """Return the gray, (h, w), of pixels (h, w, 3); of the same type."""
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
-
-
-def to_8_bit(pixels: Pixels) -> Pixels:
-    """Return 8-bit pixels; 16-bit ones are divided by 257, so that white stays white."""
-    return pixels if pixels.dtype == np.uint8 else np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257))
-
-
-def shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Return `pixels` at `size` (width, height), area-averaged."""
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
-
-
-def frame_size(pixels: Pixels) -> tuple[int, int]:
-    """Return (width, height)."""
-    return pixels.shape[1], pixels.shape[0]

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from twimager.image.files import PILLOW_ERRORS, Pixels
+from twimager.image.files import PILLOW_ERRORS
+from twimager.image.pixels import Pixels
 
 # How PNG, JPEG, WebP and TIFF files (of either byte order) begin, and what announces a profile in them; in a PNG it
 # stands before the pixels, which then need not be searched for it.

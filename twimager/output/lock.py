@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from twimager.errors import UsageError
-from twimager.output.layout import JOURNALS, unwritable
+from twimager.output.atomic import unwritable
+from twimager.output.layout import JOURNALS
 from twimager.runtime.folders import opened
 
 LOCK = "lock"

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.fingerprint import picture
+from twimager.fingerprint.working_image import picture
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
 from twimager.image.colors import transfer_color
+from twimager.image.decode import decode, decode_rows
 from twimager.image.displacement import Displacement, covered
-from twimager.image.files import Pixels, decode, decode_rows, encode, frame_size, is_plain, read_bytes
+from twimager.image.encode import encode
+from twimager.image.files import is_plain, read_bytes
+from twimager.image.pixels import Pixels, frame_size
 from twimager.image.warp import resample
 from twimager.options import Border, ColorTransfer, Crop, Framing, WriteSettings
 from twimager.pairs import VerifiedPair

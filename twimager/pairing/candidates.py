@@ -10,30 +10,17 @@ import cv2
 from twimager.align.matching import Match, implausible, match
 from twimager.align.refinement import NEAR, refine
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import (
-    WORKING_SIDE,
-    WorkingImage,
-    color_image,
-    limited,
-    mirrored,
-    precise_picture,
-    working_image,
-)
+from twimager.fingerprint.fingerprint import mirrored
+from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, color_image, precise_picture, working_image
 from twimager.geometry import covered_share, mirroring, resize_matrix
+from twimager.image.pixels import limited
 from twimager.options import Gates, Method
 from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import Proposal, Source
-from twimager.similarity.ssim import color_difference
-from twimager.verify.overlay import (
-    COARSE_SIDE,
-    GOOD_CORRELATION,
-    Overlay,
-    Scores,
-    coarse_scores,
-    failed_gate,
-    make_overlay,
-)
+from twimager.verify.color import color_difference
+from twimager.verify.overlay import COARSE_SIDE, Overlay, make_overlay
+from twimager.verify.scores import GOOD_CORRELATION, Scores, coarse_scores, failed_gate
 
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
@@ -125,7 +112,7 @@ def with_color_distance(candidate: Candidate, scores: Scores) -> Candidate | Rej
     overlay = make_overlay(hr, lr, found.matrix, displacement=found.displacement)
     if overlay is None:
         return reject(candidate, NOTHING_IN_COMMON)
-    distance = color_difference(overlay.both.cut(overlay.hr), overlay.both.cut(overlay.lr), gain=True)
+    distance = color_difference(overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr), gain=True)
     return candidate._replace(scores=replace(scores, color_distance=distance))
 
 

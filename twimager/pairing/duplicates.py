@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.cache import Stamp
 from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.stamp import Stamp
 from twimager.image.files import open_regular, read_bytes
 from twimager.pairs import Choice, RejectedPair, VerifiedPair, reject
 from twimager.propose.proposal import CANDIDATES, Proposal

@@ -12,7 +12,7 @@ from twimager.align.nonrigid import register_nonrigid
 from twimager.align.refinement import FINE
 from twimager.errors import Reason, Rejection
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import frame_size
+from twimager.image.pixels import frame_size
 from twimager.options import Gates, PairSettings
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
 from twimager.pairing.candidates import (
@@ -36,8 +36,9 @@ from twimager.pairing.registration import (
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.rivals import COARSE_MARGIN, compared_with_best, rank_rivals, split_contenders
-from twimager.verify.discrimination import CLEAR, CLOSE_CALL, DECISIVE, PLAIN
-from twimager.verify.overlay import MAX_RESIDUAL_SHIFT, failed_gate, make_overlay, score
+from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
+from twimager.verify.overlay import make_overlay
+from twimager.verify.scores import MAX_RESIDUAL_SHIFT, failed_gate, score
 
 # An evaluation of the proposals of one source.
 Evaluate = Callable[[Sequence[Proposal], PairSettings], Evaluation]
@@ -108,7 +109,7 @@ def _best(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
         else:
             found.append(candidate)
     candidates, unregistered = _registered(found, settings)
-    decisive = CLEAR if proposals[0].source is Source.FRAME else math.inf
+    decisive = DECISIVE_UNREFINED if proposals[0].source is Source.FRAME else math.inf
     ranked, look_alikes = rank_rivals(candidates, decisive)
     contenders, others = split_contenders(ranked)
     best = _best_of(contenders, settings)
@@ -146,8 +147,8 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
 
 def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
     """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
-    ranked, rejected = rank_rivals([register(one, FINE, settings.align.method) for one in candidates], PLAIN)
-    if any(candidate.score_gap < CLOSE_CALL for candidate in ranked[1:]):
+    ranked, rejected = rank_rivals([register(one, FINE, settings.align.method) for one in candidates], DECISIVE_COARSE)
+    if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
         compared, failed = partition(at_full_resolution(ranked))
         ranked, look_alikes = rank_rivals(compared, DECISIVE)
         rejected += failed + look_alikes

@@ -18,7 +18,7 @@ from twimager.image.displacement import Displacement
 from twimager.options import PairSettings
 from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 
 # What a matrix, or a number of an evaluation, is at most; only what is damaged has more.
 MAX_CONDITION = 1e14

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.cache import Stamp, Store, stamp
-from twimager.fingerprint.fingerprint import Fingerprint, Recipe, bare_fingerprint, described, view, working_image
+from twimager.fingerprint.cache import Store
+from twimager.fingerprint.extract import bare_fingerprint, described
+from twimager.fingerprint.fingerprint import Fingerprint, Recipe
+from twimager.fingerprint.stamp import Stamp, stamp
+from twimager.fingerprint.working_image import view, working_image
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import is_animated
 from twimager.pairing.duplicates import Duplicates, find_duplicates, renamed, representatives

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from twimager.align.matching import CERTAIN_INLIERS, implausible, places
-from twimager.align.refinement import COARSE, FINE, Pass, refine
-from twimager.fingerprint.fingerprint import RICH, described, mirrored
+from twimager.align.matching import CERTAIN_INLIERS, hypotheses, implausible
+from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
+from twimager.fingerprint.extract import described
+from twimager.fingerprint.fingerprint import RICH, mirrored
 from twimager.geometry import Matrix, mirroring
 from twimager.options import Method
 from twimager.pairing.candidates import on_coarse_grid
 from twimager.pairs import Candidate
-from twimager.verify.discrimination import DECISIVE, UNEXPLAINED, partial_correlation, unexplained_variance
-from twimager.verify.overlay import GOOD_CORRELATION, MIN_CORRELATION, PROMISING, coarse_scores, make_overlay
+from twimager.verify.discrimination import DECISIVE, MAX_UNEXPLAINED, partial_correlation, unexplained_variance
+from twimager.verify.overlay import make_overlay
+from twimager.verify.scores import GOOD_CORRELATION, MIN_CORRELATION, PROMISING_CORRELATION, coarse_scores
 
 # With so many inliers no repetitive pattern was seen to mislead.
 MANY_INLIERS = 40
@@ -33,7 +35,7 @@ def register_coarsely(candidate: Candidate, keep_better: bool, method: Method) -
     return found._replace(lr=candidate.lr)
 
 
-def register(candidate: Candidate, levels: tuple[Pass, ...], method: Method) -> Candidate:
+def register(candidate: Candidate, levels: tuple[PyramidLevel, ...], method: Method) -> Candidate:
     """Refine a candidate's transform by its pixels; return it as it was if that makes the transform implausible."""
     hr = candidate.hr
     matrix = refine(candidate.match.matrix, hr, candidate.lr, method, levels)
@@ -52,7 +54,7 @@ def may_be_ambiguous(candidate: Candidate, method: Method) -> bool:
         return False
     # Started from few features, a perspective may converge to a wrong one that explains nearly as much.
     has_start = method is Method.TRANSFORM or inliers >= CERTAIN_INLIERS
-    return not has_start or unexplained_variance(candidate.overlay) > UNEXPLAINED
+    return not has_start or unexplained_variance(candidate.overlay) > MAX_UNEXPLAINED
 
 
 def disambiguate(candidate: Candidate, method: Method) -> Candidate:
@@ -63,7 +65,7 @@ def disambiguate(candidate: Candidate, method: Method) -> Candidate:
     best, proposal = first, candidate.proposal
     hr, lr = described(proposal.hr, candidate.hr.gray, RICH), described(proposal.lr, candidate.lr.gray, RICH)
     seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
-    moved = (_moved(first, matrix @ flip) for matrix in places(seen, lr, method))
+    moved = (_moved(first, matrix @ flip) for matrix in hypotheses(seen, lr, method))
     for found in (_coarse_to_fine(hypothesis, method) for hypothesis in moved if hypothesis):
         if partial_correlation(found.overlay, best.overlay) > DECISIVE:
             best = found
@@ -73,7 +75,7 @@ def disambiguate(candidate: Candidate, method: Method) -> Candidate:
 def _coarse_to_fine(candidate: Candidate, method: Method) -> Candidate:
     """Register a candidate from the coarsest pyramid level on; stop there if nothing correlates."""
     found = register(candidate, COARSE[:1], method)
-    return register(found, COARSE[1:], method) if found.scores.correlation >= PROMISING else found
+    return register(found, COARSE[1:], method) if found.scores.correlation >= PROMISING_CORRELATION else found
 
 
 def _moved(candidate: Candidate, matrix: Matrix) -> Candidate | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import cv2
 
-from twimager.fingerprint.fingerprint import recent
+from twimager.fingerprint.working_image import recent
 from twimager.pairing.evaluation import Evaluation, from_text, to_text
 from twimager.propose.proposal import Proposal
 from twimager.runtime import child, decoder_warnings

@@ -13,7 +13,8 @@ from typing import Any
 
 from twimager.errors import UsageError
 from twimager.options import Output
-from twimager.output.layout import HR, LR, REPORT_FOLDER, folded
+from twimager.output.layout import HR, LR, REPORT_FOLDER
+from twimager.output.names import folded
 from twimager.report.document import SCHEMA_VERSION
 from twimager.report.schema import Check, compiled
 from twimager.runtime.folders import is_link, read_file

@@ -9,7 +9,7 @@ from pathlib import Path
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
 from twimager.pairs import RejectedPair, VerifiedPair
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 
 NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 

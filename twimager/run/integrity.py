@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from twimager import __version__
 from twimager.errors import ExitCode, UsageError
 from twimager.options import Output
-from twimager.output.layout import HR, JOURNALS, LR, REPORT, REPORT_FOLDER, folded
+from twimager.output.layout import HR, JOURNALS, LR, REPORT, REPORT_FOLDER
+from twimager.output.names import folded
 from twimager.report.reader import SIDES, Document, read_report
 from twimager.run.journal import Mark, damaged_journal, read_journal
 from twimager.runtime.console import Console, printable

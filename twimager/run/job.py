@@ -14,6 +14,8 @@ from twimager.fingerprint.cache import Store
 from twimager.image.files import require_files
 from twimager.options import Options
 from twimager.output import layout
+from twimager.output.atomic import write_files
+from twimager.output.names import Names
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.evaluate import evaluate_all, evaluate_best
 from twimager.pairing.read import Reader
@@ -56,7 +58,7 @@ def run(options: Options, console: Console) -> Outcome:
         journal.require_files()
         ledger.account_for_unpaired(lr_paths, hr_paths, _stopped(ledger, options))
         report = ledger.report(options)
-        layout.write_files(documents(report, console.warn), journal.run, replace=True, dest=options.run.unlinked_dest)
+        write_files(documents(report, console.warn), journal.run, replace=True, dest=options.run.unlinked_dest)
         if ledger.interrupted:
             raise Interrupted(resumable=not options.run.dry)
         outcome = Outcome(report.exit_code, summarize(report))
@@ -69,7 +71,7 @@ def _find_and_write(
     paths: tuple[list[Path], list[Path]], options: Options, console: Console, journal: Journal, ledger: Ledger
 ) -> None:
     """Find pairs among the LRs and HRs and write them, until no more are to be written; enter what came of it."""
-    names = layout.Names(options, *paths)
+    names = Names(options, *paths)
     lrs, hrs = map(len, paths)
     # What is stored only for --resume is no loss: a user who asked for nothing need not hear that it can't be.
     stored, warn = (options.run.save, console.warn) if options.run.save else (journal.store, console.detail)

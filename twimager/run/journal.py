@@ -18,20 +18,17 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from twimager.errors import ExitCode, TwimagerError, UsageError
-from twimager.fingerprint.cache import made_by, stamp
+from twimager.fingerprint.stamp import made_by, stamp
 from twimager.options import Options, plain_settings
-from twimager.output.layout import (
-    JOURNALS,
-    document_paths,
-    not_empty,
+from twimager.output.atomic import (
     remove_temporary,
     sync_file,
     sync_folder,
     sync_folder_and_parents,
     unwritable,
     write_files,
-    written_folders,
 )
+from twimager.output.layout import JOURNALS, document_paths, not_empty, written_folders
 from twimager.output.lock import lock
 from twimager.report.schema import Check, compiled
 from twimager.report.summary import KEPT, Outcome, Summary

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twimager.errors import DELETED, Reason, Rejection, TwimagerError, UnreadableImage
-from twimager.fingerprint.cache import Stamp, stamp
+from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.files import encode
+from twimager.image.encode import encode
 from twimager.options import Options
-from twimager.output.layout import Names, UnwritableName, write_files
+from twimager.output.atomic import UnwritableName, write_files
+from twimager.output.names import Names
 from twimager.output.render import render_hr, render_lr, rendering_bytes
 from twimager.pairs import VerifiedPair, reject
 from twimager.report.ledger import Ledger
@@ -24,7 +25,7 @@ from twimager.runtime.console import Console
 from twimager.runtime.memory import budget
 from twimager.runtime.pool import AHEAD
 from twimager.windows import viewer
-from twimager.windows.previews import preview
+from twimager.windows.pair_preview import preview
 
 # Seconds that an interrupted run waits for the pairs being written. Few take longer; what is lost can be done again.
 SETTLING = 1.0

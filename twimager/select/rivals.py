@@ -9,8 +9,8 @@ from functools import cache
 from twimager.errors import Reason, Rejection
 from twimager.geometry import area_scale
 from twimager.pairs import Candidate, Choice, RejectedPair, partition, reject
-from twimager.verify.discrimination import PLAIN, partial_correlation
-from twimager.verify.overlay import GOOD_CORRELATION, Scores
+from twimager.verify.discrimination import DECISIVE_COARSE, partial_correlation
+from twimager.verify.scores import GOOD_CORRELATION, Scores
 
 # So many of an LR's candidates, by similarity, are compared with one another; true partners were always first or
 # second.
@@ -94,7 +94,7 @@ def split_contenders(candidates: Sequence[Candidate]) -> tuple[list[Candidate], 
     contenders, deferred = list[Candidate](), list[Candidate]()
     for candidate in candidates:
         prior = _prior(candidates[0], candidate)
-        if candidate.score_gap - prior < PLAIN and prior >= DEFERRAL_GAP:
+        if candidate.score_gap - prior < DECISIVE_COARSE and prior >= DEFERRAL_GAP:
             deferred.append(candidate._replace(score_gap=prior - COARSE_MARGIN))
         else:
             contenders.append(candidate)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.geometry import Points, Size, resize_matrix, transform_points, translation
-from twimager.image.files import Pixels, frame_size, shrink, to_8_bit
+from twimager.image.pixels import Pixels, frame_size, shrink, to_8_bit
 from twimager.runtime.console import printable
 
 # Three pictures of this width, under their text, fit on the screen of a laptop.

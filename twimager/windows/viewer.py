@@ -10,7 +10,7 @@ from enum import Enum
 import cv2
 
 from twimager.errors import UsageError
-from twimager.image.files import Pixels
+from twimager.image.pixels import Pixels
 from twimager.windows.keys import DELETE, ESCAPE, key_name
 
 TITLE = "Twimager - esc: abort, n or del: skip, any other key: accept"

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.matching import inlier_positions
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, described, mirrored, picture, working_image
+from twimager.fingerprint.extract import described
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, mirrored
+from twimager.fingerprint.working_image import picture, working_image
 from twimager.geometry import Points, mirroring, transform_points
-from twimager.image.files import decode
+from twimager.image.decode import decode
 from twimager.options import Options
 from twimager.output.render import render_hr, render_lr
 from twimager.pairs import VerifiedPair

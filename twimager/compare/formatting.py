@@ -1,4 +1,4 @@
-"""What is said of a comparison: as JSON, as a table, as a line of a list."""
+"""A comparison as JSON, as text for the terminal, and as a line of a table."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from twimager.compare.alignment import Alignment
-from twimager.compare.comparison import Comparison, Portrait
-from twimager.compare.cropping import Crop
+from twimager.compare.comparison import Comparison, ImageDescriptors
+from twimager.compare.crop import Crop
 from twimager.errors import Rejection
 from twimager.runtime.console import printable
 from twimager.similarity.detectors import Detector
@@ -37,12 +37,12 @@ SCORED_ON = {
 FOUND = {"features": "found by features, {} inliers", "hash": "found by hash", "template": "found as a template"}
 # Of both frames, where they are the same.
 FULL = 0.99
-# Turns of less, in degrees, are none.
-LEAST_TURN = 0.05
+# Rotations of less, in degrees, are none.
+LEAST_ROTATION = 0.05
 
 
 def to_json(compared: Comparison) -> dict[str, Any]:
-    """Return a comparison as JSON knows it."""
+    """Return a comparison as a JSON object."""
     return {
         "a": _file(compared.first),
         "b": _file(compared.second),
@@ -53,7 +53,7 @@ def to_json(compared: Comparison) -> dict[str, Any]:
         "detectors": {
             detector.value: found
             and {"matches": found.matches, "inliers": found.agreeing, "share": round(found.share, 4)}
-            for detector, found in compared.ties.items()
+            for detector, found in compared.feature_matches.items()
         },
         "transform": _transform(compared),
         "not_aligned": str(compared.alignment) if isinstance(compared.alignment, Rejection) else None,
@@ -61,9 +61,9 @@ def to_json(compared: Comparison) -> dict[str, Any]:
     }
 
 
-def _file(portrait: Portrait) -> dict[str, Any]:
-    width, height = portrait.size
-    return {"path": str(portrait.path), "width": width, "height": height}
+def _file(image: ImageDescriptors) -> dict[str, Any]:
+    width, height = image.size
+    return {"path": str(image.path), "width": width, "height": height}
 
 
 def _transform(compared: Comparison) -> dict[str, Any] | None:
@@ -84,7 +84,7 @@ def _transform(compared: Comparison) -> dict[str, Any] | None:
 
 
 def degrees(found: Alignment) -> float:
-    """Return by how much the first picture is turned, clockwise, to lie on the second."""
+    """Return the rotation, clockwise, that takes the first picture to the second."""
     right, down = found.matrix[:2, 0]
     return math.degrees(math.atan2(down, right) if not found.mirrored else math.atan2(-down, -right))
 
@@ -98,8 +98,8 @@ def _crop(compared: Comparison) -> dict[str, Any] | None:
 
 
 def to_text(compared: Comparison) -> str:
-    """Return a comparison for a person."""
-    lines = [_named("A", compared.first), _named("B", compared.second), "", *_lie(compared), ""]
+    """Return a comparison as text."""
+    lines = [_named("A", compared.first), _named("B", compared.second), "", *_alignment(compared), ""]
     lines.append(f"{'':30}{'value':>10}   equal pictures")
     for name, (title, equal) in SCORES.items():
         value = compared.scores[name]
@@ -108,7 +108,7 @@ def to_text(compared: Comparison) -> str:
     lines += [f"{title:30}{compared.hash_distances[name]:>10}   0" for name, title in HASHES.items()]
     lines += [SCORED_ON[compared.scored_on].format(*compared.scored_size), ""]
     lines.append(f"{'features':10}{'matches':>10}{'inliers':>10}{'share':>10}")
-    for detector, found in compared.ties.items():
+    for detector, found in compared.feature_matches.items():
         if found is None:
             lines.append(f"{detector.value:10}  this OpenCV does not have it")
         else:
@@ -116,16 +116,16 @@ def to_text(compared: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _named(side: str, portrait: Portrait) -> str:
-    return f"{side}: {printable(str(portrait.path))} ({portrait.size[0]} x {portrait.size[1]})"
+def _named(side: str, image: ImageDescriptors) -> str:
+    return f"{side}: {printable(str(image.path))} ({image.size[0]} x {image.size[1]})"
 
 
 def _short(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.1f}"
 
 
-def _lie(compared: Comparison) -> list[str]:
-    """Say how the first picture lies on the second."""
+def _alignment(compared: Comparison) -> list[str]:
+    """Return lines on how the first picture lies on the second."""
     found = compared.alignment
     if isinstance(found, Rejection):
         return [f"They do not lie on each other ({found})."]
@@ -133,7 +133,7 @@ def _lie(compared: Comparison) -> list[str]:
 
 
 def _framing(compared: Comparison) -> str:
-    """Say which picture shows what of the other."""
+    """Return which picture shows what part of the other."""
     of_a, of_b = compared.crops
     if of_a:
         return f"A is a crop of B: {_numbers(of_a)}."
@@ -152,8 +152,8 @@ def _numbers(crop: Crop) -> str:
 
 def _transformed(compared: Comparison, found: Alignment) -> str:
     words = [f"{compared.scale:.4g} pixels of B to one of A"]
-    turn = degrees(found)
-    words += [f"turned by {turn:.2f} degrees"] * (abs(turn) > LEAST_TURN)
+    rotation = degrees(found)
+    words += [f"turned by {rotation:.2f} degrees"] * (abs(rotation) > LEAST_ROTATION)
     words += ["in perspective"] * bool(found.matrix[2, :2].any())
     words += ["mirrored"] * found.mirrored
     return f"  {', '.join(words)}; {FOUND[found.found_by].format(found.inliers)}, correlation {found.correlation:.3f}"
@@ -184,5 +184,5 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _inliers(compared: Comparison, detector: Detector) -> int:
-    found = compared.ties[detector]
+    found = compared.feature_matches[detector]
     return found.agreeing if found else 0

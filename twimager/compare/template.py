@@ -1,16 +1,16 @@
-"""Which part of one picture another one is: to the pixel where it was cut out and never resized."""
+"""Find where one picture was cut out of another, to the pixel: by correlating the one as a template with the other."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from twimager.align.appearance import blurred
-from twimager.geometry import Matrix, Rect, Size, frame_corners, mirroring, transform_points, translation
-from twimager.image.files import Gray, frame_size, shrink
+from twimager.align.appearance import gaussian_blur
+from twimager.compare.crop import unmirrored
+from twimager.geometry import Matrix, Rect, frame_corners, mirroring, transform_points, translation
+from twimager.image.pixels import Gray, frame_size, shrink
 from twimager.image.warp import resample
 from twimager.verify.overlay import correlation, local_contrast
 
@@ -21,83 +21,38 @@ SLACK_SHARE = 0.004
 REACH = 4
 # ... on so many pixels a side at most, in the middle of what both show.
 COMPARED_SIDE = 1024
-# The pictures must fit at whole pixels as well as they do where the alignment puts them: what their correlation lacks
-# may be so much more.
+# The pictures must correlate at whole pixels as well as they do where the alignment puts them: what their correlation
+# lacks may be so much more.
 NOT_WORSE, NEXT_TO_NOTHING = 1.05, 1e-6
 SIGMA, RIM = 1.0, 4
 # Correlating this well, a crop is cut from there beyond doubt, and nowhere better.
 SAME = 0.9999
 # A template is looked for in no more pixels than these, a second's work; a larger picture is shrunk for it, by whole
-# numbers, and the places then looked at in full.
+# numbers, and the best places then compared in full.
 MOST_PIXELS = 16_000_000
 # Shrunk to fewer pixels a side than this, a template says nothing.
 LEAST_TEMPLATE = 8
-# Of where a picture fits best into another, so many places are looked at closely.
+# Of where a picture fits best into another, so many places are compared in full.
 PLACES = 8
-# A template with less contrast (deviation, in levels) fits everywhere.
+# A template with less contrast (standard deviation, in levels) fits everywhere.
 MIN_CONTRAST = 1.0
 # Cut out there, if the locally normalised pixels correlate so well. Of 740 crops with a shorter side of 20 to 120
 # pixels, none fitted into another photograph by more than 0.42; of those with less than 64, by no more than 0.76.
 # Where they were cut out, compressed (JPEG 80), nine in ten fit by 0.84 and more.
-FITS = 0.6
-SMALL, SMALL_FITS = 64, 0.8
-# Crops whose corners are so near to upright, in pixels, are upright; frames that close are the same.
-UPRIGHT = 0.5
+MIN_CORRELATION = 0.6
+SMALL, SMALL_MIN_CORRELATION = 64, 0.8
 
 
-class Crop(NamedTuple):
-    """A rectangle of a picture: the first column and row, and how many; whole numbers if `exact`.
-
-    Positions are those of pixel edges: 0 is where the first pixel begins. If not `upright`, what was cut out is turned
-    or in perspective, and this is what surrounds it.
-    """
-
-    x: float
-    y: float
-    width: float
-    height: float
-    exact: bool
-    upright: bool
-
-
-def crop_of(matrix: Matrix, size: Size, whole: Size) -> Crop | None:
-    """Return which part of a picture another one shows; None if it shows more than that, or all of it.
+def snap_to_whole_pixels(matrix: Matrix, first: Gray, second: Gray) -> Matrix:
+    """Return the shift by whole pixels next to an alignment, or `matrix` itself if the pictures fit worse there.
 
     Parameters
     ----------
-    matrix : takes pixels of the part to pixels of the whole
-    size, whole : (width, height) of the part and of the whole
-    """
-    corners = transform_points(matrix, frame_corners(size)) + 0.5
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    if (low < -UPRIGHT).any() or (high > np.array(whole) + UPRIGHT).any():
-        return None
-    if (abs(low) <= UPRIGHT).all() and (abs(high - whole) <= UPRIGHT).all():
-        return None
-    spread = abs(np.sort(corners, axis=0) - np.repeat([low, high], 2, axis=0)).max()
-    exact = is_whole(matrix, size)
-    x, y, width, height = (float(round(n) if exact else n) for n in (*low, *(high - low)))
-    return Crop(x, y, width, height, exact, bool(spread <= UPRIGHT))
-
-
-def is_whole(matrix: Matrix, size: Size) -> bool:
-    """Tell whether a matrix moves a picture of `size` by whole pixels, and does nothing else, but mirroring it."""
-    plain = _plain(matrix, size)
-    return bool(np.array_equal(plain[:, :2], np.eye(3)[:, :2]) and np.array_equal(plain, np.rint(plain)))
-
-
-def _plain(matrix: Matrix, size: Size) -> Matrix:
-    """Return the matrix for the picture flipped left to right, if it is mirrored."""
-    return matrix @ mirroring(size) if np.linalg.det(matrix[:2, :2]) < 0 else matrix
-
-
-def to_whole_pixels(matrix: Matrix, first: Gray, second: Gray) -> Matrix:
-    """Return the shift by whole pixels that an alignment means, or `matrix` itself if it means none.
-
-    `matrix` takes pixels of the first picture to pixels of the second.
+    matrix : (3, 3), takes pixels of the first picture to pixels of the second
+    first, second : (h, w) uint8, of any two sizes
     """
     size = frame_size(first)
-    plain = _plain(matrix, size)
+    plain = unmirrored(matrix, size)
     upright: Gray = first if plain is matrix else np.asarray(np.ascontiguousarray(first[:, ::-1]), np.uint8)
     corners = frame_corners(size)
     moved = transform_points(plain, corners) - corners
@@ -106,16 +61,21 @@ def to_whole_pixels(matrix: Matrix, first: Gray, second: Gray) -> Matrix:
         return matrix
     x, y = _best_shift(upright, second, round(middle[0]), round(middle[1]))
     shift = translation(x, y)
-    here, there = fit(upright, second, plain), fit(upright, second, shift)
+    here, there = correlation_at(upright, second, plain), correlation_at(upright, second, shift)
     if 1 - there > (1 - here) * NOT_WORSE + NEXT_TO_NOTHING:
         return matrix
     return shift if plain is matrix else shift @ mirroring(size)
 
 
-def fit(first: Gray, second: Gray, matrix: Matrix) -> float:
-    """Return the correlation of a picture with what it lies on in another, -1..1; over its middle.
+def correlation_at(first: Gray, second: Gray, matrix: Matrix) -> float:
+    """Return the correlation of a picture with the part of another that it lies on, -1..1; over its middle.
 
-    Both are softened: interpolation softens one of them, and would make it more like what compression has softened.
+    Both are blurred: interpolation blurs one of them, and would make it more similar to what compression has blurred.
+
+    Parameters
+    ----------
+    first, second : (h, w) uint8, of any two sizes
+    matrix : (3, 3), takes pixels of the first to pixels of the second
     """
     size = frame_size(first)
     middle = _middle(Rect(0, 0, *size))
@@ -126,7 +86,7 @@ def fit(first: Gray, second: Gray, matrix: Matrix) -> float:
     covered = cv2.erode((frame == 255).astype(np.uint8), np.ones((2 * RIM + 1,) * 2, np.uint8)) > 0
     if not covered.any():
         return 0.0
-    pictures = (blurred(picture.astype(np.float32), SIGMA)[covered] for picture in (middle.cut(first), shown))
+    pictures = (gaussian_blur(picture.astype(np.float32), SIGMA)[covered] for picture in (middle.cut(first), shown))
     return correlation(*pictures)
 
 
@@ -149,36 +109,41 @@ def _best_shift(first: Gray, second: Gray, x: int, y: int, reach: int = REACH) -
         return x, y
     part = _middle(both)
     window = Rect(part.x + x - reach, part.y + y - reach, part.width + 2 * reach, part.height + 2 * reach)
-    likeness = cv2.matchTemplate(window.cut(second), part.cut(first), cv2.TM_CCOEFF_NORMED)
-    down, right = np.unravel_index(int(np.argmax(likeness)), likeness.shape)
+    similarity = cv2.matchTemplate(window.cut(second), part.cut(first), cv2.TM_CCOEFF_NORMED)
+    down, right = np.unravel_index(int(np.argmax(similarity)), similarity.shape)
     return x + int(right) - reach, y + int(down) - reach
 
 
-def by_template(small: Gray, large: Gray) -> Matrix | None:
-    """Return the shift by whole pixels that puts a picture where it was cut out of another; None if it was not."""
+def match_template(small: Gray, large: Gray) -> Matrix | None:
+    """Return the shift (3, 3) by whole pixels to where a picture was cut out of another; None if it was not.
+
+    Parameters
+    ----------
+    small, large : (h, w) uint8
+    """
     width, height = frame_size(small)
     if width > large.shape[1] or height > large.shape[0] or small.std() < MIN_CONTRAST:
         return None
     step = math.ceil(math.sqrt(large.size / MOST_PIXELS))
     if min(width, height) < LEAST_TEMPLATE * step:
         return None
-    likeness = cv2.matchTemplate(_coarser(large, step), _coarser(small, step), cv2.TM_CCOEFF_NORMED)
-    best, found = SMALL_FITS if min(width, height) < SMALL else FITS, None
-    wanted = local_contrast(small)
-    for coarse_x, coarse_y in _peaks(likeness, min(width, height) // (4 * step)):
+    similarity = cv2.matchTemplate(_coarser(large, step), _coarser(small, step), cv2.TM_CCOEFF_NORMED)
+    best, found = SMALL_MIN_CORRELATION if min(width, height) < SMALL else MIN_CORRELATION, None
+    contrast = local_contrast(small)
+    for coarse_x, coarse_y in _peaks(similarity, min(width, height) // (4 * step)):
         x, y = coarse_x, coarse_y
         if step > 1:
             x, y = _best_shift(small, large, coarse_x * step, coarse_y * step, REACH + step)
             x, y = min(max(x, 0), large.shape[1] - width), min(max(y, 0), large.shape[0] - height)
-        fits = correlation(local_contrast(Rect(x, y, width, height).cut(large)), wanted)
-        if fits > best:
-            best, found = fits, translation(x, y)
+        value = correlation(local_contrast(Rect(x, y, width, height).cut(large)), contrast)
+        if value > best:
+            best, found = value, translation(x, y)
     return found
 
 
-def _peaks(likeness: Gray, apart: int) -> list[tuple[int, int]]:
+def _peaks(similarity: Gray, apart: int) -> list[tuple[int, int]]:
     """Return (x, y) of the highest values, no two of them so near to each other; those first."""
-    left, peaks = likeness.copy(), []
+    left, peaks = similarity.copy(), []
     for _ in range(PLACES):
         y, x = (int(place) for place in np.unravel_index(int(np.argmax(left)), left.shape))
         if left[y, x] <= -1:

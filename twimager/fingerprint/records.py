@@ -1,0 +1,79 @@
+"""What is kept of an image, packed into bytes and unpacked; nothing that could not have been packed is unpacked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
+from twimager.fingerprint.phash import THUMBNAIL_SIDE
+from twimager.geometry import Size
+
+# An image has a hash of its frame, and maybe one of its centre.
+MAX_HASHES = 2
+# Beyond, no format has a picture.
+MAX_SIDE = 1 << 24
+# An image's size, its bars, its thumbnail, whether it is flat, its missing rows, its depth and how many hashes follow;
+# then a feature: position, size, direction, descriptor.
+HEAD = np.dtype([
+    ("size", "<i4", 2), ("bars", "<i4", 4), ("thumbnail", "u1", THUMBNAIL_SIDE**2), ("flat", "u1"), ("missing", "<i4"),
+    ("depth", "u1"), ("hashes", "<i4"),
+])  # fmt: skip
+FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
+
+
+def pack(image: Fingerprint, recipe: Recipe) -> bytes:
+    """Return a fingerprint as bytes."""
+    about = image.is_flat, image.missing, image.depth
+    head = np.array((image.size, image.bars, image.thumbnail, *about, len(image.hashes)), HEAD)
+    features = np.empty(len(image.points), FEATURE)
+    features["point"], features["radius"], features["angle"] = image.points, image.radii, image.angles
+    features["descriptor"] = image.descriptors
+    hashes = b"".join(value.to_bytes(_hash_bytes(recipe), "little") for value in image.hashes)
+    return head.tobytes() + hashes + features.tobytes()
+
+
+def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
+    """Return what `pack` was given; None if this is nothing that it makes."""
+    if len(data) < HEAD.itemsize:
+        return None
+    head = np.frombuffer(data, HEAD, 1)[0]
+    length, number = _hash_bytes(recipe), int(head["hashes"])
+    features_at = HEAD.itemsize + number * length
+    if not 0 < number <= MAX_HASHES or len(data) < features_at or (len(data) - features_at) % FEATURE.itemsize:
+        return None
+    hashes = tuple(int.from_bytes(data[at : at + length], "little") for at in range(HEAD.itemsize, features_at, length))
+    features = np.frombuffer(data, FEATURE, offset=features_at)
+    points, radii, angles, descriptors = (
+        np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")
+    )
+    width, height = head["size"].tolist()
+    image = Fingerprint(
+        path, (width, height), hashes, points, radii, angles, descriptors,
+        Bars(*head["bars"].tolist()), recipe.srgb, head["thumbnail"], not recipe.features, bool(head["flat"]),
+        int(head["missing"]), int(head["depth"]),
+    )  # fmt: skip
+    return image if _is_sound(image, recipe) else None
+
+
+def _is_sound(image: Fingerprint, recipe: Recipe) -> bool:
+    """Tell whether an image may have such a fingerprint."""
+    points, largest = image.points, max(image.size)
+    return (
+        is_sound_frame(image.size, image.bars)
+        and all(value.bit_length() <= recipe.hash_side**2 for value in image.hashes)
+        and len(points) <= recipe.features
+        and bool(np.all((points >= -1) & (points <= image.size)))
+        and bool(np.all((image.radii > 0) & (image.radii <= 2 * largest)))
+        and bool(np.all(abs(image.angles) <= 2 * np.pi + 1e-3))
+    )
+
+
+def is_sound_frame(size: Size, bars: Bars) -> bool:
+    """Tell whether a picture may have such a size and such bars around it."""
+    return min(size) > 0 and min(bars) >= 0 and max(*size, *bars) <= MAX_SIDE
+
+
+def _hash_bytes(recipe: Recipe) -> int:
+    return (recipe.hash_side**2 + 7) // 8

