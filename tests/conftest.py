@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
-from twimager.cli.main import ONE_THREAD, main
+from twimager.cli.main import main
+from twimager.runtime.child import ONE_THREAD
 
 # The processes that a run starts reckon as this one does only if NumPy finds the same when it is imported here.
 os.environ.update(ONE_THREAD)

@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
 
 
 class TwimagerError(Exception):
-    """Ends the run: one line that says what is wrong and what to do about it."""
+    """What is wrong, and what to do about it, in one line; it ends the run unless it concerns one image or pair."""
 
     exit_code = ExitCode.FATAL
 
@@ -85,7 +85,15 @@ class Rejection:
         return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value
 
 
-class UnreadableImage(Exception):
+class AlignmentError(TwimagerError):
+    """Two images that do not show the same picture, or too little of it; `rejection` says why."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection)
+        self.rejection = rejection
+
+
+class UnreadableImage(TwimagerError):
     """A file that is no image, or not a whole one."""
 
     reason = Reason.UNREADABLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
@@ -279,6 +280,13 @@ class Options:
     def __post_init__(self) -> None:
         lists_nothing = self.run.meta_info and self.write.output is Output.LR
         require(not lists_nothing, "--meta_info lists HRs: not with --output lr")
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def parse_scale(text: str) -> Fraction:

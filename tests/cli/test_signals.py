@@ -30,8 +30,8 @@ HR, STILL = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"
 # What stands in for a command's work: it starts a decoder, says so, and goes on until it is interrupted.
 WORK = """\
 import sys, time
+from importlib import import_module
 from pathlib import Path
-import {module}
 from twimager.cli import main as cli
 from twimager.image.decoders import decoders
 def work(*_, **__):
@@ -41,7 +41,7 @@ def work(*_, **__):
         time.sleep(60)
     finally:
         time.sleep({deaf})
-{module}.{name} = work
+import_module({module!r}).{name} = work
 sys.exit(cli.main())
 """
 COMMANDS = {

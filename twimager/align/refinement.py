@@ -79,7 +79,7 @@ def refine(
     A transform that is off by half a pixel, of a picture and itself:
 
     >>> from twimager.align.refinement import FINE, refine
-    >>> from twimager.fingerprint.fingerprint import WorkingImage
+    >>> from twimager.fingerprint.working_image import WorkingImage
     >>> from twimager.geometry import translation
     >>> from twimager.options import Method
     >>> noise = np.random.default_rng(0).integers(0, 256, (90, 120), np.uint8)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from twimager.errors import UsageError, require
-from twimager.options import MAX_PIXELS
+from twimager.options import MAX_PIXELS, processors
 from twimager.runtime.memory import LEAST, MB, parse_size
 from twimager.runtime.streams import put
 
@@ -55,7 +54,7 @@ def add_max_pixels(group: argparse._ActionsContainer) -> None:
 def add_jobs(group: argparse._ActionsContainer) -> None:
     """Add --jobs."""
     group.add_argument(
-        "--jobs", type=int, default=_processors(), metavar="N", help="how many workers (default: one a processor)"
+        "--jobs", type=int, default=processors(), metavar="N", help="how many workers (default: one a processor)"
     )
 
 
@@ -110,10 +109,3 @@ def require_folder(folder: Path, save: Path | None = None) -> None:
     if save:
         apart = not save.resolve().is_relative_to(folder.resolve())
         require(apart, f"--save: {save} lies in {folder}; keep it apart from the images")
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -15,12 +15,10 @@ from twimager.cli.signals import Interruption
 from twimager.errors import ExitCode, Interrupted, TwimagerError
 from twimager.image.headers import LIMIT_VARIABLE
 from twimager.options import MAX_PIXELS
-from twimager.runtime.memory import MEMORY_VARIABLE, usual
+from twimager.runtime.child import ONE_THREAD
+from twimager.runtime.memory import MEMORY_VARIABLE, keep_freed_memory, usual
 from twimager.runtime.program import program
 from twimager.runtime.streams import complain, open_closed
-
-# Matrix products are small and the workers many: the maths library's own threads would only get in their way.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 # Addresses that the libraries and a run over small images take, in MB, and what a worker takes more: with 1, 2 and 8 of
 # them runs took 1022, 1199 and 2042 on Linux, of which an eighth was memory. With less OpenBLAS and FAISS do not fail
@@ -63,6 +61,7 @@ def _fail(message: str, code: ExitCode) -> int:
 def _prepare(max_pixels: int, jobs: int, memory: int | None) -> None:
     """Set what libraries, and the processes of this run, read when they start; TwimagerError if they can't be had."""
     _require_addresses(jobs)
+    keep_freed_memory()
     os.environ.update(ONE_THREAD | os.environ)
     # FAISS's threads would else wait for each other at full speed: minutes, where others use the processor too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

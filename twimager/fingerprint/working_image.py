@@ -65,6 +65,12 @@ class Recent:
         with self._lock:
             self._forget(path)
 
+    def clear(self) -> None:
+        """Keep nothing any longer."""
+        with self._lock:
+            self._copies.clear()
+            self._bytes = 0
+
     def _forget(self, path: Path) -> None:
         if (pixels := self._copies.pop(path, None)) is not None:
             self._bytes -= pixels.nbytes
@@ -151,6 +157,12 @@ def recall(path: Path, seen: View) -> None:
 def recalls(path: Path) -> bool:
     """Tell whether `working_image` would go by a view that is remembered."""
     return recent.get(path) is not None
+
+
+def forget_copies() -> None:
+    """Keep no copies of images any longer, which take up to 128 MB."""
+    recent.clear()
+    _recent_colors.clear()
 
 
 def color_image(image: Fingerprint) -> WorkingImage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ COPIES = 2
 # Bytes that the size of a picture does not foretell: tables, rows, small copies.
 OVERHEAD = 1 << 20
 UNKNOWN = Anatomy(None)
+
+_in_memory: dict[Path, Pixels] = {}
 
 
 def decode(data: bytes, found: Anatomy | None = None) -> Pixels:
@@ -90,6 +93,27 @@ def complaint(error: BaseException) -> str:
 
 
 @contextmanager
+def in_memory(pixels: Pixels) -> Iterator[Path]:
+    """Yield a path under which `decoded` and `decoded_for_analysis` find pixels that are in no file.
+
+    It holds while the block lasts. As a PNG that is not compressed, 12 megapixels of 8 bit would take half a second
+    more, and of 16 bit 0.9.
+
+    Parameters
+    ----------
+    pixels : (h, w) gray or (h, w, 3) BGR, uint8 or uint16; never written to
+    """
+    path = Path(f"twimager-{uuid.uuid4()}")
+    held = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)) if pixels.ndim == 2 else pixels.view()
+    held.flags.writeable = False
+    _in_memory[path] = held
+    try:
+        yield path
+    finally:
+        del _in_memory[path]
+
+
+@contextmanager
 def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterator[Pixels]:
     """Yield the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright, bars and all.
 
@@ -104,6 +128,10 @@ def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterat
     UnreadableImage
         If it can't be read or takes more memory than there is, be it in the block.
     """
+    if (held := _in_memory.get(path)) is not None:
+        with _unreadable():
+            yield held
+        return
     with _opened(path) as (data, admit):
         found, profile = _anatomy(data, missing), embedded_profile(data) if srgb else None
         admit(decoding_bytes(found, more=more))
@@ -118,6 +146,10 @@ def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[A
     That is gray, (h, w), or where there is a profile colours, (h, w, 3): small copies are converted in less time. Of a
     large picture it is 8-bit gray, whatever its profile, which hardly changes that.
     """
+    if (held := _in_memory.get(path)) is not None:
+        with _unreadable():
+            yield Analysed(to_gray(held), None, held.itemsize)
+        return
     with _opened(path) as (data, admit):
         found = _anatomy(data, missing)
         large = found.size is not None and math.prod(found.size) > LARGE

@@ -15,12 +15,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import cv2
+
 from twimager.fingerprint.working_image import recent
 from twimager.pairing.evaluation import Evaluation, from_text, to_text
 from twimager.propose.proposal import Proposal
 from twimager.runtime import child, decoder_warnings
-from twimager.runtime.memory import PROCESS, budget, total
-from twimager.runtime.pool import AHEAD, in_order, prepare_process
+from twimager.runtime.memory import MEMORY_VARIABLE, PROCESS, budget, keep_freed_memory, total
+from twimager.runtime.pool import AHEAD, in_order
 
 COMMAND = child.module("twimager.pairing.workers")
 # Two processes take a fifth of a second to start, and save 2 ms an LR; with 120 LRs threads were 4 % faster, with 250
@@ -98,7 +100,7 @@ class _Process:
     """A process that evaluates; it is sent what it needs of the working images kept here, and returns those it made."""
 
     def __init__(self) -> None:
-        self._child = child.start((*COMMAND, os.getcwd()))
+        self._child = child.start((*COMMAND, os.getcwd()), {MEMORY_VARIABLE: str(total())})
 
     def evaluate(self, proposals: Sequence[Proposal], task: Task) -> Evaluation:
         """Return the evaluation of one LR's proposals; raises EOFError and others if the process has died."""
@@ -121,7 +123,8 @@ class _Process:
 
 def _serve(folder: str) -> None:
     """Evaluate what comes in on stdin until it ends; paths are as seen from `folder`."""
-    prepare_process()
+    cv2.setNumThreads(1)
+    keep_freed_memory()
     decoder_warnings.recorded_by_parent()
     os.chdir(folder)
     recent.limit = OWN_BYTES

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from twimager.runtime.decoder_warnings import new_file
 
+# Matrix products are small and the workers many: the maths library's own threads would only get in their way.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # A group of its own (a session, where there are such): an interrupt from the keyboard is for us to hear.
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 # Also what the child has for its first place to look for modules: never the user's folder.
@@ -34,7 +36,7 @@ def start(command: Sequence[str], environment: Mapping[str, str] | None = None) 
     with new_file() as warnings:
         child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=warnings, cwd=HOME,
-            env={**os.environ, **(environment or {})}, start_new_session=True, creationflags=NEW_GROUP,
+            env={**ONE_THREAD, **os.environ, **(environment or {})}, start_new_session=True, creationflags=NEW_GROUP,
         )  # fmt: skip
     _started.difference_update([one for one in tuple(_started) if one.returncode is not None])
     _started.add(child)

@@ -48,22 +48,25 @@ class Console:
 
     def progress(self, work: float, seconds: dict[str, float] | None = None) -> Progress:
         """Open the bar of a whole job that takes so much work; add to `seconds` how long each stage takes."""
-        bar = tqdm(total=work, file=self._stream, disable=not self._bars, leave=False, dynamic_ncols=True,
-                   smoothing=0, bar_format=BAR)  # fmt: skip
-        return Progress(bar, {} if seconds is None else seconds)
+        seconds = {} if seconds is None else seconds
+        if not self._bars:
+            return Progress(seconds)
+        bar = tqdm(total=work, file=self._stream, leave=False, dynamic_ncols=True, smoothing=0, bar_format=BAR)
+        return Progress(seconds, bar)
 
 
 class Progress:
-    """How far a whole job is; closes with its block."""
+    """How far a whole job is; closes with its block. Without a bar none of tqdm's threads and locks are made."""
 
-    def __init__(self, bar: tqdm[NoReturn], seconds: dict[str, float]) -> None:
+    def __init__(self, seconds: dict[str, float], bar: tqdm[NoReturn] | None = None) -> None:
         self._bar, self._seconds = bar, seconds
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Name what is being done."""
         started = time.perf_counter()
-        self._bar.set_description_str(name)
+        if self._bar is not None:
+            self._bar.set_description_str(name)
         try:
             yield
         finally:
@@ -71,6 +74,9 @@ class Progress:
 
     def counted(self, items: Iterable[T], work: float = 1) -> Iterator[T]:
         """Yield items, one an image, each of which is so much work done."""
+        if self._bar is None:
+            yield from items
+            return
         started = time.perf_counter()
         for number, item in enumerate(items, start=1):
             rate = number / max(time.perf_counter() - started, 1e-6)
@@ -80,13 +86,15 @@ class Progress:
 
     def expect(self, work: float) -> None:
         """More work is to come than was known."""
-        self._bar.total = (self._bar.total or 0) + work
+        if self._bar is not None:
+            self._bar.total = (self._bar.total or 0) + work
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 def say(text: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 import cv2
@@ -14,13 +13,6 @@ import cv2
 T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
-
-# glibc's names for its settings, the largest block that it lets us keep, how much in all, and in how many places: each
-# thread having one of its own, they kept 65 MB more after 500 pairs, and were no faster.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-KEPT_BLOCK = 32 * 1024 * 1024
-KEPT_MEMORY = 256 * 1024 * 1024
-ARENAS = 2
 
 # Tasks handed out ahead, a worker: enough to keep it busy while the main thread decides.
 AHEAD = 4
@@ -36,24 +28,13 @@ class InlineExecutor(Executor):
         return future
 
 
-def prepare_process() -> None:
-    """Settle what holds for the whole process: OpenCV's own threads would only compete with the workers.
-
-    And glibc is to keep freed memory for the next image. It would hand each large block back to the system at once, and
-    getting it anew, page by page, takes 40 % of SIFT's time. Other C libraries have no such setting.
-    """
-    cv2.setNumThreads(1)
-    with suppress(AttributeError, OSError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK)
-        mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY)
-        mallopt(M_ARENA_MAX, ARENAS)
-
-
 @contextmanager
 def worker_pool(jobs: int, inline: bool = False) -> Iterator[Executor]:
-    """Yield an executor of `jobs` threads, or none with `inline`; leaving early drops what has not begun."""
-    prepare_process()
+    """Yield an executor of `jobs` threads, or none with `inline`; leaving early drops what has not begun.
+
+    OpenCV is given one thread: its own would only compete with the workers.
+    """
+    cv2.setNumThreads(1)
     pool: Executor = InlineExecutor() if inline else ThreadPoolExecutor(jobs)
     wait = True
     try:

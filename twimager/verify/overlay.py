@@ -71,7 +71,7 @@ def make_overlay(
     --------
     An LR that is the right half of its HR, at half the size:
 
-    >>> from twimager.fingerprint.fingerprint import WorkingImage
+    >>> from twimager.fingerprint.working_image import WorkingImage
     >>> from twimager.geometry import scaling, translation
     >>> from twimager.verify.overlay import make_overlay
     >>> noise = np.random.default_rng(0).integers(0, 256, (60, 80), np.uint8)

@@ -79,7 +79,7 @@ def score(overlay: Overlay, lr_size: Size) -> Scores:
     --------
     An HR that lies two pixels too far right:
 
-    >>> from twimager.fingerprint.fingerprint import WorkingImage
+    >>> from twimager.fingerprint.working_image import WorkingImage
     >>> from twimager.geometry import translation
     >>> from twimager.verify.overlay import make_overlay
     >>> from twimager.verify.scores import score
