@@ -21,7 +21,7 @@ from test_cli import ROOT, refused
 from test_job import KEPT, contents, report_of
 
 from twimager.fingerprint.fingerprint import Recipe
-from twimager.fingerprint.working_image import View, view
+from twimager.fingerprint.working_image import DecodedImage, decode_image
 from twimager.image import decoders as isolation
 from twimager.output.layout import JOURNALS
 from twimager.output.lock import LOCK
@@ -235,15 +235,15 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     render = writing.render_hr
 
-    def counted(path: Path, recipe: Recipe) -> View:
+    def counted(path: Path, recipe: Recipe) -> DecodedImage:
         names.append(path.name)
-        return view(path, recipe)
+        return decode_image(path, recipe)
 
     def rendered(pair, options):
         names.append(f"rendered {pair.proposal.hr.path.name}")
         return render(pair, options)
 
-    monkeypatch.setattr(reading, "view", counted)
+    monkeypatch.setattr(reading, "decode_image", counted)
     monkeypatch.setattr(writing, "render_hr", rendered)
     return names
 

@@ -11,14 +11,20 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.extract import bare_fingerprint, described
+from twimager.fingerprint.extract import extract_features, fingerprint_without_features
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.records import is_sound_frame
 from twimager.fingerprint.stamp import stamp
-from twimager.fingerprint.working_image import WORKING_SIDE, View, recall, recalls, view
+from twimager.fingerprint.working_image import (
+    WORKING_SIDE,
+    DecodedImage,
+    decode_image,
+    has_working_image,
+    keep_working_image,
+)
 from twimager.image.decode import LIBRARY_ERRORS, complaint, decode_gray
 from twimager.image.encode import encode
-from twimager.image.headers import PNG_SIGNATURE, of
+from twimager.image.headers import PNG_SIGNATURE, parse
 from twimager.options import Format
 from twimager.pairing.read import File, Run
 
@@ -33,12 +39,12 @@ class Seen(NamedTuple):
     packed: bytes | None = None
 
 
-def pack(seen: View) -> bytes:
+def pack(seen: DecodedImage) -> bytes:
     """Return a view as bytes."""
     return np.array((seen.size, seen.bars), HEAD).tobytes() + encode(seen.gray, Format.PNG)
 
 
-def unpack(packed: bytes) -> View | None:
+def unpack(packed: bytes) -> DecodedImage | None:
     """Return what `pack` was given; None if this is nothing that it makes."""
     if len(packed) < HEAD.itemsize or not packed.startswith(PNG_SIGNATURE, HEAD.itemsize):
         return None
@@ -46,12 +52,12 @@ def unpack(packed: bytes) -> View | None:
     width, height = head["size"].tolist()
     bars = Bars(*head["bars"].tolist())
     try:
-        found = of(encoded)
+        found = parse(encoded)
         columns, rows = found.size or (0, 0)
         small = columns <= width and rows <= height and min(columns, rows) <= WORKING_SIDE
         if not small or not is_sound_frame((width, height), bars):
             return None
-        return View(decode_gray(encoded, found, directly=True), (width, height), bars)
+        return DecodedImage(decode_gray(encoded, found, directly=True), (width, height), bars)
     except (UnreadableImage, *LIBRARY_ERRORS):
         return None
 
@@ -83,8 +89,8 @@ def _look(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) -> Seen:
         return Seen(file.known)
     try:
         kept = unpack(packed) if packed else None
-        seen = kept or view(file.path, recipe)
-        image = described(bare_fingerprint(file.path, seen, recipe), seen.gray, recipe)
+        seen = kept or decode_image(file.path, recipe)
+        image = extract_features(fingerprint_without_features(file.path, seen, recipe), seen.gray, recipe)
     except UnreadableImage as error:
         return Seen(Rejection(error.reason, str(error)))
     except LIBRARY_ERRORS as error:
@@ -94,5 +100,5 @@ def _look(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) -> Seen:
 
 def call_back(path: Path, packed: bytes | None, recipe: Recipe) -> None:
     """Have working images of an image be its view; raises UnreadableImage if it must be read for that and can't be."""
-    if not recalls(path):
-        recall(path, (unpack(packed) if packed else None) or view(path, recipe))
+    if not has_working_image(path):
+        keep_working_image(path, (unpack(packed) if packed else None) or decode_image(path, recipe))

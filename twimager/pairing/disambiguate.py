@@ -8,7 +8,7 @@ import numpy as np
 
 from twimager.align.matching import CERTAIN_INLIERS, implausible, places
 from twimager.align.refinement import COARSE, FINE, Pass, refine
-from twimager.fingerprint.extract import described
+from twimager.fingerprint.extract import extract_features
 from twimager.fingerprint.fingerprint import RICH, mirrored
 from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, mirroring
@@ -59,7 +59,8 @@ def disambiguated(candidate: Candidate, options: Options) -> Candidate:
     if first is None:
         return candidate
     best, proposal = first, candidate.proposal
-    hr, lr = described(proposal.hr, candidate.hr.gray, RICH), described(proposal.lr, candidate.lr.gray, RICH)
+    hr = extract_features(proposal.hr, candidate.hr.gray, RICH)
+    lr = extract_features(proposal.lr, candidate.lr.gray, RICH)
     seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
     moved = (_moved(first, matrix @ flip) for matrix in places(seen, lr, options.method))
     for found in (_searched(there, options) for there in moved if there):

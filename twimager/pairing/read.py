@@ -11,10 +11,10 @@ from typing import NamedTuple, TypeVar
 
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.cache import Store
-from twimager.fingerprint.extract import bare_fingerprint, described
+from twimager.fingerprint.extract import extract_features, fingerprint_without_features
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe
 from twimager.fingerprint.stamp import Stamp, stamp
-from twimager.fingerprint.working_image import view, working_image
+from twimager.fingerprint.working_image import decode_image, working_image
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import is_animated
 from twimager.pairing.copies import Copies, find_copies, representatives, under
@@ -38,7 +38,7 @@ class File(NamedTuple):
     path: Path
     seen: Stamp | None = None
     known: Fingerprint | None = None
-    bare: Fingerprint | None = None
+    hashed: Fingerprint | None = None
 
 
 def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
@@ -46,11 +46,11 @@ def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Finger
     if file.known:
         return file.known
     try:
-        image = file.bare or bare_fingerprint(file.path, view(file.path, recipe), recipe)
+        image = file.hashed or fingerprint_without_features(file.path, decode_image(file.path, recipe), recipe)
         if not recipe.features or (frames and frames.suffice(image)):
             return image
         # It is wanted again much later, if at all: no reason to forget others for it.
-        return described(image, working_image(image, keep=False).gray, recipe)
+        return extract_features(image, working_image(image, keep=False).gray, recipe)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
     except LIBRARY_ERRORS as error:
@@ -179,14 +179,14 @@ def take(run: Run, side: str, paths: Sequence[Path], results: Iterable[Fingerpri
 
 
 def remembered(
-    run: Run, paths: Iterable[Path], recipe: Recipe, frames: Frames | None = None, bare: Sequence[Fingerprint] = ()
+    run: Run, paths: Iterable[Path], recipe: Recipe, frames: Frames | None = None, hashed: Sequence[Fingerprint] = ()
 ) -> Iterator[Fingerprint | Rejection]:
     """Yield what is remembered of every file, in their order; those that the store does not know are read.
 
-    `frames` are those of the LRs: what may be paired by its frame goes without features; `bare` is known already.
+    `frames` are those of the LRs: what may be paired by its frame goes without features; `hashed` are known already.
     """
     files = deque[File]()
-    known_bare = {image.path: image for image in bare}
+    known_hashed = {image.path: image for image in hashed}
 
     def looked_up() -> Iterator[File]:
         for path in paths:
@@ -194,14 +194,14 @@ def remembered(
             run.seen[path] = seen
             file = File(path, seen, run.store.get(path, seen, recipe))
             if file.known is None:
-                known = known_bare.get(path) if seen == before else None
-                file = file._replace(bare=known or run.store.get(path, seen, recipe.without_features))
+                known = known_hashed.get(path) if seen == before else None
+                file = file._replace(hashed=known or run.store.get(path, seen, recipe.without_features))
             files.append(file)
             yield file
 
     task = partial(remember, recipe=recipe, frames=frames)
     for result in run.progress.counted(run.in_order(task, looked_up())):
         file = files.popleft()
-        if isinstance(result, Fingerprint) and result not in (file.known, file.bare):
+        if isinstance(result, Fingerprint) and result not in (file.known, file.hashed):
             run.store.keep(result, file.seen, recipe.without_features if result.features is None else recipe)
         yield result

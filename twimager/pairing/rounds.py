@@ -104,13 +104,13 @@ def pair_again(run: Run, again: Again, writer: Writer) -> None:
 def _with_features(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
     """Return the images that are in no pair, features and all."""
     left = _left(run, images)
-    bare = [image for image in left if image.features is None]
-    run.progress.expect(len(bare))
-    if bare:
+    hashed = [image for image in left if image.features is None]
+    run.progress.expect(len(hashed))
+    if hashed:
         # It takes a tenth of a second, in which other workers find features already.
         run.pool.submit(import_module, "faiss")
     with run.progress.stage("finding features"):
-        found = {image.path: image for image in _described(run, bare, recipe)}
+        found = {image.path: image for image in _described(run, hashed, recipe)}
     return [found.get(image.path, image) for image in left if image.path in found or image.features is not None]
 
 
@@ -164,5 +164,5 @@ def _new(report: Report, sources: Iterable[Iterable[list[Proposal]]]) -> list[li
 
 def _described(run: Run, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
     """Return images with their features; without those that can't be read any more."""
-    results = remembered(run, [image.path for image in images], recipe, bare=images)
+    results = remembered(run, [image.path for image in images], recipe, hashed=images)
     return [image for image in results if isinstance(image, Fingerprint)]

@@ -69,7 +69,7 @@ class Report:
 
     def accept(self, record: Record) -> None:
         """Enter a pair."""
-        proposal = self._bare(record.pair.proposal)
+        proposal = self._without_features(record.pair.proposal)
         self.pairs.append(replace(record, pair=record.pair._replace(proposal=proposal)))
         self.tell(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
 
@@ -78,10 +78,10 @@ class Report:
         for latest in pairs:
             earlier = self.earlier.pop(latest.proposal.key, latest)
             pair = max(latest, earlier, key=how_far)
-            self.rejected_pairs.append(pair._replace(proposal=self._bare(pair.proposal)))
+            self.rejected_pairs.append(pair._replace(proposal=self._without_features(pair.proposal)))
             self.tell(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
 
-    def _bare(self, proposal: Proposal) -> Proposal:
+    def _without_features(self, proposal: Proposal) -> Proposal:
         lr, hr = (self.images.setdefault(image.path, image.without_features) for image in proposal.images)
         return proposal._replace(lr=lr, hr=hr)
 

@@ -22,7 +22,7 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 class Console:
-    """Messages and bars. Bars only where somebody sees them: on a terminal, and not when told to be quiet."""
+    """Messages and bars; bars on a terminal only, and not with `quiet`."""
 
     def __init__(self, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -30,19 +30,19 @@ class Console:
         self._bars = not quiet and self._stream.isatty()
 
     def warn(self, message: str) -> None:
-        """Say what went wrong with one file or pair, as long as somebody listens."""
+        """Write a line on what went wrong with one file or pair, as far as the stream takes it."""
         try:
             tqdm.write(printable(message), file=self._stream)
         except OSError:
             drop(self._stream)
 
     def note(self, message: str) -> None:
-        """Say what is no problem but good to know."""
+        """Write a line on what is no problem but good to know, unless `quiet`."""
         if not self._quiet:
             self.warn(message)
 
     def detail(self, message: str) -> None:
-        """Say what only a curious user wants to know."""
+        """Write a line that is for `verbose` only."""
         if self._verbose:
             self.warn(message)
 
@@ -54,7 +54,7 @@ class Console:
 
 
 class Progress:
-    """How far a whole job is; closes with its block. `seconds` says how long each stage took."""
+    """The progress bar of a whole job, which closes with its block; `seconds` is how long each stage took."""
 
     def __init__(self, bar: tqdm[NoReturn]) -> None:
         self._bar = bar
@@ -62,7 +62,7 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Name what is being done."""
+        """Name the stage that lasts as long as the block, and time it."""
         started = time.perf_counter()
         self._bar.set_description_str(name)
         try:
@@ -71,7 +71,7 @@ class Progress:
             self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
 
     def counted(self, items: Iterable[T], work: float = 1) -> Iterator[T]:
-        """Yield items, one an image, each of which is so much work done."""
+        """Yield items, one an image, and advance the bar by `work` for each."""
         started = time.perf_counter()
         for number, item in enumerate(items, start=1):
             rate = number / max(time.perf_counter() - started, 1e-6)
@@ -80,7 +80,7 @@ class Progress:
             yield item
 
     def expect(self, work: float) -> None:
-        """More work is to come than was known."""
+        """Lengthen the bar by more work than was known."""
         self._bar.total = (self._bar.total or 0) + work
 
     def __enter__(self) -> Progress:
@@ -91,7 +91,7 @@ class Progress:
 
 
 def say(text: str) -> None:
-    """Write a result to stdout; to a Windows pipe, which knows few characters, as well as it can take it.
+    """Write a result to stdout; on a Windows pipe, whose encoding has few characters, others are replaced.
 
     TwimagerError is raised if it can't be written.
     """
@@ -108,10 +108,10 @@ def printable(text: str) -> str:
 
 @contextmanager
 def own_stderr() -> Iterator[TextIO]:
-    """Yield a stream to where sys.stderr leads that is ours alone.
+    """Yield a stream to where sys.stderr leads that only Python code writes to.
 
-    Meanwhile file descriptor 2, to which libpng, libjpeg and their like complain about damaged files that we name
-    ourselves, leads to a file in which the decoding looks for their warnings.
+    Meanwhile file descriptor 2, to which libpng, libjpeg and their like print warnings about damaged files, leads to a
+    file in which the decoding finds them.
     """
     sys.stderr.flush()
     with (
@@ -125,7 +125,7 @@ def own_stderr() -> Iterator[TextIO]:
 
 
 def _empty(stream: TextIO) -> None:
-    """Have a stream hold nothing any more that would make closing it fail."""
+    """Flush a stream, or have it lead nowhere, so that closing it does not fail."""
     try:
         stream.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""Hand out work: a pool of workers, results in the order of the tasks, a bounded number in flight."""
+"""A pool of workers; results in the order of the tasks, a bounded number in flight."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
 
-# glibc's names for its settings, the largest block that it lets us keep, how much in all, and in how many places: each
-# thread having one of its own, they kept 65 MB more after 500 pairs, and were no faster.
+# glibc's numbers of its settings, the largest freed block that it may keep, how much in all, and in how many arenas:
+# with one a thread, 65 MB more were kept after 500 pairs, and it was no faster.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BLOCK = 32 * 1024 * 1024
 KEPT_MEMORY = 256 * 1024 * 1024
@@ -27,7 +27,7 @@ AHEAD = 4
 
 
 class InlineExecutor(Executor):
-    """Does each task at once, in the thread that asks for it."""
+    """Runs each task at once, in the thread that submits it."""
 
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run `function` and return its finished future; what it raises is raised here."""
@@ -37,7 +37,7 @@ class InlineExecutor(Executor):
 
 
 def prepare_process() -> None:
-    """Settle what holds for the whole process: OpenCV's own threads would only compete with the workers.
+    """Set what holds for the whole process: OpenCV's own threads would only compete with the workers.
 
     And glibc is to keep freed memory for the next image. It would hand each large block back to the system at once, and
     getting it anew, page by page, takes 40 % of SIFT's time. Other C libraries have no such setting.
