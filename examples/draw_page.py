@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 
-from tests.browser import Browser
+from tests.support.browser import Browser
 
 # GitHub shows pictures 830 pixels wide; drawn half as large again, they are sharp on dense screens too.
 WIDTH, HEIGHT, DENSITY = 900, 640, 1.5

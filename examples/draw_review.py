@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from examples.draw_page import keep, show
-from tests.browser import Browser
+from tests.support.browser import Browser
 from twimager.review.review import Review
 from twimager.review.site import ReviewSite
 from twimager.web.server import LocalServer

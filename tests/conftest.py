@@ -1,12 +1,13 @@
-"""What the tests share: a way to run the command line, and two small folders."""
+"""What the tests share: a way to run the command line, two small folders, and a DEST to be reviewed."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from unittest.mock import patch
 
 from twimager.cli.main import ONE_THREAD, main
 
@@ -15,50 +16,31 @@ os.environ.update(ONE_THREAD)
 
 import cv2
 import pytest
-from pictures import cat, picture
 
-
-class Outcome(NamedTuple):
-    """What a run left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
+from tests.support.command import Outcome, Run
+from tests.support.folders import Folders, make_folders
+from tests.support.pictures import picture
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in process."""
+def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run the command line in process; what it puts into the environment is gone after the test."""
 
     def run_with(*arguments: object) -> Outcome:
         capfd.readouterr()
         code = main([str(argument) for argument in arguments])
         return Outcome(code, *capfd.readouterr())
 
-    return run_with
+    with patch.dict(os.environ):
+        yield run_with
 
 
 @pytest.fixture(autouse=True, scope="session")
-def hearing() -> Iterator[None]:
-    """What is run in the background is deaf to SIGINT, and so would be what the tests start."""
+def interruptible() -> Iterator[None]:
+    """Handle SIGINT, which a background job ignores, and so would the processes that the tests start."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-class Folders(NamedTuple):
-    """The three folders of a run; DEST is not there yet."""
-
-    lr: Path
-    hr: Path
-    dest: Path
-
-    @property
-    def flags(self) -> tuple[object, ...]:
-        return "--lr", self.lr, "--hr", self.hr, "--dest", self.dest
 
 
 @pytest.fixture
@@ -67,12 +49,21 @@ def folders(tmp_path: Path) -> Folders:
     return make_folders(tmp_path)
 
 
-def make_folders(place: Path) -> Folders:
-    made = Folders(place / "low", place / "high", place / "out")
-    made.lr.mkdir(parents=True)
-    made.hr.mkdir()
-    for number, hr in enumerate((cat()[:300, :450], picture("P1040102")[:399, :600])):
-        cv2.imwrite(str(made.hr / f"h{number}.png"), hr)
-        lr = cv2.resize(hr, None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(made.lr / f"l{number}.png"), lr)
-    return made
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pairs and what a run with all documents made of them; to be put in its place, `now`, which is beside it."""
+    place = tmp_path_factory.mktemp("reviewed")
+    folders = make_folders(place / "now")
+    hr = picture("P1040771")[:300, -450:]
+    cv2.imwrite(str(folders.hr / "h2.png"), hr)
+    cv2.imwrite(str(folders.lr / "l2.png"), cv2.resize(hr, (150, 100), interpolation=cv2.INTER_AREA))
+    assert main([*map(str, folders.flags), "--report", "--meta_info", "--quiet"]) == 0
+    return (place / "now").rename(place / "kept")
+
+
+@pytest.fixture
+def dest(kept: Path) -> Path:
+    """A DEST of three pairs with all documents, as the run left it; its sources are beside it."""
+    now = kept.with_name("now")
+    shutil.rmtree(now, ignore_errors=True)
+    return shutil.copytree(kept, now) / "out"

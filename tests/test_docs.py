@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
 from twimager.cli.commands import COMMANDS
 from twimager.cli.common import Parser
 from twimager.cli.pair import parse, parser, to_options
 from twimager.errors import ExitCode, Reason
 from twimager.report.summary import Summary
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted([*ROOT.glob("[!R]*.md"), *(ROOT / "docs").glob("*.md")])]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 LARGEST_PICTURE = 150_000

@@ -2,13 +2,11 @@
 
 import re
 from argparse import SUPPRESS
-from pathlib import Path
 
-from twimager import __version__
+from tests.support.paths import ROOT
 from twimager.cli.pair import parser
 from twimager.errors import ExitCode
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -34,10 +32,6 @@ def test_the_option_table_gives_the_defaults() -> None:
 
 def test_every_exit_code_is_explained() -> None:
     assert all(f"| {int(code)} |" in README for code in ExitCode)
-
-
-def test_there_is_one_version() -> None:
-    assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_there_are_two_commands_and_they_use_what_is_there() -> None:

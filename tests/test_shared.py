@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,11 +11,9 @@ from typing import Any
 
 import cv2
 import pytest
-from conftest import Run
-from test_cli import ROOT
 
-SHARED = Path(os.environ.get("TWIMAGER_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
-BENCH = SHARED / "bench"
+from tests.support.command import Run
+from tests.support.paths import BENCH, ROOT, SHARED
 
 # OpenCV 4 samples pictures at whole 32nds of a pixel, and so does the scorer with it, for what it compares with: by so
 # many LR pixels more the same files are off. (Those of the clip by 0.0210; scored with OpenCV 5, by 0.0157.)

@@ -1,3 +1,3 @@
 """Find, align, verify and write pairs of LR and HR images."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

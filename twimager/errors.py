@@ -1,4 +1,4 @@
-"""What can go wrong: errors that end a run, and the reasons for which an image or a pair is turned down."""
+"""What can go wrong: errors that end a run, and the reasons for which an image or a pair is rejected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum, IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """The process's exit code."""
 
     DONE = 0
     FATAL = 1
@@ -36,7 +36,7 @@ def require(condition: object, message: str) -> None:
 
 
 class Interrupted(TwimagerError):
-    """The user, or the system, wants the run to end."""
+    """The run was interrupted by the user or the system."""
 
     exit_code = ExitCode.INTERRUPTED
 
@@ -45,7 +45,7 @@ class Interrupted(TwimagerError):
 
 
 class Reason(Enum):
-    """Why an image or a pair is turned down; the value is what reports call it."""
+    """Why an image or a pair is rejected; the value is its name in reports."""
 
     UNREADABLE = "unreadable"
     UNSUPPORTED = "unsupported format"
@@ -70,13 +70,13 @@ class Reason(Enum):
     NOT_WRITTEN = "could not be written"
 
 
-# What is said of pairs that were written, and skipped later.
+# The detail of pairs that were written, and skipped later.
 DELETED = "deleted in a review"
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why something was turned down, and the numbers that decided it."""
+    """Why something was rejected, and the numbers that decided it."""
 
     reason: Reason
     detail: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
@@ -29,9 +29,9 @@ class Output(str, Enum):
 
 
 class Method(str, Enum):
-    """How an HR is brought onto its LR: affine, perspective, that and a smooth flow, or the simplest that will do.
+    """The motion model: affine, perspective, that and a displacement field, or the simplest that suffices.
 
-    No pair is given a perspective or a flow that it does not certainly need, so that the last two are the same.
+    No pair is given a perspective or a displacement that is not significant, so that the last two are the same.
     """
 
     TRANSFORM = "transform"
@@ -40,13 +40,13 @@ class Method(str, Enum):
     AUTO = "auto"
 
     @property
-    def bends(self) -> bool:
-        """Whether a flow may be added."""
+    def is_nonrigid(self) -> bool:
+        """Whether a displacement field may be added."""
         return self in (Method.FLOW, Method.AUTO)
 
 
 class Search(str, Enum):
-    """Who proposes pairs: the features, and hashes where those bring nothing; hashes alone; features alone."""
+    """What proposes pairs: features, and hashes where those find none; hashes alone; features alone."""
 
     AUTO = "auto"
     HASH = "hash"
@@ -129,47 +129,126 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the user asked for; the README's option table says what each means."""
+class ReadSettings:
+    """How image files are found and read."""
 
-    lr: Path
-    hr: Path
-    dest: Path | None = None
-    output: Output = Output.ALL
-    scale: Fraction = Fraction(2)
-    crop: Crop | None = None
+    recursive: bool = False
+    max_pixels: int = MAX_PIXELS
+    truncated: Truncated = Truncated.REFUSE
+    keep_icc: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.max_pixels >= 1, "--max_pixels must be 1 or more")
+
+
+@dataclass(frozen=True)
+class ProposeSettings:
+    """Which pairs are proposed."""
+
+    search: Search = Search.AUTO
+    distance: int = 12
+    mirror: bool = True
+
+    def __post_init__(self) -> None:
+        require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """How an HR is aligned with its LR."""
+
     method: Method = Method.TRANSFORM
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What an aligned pair must pass; None is no gate, but for `max_error`: its default goes by the size."""
+
+    threshold: float = 90.0
+    min_overlap: float = 0.3
+    max_error: float | None = None
+    min_native_scale: float | None = None
+    max_color_distance: float | None = None
+
+    def __post_init__(self) -> None:
+        require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
+        require(0 <= self.min_overlap <= 1, "--min_overlap must be 0 to 1 (share of the LR frame)")
+        for name, value, unit in (
+            ("max_error", self.max_error, "LR pixels"),
+            ("min_native_scale", self.min_native_scale, "source pixels per output pixel"),
+            ("max_color_distance", self.max_color_distance, "Delta E"),
+        ):
+            require(value is None or value > 0, f"--{name} must be above 0 ({unit})")
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Which part of the LR is written, and how many HR output pixels there are per LR pixel, along a side."""
+
+    scale: Fraction = Fraction(2)
+    border: Border = Border.CROP
+    crop: Crop | None = None
+
+    def __post_init__(self) -> None:
+        require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """All that the evaluation of a pair depends on beside its images; its text is part of the cache's key."""
+
+    align: AlignSettings = AlignSettings()
+    gates: Gates = Gates()
+    framing: Framing = Framing()
+
+
+@dataclass(frozen=True)
+class SelectSettings:
+    """Which of the pairs that pass are written."""
+
+    all_matches: bool = False
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
+
+
+@dataclass(frozen=True)
+class WriteSettings:
+    """What the written files are like, and their names."""
+
+    output: Output = Output.ALL
     color_transfer: ColorTransfer | None = None
     filename: Naming = Naming.HR
     format: Format = Format.PNG
     quality: int = 95
     prefix: str = ""
     suffix: str = ""
-    threshold: float = 90.0
-    limit: int | None = None
-    debug: bool = False
+
+    def __post_init__(self) -> None:
+        require(1 <= self.quality <= 100, "--quality must be 1 to 100")
+        for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
+            require(
+                not FORBIDDEN & set(text) and text.isprintable(),
+                f"--{name} may not hold control characters or any of {' '.join(sorted(FORBIDDEN))}",
+            )
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Where and how the job is done. A run that goes on with --resume may have others: the same pairs come of it."""
+
+    dest: Path | None = None
     dry: bool = False
+    debug: bool = False
     report: bool = False
     meta_info: bool = False
-    search: Search = Search.AUTO
-    distance: int = 12
-    mirror: bool = True
-    all_matches: bool = False
-    border: Border = Border.CROP
-    keep_icc: bool = False
-    min_overlap: float = 0.3
-    max_error: float | None = None
-    min_native_scale: float | None = None
-    max_color_distance: float | None = None
-    max_pixels: int = MAX_PIXELS
-    memory: int | None = None
-    truncated: Truncated = Truncated.REFUSE
-    jobs: int = 1
-    recursive: bool = False
     overwrite: bool = False
     resume: bool = False
     follow_dest_links: bool = False
     save: Path | None = None
+    jobs: int = 1
+    memory: int | None = None
 
     @property
     def unlinked_dest(self) -> Path | None:
@@ -180,30 +259,26 @@ class Options:
         require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
         require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
         require(not self.meta_info or not self.dry, "--meta_info lists the HRs that were written: not with --dry")
-        require(not self.meta_info or self.output is not Output.LR, "--meta_info lists HRs: not with --output lr")
         require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
-        require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")
-        require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
-        require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
-        require(0 <= self.min_overlap <= 1, "--min_overlap must be 0 to 1 (share of the LR frame)")
-        require(1 <= self.quality <= 100, "--quality must be 1 to 100")
-        require(self.max_error is None or self.max_error > 0, "--max_error must be above 0 (LR pixels)")
-        require(
-            self.min_native_scale is None or self.min_native_scale > 0,
-            "--min_native_scale must be above 0 (source pixels per output pixel)",
-        )
-        require(
-            self.max_color_distance is None or self.max_color_distance > 0,
-            "--max_color_distance must be above 0 (Delta E)",
-        )
-        require(self.limit is None or self.limit >= 1, "--limit must be 1 or more pairs")
-        require(self.max_pixels >= 1, "--max_pixels must be 1 or more")
         require(self.jobs >= 1, "--jobs must be 1 or more workers")
-        for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
-            require(
-                not FORBIDDEN & set(text) and text.isprintable(),
-                f"--{name} may not hold control characters or any of {' '.join(sorted(FORBIDDEN))}",
-            )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for, by the stage that uses it; the README's option table says what each means."""
+
+    lr: Path
+    hr: Path
+    read: ReadSettings = ReadSettings()
+    propose: ProposeSettings = ProposeSettings()
+    pair: PairSettings = PairSettings()
+    select: SelectSettings = SelectSettings()
+    write: WriteSettings = WriteSettings()
+    run: RunSettings = RunSettings(dry=True)
+
+    def __post_init__(self) -> None:
+        lists_nothing = self.run.meta_info and self.write.output is Output.LR
+        require(not lists_nothing, "--meta_info lists HRs: not with --output lr")
 
 
 def parse_scale(text: str) -> Fraction:
@@ -214,9 +289,17 @@ def parse_scale(text: str) -> Fraction:
     return Fraction(value).limit_denominator(SCALE_DENOMINATOR)
 
 
-def plain_settings(options: Options) -> dict[str, Any]:
-    """Return every option as JSON knows it, by name."""
-    return {field.name: _plain(getattr(options, field.name)) for field in fields(options)}
+def plain_settings(settings: Any) -> dict[str, Any]:
+    """Return every option in settings, and in the settings they hold, as JSON knows it, by name."""
+    plain: dict[str, Any] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        plain |= (
+            plain_settings(value)
+            if is_dataclass(value) and not isinstance(value, Crop)
+            else {field.name: _plain(value)}
+        )
+    return plain
 
 
 def _plain(value: Any) -> Any:

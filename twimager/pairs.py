@@ -11,7 +11,8 @@ from twimager.errors import Rejection
 from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Rect
 from twimager.propose.proposal import Proposal
-from twimager.verify.overlay import Overlay, Scores
+from twimager.verify.overlay import Overlay
+from twimager.verify.scores import Scores
 
 
 class Candidate(NamedTuple):
@@ -86,12 +87,12 @@ def reject(pair: Choice | Candidate, rejection: Rejection) -> RejectedPair:
     return RejectedPair(pair.proposal, rejection, pair.match, pair.scores)
 
 
-def passed(outcomes: Iterable[T | RejectedPair], rejected: list[RejectedPair]) -> list[T]:
-    """Return the outcomes that are not rejected; append the others to `rejected`."""
-    kept: list[T] = []
+def partition(outcomes: Iterable[T | RejectedPair]) -> tuple[list[T], list[RejectedPair]]:
+    """Return the outcomes that are not rejected, and those that are."""
+    passed, rejected = list[T](), list[RejectedPair]()
     for outcome in outcomes:
         if isinstance(outcome, RejectedPair):
             rejected.append(outcome)
         else:
-            kept.append(outcome)
-    return kept
+            passed.append(outcome)
+    return passed, rejected

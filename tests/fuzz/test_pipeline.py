@@ -18,11 +18,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import Folders, make_folders
-from pictures import EXAMPLES
-from test_cli import ROOT
-from test_job import contents
-from test_memory import MEASURED
+
+from tests.support.command import MEASURED
+from tests.support.folders import Folders, contents, make_folders
+from tests.support.paths import EXAMPLES, ROOT
 
 SEEDS, PAIRS = 20, 50
 # Seconds for PAIRS pairs: a hundred times what they take, so that only what does not end is late.

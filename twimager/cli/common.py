@@ -20,7 +20,7 @@ BESIDE = Path()
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage; takes no option for another that begins alike."""
+    """Reports errors in one line, without the usage; expands no abbreviated option."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings, allow_abbrev=False)
@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (--help tells more)")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Print what --help and --version say; the library's own passes over what can't be written."""
+        """Print --help and --version; the library's own ignores what can't be written."""
         put(message)
 
 
@@ -48,7 +48,7 @@ def add_max_pixels(group: argparse._ActionsContainer) -> None:
     """Add --max_pixels."""
     group.add_argument(
         "--max_pixels", type=int, default=MAX_PIXELS, metavar="N",
-        help=f"turn down images of more pixels (default {MAX_PIXELS})",
+        help=f"reject images of more pixels (default {MAX_PIXELS})",
     )  # fmt: skip
 
 
@@ -64,12 +64,12 @@ def add_memory(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--memory", type=_memory, metavar="SIZE",
         help="the memory to take at most, as 800M or 4G: images wait for one another, and one that takes more alone is "
-        "turned down (default: half of what is free)",
+        "rejected (default: half of what is free)",
     )  # fmt: skip
 
 
 def _memory(text: str) -> int:
-    """Return a size in bytes; what argparse says of others is one line."""
+    """Return a size in bytes, for argparse."""
     try:
         size = parse_size(text)
     except ValueError as error:
@@ -98,7 +98,7 @@ def saved_in(values: argparse.Namespace, folder: Path | None) -> Path | None:
 
 
 def require_effort(values: argparse.Namespace) -> None:
-    """Raise UsageError unless --max_pixels and --jobs let anything be done."""
+    """Raise UsageError unless --max_pixels and --jobs are 1 or more."""
     require(values.max_pixels >= 1, "--max_pixels must be 1 or more")
     require(values.jobs >= 1, "--jobs must be 1 or more workers")
 

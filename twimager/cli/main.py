@@ -16,6 +16,7 @@ from twimager.errors import ExitCode, Interrupted, TwimagerError
 from twimager.image.headers import LIMIT_VARIABLE
 from twimager.options import MAX_PIXELS
 from twimager.runtime.memory import MEMORY_VARIABLE, usual
+from twimager.runtime.program import program
 from twimager.runtime.streams import complain, open_closed
 
 # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
@@ -88,7 +89,7 @@ def _require_addresses(jobs: int) -> None:
 def _run_command(name: str, arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Run a subcommand."""
     command = import_module(f"twimager.cli.commands.{name}")
-    parser = Parser(prog=f"twimager.py {name}", description=command.SUMMARY, formatter_class=raw_lines)
+    parser = Parser(prog=f"{program()} {name}", description=command.SUMMARY, formatter_class=raw_lines)
     command.add_arguments(parser)
     values = parser.parse_args(underscored(arguments))
     _prepare(getattr(values, "max_pixels", MAX_PIXELS), getattr(values, "jobs", 0), getattr(values, "memory", None))
@@ -100,13 +101,13 @@ def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Do the main job, which has flags alone and no subcommand."""
     values = parse(arguments)
     options = to_options(values)
-    _prepare(options.max_pixels, options.jobs, options.memory)
+    _prepare(options.read.max_pixels, options.run.jobs, options.run.memory)
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager.run import job
     from twimager.runtime.console import Console, own_stderr, say
 
     with own_stderr() as stream:
-        interruption.begin(Interrupted(resumable=not options.dry))
+        interruption.begin(Interrupted(resumable=not options.run.dry))
         outcome = job.run(options, Console(values.quiet, values.verbose, stream))
     if values.json or not values.quiet:
         say(outcome.summary.to_json() if values.json else outcome.summary.to_text())

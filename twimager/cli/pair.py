@@ -11,18 +11,28 @@ from pathlib import Path
 from twimager import __version__
 from twimager.cli.common import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
 from twimager.options import (
+    AlignSettings,
     Border,
     ColorTransfer,
     Crop,
     Format,
+    Framing,
+    Gates,
     Method,
     Naming,
     Options,
     Output,
+    PairSettings,
+    ProposeSettings,
+    ReadSettings,
+    RunSettings,
     Search,
+    SelectSettings,
     Truncated,
+    WriteSettings,
     parse_scale,
 )
+from twimager.runtime.program import program
 
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
@@ -30,18 +40,18 @@ names, align it to the LR, verify it, and write the pair.
 """
 EPILOG = """\
 examples:
-  twimager.py --lr dvd --hr bluray --dest pairs
-  twimager.py --lr dvd --hr bluray --dest pairs --scale 4 --crop 8 --report
-  twimager.py --lr dvd --hr bluray --dry --verbose
+  %(prog)s --lr dvd --hr bluray --dest pairs
+  %(prog)s --lr dvd --hr bluray --dest pairs --scale 4 --report
+  %(prog)s --lr dvd --hr bluray --dry --verbose
 
-and of the other commands, each with a help of its own (twimager.py review -h):
-  twimager.py review pairs/report.json          look at the pairs, sort out
-  twimager.py gallery pairs/report.json         write report.html anew
-  twimager.py verify pairs                      are the files as written
-  twimager.py search still.jpg --in photos      find a picture in a folder
-  twimager.py serve photos                      the same, from a page
-  twimager.py compare a.png b.jpg               how alike, and why
-  twimager.py cluster photos --dest groups      near-duplicates in groups
+and of the other commands, each with a help of its own (review -h):
+  %(prog)s review pairs/report.json        look at the pairs, sort out
+  %(prog)s gallery pairs/report.json       write report.html anew
+  %(prog)s verify pairs                    are the files as written
+  %(prog)s search still.jpg --in photos    find a picture in a folder
+  %(prog)s serve photos                    the same, from a page
+  %(prog)s compare a.png b.jpg             how alike, and why
+  %(prog)s cluster photos --dest groups    near-duplicates in groups
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not compared or written, 4 done but no pair found, 130
@@ -58,27 +68,37 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def to_options(values: argparse.Namespace) -> Options:
     """Return the job's options; raises UsageError."""
     return Options(
-        lr=values.lr, hr=values.hr, dest=values.dest, output=Output(values.output), scale=values.scale,
-        crop=Crop.from_numbers(values.crop) if values.crop else None, method=Method(values.method),
-        color_transfer=ColorTransfer(values.color_transfer) if values.color_transfer else None,
-        filename=Naming(values.filename), format=Format(values.format), quality=values.quality,
-        prefix=values.prefix, suffix=values.suffix, threshold=values.threshold, limit=values.limit,
-        debug=values.debug, dry=values.dry, report=values.report, meta_info=values.meta_info,
-        search=Search(values.search), distance=values.distance, mirror=not values.no_mirror,
-        all_matches=values.all_matches,
-        border=Border(values.border), keep_icc=values.keep_icc, min_overlap=values.min_overlap,
-        max_error=values.max_error, min_native_scale=values.min_native_scale,
-        max_color_distance=values.max_color_distance, max_pixels=values.max_pixels, memory=values.memory,
-        truncated=Truncated(values.truncated),
-        jobs=values.jobs, recursive=values.recursive, overwrite=values.overwrite, resume=values.resume,
-        follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest),
+        values.lr,
+        values.hr,
+        ReadSettings(values.recursive, values.max_pixels, Truncated(values.truncated), values.keep_icc),
+        ProposeSettings(Search(values.search), values.distance, mirror=not values.no_mirror),
+        PairSettings(
+            AlignSettings(Method(values.method)),
+            Gates(
+                values.threshold, values.min_overlap, values.max_error, values.min_native_scale,
+                values.max_color_distance,
+            ),
+            Framing(
+                values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None
+            ),
+        ),
+        SelectSettings(values.all_matches, values.limit),
+        WriteSettings(
+            Output(values.output), ColorTransfer(values.color_transfer) if values.color_transfer else None,
+            Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
+        ),
+        RunSettings(
+            dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
+            overwrite=values.overwrite, resume=values.resume, follow_dest_links=values.follow_dest_links,
+            save=saved_in(values, values.dest), jobs=values.jobs, memory=values.memory,
+        ),
     )  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the main job's flags."""
     made = Parser(
-        prog="twimager.py",
+        prog=program(),
         usage="%(prog)s --lr DIR --hr DIR --dest DIR [options]",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -160,14 +180,14 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         "--min_native_scale",
         type=float,
         metavar="F",
-        help="HR source pixels, along a side, that each output pixel must come from: 1 turns down what is enlarged",
+        help="HR source pixels, along a side, that each output pixel must come from: 1 rejects what is enlarged",
     )
     group.add_argument(
         "--max_color_distance",
         type=float,
         metavar="DE",
-        help="turn down pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
-        "white balance fitted: 8 keeps faded copies with colour casts and turns down what is recoloured",
+        help="reject pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
+        "white balance fitted: 8 keeps faded copies with colour casts and rejects what is recoloured",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(
@@ -274,7 +294,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--verbose",
         action="store_true",
-        help="say of every pair why it was taken or turned down, and how long each stage took",
+        help="say of every pair why it was taken or rejected, and how long each stage took",
     )
     group.add_argument("--version", action="version", version=f"twimager {__version__}", help="print the version")
     group.add_argument("-h", "--help", action="help", help="print this help")

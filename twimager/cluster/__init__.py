@@ -1,1 +1,1 @@
-"""Put images that are nearly the same into groups: what `cluster` does."""
+"""Put near-duplicates into clusters: what `cluster` does."""

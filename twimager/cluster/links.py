@@ -1,4 +1,4 @@
-"""Put images into folders of groups: links to them, or copies."""
+"""Fill the folders of clusters: with links to the images, or with copies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twimager.cluster.groups import Group
+from twimager.cluster.clusters import Cluster
 from twimager.errors import TwimagerError
 from twimager.output.atomic import write_files
 from twimager.output.names import folded
@@ -21,23 +21,23 @@ from twimager.runtime.console import Console
 from twimager.runtime.folders import Folder, opened
 
 
-class Way(Enum):
-    """How an image gets into the folder of its group."""
+class LinkMode(Enum):
+    """How an image gets into the folder of its cluster."""
 
     SYMBOLIC = "symbolic links"
     HARD = "hard links"
     COPY = "copies"
 
 
-class Placer:
-    """Puts images where they belong, one by one; what is there already stays, but with `replace`."""
+class Linker:
+    """Makes links to images, or copies of them; what is there already stays, but with `replace`."""
 
-    def __init__(self, dest: Path, way: Way, console: Console, replace: bool) -> None:
-        """`dest` is where all belongs; no link below it is followed."""
-        self._dest, self._way, self._console, self._replace = dest, way, console, replace
+    def __init__(self, dest: Path, mode: LinkMode, console: Console, replace: bool) -> None:
+        """`dest` is the folder that holds all of them; no link below it is followed."""
+        self._dest, self._mode, self._console, self._replace = dest, mode, console, replace
         self._run = uuid.uuid4().hex
 
-    def place(self, image: Path, target: Path) -> None:
+    def link(self, image: Path, target: Path) -> None:
         """Make `target` an image's link or copy.
 
         Raises
@@ -48,33 +48,33 @@ class Placer:
         """
         try:
             with opened(target.parent, self._dest, make=True) as folder:
-                self._put(image, target, folder)
+                self._make(image, target, folder)
         except FileExistsError as error:
             raise TwimagerError(f"{target} is there already; --overwrite replaces it") from error
         except OSError as error:
             raise TwimagerError(f"cannot write {target}: {error.strerror}{self._advice()}") from error
 
     def _advice(self) -> str:
-        return "" if self._way is Way.COPY else "; add --copy where there can be no links"
+        return "" if self._mode is LinkMode.COPY else "; add --copy where there can be no links"
 
-    def _put(self, image: Path, target: Path, folder: Folder) -> None:
-        if self._way is Way.COPY:
+    def _make(self, image: Path, target: Path, folder: Folder) -> None:
+        if self._mode is LinkMode.COPY:
             write_files({target: image.read_bytes()}, self._run, self._replace, self._dest)
             with suppress(OSError):
                 shutil.copystat(image, target)
-        elif self._way is Way.HARD:
-            self._link(partial(os.link, image.resolve(), dst_dir_fd=folder.descriptor), target, folder)
+        elif self._mode is LinkMode.HARD:
+            self._put(partial(os.link, image.resolve(), dst_dir_fd=folder.descriptor), target, folder)
         else:
             try:
-                self._link(partial(os.symlink, image.absolute(), dir_fd=folder.descriptor), target, folder)
+                self._put(partial(os.symlink, image.absolute(), dir_fd=folder.descriptor), target, folder)
             except FileExistsError:
                 raise
             except OSError as error:  # Windows grants few users the right, and some file systems have no such links
-                self._way = Way.HARD
+                self._mode = LinkMode.HARD
                 self._console.warn(f"no symbolic links here ({error.strerror}): these are hard links")
-                self._put(image, target, folder)
+                self._make(image, target, folder)
 
-    def _link(self, make: Callable[[str], None], target: Path, folder: Folder) -> None:
+    def _put(self, make: Callable[[str], None], target: Path, folder: Folder) -> None:
         if not self._replace:
             make(folder.at(target.name))
             return
@@ -90,14 +90,14 @@ class Placer:
             cleanup.remove([temporary])
 
 
-def place_all(groups: Sequence[Group], dest: Path, placer: Placer) -> None:
-    """Put every image into the folder of its group, under its own name or, where another one has it, one like it."""
-    for group in groups:
+def link_all(clusters: Sequence[Cluster], dest: Path, linker: Linker) -> None:
+    """Link every image into the folder of its cluster, by its own name or, where another one has it, one like it."""
+    for cluster in clusters:
         taken: set[str] = set()
-        for image in group.members:
+        for image in cluster.members:
             name = _free(image.path, taken)
             taken.add(folded(name))
-            placer.place(image.path, dest / group.folder / name)
+            linker.link(image.path, dest / cluster.folder / name)
 
 
 def _free(path: Path, taken: set[str]) -> str:

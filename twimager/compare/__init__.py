@@ -1,1 +1,1 @@
-"""Say how alike two images are, and why: what `compare` does, and what `search` takes of it."""
+"""Compare two images: how alike they are, and how the one lies on the other: `compare`."""

@@ -1,4 +1,4 @@
-"""How alike two image files are, and why: all scores of a pair, and how the one lies on the other."""
+"""Compare two image files: scores, distances of hashes, matches of features, alignment and crop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from twimager.compare.alignment import THOROUGH, Alignment, align
-from twimager.compare.cropping import Crop, crop_of
+from twimager.compare.crop import Crop, crop_of
 from twimager.errors import Rejection
 from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import Fingerprint
@@ -22,14 +22,15 @@ from twimager.image.pixels import Pixels, frame_size, limited, to_8_bit, to_gray
 from twimager.image.warp import resample
 from twimager.runtime.memory import budget
 from twimager.similarity import ssim
-from twimager.similarity.detectors import Detector, Features, Tie, find, tie
+from twimager.similarity.detectors import Detector, FeatureMatches, Features, detect, match_features
 from twimager.similarity.embedding import Embedding, Network, cosine_similarity
+from twimager.verify.color import color_difference
 
 # Detectors look at copies with a shorter side of this at most, for so many features.
 DETECTED_SIDE = 800
 DETECTED = 2000
-# Bytes a pixel that it takes to find out what can be told of an image, and to compare it: colours as float32, mostly.
-PORTRAYING, COMPARING = 16, 100
+# Bytes a pixel that describing an image, and comparing it, take: colours as float32, mostly.
+DESCRIBING, COMPARING = 16, 100
 # imagehash's, with its defaults: 64 bits, of the colours 42.
 HASHES: dict[str, Callable[[Image.Image], imagehash.ImageHash]] = {
     "phash": imagehash.phash,
@@ -40,12 +41,12 @@ HASHES: dict[str, Callable[[Image.Image], imagehash.ImageHash]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Portrait:
-    """What is remembered of an image file that is compared with several others."""
+class ImageDescriptors:
+    """The descriptors of an image file, computed once for all comparisons with others."""
 
     path: Path
     size: Size
-    known: Fingerprint
+    fingerprint: Fingerprint
     hashes: dict[str, imagehash.ImageHash]
     features: dict[Detector, Features]
     embedding: Embedding | None
@@ -53,28 +54,28 @@ class Portrait:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What there is to be said of two images.
+    """All results of comparing two images.
 
     Attributes
     ----------
-    scores : by name; None where it could not be had
+    scores : by name; None where it could not be computed
     scored_on : "frames": both as they are, being of one size; "overlap": what both show, on the coarser one's grid;
-        "resized": the larger one shrunk to the other's size, as nothing aligns
+        "resized": the larger one shrunk to the other's size, as they are not aligned
     scored_size : (width, height) of what was compared there
     hash_distances : in bits, by name
-    ties : by detector; None if this OpenCV does not have it
-    alignment : how the first lies on the second, or why it is not known
+    feature_matches : by detector; None if this OpenCV does not have it
+    alignment : of the first with the second, or why there is none
     crops : the part of the second that the first shows, and the other way round
     coverage : the share of the first that the second covers, and the other way round
     """
 
-    first: Portrait
-    second: Portrait
+    first: ImageDescriptors
+    second: ImageDescriptors
     scores: dict[str, float | None]
     scored_on: str
     scored_size: Size
     hash_distances: dict[str, int]
-    ties: dict[Detector, Tie | None]
+    feature_matches: dict[Detector, FeatureMatches | None]
     alignment: Alignment | Rejection
     crops: tuple[Crop | None, Crop | None]
     coverage: tuple[float, float]
@@ -87,61 +88,61 @@ class Comparison:
         return math.sqrt(abs(area_scale(self.alignment.matrix, self.first.size)))
 
 
-def portray(path: Path, network: Network | None = None) -> Portrait:
-    """Find out all that can be told of one image; raises UnreadableImage."""
+def describe(path: Path, network: Network | None = None) -> ImageDescriptors:
+    """Compute the descriptors of an image; raises UnreadableImage."""
     known = fingerprint(path, THOROUGH)
-    with decoded(path, srgb=True, more=PORTRAYING) as frame:
+    with decoded(path, srgb=True, more=DESCRIBING) as frame:
         pixels = to_8_bit(frame)
         picture = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
         small = limited(to_gray(pixels), DETECTED_SIDE)
-        return Portrait(
+        return ImageDescriptors(
             path,
             frame_size(pixels),
             known,
-            {name: taken(picture) for name, taken in HASHES.items()},
-            {detector: find(small, detector, DETECTED) for detector in Detector if detector.is_there},
+            {name: take(picture) for name, take in HASHES.items()},
+            {detector: detect(small, detector, DETECTED) for detector in Detector if detector.is_available},
             network.embed(pixels) if network else None,
         )
 
 
-def compare(first: Portrait, second: Portrait) -> Comparison:
+def compare(first: ImageDescriptors, second: ImageDescriptors) -> Comparison:
     """Compare two images; raises UnreadableImage."""
-    with budget.admit(min(budget.limit, COMPARING * sum(math.prod(portrait.size) for portrait in (first, second)))):
+    with budget.admit(min(budget.limit, COMPARING * sum(math.prod(image.size) for image in (first, second)))):
         return _compare(first, second)
 
 
-def _compare(first: Portrait, second: Portrait) -> Comparison:
+def _compare(first: ImageDescriptors, second: ImageDescriptors) -> Comparison:
     pixels = _pixels(first), _pixels(second)
-    found = align(first.known, second.known, (to_gray(pixels[0]), to_gray(pixels[1])))
+    alignment = align(first.fingerprint, second.fingerprint, (to_gray(pixels[0]), to_gray(pixels[1])))
     crops: tuple[Crop | None, Crop | None] = (None, None)
     coverage = (0.0, 0.0)
-    if isinstance(found, Alignment):
-        back = np.asarray(np.linalg.inv(found.matrix), np.float64)
-        crops = crop_of(found.matrix, first.size, second.size), crop_of(back, second.size, first.size)
+    if isinstance(alignment, Alignment):
+        back = np.asarray(np.linalg.inv(alignment.matrix), np.float64)
+        crops = crop_of(alignment.matrix, first.size, second.size), crop_of(back, second.size, first.size)
         coverage = (
             covered_share(back, second.size, first.size),
-            covered_share(found.matrix, first.size, second.size),
+            covered_share(alignment.matrix, first.size, second.size),
         )
-    a, b, scored_on = _on_one_grid(*pixels, found)
+    a, b, scored_on = _on_one_grid(*pixels, alignment)
     return Comparison(
         first, second, {**_scores(a, b, pixels), "cosine_similarity": _cosine(first, second)}, scored_on, frame_size(a),
         {name: int(value - second.hashes[name]) for name, value in first.hashes.items()},
-        {detector: _tie(first, second, detector) for detector in Detector}, found, crops, coverage,
+        {detector: _matches(first, second, detector) for detector in Detector}, alignment, crops, coverage,
     )  # fmt: skip
 
 
-def _pixels(portrait: Portrait) -> Pixels:
-    with decoded(portrait.path, srgb=True) as frame:
+def _pixels(image: ImageDescriptors) -> Pixels:
+    with decoded(image.path, srgb=True) as frame:
         return to_8_bit(frame)
 
 
-def _on_one_grid(a: Pixels, b: Pixels, found: Alignment | Rejection) -> tuple[Pixels, Pixels, str]:
-    """Return both pictures in one shape, and how they were brought to it."""
+def _on_one_grid(a: Pixels, b: Pixels, alignment: Alignment | Rejection) -> tuple[Pixels, Pixels, str]:
+    """Return both pictures in one shape, and by what that was done, as `Comparison.scored_on`."""
     if a.shape == b.shape:
         return a, b, "frames"
     sizes = frame_size(a), frame_size(b)
-    if isinstance(found, Alignment):
-        to_b = found.matrix
+    if isinstance(alignment, Alignment):
+        to_b = alignment.matrix
         if abs(area_scale(to_b, sizes[0])) > 1:
             shown = _overlap(b, a, np.asarray(np.linalg.inv(to_b), np.float64))[::-1]
         else:
@@ -154,7 +155,7 @@ def _on_one_grid(a: Pixels, b: Pixels, found: Alignment | Rejection) -> tuple[Pi
 
 
 def _overlap(moved: Pixels, still: Pixels, matrix: Matrix) -> tuple[Pixels, ...]:
-    """Return what both pictures show, on the grid of the second, to which `matrix` takes the first; () if nothing."""
+    """Return the overlap of both pictures, on the grid of the second, to which `matrix` takes the first; () if none."""
     size = frame_size(still)
     both: Rect | None = common_rectangle(matrix, frame_size(moved), size)
     return (both.cut(resample(moved, matrix, size)), both.cut(still)) if both else ()
@@ -166,19 +167,19 @@ def _scores(a: Pixels, b: Pixels, whole: tuple[Pixels, Pixels]) -> dict[str, flo
         "mse": ssim.mse(a, b),
         "l2_norm": ssim.l2_norm(a, b),
         "ssim": ssim.ssim(to_gray(a), to_gray(b)),
-        "color_difference": ssim.color_difference(a, b),
-        "color_difference_after_gain": ssim.color_difference(a, b, gain=True),
+        "color_difference": color_difference(a, b),
+        "color_difference_after_gain": color_difference(a, b, gain=True),
         "histogram_correlation": ssim.histogram_correlation(*whole),
     }
 
 
-def _cosine(first: Portrait, second: Portrait) -> float | None:
+def _cosine(first: ImageDescriptors, second: ImageDescriptors) -> float | None:
     if first.embedding is None or second.embedding is None:
         return None
     return cosine_similarity(first.embedding, second.embedding)
 
 
-def _tie(first: Portrait, second: Portrait, detector: Detector) -> Tie | None:
-    if not detector.is_there:
+def _matches(first: ImageDescriptors, second: ImageDescriptors, detector: Detector) -> FeatureMatches | None:
+    if not detector.is_available:
         return None
-    return tie(first.features[detector], second.features[detector])
+    return match_features(first.features[detector], second.features[detector])

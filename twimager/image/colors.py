@@ -1,4 +1,4 @@
-"""Carry the colours of one picture over to another."""
+"""Colour transfer between pictures, and CIELAB."""
 
 from __future__ import annotations
 
@@ -21,61 +21,68 @@ DARK, DARK_SLOPE, DARK_ROOT = (6 / 29) ** 3, (29 / 6) ** 2 / 3, 6 / 29
 QUANTILES = 256
 
 
-def transfer_color(pixels: Pixels, seen: Pixels, reference: Pixels, how: ColorTransfer) -> Pixels:
-    """Give `pixels` the colours that make `seen` look like `reference`.
+def transfer_color(pixels: Pixels, source: Pixels, reference: Pixels, how: ColorTransfer) -> Pixels:
+    """Return pixels after the colour mapping that takes the distribution of `source` to that of `reference`.
 
-    `plain`: per channel, the mean and the standard deviation of `seen` become those of `reference`; `lab`: the same in
-    CIELAB, where colours do not go along with brightness (Reinhard et al., Color Transfer between Images, 2001);
-    `histogram`: per channel, every quantile of `seen` becomes that of `reference`, so that any tone curve is followed.
+    `plain`: per channel, the mean and the standard deviation of `source` become those of `reference`; `lab`: the same
+    in CIELAB, where colours do not go along with brightness [1]_; `histogram`: per channel, every quantile of `source`
+    becomes that of `reference`, so that any tone curve is followed.
 
     Parameters
     ----------
-    pixels, seen, reference : (h, w, 3), BGR, uint8 or uint16, each of a size of its own
+    pixels, source, reference : (h, w, 3), BGR, uint8 or uint16, each of a size of its own
 
     Returns
     -------
-    of the size and type of `pixels`
+    (h, w, 3), of the size and type of `pixels`
+
+    References
+    ----------
+    .. [1] Reinhard et al., "Color transfer between images", IEEE CG&A 2001
     """
     top = np.iinfo(pixels.dtype).max
-    picture, before, wanted = (unit(p) for p in (pixels, seen, reference))
+    picture, before, after = (unit(p) for p in (pixels, source, reference))
     if how is ColorTransfer.HISTOGRAM:
-        carried = _equal_quantiles(picture, before, wanted)
+        mapped = _match_quantiles(picture, before, after)
     elif how is ColorTransfer.LAB:
-        carried = _from_lab(_equal_moments(*(to_lab(p) for p in (picture, before, wanted))))
+        mapped = _from_lab(_match_moments(*(to_lab(p) for p in (picture, before, after))))
     else:
-        carried = _equal_moments(picture, before, wanted)
-    return np.asarray(np.clip(np.rint(carried * top), 0, top).astype(pixels.dtype))
+        mapped = _match_moments(picture, before, after)
+    return np.asarray(np.clip(np.rint(mapped * top), 0, top).astype(pixels.dtype))
 
 
 def unit(pixels: Pixels) -> Colors:
-    """Return pixels of 8 or 16 bit as values of 0 to 1."""
+    """Return pixels, (h, w, ...) uint8 or uint16, as float32 of 0 to 1."""
     return np.asarray(pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max))
 
 
-def _equal_moments(picture: Colors, before: Colors, wanted: Colors) -> Colors:
-    """Carry mean and deviation over; a channel without any contrast is only shifted."""
-    mean, deviation = (m.ravel() for m in cv2.meanStdDev(before))
-    wanted_mean, wanted_deviation = (m.ravel() for m in cv2.meanStdDev(wanted))
-    gain = np.divide(wanted_deviation, deviation, out=np.ones_like(deviation), where=deviation > 1e-6)
-    return np.asarray((picture - mean) * gain + wanted_mean, np.float32)
+def _match_moments(picture: Colors, before: Colors, after: Colors) -> Colors:
+    """Match mean and standard deviation of each channel; a channel without any contrast is only shifted."""
+    mean, sigma = (m.ravel() for m in cv2.meanStdDev(before))
+    new_mean, new_sigma = (m.ravel() for m in cv2.meanStdDev(after))
+    gain = np.divide(new_sigma, sigma, out=np.ones_like(sigma), where=sigma > 1e-6)
+    return np.asarray((picture - mean) * gain + new_mean, np.float32)
 
 
-def _equal_quantiles(picture: Colors, before: Colors, wanted: Colors) -> Colors:
-    """Carry the quantiles over; what lies beyond the outermost moves as far as they do."""
+def _match_quantiles(picture: Colors, before: Colors, after: Colors) -> Colors:
+    """Match the quantiles of each channel; what lies beyond the outermost moves as far as they do."""
     shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
     channels = []
     for channel in range(3):
         levels, first = np.unique(np.quantile(before[..., channel], shares), return_index=True)
-        targets = np.quantile(wanted[..., channel], shares)
-        # Where many pixels have one level, it becomes the mean of what they should.
+        targets = np.quantile(after[..., channel], shares)
+        # Where several quantiles are of one level, it becomes the mean of their targets.
         means = np.add.reduceat(targets, first) / np.diff(np.append(first, QUANTILES))
-        here = picture[..., channel]
-        channels.append(here + np.interp(here, levels, means - levels))
+        values = picture[..., channel]
+        channels.append(values + np.interp(values, levels, means - levels))
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
 def to_lab(picture: Colors) -> Colors:
-    """Return a picture in CIELAB, its L less 16; OpenCV's own conversion knows some hundred levels only."""
+    """Return a picture, (h, w, 3) float32 BGR of 0 to 1, in CIELAB, its L plus 16.
+
+    OpenCV's own conversion has some hundred levels only.
+    """
     low = picture <= 0.04045
     linear = np.where(low, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4)
     xyz = cv2.transform(linear.astype(np.float32), BGR_TO_XYZ)

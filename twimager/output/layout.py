@@ -23,12 +23,12 @@ def check_folders(options: Options) -> None:
         if not folder.is_dir():
             raise UsageError(f"{flag}: {folder} is a file; name the folder that holds the images")
     folders = {"--lr": options.lr, "--hr": options.hr}
-    if options.dest is not None:
-        folders["--dest"] = options.dest
-        _check_dest(options.dest, options)
+    if options.run.dest is not None:
+        folders["--dest"] = options.run.dest
+        _check_dest(options.run.dest, options)
     for flag, folder in folders.items():
-        if options.save and options.save.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"--save: {options.save} lies in the folder of {flag}; keep it apart from the images")
+        if options.run.save and options.run.save.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"--save: {options.run.save} lies in the folder of {flag}; keep it apart from the images")
         for other, parent in folders.items():
             if flag != other and folder.resolve().is_relative_to(parent.resolve()):
                 raise UsageError(f"{flag} is the folder of {other} or inside it; keep the three folders apart")
@@ -37,20 +37,20 @@ def check_folders(options: Options) -> None:
 def _check_dest(dest: Path, options: Options) -> None:
     if dest.exists() and not dest.is_dir():
         raise UsageError(f"--dest: {dest} is a file; name a folder")
-    if not options.follow_dest_links:
+    if not options.run.follow_dest_links:
         check_links(_written(dest, options), "--dest: ", " unless --follow_dest_links is given")
-    if not dest.is_dir() or options.overwrite or (options.dry and not options.report):
+    if not dest.is_dir() or options.run.overwrite or (options.run.dry and not options.run.report):
         return
     names = {path.name for path in dest.iterdir()}
-    if names and (options.dry or JOURNALS not in names):  # a DEST with a journal is tested when that is read
+    if names and (options.run.dry or JOURNALS not in names):  # a DEST with a journal is tested when that is read
         raise not_empty(dest)
 
 
 def _written(dest: Path, options: Options) -> Iterator[Path]:
     """Yield what a run writes below DEST, a folder before what lies in it."""
-    if not options.dry:
+    if not options.run.dry:
         yield from own_files(dest)
-        if options.output is Output.ALL:
+        if options.write.output is Output.ALL:
             yield from (dest / LR, dest / HR)
     for path in document_paths(options).values():
         yield from (path.parent, path) if path.parent != dest else (path,)
@@ -83,10 +83,10 @@ def document_paths(options: Options) -> dict[str, Path]:
 
     They are kept in DEST, but beside no images, as loaders read all that lies there.
     """
-    if options.dest is None:
+    if options.run.dest is None:
         return {}
-    names = [REPORT, TABLE, PAGE] * options.report + [META_INFO] * options.meta_info
-    folder = options.dest if options.output is Output.ALL else options.dest / REPORT_FOLDER
+    names = [REPORT, TABLE, PAGE] * options.run.report + [META_INFO] * options.run.meta_info
+    folder = options.run.dest if options.write.output is Output.ALL else options.run.dest / REPORT_FOLDER
     return {name: folder / name for name in names}
 
 

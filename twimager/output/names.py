@@ -23,22 +23,25 @@ class Names:
     def outputs(self, lr: Path, hr: Path) -> tuple[Path | None, Path | None]:
         """Return where the LR and the HR of a pair go; None for a side that is not written."""
         options = self._options
-        if options.dest is None:
+        if options.run.dest is None:
             return None, None
         lr_own, hr_own = self._lr[lr], self._hr[hr]
-        if options.all_matches:  # an image may be in several pairs
+        if options.select.all_matches:  # an image may be in several pairs
             lr_own, hr_own = f"{lr_own}__{hr_own}", f"{hr_own}__{lr_own}"
-        lr_name = hr_own if options.filename is Naming.HR else lr_own
-        hr_name = lr_own if options.filename is Naming.LR else hr_own
-        both = options.output is Output.ALL
-        lr_out = (options.dest / LR if both else options.dest) / self._file(lr_name)
-        hr_out = (options.dest / HR if both else options.dest) / self._file(hr_name)
-        return lr_out if options.output is not Output.HR else None, hr_out if options.output is not Output.LR else None
+        lr_name = hr_own if options.write.filename is Naming.HR else lr_own
+        hr_name = lr_own if options.write.filename is Naming.LR else hr_own
+        both = options.write.output is Output.ALL
+        lr_out = (options.run.dest / LR if both else options.run.dest) / self._file(lr_name)
+        hr_out = (options.run.dest / HR if both else options.run.dest) / self._file(hr_name)
+        return (
+            lr_out if options.write.output is not Output.HR else None,
+            hr_out if options.write.output is not Output.LR else None,
+        )
 
     def _file(self, name: str) -> str:
         return (
-            "_".join(filter(None, (self._options.prefix, name, self._options.suffix)))
-            + f".{self._options.format.value}"
+            "_".join(filter(None, (self._options.write.prefix, name, self._options.write.suffix)))
+            + f".{self._options.write.format.value}"
         )
 
 

@@ -20,7 +20,7 @@ from twimager.image.encode import encode
 from twimager.image.files import is_plain, read_bytes
 from twimager.image.pixels import Pixels, frame_size
 from twimager.image.warp import resample
-from twimager.options import Border, ColorTransfer, Crop, Options
+from twimager.options import Border, ColorTransfer, Crop, Framing, WriteSettings
 from twimager.pairs import VerifiedPair
 
 # An LR pixel counts as covered where at most a quarter of an output pixel of it lies outside the HR frame: a frame
@@ -43,16 +43,16 @@ def common_area(match: Match, hr_size: Size, lr_size: Size, scale: Fraction) -> 
     return trimmed(covered(match.matrix, match.displacement, hr_size, lr_size, tolerance))
 
 
-def output_window(common: Rect, whole: Rect, options: Options) -> Rect | Rejection:
+def output_window(common: Rect, whole: Rect, framing: Framing) -> Rect | Rejection:
     """Return the LR pixels to be written: what border and crop leave, less the odd ones that the scale can't use.
 
     `common` are those that the HR covers, `whole` the LR's frame with its bars, both as seen from its picture.
     """
-    frame = common if options.border is Border.CROP else whole
-    cropped = _cropped((frame.width, frame.height), options.crop) if options.crop else Rect(0, 0, *frame[2:])
+    frame = common if framing.border is Border.CROP else whole
+    cropped = _cropped((frame.width, frame.height), framing.crop) if framing.crop else Rect(0, 0, *frame[2:])
     if cropped is None:
         return Rejection(Reason.CROP, f"{frame.width}x{frame.height} LR pixels are left to crop from")
-    step = options.scale.denominator
+    step = framing.scale.denominator
     width, height = cropped.width // step * step, cropped.height // step * step
     if min(width, height) == 0:
         return Rejection(Reason.CROP, f"{cropped.width}x{cropped.height} LR pixels make no whole pixels at this scale")
@@ -79,39 +79,39 @@ def output_size(window: Rect, scale: Fraction) -> Size:
     return int(window.width * scale), int(window.height * scale)
 
 
-def render_lr(pair: VerifiedPair, options: Options) -> bytes:
+def render_lr(pair: VerifiedPair, write: WriteSettings) -> bytes:
     """Return the LR output as a file: the source's own bytes where nothing is cut and it is of the format."""
     lr = pair.proposal.lr
     data = read_bytes(lr.path)
-    if not lr.missing and pair.window == lr.frame and is_plain(data, options.format):
+    if not lr.missing and pair.window == lr.frame and is_plain(data, write.format):
         return data
     pixels = decode_rows(data)[0] if lr.missing else decode(data)
-    return encode(pair.window.moved(lr.picture.x, lr.picture.y).cut(pixels), options.format, options.quality)
+    return encode(pair.window.moved(lr.picture.x, lr.picture.y).cut(pixels), write.format, write.quality)
 
 
-def render_hr(pair: VerifiedPair, options: Options) -> Pixels:
+def render_hr(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfer | None) -> Pixels:
     """Return the HR output, resampled once from the source's pixels; of the source's depth."""
-    from_lr = scaling(float(options.scale)) @ translation(-pair.window.x, -pair.window.y)
+    from_lr = scaling(float(framing.scale)) @ translation(-pair.window.x, -pair.window.y)
     to_output = from_lr @ pair.match.matrix
-    size = output_size(pair.window, options.scale)
+    size = output_size(pair.window, framing.scale)
     displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
     with picture(pair.proposal.hr) as pixels:
         rendered = resample(pixels, to_output, size, displacement=displacement)
         # Interpolation overshoots at edges; what the source does not reach, the output does not either.
         np.clip(rendered, pixels.min(), pixels.max(), out=rendered)
-        if options.color_transfer:
-            rendered = _with_lr_colors(rendered, pixels, pair, options.color_transfer)
-    if options.border is Border.KEEP:
+        if color_transfer:
+            rendered = _with_lr_colors(rendered, pixels, pair, color_transfer)
+    if framing.border is Border.KEEP:
         rendered[~_shown(to_output, pair.proposal.hr.size, size, displacement)] = 0
     return rendered
 
 
-def rendering_bytes(pair: VerifiedPair, options: Options) -> int:
+def rendering_bytes(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfer | None) -> int:
     """Return how many bytes it takes to make both files of a pair, at most."""
     lr, hr = (math.prod(image.frame[2:]) * image.depth * CHANNELS for image in pair.proposal.images)
-    pixels = math.prod(output_size(pair.window, options.scale))
+    pixels = math.prod(output_size(pair.window, framing.scale))
     output = pixels * pair.proposal.hr.depth * CHANNELS
-    if options.color_transfer:
+    if color_transfer:
         output += (pixels + math.prod(pair.common[2:])) * TRANSFER_BYTES
     # Each source is held twice while it is decoded, the output together with the HR, or with its file and a copy of it.
     return lr + max(2 * lr, 2 * hr, hr + 2 * output, 3 * output) + OVERHEAD

@@ -1,13 +1,11 @@
-"""What came of an LR's proposals, as text and back: what the store keeps of it."""
+"""The evaluation of one LR's proposals, as text and back: what the store keeps of it."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import astuple, replace
-from functools import cache
-from pathlib import Path
+from dataclasses import astuple
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +15,10 @@ from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import Matrix, Rect, mirroring
 from twimager.image.displacement import Displacement
-from twimager.options import Naming, Options, Output
+from twimager.options import PairSettings
 from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 
 # What a matrix, or a number of an evaluation, is at most; only what is damaged has more.
 MAX_CONDITION = 1e14
@@ -28,7 +26,7 @@ MAX_NUMBER = 1e12
 
 
 class Evaluation(NamedTuple):
-    """What came of an LR's proposals: the pairs that pass, in order, who stands by for them, and the others."""
+    """The evaluation of one LR's proposals: the pairs that pass, the best first, those deferred, and the others."""
 
     pairs: list[VerifiedPair]
     deferred: list[Deferred]
@@ -36,33 +34,27 @@ class Evaluation(NamedTuple):
 
     @property
     def choices(self) -> list[Choice]:
-        """All that the LR might have, in the order in which it would have them."""
+        """All that the LR may be paired with, the best first."""
         return [*self.pairs, *self.deferred]
 
 
-def circumstances(options: Options, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> str:
-    """Return what an evaluation depends on beside the images' contents: the same text, the same evaluation.
+def cache_key(kind: str, settings: PairSettings, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> str:
+    """Return all that an evaluation depends on beside the images' contents: the same text, the same evaluation.
 
-    `starts` say where HRs lie already.
+    Parameters
+    ----------
+    kind : which evaluation it is
+    settings : what it was given
+    proposals : of one LR
+    starts : the transforms that it starts from, where those are known
     """
-    places = [start.matrix.tolist() for start in starts]
-    return repr((_gates(options), places, [(p.source, p.mirrored, *map(_features, p.images)) for p in proposals]))
+    matrices = [start.matrix.tolist() for start in starts]
+    return repr((kind, settings, matrices, [(p.source, p.mirrored, *map(_as_read, p.images)) for p in proposals]))
 
 
-@cache
-def _gates(options: Options) -> str:
-    """Return the settings that an evaluation depends on; once for all LRs."""
-    elsewhere = replace(
-        options, lr=Path(), hr=Path(), dest=Path(), output=Output.ALL, filename=Naming.HR, prefix="", suffix="",
-        limit=None, debug=False, dry=False, report=False, jobs=1, recursive=False, overwrite=False, save=None,
-        max_pixels=1, resume=False, meta_info=False, follow_dest_links=False, memory=None,
-    )  # fmt: skip
-    return repr(elsewhere)
-
-
-def _features(image: Fingerprint) -> int:
-    """Return a number that tells the features by which an image is known: some are read again for more."""
-    return zlib.crc32(image.known_features.points.tobytes())
+def _as_read(image: Fingerprint) -> tuple[bool, int, int]:
+    """Return how an image was read, and a checksum of its features: some are read again for more."""
+    return image.srgb, image.missing, zlib.crc32(image.known_features.points.tobytes())
 
 
 def failure(evaluation: Evaluation) -> Rejection | None:

@@ -10,15 +10,12 @@ import math
 import os
 import pickle
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from twimager.fingerprint.working_image import recent
-from twimager.options import Options
-from twimager.pairing.evaluate import evaluate
 from twimager.pairing.evaluation import Evaluation, from_text, to_text
 from twimager.propose.proposal import Proposal
 from twimager.runtime import child, decoder_warnings
@@ -29,50 +26,54 @@ COMMAND = child.module("twimager.pairing.workers")
 # Two processes take a fifth of a second to start, and save 2 ms an LR; with 120 LRs threads were 4 % faster, with 250
 # none was.
 WORTH_PROCESSES = 200
-# Of working images, a process needs those of the LR at hand only: the others are kept by who asks.
+# Of working images, a process needs those of the LR at hand only: the others are kept by its parent.
 OWN_BYTES = 16 * 1024 * 1024
 # What reading an image takes at most, a pixel: three values of 16 bit, and the gray as float32.
 PRECISE_BYTES = 10
 
 
-class Evaluators:
-    """Has LRs evaluated, until its block ends; processes are started once they are worth it, one a job."""
+# The evaluation of one LR's proposals, as a worker gets it.
+Task = Callable[[Sequence[Proposal]], Evaluation]
 
-    def __init__(self, pool: Executor, options: Options) -> None:
-        """Evaluate in the threads of `pool` while there are no processes."""
-        self._pool, self._options = pool, options
+
+class Evaluators:
+    """Evaluates LRs in workers, until its block ends; processes are started once they are worth it, one a job."""
+
+    def __init__(self, pool: Executor, jobs: int, task: Task, processes: bool = True) -> None:
+        """Do `task`, which can be pickled, in the `jobs` threads of `pool`, or in as many processes if those may be."""
+        self._pool, self._jobs, self._task, self._processes = pool, jobs, task, processes
         self._askers: Executor | None = None
         self._all: list[_Process] = []
         self._idle: list[_Process] = []
         self._ended = False
 
     def evaluate(self, cases: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
-        """Yield the evaluation on every LR's proposals, in order."""
-        worth = len(cases) >= WORTH_PROCESSES and self._options.jobs > 1 and total() >= self._options.jobs * PROCESS
-        if worth and not self._all and not self._options.debug:
+        """Yield the evaluation of every LR's proposals, in order."""
+        worth = len(cases) >= WORTH_PROCESSES and self._jobs > 1 and total() >= self._jobs * PROCESS
+        if worth and self._processes and not self._all:
             self._start()
-        ahead = AHEAD * self._options.jobs
+        ahead = AHEAD * self._jobs
         if self._askers is None:
-            return in_order(self._pool, partial(evaluate, options=self._options), cases, ahead)
+            return in_order(self._pool, self._task, cases, ahead)
         return in_order(self._askers, self._ask, cases, ahead)
 
     def _start(self) -> None:
         with suppress(OSError):  # no more processes are to be had; threads will do
-            while len(self._all) < self._options.jobs:
+            while len(self._all) < self._jobs:
                 self._all.append(_Process())
             self._idle = list(self._all)
-            self._askers = ThreadPoolExecutor(self._options.jobs)
+            self._askers = ThreadPoolExecutor(self._jobs)
 
     def _ask(self, proposals: Sequence[Proposal]) -> Evaluation:
-        """Have a process evaluate an LR's proposals; do it here if that is no more."""
+        """Evaluate an LR's proposals in a process; here, if that has died."""
         process = self._idle.pop()
         try:
             with budget.admit(_evaluation_bytes(proposals)):
-                return process.evaluate(proposals, self._options)
+                return process.evaluate(proposals, self._task)
         except (OSError, EOFError, pickle.UnpicklingError):
             if self._ended:
                 raise
-            return evaluate(proposals, self._options)
+            return self._task(proposals)
         finally:
             self._idle.append(process)
 
@@ -94,17 +95,17 @@ def _evaluation_bytes(proposals: Sequence[Proposal]) -> int:
 
 
 class _Process:
-    """A process that evaluates; it gets what it needs of the working images kept here, and gives back those it made."""
+    """A process that evaluates; it is sent what it needs of the working images kept here, and returns those it made."""
 
     def __init__(self) -> None:
         self._child = child.start((*COMMAND, os.getcwd()))
 
-    def evaluate(self, proposals: Sequence[Proposal], options: Options) -> Evaluation:
-        """Return the evaluation on one LR's proposals; raises EOFError and others if the process is no more."""
+    def evaluate(self, proposals: Sequence[Proposal], task: Task) -> Evaluation:
+        """Return the evaluation of one LR's proposals; raises EOFError and others if the process has died."""
         assert self._child.stdin
         assert self._child.stdout
         copies = recent.these({image.path for proposal in proposals for image in proposal.images})
-        pickle.dump((proposals, options, copies), self._child.stdin, pickle.HIGHEST_PROTOCOL)
+        pickle.dump((proposals, task, copies), self._child.stdin, pickle.HIGHEST_PROTOCOL)
         self._child.stdin.flush()
         text, made = pickle.load(self._child.stdout)
         for path, gray in made.items():
@@ -131,11 +132,11 @@ def _serve(folder: str) -> None:
             answers.flush()
 
 
-def _answer(proposals: Sequence[Proposal], options: Options, copies: dict[Any, Any]) -> tuple[str, dict[Any, Any]]:
+def _answer(proposals: Sequence[Proposal], task: Task, copies: dict[Any, Any]) -> tuple[str, dict[Any, Any]]:
     for path, gray in copies.items():
         recent.keep(path, gray)
-    text = to_text(evaluate(proposals, options), proposals)
-    # The LR is wanted no more; its HRs may be by other LRs.
+    text = to_text(task(proposals), proposals)
+    # The LR is used no more; its HRs may be for other LRs.
     made = recent.these({proposal.hr.path for proposal in proposals} - copies.keys())
     return text, made
 

@@ -1,4 +1,4 @@
-"""Propose pairs by their features: those of an LR look up their nearest among all HRs' and vote for the owners."""
+"""Propose pairs by their features: those of an LR vote for the HRs that hold their nearest neighbours."""
 
 from __future__ import annotations
 
@@ -12,49 +12,50 @@ from twimager.fingerprint.fingerprint import Fingerprint, mirrored
 from twimager.propose.proposal import CANDIDATES, Proposal, Source
 
 # The strongest features of an HR that are indexed, where it has more, having been read again for them: as good as 1500,
-# at a fifth of the time. All of an LR's ask: of 200, only 0.06 of those for the first HR were for the true one, among
-# pictures of one facade. The index takes 32 + 8 bytes a feature.
+# at a fifth of the time. All of an LR's vote: of 200, only 0.06 of the votes for the first HR were for the true one,
+# among pictures of one facade. The index takes 32 + 8 bytes a feature.
 INDEXED = 300
-# A feature votes for the owners of its ten nearest, each by how much nearer it is than the eleventh: where eleven HRs
-# hold the same, it has nothing to say. With five, 65 of 2,000 crops of 100 photographs did not name their HR, now 22.
+# A feature votes for the owners of its ten nearest, with the weight by which each is nearer than the eleventh: where
+# eleven HRs hold the same, all weights are zero. With five, the HRs of 65 of 2,000 crops of 100 photographs were not
+# proposed, now 22.
 NEIGHBOURS = 10
 # True HRs had at least 0.23 of the first one's votes, in a set of 500 overlapping crops of 100 photographs.
 MIN_SHARE = 0.2
-# So many HRs are read again for an LR that is in no pair after the first round.
-WIDELY = 32
+# So many HRs are proposed, to be read again, for an LR that is in no pair after the first round.
+WIDE_CANDIDATES = 32
 # Up to so many features every one is compared; beyond, those of the nearest lists (of the square root of their number),
-# each feature remembered in 64 x 4 bits (product quantization): as many HRs are found, in half the time.
+# each feature stored in 64 x 4 bits (product quantization): as many HRs are found, in half the time.
 EXACT_UP_TO = 4000
 CODES = 64
 CODE_BITS = 4
 # Training and filling those takes as long as comparing the features of so many LRs with every one.
 FEW_LRS = 4
-# So many features teach the codes, in so many rounds of k-means; more of either finds no more.
-TRAINED_ON = 8192
-ROUNDS = 6
+# The codes are trained on so many features, in so many rounds of k-means; more of either finds no more.
+TRAINING_FEATURES = 8192
+KMEANS_ROUNDS = 6
 LISTS_PROBED = 4
 LISTS_PROBED_WIDELY = 32
 # RootSIFT descriptors lie on a sphere; none are farther apart, squared.
-FARTHEST = 2 * 512.0**2
-# Images that are entered in one go, and features that are looked up: FAISS takes 5 KB for each of those.
+MAX_SQUARED_DISTANCE = 2 * 512.0**2
+# Images that are added in one go, and features that are searched: FAISS takes 5 KB for each of those.
 BATCH = 32
-ASKED_AT_ONCE = 6000
+QUERIES_AT_ONCE = 6000
 
 
 class FeatureIndex:
-    """The HRs' features, each one's nearest to be found quickly."""
+    """A nearest-neighbour index of the HRs' features."""
 
-    def __init__(self, hrs: Sequence[Fingerprint], threads: int, asked: int | None = None) -> None:
-        """Index the strongest features of `hrs`; look them up with so many threads.
+    def __init__(self, hrs: Sequence[Fingerprint], threads: int, queries: int | None = None) -> None:
+        """Index the strongest features of `hrs`; search with so many threads.
 
-        `asked` is for how many LRs, where that is known: for a few, every feature is compared.
+        `queries` is the number of LRs to come, where that is known: for a few, every feature is compared.
         """
         faiss.omp_set_num_threads(threads)
         self._hrs = hrs
-        self._places = {hr.path: [place] for place, hr in enumerate(hrs)}
+        self._numbers = {hr.path: [number] for number, hr in enumerate(hrs)}
         counts = [len(_indexed(hr)) for hr in hrs]
         self._owners = np.repeat(np.arange(len(hrs)), counts)
-        if asked is not None and asked <= FEW_LRS:
+        if queries is not None and queries <= FEW_LRS:
             self._index = _exact_index([_indexed(hr) for hr in hrs])
             return
         self._index = _empty_index(hrs, sum(counts))
@@ -68,45 +69,45 @@ class FeatureIndex:
         *,
         mirror: bool = False,
         wide: bool = False,
-        most: int | None = None,
-        others: bool = False,
+        limit: int | None = None,
+        exclude_self: bool = False,
     ) -> Iterator[list[Proposal]]:
         """Yield, for every LR, the HRs with the most votes, those first.
 
         Parameters
         ----------
-        lrs : the LRs that ask
-        mirror : look for the HRs' mirror images
-        wide : look in more of the lists, and name more HRs, however few votes they have
-        most : name so many HRs instead, however few votes they have
-        others : an LR that is among the HRs has no vote for itself
+        lrs : the queries
+        mirror : search for the HRs' mirror images
+        wide : search more of the lists, and propose more HRs, however few votes they have
+        limit : propose so many HRs instead, however few votes they have
+        exclude_self : give an LR that is among the HRs no votes for itself
         """
         if isinstance(self._index, faiss.IndexIVF):
             self._index.nprobe = LISTS_PROBED_WIDELY if wide else LISTS_PROBED
-        share = 0.0 if wide or most else MIN_SHARE
-        most = most or (WIDELY if wide else CANDIDATES)
-        step = max(1, ASKED_AT_ONCE // max([1, *(len(lr.known_features.descriptors) for lr in lrs)]))
+        share = 0.0 if wide or limit else MIN_SHARE
+        limit = limit or (WIDE_CANDIDATES if wide else CANDIDATES)
+        step = max(1, QUERIES_AT_ONCE // max([1, *(len(lr.known_features.descriptors) for lr in lrs)]))
         for start in range(0, len(lrs), step):
             batch = lrs[start : start + step]
             # Mirroring the LR is as good as mirroring all HRs.
             descriptors = [(mirrored(lr) if mirror else lr).known_features.descriptors for lr in batch]
             for lr, votes in zip(batch, self._votes(descriptors), strict=True):
-                if others:
-                    votes[self._places.get(lr.path, [])] = 0
-                order = np.argsort(-votes, kind="stable")[:most]
-                wanted = [number for number in order if votes[number] > share * votes[order[0]]]
-                yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror) for number in wanted]
+                if exclude_self:
+                    votes[self._numbers.get(lr.path, [])] = 0
+                order = np.argsort(-votes, kind="stable")[:limit]
+                chosen = [number for number in order if votes[number] > share * votes[order[0]]]
+                yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror) for number in chosen]
 
-    def _votes(self, asking: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Return the votes (n, HRs) of n LRs' descriptors, (m, 128) each."""
-        askers = np.repeat(np.arange(len(asking)), [len(descriptors) for descriptors in asking])
-        shape = len(asking), len(self._hrs)
-        if not len(askers) or not len(self._owners):
+    def _votes(self, queries: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """Return the votes, (n, HRs), of n LRs' descriptors, (m, 128) each."""
+        voters = np.repeat(np.arange(len(queries)), [len(descriptors) for descriptors in queries])
+        shape = len(queries), len(self._hrs)
+        if not len(voters) or not len(self._owners):
             return np.zeros(shape)
-        squares, nearest = self._index.search(np.concatenate(asking).astype(np.float32), NEIGHBOURS + 1)
-        distances = np.sqrt(np.clip(squares, 0, FARTHEST))
+        squares, nearest = self._index.search(np.concatenate(queries).astype(np.float32), NEIGHBOURS + 1)
+        distances = np.sqrt(np.clip(squares, 0, MAX_SQUARED_DISTANCE))
         weights = np.where(nearest[:, :-1] >= 0, distances[:, -1:] - distances[:, :-1], 0)
-        ballots = askers[:, None] * len(self._hrs) + self._owners[nearest[:, :-1]]
+        ballots = voters[:, None] * len(self._hrs) + self._owners[nearest[:, :-1]]
         counted = np.bincount(ballots.ravel(), weights.ravel(), shape[0] * shape[1])
         return np.asarray(counted.reshape(shape), np.float64)
 
@@ -117,7 +118,7 @@ def _indexed(hr: Fingerprint) -> NDArray[np.uint8]:
 
 
 def _exact_index(descriptors: Sequence[NDArray[np.uint8]]) -> faiss.Index:
-    """Return an index that compares every feature, and remembers each as it is."""
+    """Return an index that compares every feature, each stored as it is."""
     index = faiss.IndexScalarQuantizer(128, faiss.ScalarQuantizer.QT_8bit_direct)
     index.add_sa_codes(np.concatenate([*descriptors, np.empty((0, 128), np.uint8)]))
     return index
@@ -128,13 +129,13 @@ def _empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
     if total <= EXACT_UP_TO:
         return faiss.IndexFlatL2(128)
     lists = int(np.sqrt(total))
-    # Any features will do as centres of the lists: training them by k-means took seconds and found nothing more.
-    drawn = _drawn(hrs, lists + TRAINED_ON)
+    # Random features will do as centres of the lists: training them by k-means took seconds and found nothing more.
+    drawn = _drawn(hrs, lists + TRAINING_FEATURES)
     quantizer = faiss.IndexFlatL2(128)
     quantizer.add(drawn[:lists])
     index = faiss.IndexIVFPQFastScan(quantizer, 128, lists, CODES, CODE_BITS)
     index.by_residual = False
-    index.pq.cp.niter = ROUNDS
+    index.pq.cp.niter = KMEANS_ROUNDS
     index.pq.train(drawn[lists:])
     index.is_trained = True
     return index

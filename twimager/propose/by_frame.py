@@ -1,6 +1,6 @@
-"""Propose pairs that show the same frame: those whose hashes are near and whose thumbnails are alike.
+"""Propose pairs that show the same frame: those whose hashes are near and whose thumbnails correlate.
 
-Film frames, and copies that were merely shrunk, are told by that alone: no features need be found in them.
+That suffices for film frames, and copies that were merely shrunk: no features need be found in them.
 """
 
 from __future__ import annotations
@@ -18,75 +18,76 @@ from twimager.propose.proposal import Proposal, Source
 # the same frame, faded and noisy, nearly all reach it, even where they are off by a fiftieth of the frame; of those
 # cropped by 3 to 20 % one in a hundred does.
 SAME_FRAME = 0.97
-# In so great a share of the LRs, at least, frames must be the same before they are taken for what they are: elsewhere
-# those few may be other crops of one photograph.
-COMMON = 0.5
-# So many are compared with an LR: of up to 45 that were alike, the right one was always among them, in three clips, ...
-LIKEST = 16
-# ... of so many that are alike; where there are more, features decide.
-MOST_ALIKE = 64
+# At least this share of the LRs must have an HR of the same frame before pairs are proposed by frames: elsewhere those
+# few may be other crops of one photograph.
+MIN_SHARE = 0.5
+# So many HRs are proposed for an LR: of up to 45 of the same frame, the right one was always among them, in three
+# clips, ...
+MAX_PROPOSED = 16
+# ... out of so many of the same frame; where there are more, features decide.
+MAX_SAME_FRAME = 64
 
 
 class Frames:
-    """The LRs' frames, to be compared with those of HRs."""
+    """Hashes and thumbnails of the LRs' frames, to be compared with those of HRs."""
 
     def __init__(self, lrs: Sequence[Fingerprint], distance: int) -> None:
         """Compare with these LRs; hashes may differ by so many bits."""
         self._lrs, self._distance = lrs, distance
         self._hashes = np.array([lr.hashes[0] for lr in lrs], np.uint64)
-        self._miniatures = _halved(np.array([lr.thumbnail for lr in lrs]).reshape(-1, NO_THUMBNAIL.size))
+        self._thumbnails = _halved(np.array([lr.thumbnail for lr in lrs]).reshape(-1, NO_THUMBNAIL.size))
 
     def alike(self, hr: Fingerprint) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Return the places (n,) of the LRs that may show the HR's frame, and how alike the two are, (n,)."""
+        """Return the indices, (n,), of the LRs that may show the HR's frame, and the thumbnails' correlation, (n,)."""
         near = np.flatnonzero(np.bitwise_count(self._hashes ^ np.uint64(hr.hashes[0])) <= self._distance)
-        similarity = self._miniatures[near] @ _halved(hr.thumbnail[None])[0]
+        similarity = self._thumbnails[near] @ _halved(hr.thumbnail[None])[0]
         same = similarity >= SAME_FRAME
         return near[same], similarity[same]
 
     def suffice(self, hr: Fingerprint) -> bool:
-        """Tell whether an HR may be paired by its frame: where more are alike than can be told apart by it, none is."""
-        return 0 < len(self.alike(hr)[0]) <= MOST_ALIKE
+        """Tell whether an HR may be paired by its frame: too many LRs of the same frame can't be told apart by it."""
+        return 0 < len(self.alike(hr)[0]) <= MAX_SAME_FRAME
 
     def propose(self, hrs: Sequence[Fingerprint]) -> list[list[Proposal]]:
-        """Return, for every LR, the HRs that may show its frame, the likest first, LIKEST at most.
+        """Return, for every LR, the HRs that may show its frame, the most similar first, MAX_PROPOSED at most.
 
-        None where there are more than MOST_ALIKE, and none at all where frames are the same in too few of the LRs.
+        None for an LR that has more than MAX_SAME_FRAME, and none at all where too few of the LRs have any.
         """
         found: list[list[tuple[float, int]]] = [[] for _ in self._lrs]
         counts = np.zeros(len(self._lrs), np.intp)
         for number, hr in enumerate(hrs):
-            places, similarity = self.alike(hr)
-            counts[places] += 1
-            few = counts[places] <= MOST_ALIKE
-            for place, value in zip(places[few].tolist(), similarity[few].tolist(), strict=True):
-                found[place].append((-value, number))
-        if np.count_nonzero(counts) < COMMON * len(self._lrs):
+            indices, similarity = self.alike(hr)
+            counts[indices] += 1
+            few = counts[indices] <= MAX_SAME_FRAME
+            for index, value in zip(indices[few].tolist(), similarity[few].tolist(), strict=True):
+                found[index].append((-value, number))
+        if np.count_nonzero(counts) < MIN_SHARE * len(self._lrs):
             return [[] for _ in self._lrs]
         return [
-            [Proposal(lr, hr, Source.FRAME) for hr in _likest(lr, [hrs[number] for _, number in sorted(near)])]
-            if count <= MOST_ALIKE
+            [Proposal(lr, hr, Source.FRAME) for hr in _most_similar(lr, [hrs[number] for _, number in sorted(near)])]
+            if count <= MAX_SAME_FRAME
             else []
             for lr, near, count in zip(self._lrs, found, counts, strict=True)
         ]
 
 
-def _likest(lr: Fingerprint, hrs: list[Fingerprint]) -> list[Fingerprint]:
-    """Return the likest HRs of a scene, LIKEST at most: by what their frames differ in, not by what they all share.
+def _most_similar(lr: Fingerprint, hrs: list[Fingerprint]) -> list[Fingerprint]:
+    """Return the most similar HRs of a scene, MAX_PROPOSED at most, by the differences of frames from their mean.
 
-    Of that, and of the LR, what a change of tone or a small affine misplacement explains is taken out first.
+    Tone and a small affine motion are regressed out of them first.
     """
-    if len(hrs) <= LIKEST:
+    if len(hrs) <= MAX_PROPOSED:
         return hrs
     frames = _normalized(np.array([lr.thumbnail, *(hr.thumbnail for hr in hrs)]))
     scene = frames[1:].mean(axis=0)
     down, right = np.gradient(scene.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     y, x = np.mgrid[-1 : 1 : THUMBNAIL_SIDE * 1j, -1 : 1 : THUMBNAIL_SIDE * 1j]
-    moves = [slope * way for slope in (right, down) for way in (1, x, y)]
-    nuisances = np.stack([np.ones_like(scene), scene, scene * abs(scene), *(move.ravel() for move in moves)], axis=1)
+    motion = [(slope * factor).ravel() for slope in (right, down) for factor in (1, x, y)]
+    nuisances = np.stack([np.ones_like(scene), scene, scene * abs(scene), *motion], axis=1)
     differences = (frames - scene).T
-    rest = differences - nuisances @ np.linalg.lstsq(nuisances, differences, rcond=None)[0]
-    distances = np.linalg.norm(rest[:, 1:] - rest[:, :1], axis=0)
-    return [hrs[place] for place in np.argsort(distances, kind="stable")[:LIKEST]]
+    residuals = differences - nuisances @ np.linalg.lstsq(nuisances, differences, rcond=None)[0]
+    distances = np.linalg.norm(residuals[:, 1:] - residuals[:, :1], axis=0)
+    return [hrs[index] for index in np.argsort(distances, kind="stable")[:MAX_PROPOSED]]
 
 
 def _halved(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -96,7 +97,7 @@ def _halved(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _normalized(thumbnails: NDArray[np.uint8] | NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return thumbnails, (..., pixels), less their mean, by their length; nothing is like one of a single colour."""
+    """Return thumbnails, (..., pixels), of zero mean and length 1; one of a single colour becomes zero."""
     values = thumbnails - thumbnails.mean(axis=-1, keepdims=True)
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
     return np.asarray(values / np.where(lengths, lengths, np.inf), np.float32)

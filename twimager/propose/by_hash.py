@@ -14,7 +14,7 @@ from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import Matrix, resize_matrix, translation
 from twimager.propose.proposal import CANDIDATES, Proposal, Source
 
-# Building a VP-tree of so many hashes and asking it as often takes 0.1 s, as long as FAISS takes to be imported; at
+# Building a VP-tree of so many hashes and searching it as often takes 0.1 s, as long as FAISS takes to be imported; at
 # 2,000 it is 1.8 s against 0.002 s.
 VP_TREE_UP_TO = 300
 # Hashes that are looked up in one go: bounds what FAISS returns at a time.
@@ -25,7 +25,7 @@ Found = tuple[NDArray[np.uint64], NDArray[np.float32], NDArray[np.int64]]
 
 
 class HashIndex:
-    """Finds the 64-bit hashes within a Hamming distance; equal hashes keep all their owners."""
+    """An index of 64-bit hashes, searched by Hamming distance; equal hashes keep all their owners."""
 
     def __init__(self, hashes: Iterable[tuple[int, int]], vp_tree_up_to: int = VP_TREE_UP_TO) -> None:
         """Index (hash, owner) couples; beyond `vp_tree_up_to` different hashes by FAISS."""
@@ -36,49 +36,58 @@ class HashIndex:
         self._points = np.array(sorted(self._owners), np.uint64)
         self._search = _vp_tree_search if len(self._points) <= vp_tree_up_to else _faiss_search
 
-    def within(self, values: Sequence[int], distance: int) -> list[list[tuple[int, list[int]]]]:
-        """Return, for every value, (Hamming distance, owners) of every hash at most `distance` bits away."""
-        if not len(self._points) or not values:
-            return [[] for _ in values]
-        asked, place = np.unique(np.array(values, np.uint64), return_inverse=True)
+    def within(self, queries: Sequence[int], distance: int) -> list[list[tuple[int, list[int]]]]:
+        """Return, for every query, (Hamming distance, owners) of every hash at most `distance` bits away."""
+        if not len(self._points) or not queries:
+            return [[] for _ in queries]
+        unique, inverse = np.unique(np.array(queries, np.uint64), return_inverse=True)
         found = [
             [(bits, self._owners[int(self._points[point])]) for point, bits in near]
-            for near in self._search(self._points, asked, distance)
+            for near in self._search(self._points, unique, distance)
         ]
-        return [found[number] for number in place]
+        return [found[number] for number in inverse]
 
 
-def _vp_tree_search(points: NDArray[np.uint64], asked: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
+def _vp_tree_search(points: NDArray[np.uint64], queries: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
+    """Yield, for every query, the (number, Hamming distance) of the points at most `distance` bits away."""
     import vptree
 
     numbers = {int(value): number for number, value in enumerate(points)}
     tree = vptree.VPTree(points, _hamming)
-    for value in asked:
+    for value in queries:
         # The tree's own test is strict: < radius.
         near = tree.get_all_in_range(value, distance + 1)
         yield sorted((numbers[int(point)], int(bits)) for bits, point in near)
 
 
-def _faiss_search(points: NDArray[np.uint64], asked: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
-    rows, asking = (values.view(np.uint8).reshape(-1, 8) for values in (points, asked))
-    for starts, bits, near in range_search(rows, asking, distance):
+def _faiss_search(points: NDArray[np.uint64], queries: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
+    """Yield the same by FAISS."""
+    rows, query_rows = (values.view(np.uint8).reshape(-1, 8) for values in (points, queries))
+    for starts, bits, near in range_search(rows, query_rows, distance):
         for a, b in pairwise(starts):
             yield sorted(zip(near[a:b].tolist(), bits[a:b].astype(int).tolist(), strict=True))
 
 
-def range_search(points: NDArray[np.uint8], asked: NDArray[np.uint8], distance: int) -> Iterator[Found]:
-    """Yield, for every BATCH of the `asked`, which `points` are at most `distance` bits away.
+def range_search(points: NDArray[np.uint8], queries: NDArray[np.uint8], distance: int) -> Iterator[Found]:
+    """Yield, for every BATCH of queries, which points are at most `distance` bits away.
 
-    Both are (n, bytes): hashes of any length. Of each batch: where each asked one's answers begin (and the last one's
-    end), how many bits each answer is away, and its row among the points.
+    Parameters
+    ----------
+    points, queries : (n, bytes) and (m, bytes) uint8, hashes of any one length
+    distance : in bits
+
+    Yields
+    ------
+    starts, bits, rows : where the results of each query begin, and those of the last end, (queries + 1,); of each
+        result, its Hamming distance and its row among the points
     """
     import faiss
 
     index = faiss.IndexBinaryFlat(8 * points.shape[1])
     index.add(points)
-    for start in range(0, len(asked), BATCH):
+    for start in range(0, len(queries), BATCH):
         # FAISS's test is strict too.
-        yield index.range_search(asked[start : start + BATCH], distance + 1)
+        yield index.range_search(queries[start : start + BATCH], distance + 1)
 
 
 def propose(
@@ -86,13 +95,14 @@ def propose(
 ) -> tuple[list[list[Proposal]], list[int]]:
     """Return, for every LR, the HRs of which any hash is at most `distance` bits from one of its own.
 
-    The nearest come first, CANDIDATES at most; of equally near ones those at the LR's own place in the list, so that
-    copies of one picture do not all ask for the first. The second list says how many HRs were near each LR's hashes.
+    The nearest come first, CANDIDATES at most; of equally near ones those from the LR's own position in the list on, so
+    that copies of one picture are not all proposed with the first. The second list says how many HRs were near each
+    LR's hashes.
     """
     index = HashIndex((value, number) for number, hr in enumerate(hrs) for value in hr.hashes)
-    asked = [(number, value) for number, lr in enumerate(lrs) for value in lr.hashes]
+    queries = [(number, value) for number, lr in enumerate(lrs) for value in lr.hashes]
     found: list[list[tuple[int, list[int]]]] = [[] for _ in lrs]
-    for (number, _), near in zip(asked, index.within([value for _, value in asked], distance), strict=True):
+    for (number, _), near in zip(queries, index.within([value for _, value in queries], distance), strict=True):
         found[number] += near
     proposals = [
         [Proposal(lr, hrs[owner], Source.HASH) for owner in _nearest(near, number)]
@@ -101,11 +111,11 @@ def propose(
     return proposals, [sum(len(owners) for _, owners in near) for near in found]
 
 
-def _nearest(found: list[tuple[int, list[int]]], place: int) -> list[int]:
-    """Return the owners of the nearest hashes, each once, from `place` on where several are as near."""
+def _nearest(found: list[tuple[int, list[int]]], position: int) -> list[int]:
+    """Return the owners of the nearest hashes, each once, from `position` on where several are as near."""
     chosen: dict[int, None] = {}
     for _, owners in sorted(found):
-        start = bisect(owners, place - 1)
+        start = bisect(owners, position - 1)
         for step in range(min(len(owners), CANDIDATES)):
             chosen[owners[(start + step) % len(owners)]] = None
         if len(chosen) >= CANDIDATES:
@@ -114,9 +124,9 @@ def _nearest(found: list[tuple[int, list[int]]], place: int) -> list[int]:
 
 
 def nearest_hashes(lr: Fingerprint, hr: Fingerprint) -> tuple[int, Matrix]:
-    """Return the smallest Hamming distance of the two's hashes, and the framing that goes with it.
+    """Return the smallest Hamming distance of the hashes of an LR and an HR, in bits, and the matrix that goes with it.
 
-    The framing takes HR pixels to LR pixels, both frames' or centre squares' corners onto each other.
+    The matrix, (3, 3), takes HR pixels to LR pixels, the frames' or centre squares' corners onto each other.
     """
     frames = product(enumerate(lr.hashes), enumerate(hr.hashes))
     bits, in_lr, in_hr = min(((a ^ b).bit_count(), i, j) for (i, a), (j, b) in frames)
@@ -125,7 +135,7 @@ def nearest_hashes(lr: Fingerprint, hr: Fingerprint) -> tuple[int, Matrix]:
 
 
 def _part(image: Fingerprint, number: int) -> tuple[Matrix, tuple[int, int]]:
-    """Return what an image's hash of this number was taken of, the frame or its centre square: where, and its size."""
+    """Return the matrix to, and the size of, the part of an image that a hash is of: the frame or its centre square."""
     width, height = image.size
     side = min(image.size)
     if number == 0:

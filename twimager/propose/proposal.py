@@ -1,4 +1,4 @@
-"""Which HR might show the same picture as which LR."""
+"""Proposed pairs: which HR may show the same picture as which LR."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from twimager.fingerprint.fingerprint import Fingerprint
 
-# So many HRs at most are compared with an LR on the word of one source: where 28 crops of each photograph overlap, the
-# true one was not among the first eight by votes for 7 of 1,000 LRs, not among the first ten for 4.
+# So many HRs at most are evaluated for an LR by one source: where 28 crops of each photograph overlap, the true one was
+# not among the first eight by votes for 7 of 1,000 LRs, not among the first ten for 4.
 CANDIDATES = 10
 
 
 class Source(Enum):
-    """Who proposes a pair; the value is what reports call it."""
+    """What a pair is proposed by; the value is its name in reports."""
 
     FRAME = "frame"
     HASH = "hash"
@@ -22,7 +22,7 @@ class Source(Enum):
 
 
 class Proposal(NamedTuple):
-    """An LR and an HR worth a closer look, the latter flipped left to right if `mirrored`."""
+    """An LR and an HR to be evaluated, the latter flipped left to right if `mirrored`."""
 
     lr: Fingerprint
     hr: Fingerprint
@@ -31,7 +31,7 @@ class Proposal(NamedTuple):
 
     @property
     def key(self) -> tuple[Path, Path, bool]:
-        """What is the same for the same proposal of another source."""
+        """What identifies the proposal, whatever its source."""
         return self.lr.path, self.hr.path, self.mirrored
 
     @property

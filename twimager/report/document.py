@@ -16,7 +16,7 @@ from twimager.options import Method, plain_settings
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import CANDIDATES
-from twimager.report.ledger import Record, Report
+from twimager.report.records import Record, Report
 
 # Counts up whenever a reader of the one before would miss or misread something.
 SCHEMA_VERSION = 3
@@ -30,7 +30,7 @@ def document(report: Report) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), "opencv": cv2.__version__, "numpy": np.__version__},
         "settings": plain_settings(report.options),
         "candidates": {"most": CANDIDATES, "lrs_with_more": sum(near > CANDIDATES for near in report.near_hashes)},
-        "seconds": {stage: round(seconds, 2) for stage, seconds in report.seconds.items()},
+        "seconds": {stage: round(seconds, 2) for stage, seconds in report.seconds},
         "pairs": [pair_record(record) for record in report.pairs],
         "rejected_pairs": [_rejected_pair(pair) for pair in report.rejected_pairs],
         "rejected_images": [

@@ -1,149 +1,116 @@
-"""What a run did: one record a pair, one a rejection."""
+"""The state of a run while it goes on: what has been decided so far."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from twimager.errors import ExitCode, Reason, Rejection
+from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.options import Options
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.verify.overlay import Scores
-
-NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
+from twimager.report.records import NOT_READ, Note, Record, RejectedImage, Report, how_far, numbers
 
 
-@dataclass(frozen=True)
-class Record:
-    """A pair, where its files went (None: not written), and whether a review has accepted it already."""
+class Ledger:
+    """What has been decided in a run, for one thread.
 
-    pair: VerifiedPair
-    lr_output: Path | None
-    hr_output: Path | None
-    accepted: bool = False
-
-
-@dataclass(frozen=True)
-class RejectedImage:
-    """An image that is in no pair, and why."""
-
-    side: str
-    path: Path
-    rejection: Rejection
-
-
-@dataclass(frozen=True)
-class Note:
-    """What is to be known of an image that is used."""
-
-    path: Path
-    text: str
-
-
-@dataclass
-class Report:
-    """Everything that came out of a run; `tell` hears of each decision as it falls.
-
-    `images` are those of the pairs, as they are kept here: without their features. `near_hashes` is, for each LR that
-    was evaluated by itself, how many HRs were near its hashes; `copies` are the files of the same bytes, by each of
-    them; `seconds` how long each stage took.
+    Attributes
+    ----------
+    duplicates : the files of the same bytes, by each of them
+    taken : the images of the pairs that were chosen, whether they could be written or not
+    near_hashes : for each LR that was evaluated by itself, how many HRs were near its hashes
+    seconds : how long each stage took
+    aborted, interrupted : whether the run was ended in a window of `--debug`, or by a signal
     """
 
-    options: Options
-    tell: Callable[[str], None]
-    pairs: list[Record] = field(default_factory=list)
-    rejected_pairs: list[RejectedPair] = field(default_factory=list)
-    rejected_images: list[RejectedImage] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-    images: dict[Path, Fingerprint] = field(default_factory=dict)
-    near_hashes: list[int] = field(default_factory=list)
-    copies: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    earlier: dict[Hashable, RejectedPair] = field(default_factory=dict)
-    aborted: bool = False
-    interrupted: bool = False
+    def __init__(self, detail: Callable[[str], None]) -> None:
+        """Pass a line on each decision to `detail`."""
+        self._detail = detail
+        self.duplicates: dict[Path, tuple[Path, ...]] = {}
+        self.taken: set[Path] = set()
+        self.near_hashes: list[int] = []
+        self.seconds: dict[str, float] = {}
+        self.aborted = self.interrupted = False
+        self._pairs: list[Record] = []
+        self._rejected: list[RejectedPair] = []
+        self._reopened: dict[Hashable, RejectedPair] = {}
+        self._rejected_images: list[RejectedImage] = []
+        self._notes: list[Note] = []
+        self._images: dict[Path, Fingerprint] = {}
+
+    def __len__(self) -> int:
+        """How many pairs were accepted."""
+        return len(self._pairs)
+
+    def take(self, pair: VerifiedPair) -> None:
+        """Enter the images of a chosen pair as taken."""
+        self.taken |= {image.path for image in pair.proposal.images}
 
     def accept(self, record: Record) -> None:
-        """Enter a pair."""
+        """Enter a pair that was written, or would be."""
         proposal = self._without_features(record.pair.proposal)
-        self.pairs.append(replace(record, pair=record.pair._replace(proposal=proposal)))
-        self.tell(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
+        self._pairs.append(replace(record, pair=record.pair._replace(proposal=proposal)))
+        self._detail(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
 
-    def turn_down(self, *pairs: RejectedPair) -> None:
-        """Enter pairs that were turned down; of one that was looked at anew, the attempt that came further."""
+    def reject(self, *pairs: RejectedPair) -> None:
+        """Enter rejected pairs; of one that was reopened, the evaluation that came closer."""
         for latest in pairs:
-            earlier = self.earlier.pop(latest.proposal.key, latest)
-            pair = max(latest, earlier, key=how_far)
-            self.rejected_pairs.append(pair._replace(proposal=self._without_features(pair.proposal)))
-            self.tell(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
+            pair = max(latest, self._reopened.pop(latest.proposal.key, latest), key=how_far)
+            self._rejected.append(pair._replace(proposal=self._without_features(pair.proposal)))
+            self._detail(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
 
     def _without_features(self, proposal: Proposal) -> Proposal:
-        lr, hr = (self.images.setdefault(image.path, image.without_features) for image in proposal.images)
+        lr, hr = (self._images.setdefault(image.path, image.without_features) for image in proposal.images)
         return proposal._replace(lr=lr, hr=hr)
 
-    def forget(self, proposals: Iterable[Hashable]) -> None:
-        """Strike rejections of proposals, named by their keys, that are looked at anew; `earlier` has them."""
-        anew = set(proposals)
-        self.earlier = {pair.proposal.key: pair for pair in self.rejected_pairs if pair.proposal.key in anew}
-        self.rejected_pairs = [pair for pair in self.rejected_pairs if pair.proposal.key not in anew]
+    def reopen(self, proposals: Iterable[Proposal]) -> None:
+        """Strike the rejections of proposals that are evaluated anew."""
+        anew = {proposal.key for proposal in proposals}
+        self._reopened = {pair.proposal.key: pair for pair in self._rejected if pair.proposal.key in anew}
+        self._rejected = [pair for pair in self._rejected if pair.proposal.key not in anew]
 
-    @property
-    def paired_paths(self) -> set[Path]:
-        """The images that are in a pair."""
-        return {image.path for record in self.pairs for image in record.pair.proposal.images}
+    def certainly_rejected(self) -> set[Hashable]:
+        """Return the keys of proposals that were rejected in spite of many inliers: more features change nothing."""
+        return {pair.proposal.key for pair in self._rejected if pair.match and pair.match.is_certain}
 
-    @property
-    def decided_paths(self) -> set[Path]:
-        """The images that are in a pair, or in one that was skipped by hand or could not be written."""
-        final = (Reason.SKIPPED, Reason.NOT_WRITTEN)
-        dropped = (pair for pair in self.rejected_pairs if pair.rejection.reason in final)
-        return self.paired_paths | {image.path for pair in dropped for image in pair.proposal.images}
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the run's outcome means to the caller; the gravest applies."""
-        if self.aborted:
-            return ExitCode.INTERRUPTED
-        if not self.pairs:
-            return ExitCode.NO_PAIR
-        return ExitCode.INCOMPLETE if self.unreadable or self.failed or self.unwritten else ExitCode.DONE
+    def reject_images(self, side: str, images: Mapping[Path, Rejection]) -> None:
+        """Enter images of a side that are in no pair, and why."""
+        self._rejected_images += [RejectedImage(side, path, why) for path, why in images.items()]
 
     @property
     def unreadable(self) -> int:
         """How many files could not be read."""
-        return sum(image.rejection.reason in NOT_READ for image in self.rejected_images)
+        return sum(image.rejection.reason in NOT_READ for image in self._rejected_images)
 
-    @property
-    def failed(self) -> int:
-        """How many pairs could not be compared."""
-        return self._rejected(Reason.FAILED)
+    def note(self, path: Path, text: str) -> None:
+        """Enter a remark on an image that is used."""
+        self._notes.append(Note(path, text))
 
-    @property
-    def unwritten(self) -> int:
-        """How many pairs could not be written."""
-        return self._rejected(Reason.NOT_WRITTEN)
+    def account_for_unpaired(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path], stopped: str) -> None:
+        """Enter why each other image is in no pair; `stopped` says what ended the run early, empty if nothing did."""
+        paired = {image.path for record in self._pairs for image in record.pair.proposal.images}
+        accounted_for = paired | {image.path for image in self._rejected_images}
+        evaluated = self._images_of(self._rejected)
+        similar = self._images_of(pair for pair in self._rejected if pair.rejection.reason is not Reason.FEW_MATCHES)
+        for side, paths in (("LR", lr_paths), ("HR", hr_paths)):
+            for path in (path for path in paths if path not in accounted_for):
+                if stopped and (side == "HR" or path not in evaluated):
+                    why = Rejection(Reason.NOT_REACHED, stopped)
+                else:
+                    why = Rejection(Reason.NO_PARTNER if path in similar else Reason.NOTHING_SIMILAR)
+                self.reject_images(side, {path: why})
 
-    def _rejected(self, reason: Reason) -> int:
-        return sum(pair.rejection.reason is reason for pair in self.rejected_pairs)
+    def _images_of(self, pairs: Iterable[RejectedPair]) -> set[Path]:
+        """Return the images of pairs, and their duplicates: one of several was evaluated for all."""
+        paths = {image.path for pair in pairs for image in pair.proposal.images}
+        return {same for path in paths for same in self.duplicates.get(path, (path,))}
 
-
-def how_far(pair: RejectedPair) -> tuple[float, int]:
-    """Return the closeness of a pair that was turned down."""
-    return closeness(pair.scores, pair.match.inliers if pair.match else None)
-
-
-def numbers(pair: VerifiedPair) -> str:
-    """Return what a person wants to know of a pair, in a few words."""
-    scores = pair.scores
-    found = "same frame" if pair.match.inliers is None else f"{pair.match.inliers} inliers"
-    words = f"{found}, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
-    return words + ", mirrored" * pair.proposal.mirrored
-
-
-def closeness(scores: Scores | None, inliers: int | None) -> tuple[float, int]:
-    """Return how far a pair came that was turned down: by its pixels, where those were compared, else its features."""
-    return scores.similarity if scores else -math.inf, -1 if inliers is None else inliers
+    def report(self, options: Options) -> Report:
+        """Return the report of the run as it stands."""
+        return Report(
+            options, tuple(self._pairs), tuple(self._rejected), tuple(self._rejected_images), tuple(self._notes),
+            tuple(self.near_hashes), tuple(self.seconds.items()), self.aborted, self.interrupted,
+        )  # fmt: skip

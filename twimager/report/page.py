@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from twimager.output.atomic import write_files
 from twimager.output.layout import PAGE
-from twimager.report.ledger import closeness
 from twimager.report.reader import damaged, first_folder, home_of, read_report
+from twimager.report.records import closeness
 from twimager.runtime.console import printable
-from twimager.verify.overlay import Scores
+from twimager.verify.scores import Scores
 from twimager.web.template import fill
 
 # The numbers of a pair that the page shows, as the report has them.

@@ -19,8 +19,9 @@ from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, document_paths
 from twimager.output.render import SAME_SIZE
 from twimager.pairs import RejectedPair
-from twimager.report.ledger import NOT_READ, Report, how_far
+from twimager.report.records import NOT_READ, Report, how_far
 from twimager.runtime.console import printable
+from twimager.runtime.program import program
 
 # No HR has more source pixels per output pixel, along a side.
 MAX_NATIVE_SCALE = 1e6
@@ -92,7 +93,7 @@ class Summary(NamedTuple):
         if PAGE in self.documents:
             lines.append(f"to look at: {self.documents[PAGE]}")
         if REPORT in self.documents and self.pairs and self.written:
-            lines.append(f"to sort out: twimager.py review {_quoted(self.documents[REPORT])}")
+            lines.append(f"to sort out: {program()} review {_quoted(self.documents[REPORT])}")
         return "\n".join(map(printable, lines))
 
     def _enlargement(self) -> list[str]:
@@ -120,16 +121,16 @@ def summarize(report: Report) -> Summary:
         twimager=__version__,
         exit_code=report.exit_code,
         pairs=len(report.pairs),
-        written=not options.dry,
+        written=not options.run.dry,
         lr_left=_left(report, "LR"),
         hr_left=_left(report, "HR"),
         closest=_closest(report),
         unreadable=report.unreadable,
         unwritten=report.unwritten,
-        scale=float(options.scale),
+        scale=float(options.pair.framing.scale),
         enlarged=sum(scale < 1 - SAME_SIZE for scale in native),
         median_native_scale=statistics.median(native) if native else None,
-        dest=str(options.dest) if options.dest else None,
+        dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
     )
 

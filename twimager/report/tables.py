@@ -16,9 +16,9 @@ from twimager.options import parse_scale
 from twimager.output.layout import META_INFO, PAGE, REPORT, TABLE, document_paths
 from twimager.output.render import output_size
 from twimager.report.document import document
-from twimager.report.ledger import Report
 from twimager.report.page import page
 from twimager.report.reader import first_folder, to_bytes
+from twimager.report.records import Report
 from twimager.runtime.console import printable
 
 # What a spreadsheet takes for the beginning of a formula; after an apostrophe it is text.

@@ -1,1 +1,1 @@
-"""Look through what a run has written: in a window, or in the browser."""
+"""Review the pairs that a run has written: in a window, or in the browser."""

@@ -1,31 +1,20 @@
-"""A report that is being reviewed: its pairs, and what becomes of them, at once in the files."""
+"""A review: what is decided of a report's pairs is done at once, in the report and with their files."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from twimager.errors import DELETED, Reason, TwimagerError, UsageError
+from twimager.errors import TwimagerError, UsageError
 from twimager.fingerprint.stamp import stamp
-from twimager.output.atomic import UnwritableName, remove_temporary, write_files
-from twimager.output.layout import META_INFO, PAGE, TABLE, check_links, own_files
+from twimager.output.atomic import UnwritableName, remove_temporary
+from twimager.output.layout import check_links, own_files
 from twimager.output.lock import lock
-from twimager.output.names import folded
-from twimager.report.page import NUMBERS
-from twimager.report.reader import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
-from twimager.report.tables import beside
+from twimager.report.reader import Document, Pair
+from twimager.review.document import COMPANIONS, TEMPORARY, ReviewedReport
 from twimager.review.trash import Deletion, Trash
 from twimager.run.journal import Decision, reopened
-
-# What is made of a report, and lies beside it as far as it was asked for.
-OTHERS = (TABLE, PAGE, META_INFO)
-# What a review's temporary files are called by, instead of a run: DEST is locked, there is no other one.
-TEMPORARY = "review"
 
 
 class Review:
@@ -37,14 +26,14 @@ class Review:
     Attributes
     ----------
     report : where report.json is, without links
-    document : what it says
+    document : its contents
     pairs : its pairs that are left, in its order
     home : DEST, where it is now
     deletions : what can be undone, the last one last
     """
 
     def __init__(self, report: Path, warn: Callable[[str], None] = lambda _: None) -> None:
-        """Open a report for review; `warn` is told of what is passed over in the trash.
+        """Open a report for review; `warn` is called with what is passed over in the trash.
 
         Raises
         ------
@@ -54,12 +43,9 @@ class Review:
         TwimagerError
             If DEST can't be written to.
         """
-        self.report = Path(os.path.realpath(report))
-        self.document, self._files = _checked(report, self.report)
-        self.home = self._files.home
-        check_links([*own_files(self.home), *map(self.report.with_name, OTHERS)])
-        self._lines: dict[int, tuple[Any, str]] = {}
-        self._uses = Counter(name for pair in self.pairs for name in self._names(pair))
+        self._reviewed = ReviewedReport(report)
+        self.report, self.home = self._reviewed.path, self._reviewed.files.home
+        check_links([*own_files(self.home), *map(self.report.with_name, COMPANIONS)])
         with ExitStack() as stack, _failing(self.report):
             seen = stamp(self.report)
             stack.enter_context(lock(self.home))
@@ -69,41 +55,44 @@ class Review:
             self._journal = reopened(self.home)
             stack.callback(self._journal.close)
             self._trash = Trash(self.home)
-            self._lost: list[Deletion] = []
+            self._overruled: list[Deletion] = []
             self.deletions: list[Deletion] = []
-            self._pick_up(warn)
-            self._changed = _is_newer(self.report, self._others())
+            self._resume(warn)
+            self._changed = self._reviewed.is_newer()
             self._held = stack.pop_all()
+
+    @property
+    def document(self) -> Document:
+        """The contents of the report; not to be changed but by this class."""
+        return self._reviewed.document
 
     @property
     def pairs(self) -> list[Pair]:
         """The records of the pairs that are left; not to be changed but by this class."""
-        pairs: list[Pair] = self.document["pairs"]
-        return pairs
+        return self._reviewed.pairs
 
     def outputs(self, pair: Pair) -> list[Path]:
         """Return where a pair's files are, LR first, as far as they were written; whether they are there or not."""
-        return self._files.of(pair)
+        return self._reviewed.files.of(pair)
 
-    def whereabouts(self, output: Path) -> Path:
-        """Return where an output is now: in its place, or in the trash."""
-        return self._trash.found(output, self.deletions)
+    def current_path(self, output: Path) -> Path:
+        """Return where an output is now: at its path, or in the trash."""
+        return self._trash.current_path(output, self.deletions)
 
     def accept(self, pair: Pair, accepted: bool) -> None:
         """Note in the report that a pair is accepted, or that it is open again."""
-        before, pair["accepted"] = pair["accepted"], True if accepted else None
-        self._lines.pop(id(pair), None)
+        before = pair["accepted"]
+        self._reviewed.set_accepted(pair, True if accepted else None)
         try:
             with _failing(self.report):
                 self._write()
         except BaseException:
-            pair["accepted"] = before
-            self._lines.pop(id(pair), None)
+            self._reviewed.set_accepted(pair, before)
             raise
         self._journal.decide(Decision.ACCEPTED, pair["lr"], pair["hr"], holds=accepted)
 
     def delete(self, pair: Pair) -> None:
-        """Move a pair's files to the trash, but for those that another pair needs too, and turn the pair down.
+        """Move a pair's files to the trash, but for those that another pair needs too, and reject the pair.
 
         Raises
         ------
@@ -111,15 +100,14 @@ class Review:
             If that can't be done; nothing is then.
         """
         with _failing(self.report):
-            self._files.check_folders()
-            own = dict.fromkeys(self._files.of(pair))
-            files = [path for path in own if self._uses[folded(str(path))] == 1 and path.exists()]
-            deletion = self._trash.put(self._place(pair), pair, files)
+            self._reviewed.files.check_folders()
+            files = [path for path in self._reviewed.own_outputs(pair) if path.exists()]
+            deletion = self._trash.put(self._reviewed.index(pair), pair, files)
             try:
-                self._take_out(pair)
+                self._reviewed.reject(pair)
                 self._write()
             except BaseException:
-                self._put_back(deletion)
+                self._reviewed.restore(pair, deletion.place)
                 with suppress(TwimagerError):  # as before, then the report still has the pair
                     self._write()
                 self._trash.restore(deletion)
@@ -128,7 +116,7 @@ class Review:
             self._journal.decide(Decision.DELETED, pair["lr"], pair["hr"], holds=True)
 
     def undo(self) -> Pair | None:
-        """Put the pair that was deleted last back where it was, its files too; None if there is none.
+        """Restore the pair that was deleted last, and its files; None if there is none.
 
         Raises
         ------
@@ -139,13 +127,13 @@ class Review:
             return None
         deletion = self.deletions[-1]
         with _failing(self.report):
-            self._files.check_folders()
-            self._put_back(deletion)
+            self._reviewed.files.check_folders()
+            self._reviewed.restore(deletion.pair, deletion.place)
             try:
                 self._write()
                 self._trash.restore(deletion)
             except BaseException:
-                self._take_out(deletion.pair)
+                self._reviewed.reject(deletion.pair)
                 with suppress(TwimagerError):
                     self._write()
                 raise
@@ -157,13 +145,11 @@ class Review:
         """Bring the other documents up to date, and delete for good what is in the trash."""
         with self._held, _failing(self.report):
             if self._changed:
-                paths = {path.name: path for path in self._others()}
-                made = beside(self.document, self.report.parent, paths)
-                write_files({paths[name]: data for name, data in made.items()}, TEMPORARY, replace=True, dest=self.home)
+                self._reviewed.write_companions()
                 self._changed = False
             if not keep_trash:
-                self._trash.remove([*self._lost, *self.deletions])
-                self._lost, self.deletions = [], []
+                self._trash.remove([*self._overruled, *self.deletions])
+                self._overruled, self.deletions = [], []
 
     def __enter__(self) -> Review:
         return self
@@ -172,45 +158,12 @@ class Review:
         """Close; where the review ends with an error, what is in the trash is left to the next one."""
         self.close(keep_trash=kind is not None and kind is not KeyboardInterrupt)
 
-    def _others(self) -> list[Path]:
-        """Return where the documents are that are made of the report."""
-        return [path for path in map(self.report.with_name, OTHERS) if path.is_file()]
+    def _write(self) -> None:
+        self._reviewed.write()
+        self._changed = True
 
-    def _names(self, pair: Pair) -> set[str]:
-        return {folded(str(path)) for path in self._files.of(pair)}
-
-    def _place(self, pair: Pair) -> int:
-        return next(place for place, other in enumerate(self.pairs) if other is pair)
-
-    def _take_out(self, pair: Pair) -> None:
-        """Turn a pair down, and its images where they are in no other."""
-        del self.pairs[self._place(pair)]
-        self._uses.subtract(self._names(pair))
-        why = {"reason": Reason.SKIPPED.value, "detail": DELETED}
-        numbers = {name: pair[name] for name in NUMBERS}
-        self.document["rejected_pairs"].append({"lr": pair["lr"], "hr": pair["hr"], **why, **numbers})
-        for side in ("lr", "hr"):
-            if all(other[side] != pair[side] for other in self.pairs):
-                self.document["rejected_images"].append({"side": side.upper(), "path": pair[side], **why})
-
-    def _put_back(self, deletion: Deletion) -> None:
-        """Have a pair in its place again that was turned down, if it is not there."""
-        pair = deletion.pair
-        if any(other is pair for other in self.pairs):
-            return
-        self.pairs.insert(deletion.place, pair)
-        self._uses.update(self._names(pair))
-        images, skipped = {pair["lr"], pair["hr"]}, Reason.SKIPPED.value
-        rejected_pairs, rejected_images = self.document["rejected_pairs"], self.document["rejected_images"]
-        rejected_pairs[:] = [
-            other for other in rejected_pairs if other["reason"] != skipped or {other["lr"], other["hr"]} != images
-        ]
-        rejected_images[:] = [
-            image for image in rejected_images if image["reason"] != skipped or image["path"] not in images
-        ]
-
-    def _pick_up(self, warn: Callable[[str], None]) -> None:
-        """Take over what a review that was killed has left in the trash; what the report says of a pair holds."""
+    def _resume(self, warn: Callable[[str], None]) -> None:
+        """Take over what a killed review has left in the trash; a pair that is in the report is not deleted."""
         listed = {_key(pair) for pair in self.pairs}
         for deletion in self._trash.deletions(warn):
             if not self._fits(deletion):
@@ -218,62 +171,26 @@ class Review:
             elif _key(deletion.pair) not in listed:
                 self.deletions.append(deletion)
             else:
-                self._lost.append(deletion)
+                self._overruled.append(deletion)
                 with suppress(UnwritableName):  # a later run has written it anew
                     self._trash.restore(deletion)
 
     def _fits(self, deletion: Deletion) -> bool:
         """Tell whether a deletion's files are outputs of its pair, in this DEST."""
         try:
-            own = {path.relative_to(self.home).as_posix() for path in self._files.of(deletion.pair)}
+            own = {path.relative_to(self.home).as_posix() for path in self.outputs(deletion.pair)}
             return own.issuperset(deletion.files)
         except (UsageError, ValueError, OSError):
             return False
-
-    def _write(self) -> None:
-        data = to_bytes(self.document, self._line)
-        write_files({self.report: data}, TEMPORARY, replace=True, dest=self.home)
-        self._changed = True
-
-    def _line(self, record: Any) -> str:
-        """Return a record as JSON; it is kept with its line, as else another could come to have its identity."""
-        if id(record) not in self._lines:
-            self._lines[id(record)] = record, json.dumps(record)
-        return self._lines[id(record)][1]
-
-
-def _checked(report: Path, place: Path) -> tuple[Document, OwnFiles]:
-    """Return what a report says, which lies at `place`, and where its images are.
-
-    UsageError is raised if it is none that can be reviewed.
-    """
-    document = read_report(report)
-    try:
-        if document["settings"]["dry"]:
-            raise UsageError(f"{report} is of a --dry run, which wrote no images")
-        files = OwnFiles(document, place)
-        for pair in document["pairs"]:
-            caption(pair)
-        beside(document, place.parent, OTHERS)  # what can't be made anew later on is better said now
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise damaged(report) from error
-    except OSError as error:
-        raise UsageError(f"{report}: its images can't be looked at: {error.strerror}") from error
-    return document, files
 
 
 def _key(pair: Pair) -> tuple[str, ...]:
     return tuple(str(pair[key]) for key in ("lr", "hr", "lr_output", "hr_output"))
 
 
-def _is_newer(report: Path, others: list[Path]) -> bool:
-    """Tell whether a report says more than what is made of it, as after a review that was killed."""
-    return any(path.stat().st_mtime_ns < report.stat().st_mtime_ns for path in others)
-
-
 @contextmanager
 def _failing(report: Path) -> Iterator[None]:
-    """Say what can't be written in words that fit a review."""
+    """Raise what can't be written as an error in words that fit a review."""
     try:
         yield
     except (UsageError, UnwritableName):

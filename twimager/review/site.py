@@ -1,231 +1,164 @@
-"""A review in a browser: the report's page, whose pairs can be accepted or deleted, for `web.server` to serve."""
+"""A review in a browser: the site that serves the report's page, and accepts and deletes its pairs."""
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from twimager.errors import TwimagerError, UnreadableImage
 from twimager.image.decode import decoded_data
 from twimager.image.encode import encode
-from twimager.image.files import read_bytes
-from twimager.image.headers import PNG_SIGNATURE
 from twimager.image.pixels import to_8_bit
 from twimager.options import Format
 from twimager.report.page import SCRIPTS, TEMPLATE, contents
 from twimager.report.reader import Pair, damaged
+from twimager.review.images import ServedImages, content_type, read_image
 from twimager.review.review import Review
-from twimager.web.server import Answer, Refusal
+from twimager.web.site import Refusal, Response
 from twimager.web.template import SERVED, fill
 
-NO_IMAGE = "image/none"
 NO_FRAMES = "; frame-ancestors 'none'"
-# What browsers show as it is, by how it begins. Whatever else can be read is sent as PNG.
-SHOWN = {PNG_SIGNATURE: "image/png", b"\xff\xd8\xff": "image/jpeg"}
-# So many pictures are converted at a time: each takes some memory, and a browser asks for six at once.
+# So many pictures are converted at a time: each takes some memory, and a browser requests six at once.
 CONVERTED = 2
 
 
-class Image(NamedTuple):
-    """An image that may be served, as long as it is in `root`, wherever links lead; `moves` if the review moves it."""
-
-    path: Path
-    root: Path
-    moves: bool
-
-
 class ReviewSite:
-    """What is served of a review: its page, the images that this shows, and what is decided.
+    """Serves a review: its page, the images of the page, and the decisions.
 
-    Images have numbers, given when the review begins: no request holds a path. So have pairs, which they keep.
+    Images and pairs have the numbers that they were given at the beginning: no request holds a path.
     """
 
     def __init__(self, review: Review) -> None:
-        """Give everything its number. UsageError is raised if the report does not say what a page of it shows."""
+        """Give pairs and images their numbers. UsageError is raised if the report lacks what its page shows."""
         self._review = review
         self._lock = threading.Lock()
         self._converting = threading.Semaphore(CONVERTED)
-        self._over = False
-        self._pairs = _listed(review)
-        self._shelf = _Shelf(review)
+        self._ended = False
+        self._pairs = _all_pairs(review)
+        self._images = ServedImages(review)
         try:
-            shown = contents({**review.document, "pairs": self._pairs}, self._shelf)
+            shown = contents({**review.document, "pairs": self._pairs}, self._images)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(review.report) from error
         self._contents = {**shown, "served": True}
-        self._deeds = {"accept": self._accept, "delete": self._delete, "undo": self._undo, "done": self._end}
+        self._actions = {"accept": self._accept, "delete": self._delete, "undo": self._undo, "done": self._end}
 
-    def get(self, path: str) -> Answer:
-        """Answer with the page, what was decided, or an image."""
+    def get(self, path: str) -> Response:
+        """Respond with the page, the decisions, or an image."""
         if path == "":
             with self._lock:
                 shown = {**self._contents, "decisions": self._decisions()}
             page = fill(TEMPLATE, SCRIPTS, shown, SERVED)
-            return Answer(page.html, "text/html; charset=utf-8", policy=page.policy + NO_FRAMES)
+            return Response(page.html, "text/html; charset=utf-8", policy=page.policy + NO_FRAMES)
         if path == "decisions":
             with self._lock:
                 return _json(self._decisions())
-        if path in self._shelf.images:
+        if path in self._images.by_link:
             return self._image(path)
         raise Refusal(HTTPStatus.NOT_FOUND, "there is no such page")
 
-    def post(self, path: str, body: bytes) -> Answer:
-        """Decide something; answer with all that was decided."""
-        deed = self._deeds.get(path)
-        if deed is None:
+    def post(self, path: str, body: bytes) -> Response:
+        """Act on a decision; respond with all decisions."""
+        action = self._actions.get(path)
+        if action is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "there is nothing of that kind to do")
-        wish = _parsed(body)
+        request = _parsed(body)
         with self._lock:
-            if self._over:
+            if self._ended:
                 raise Refusal(HTTPStatus.GONE, "the review has ended")
             try:
-                return deed(wish)
+                return action(request)
             except TwimagerError as error:
                 raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
 
     def end(self) -> str:
-        """Take no more decisions; say what was decided."""
+        """Take no more decisions; return a line that counts them."""
         with self._lock:
-            self._over = True
+            self._ended = True
             decisions = self._decisions()
         accepted, deleted = len(decisions["accepted"]), len(decisions["deleted"])
         left = len(self._pairs) - accepted - deleted
         return f"pairs accepted: {accepted}, deleted: {deleted}, undecided: {left}"
 
     def _decisions(self) -> dict[str, list[int]]:
-        """Return which pairs are accepted, and which deleted, in that order."""
+        """Return the numbers of the pairs that are accepted, and of those that are deleted, the last one last."""
         numbers = {id(pair): number for number, pair in enumerate(self._pairs)}
         return {
             "accepted": [numbers[id(pair)] for pair in self._review.pairs if pair["accepted"]],
             "deleted": [numbers[id(deletion.pair)] for deletion in self._review.deletions],
         }
 
-    def _accept(self, wish: Mapping[str, Any]) -> Answer:
-        accepted = wish.get("accepted")
+    def _accept(self, request: Mapping[str, Any]) -> Response:
+        accepted = request.get("accepted")
         if not isinstance(accepted, bool):
             raise Refusal(HTTPStatus.BAD_REQUEST, "accepted or not?")
-        self._review.accept(self._left(wish), accepted)
+        self._review.accept(self._undeleted(request), accepted)
         return _json(self._decisions())
 
-    def _delete(self, wish: Mapping[str, Any]) -> Answer:
-        self._review.delete(self._left(wish))
+    def _delete(self, request: Mapping[str, Any]) -> Response:
+        self._review.delete(self._undeleted(request))
         return _json(self._decisions())
 
-    def _undo(self, wish: Mapping[str, Any]) -> Answer:
-        """Undo the last deletion, if that is the one that is meant: another page may have deleted more since."""
-        pair = self._pair(wish)
+    def _undo(self, request: Mapping[str, Any]) -> Response:
+        """Undo the last deletion, if it is that of the pair: another page may have deleted more since."""
+        pair = self._pair(request)
         if not self._review.deletions or self._review.deletions[-1].pair is not pair:
             raise Refusal(HTTPStatus.CONFLICT, "that is not the pair that was deleted last")
         self._review.undo()
         return _json(self._decisions())
 
-    def _end(self, wish: Mapping[str, Any]) -> Answer:
-        self._over = True
+    def _end(self, request: Mapping[str, Any]) -> Response:
+        self._ended = True
         return _json(self._decisions(), last=True)
 
-    def _pair(self, wish: Mapping[str, Any]) -> Pair:
-        number = wish.get("pair")
+    def _pair(self, request: Mapping[str, Any]) -> Pair:
+        number = request.get("pair")
         if type(number) is not int or not 0 <= number < len(self._pairs):
             raise Refusal(HTTPStatus.BAD_REQUEST, "there is no such pair")
         return self._pairs[number]
 
-    def _left(self, wish: Mapping[str, Any]) -> Pair:
-        """Return the pair that is meant, if it was not deleted."""
-        pair = self._pair(wish)
+    def _undeleted(self, request: Mapping[str, Any]) -> Pair:
+        """Return the pair of a request, if it was not deleted."""
+        pair = self._pair(request)
         if any(deletion.pair is pair for deletion in self._review.deletions):
             raise Refusal(HTTPStatus.CONFLICT, "that pair was deleted meanwhile")
         return pair
 
-    def _image(self, link: str) -> Answer:
-        image = self._shelf.images[link]
+    def _image(self, link: str) -> Response:
+        image = self._images.by_link[link]
         with self._lock:  # a file that is open can't be moved on Windows
-            data = _read(image._replace(path=self._review.whereabouts(image.path))) if image.moves else None
-        data = _read(image) if data is None else data
-        kind = _kind(data)
-        if kind:
-            return Answer(data, kind)
+            data = read_image(image._replace(path=self._review.current_path(image.path))) if image.moves else None
+        data = read_image(image) if data is None else data
+        if kind := content_type(data):
+            return Response(data, kind)
         with self._converting:
             try:
                 with decoded_data(data) as pixels:
-                    return Answer(encode(to_8_bit(pixels), Format.PNG), "image/png")
+                    return Response(encode(to_8_bit(pixels), Format.PNG), "image/png")
             except UnreadableImage as error:
                 raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
 
 
-class _Shelf:
-    """The images that a page shows; a link to one is its number.
-
-    Outputs are DEST's own, which the review has made sure of. Sources are served from the folders that LRs and HRs
-    were in, as far as the report has them apart from DEST, as it was for the run.
-    """
-
-    def __init__(self, review: Review) -> None:
-        self._review = review
-        settings = review.document["settings"]
-        folders = {side: Path(os.path.realpath(settings[side])) for side in ("lr", "hr")}
-        self._folders = {side: path for side, path in folders.items() if not review.home.is_relative_to(path)}
-        self._links: dict[Image, str] = {}
-        self.images: dict[str, Image] = {}
-
-    def output(self, pair: Mapping[str, Any], side: str) -> str:
-        """Return the link to a pair's output."""
-        written = [name for name in ("lr", "hr") if pair[f"{name}_output"]]
-        path = self._review.outputs(dict(pair))[written.index(side)]
-        return self._link(Image(path, self._review.home, moves=True))
-
-    def source(self, path: str, side: str) -> str:
-        """Return the link to an image as it was found."""
-        folder = self._folders.get(side)
-        return self._link(Image(Path(path), folder, moves=False)) if folder else NO_IMAGE
-
-    def _link(self, image: Image) -> str:
-        link = self._links.setdefault(image, f"image/{len(self._links)}")
-        self.images[link] = image
-        return link
-
-
-def _listed(review: Review) -> list[Pair]:
-    """Return all pairs, those that were deleted, and may be put back, in their places."""
+def _all_pairs(review: Review) -> list[Pair]:
+    """Return all pairs, also those that were deleted and can be restored, in the order of the report."""
     pairs = list(review.pairs)
     for deletion in reversed(review.deletions):
         pairs.insert(deletion.place, deletion.pair)
     return pairs
 
 
-def _read(image: Image) -> bytes:
-    """Return what an image's file holds; Refusal unless it is one, in the folder where it is to be."""
-    try:
-        path = image.path.resolve(strict=True)
-        if path.is_relative_to(image.root) and path.is_file():
-            return read_bytes(path)
-    except (OSError, RuntimeError, ValueError):  # gone, a ring of links, no name at all
-        pass
-    except UnreadableImage as error:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
-    raise Refusal(HTTPStatus.NOT_FOUND, "the image is not there")
-
-
-def _kind(data: bytes) -> str | None:
-    """Return the content type of what browsers show as it is."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for beginning, kind in SHOWN.items() if data.startswith(beginning)), None)
-
-
 def _parsed(body: bytes) -> Mapping[str, Any]:
     try:
-        wish = json.loads(body)
+        request = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, "that is no JSON") from error
-    if not isinstance(wish, dict):
+    if not isinstance(request, dict):
         raise Refusal(HTTPStatus.BAD_REQUEST, "that is no JSON object")
-    return wish
+    return request
 
 
-def _json(value: Mapping[str, Any], last: bool = False) -> Answer:
-    return Answer(json.dumps(value).encode(), last=last)
+def _json(value: Mapping[str, Any], last: bool = False) -> Response:
+    return Response(json.dumps(value).encode(), last=last)

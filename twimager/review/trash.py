@@ -1,7 +1,7 @@
-"""What a review has deleted: in a hidden folder of DEST, until the review is closed.
+"""The trash of a review: deleted files are in a hidden folder of DEST until the review is closed.
 
-The trash may come from somebody else, as DEST may: what it says of itself is checked, no link is followed, and only
-files that it names are moved or deleted.
+The trash may come from somebody else, as DEST may: its notes are checked, no link is followed, and only files that
+they name are moved or deleted.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from twimager.report.schema import Check, compiled
 from twimager.runtime.folders import Folder, LinkInDest, opened, read_file
 
 TRASH, NOTE = "trash", "deleted.json"
-# How a deletion's folder is called.
+# The name of a deletion's folder.
 NUMBER = re.compile(r"[0-9]{6}")
 MAX_NUMBER = 999_999
 MAX_PLACE = 2**31
-# Half a note, left by a review that was killed; nothing was moved then.
-HALF_A_NOTE = re.compile(r"\.twimager-\w+-\w+\.tmp", re.ASCII)
+# A temporary note, left by a review that was killed; nothing was moved then.
+TEMPORARY_NOTE = re.compile(r"\.twimager-\w+-\w+\.tmp", re.ASCII)
 
 
 class Deletion(NamedTuple):
-    """One pair that was deleted, as its folder in the trash notes it.
+    """One pair that was deleted, as the note in its folder in the trash has it.
 
     Attributes
     ----------
     number : the later it was deleted, the higher
-    place : of its record in the report
+    place : index of its record in the report
     pair : that record
-    files : what was moved here, as seen from DEST
+    files : the files that were moved here, relative to DEST
     """
 
     number: int
@@ -51,28 +51,28 @@ class Deletion(NamedTuple):
 
 
 class Trash:
-    """The trash of a DEST, which is locked. Each deletion has a folder; its files lie in there as they lay in DEST."""
+    """The trash of a DEST, which is locked. Each deletion has a folder; its files lie in there as they did in DEST."""
 
     def __init__(self, home: Path) -> None:
         self._home, self._folder = home, home / JOURNALS / TRASH
         self._last = 0
 
     def deletions(self, warn: Callable[[str], None]) -> list[Deletion]:
-        """Return what is in the trash, the first deletion first; `warn` is told of what is not as a review left it."""
+        """Return the deletions, the first one first; `warn` is called with what is not as a review leaves it."""
         found = []
         for number in self._numbers():
             try:
                 if not self._has_no_note(number):
                     found.append(self._read(number))
             except (OSError, LinkInDest, ValueError, TypeError, RecursionError):
-                warn(f"{self._place(number)} is not as a review leaves it; what is in it is left alone")
+                warn(f"{self._folder_of(number)} is not as a review leaves it; what is in it is left alone")
         self._last = max((deletion.number for deletion in found), default=0)
         return found
 
-    def found(self, path: Path, deletions: Sequence[Deletion]) -> Path:
-        """Return where a file of DEST is that may have been moved here."""
+    def current_path(self, path: Path, deletions: Sequence[Deletion]) -> Path:
+        """Return where a file of DEST is now, which may have been moved here."""
         name = path.relative_to(self._home).as_posix()
-        return next((self._place(one.number) / name for one in deletions if name in one.files), path)
+        return next((self._folder_of(one.number) / name for one in deletions if name in one.files), path)
 
     def put(self, place: int, pair: dict[str, Any], files: Sequence[Path]) -> Deletion:
         """Note a deletion and move its files here, all of them or none; OSError or TwimagerError if that fails."""
@@ -80,9 +80,9 @@ class Trash:
         deletion = Deletion(self._next(), place, pair, names)
         note = json.dumps(deletion._asdict()).encode()
         try:
-            write_files({self._place(deletion.number) / NOTE: note}, uuid.uuid4().hex, dest=self._home)
+            write_files({self._folder_of(deletion.number) / NOTE: note}, uuid.uuid4().hex, dest=self._home)
             for name in names:
-                with self._both(deletion, name) as (own, kept):
+                with self._folders(deletion, name) as (own, kept):
                     own.move(Path(name).name, kept)
         except BaseException:
             self.restore(deletion)
@@ -90,7 +90,7 @@ class Trash:
         return deletion
 
     def restore(self, deletion: Deletion) -> None:
-        """Move a deletion's files back to where they were, and forget it.
+        """Move a deletion's files back to where they were, and remove its folder.
 
         Raises
         ------
@@ -101,18 +101,18 @@ class Trash:
         """
         kept = [name for name in deletion.files if self._mode(deletion, name) is not None]
         for name in kept:
-            with self._both(deletion, name) as (own, _):
+            with self._folders(deletion, name) as (own, _):
                 if own.mode(Path(name).name) is not None:
                     raise UnwritableName(f"{self._home / name} is there already, and not of this review")
         for name in kept:
-            with self._both(deletion, name) as (own, trash):
+            with self._folders(deletion, name) as (own, trash):
                 trash.move(Path(name).name, own)
         self.remove([deletion])
 
     def remove(self, deletions: Sequence[Deletion]) -> None:
-        """Delete for good what was deleted; what can't be stays there, as does what is not of the deletion."""
+        """Remove the files of deletions for good; what can't be removed stays, as does what is not of a deletion."""
         for deletion in deletions:
-            folder = self._place(deletion.number)
+            folder = self._folder_of(deletion.number)
             for name in [*deletion.files, NOTE]:
                 path = folder / name
                 with suppress(OSError, LinkInDest), opened(path.parent, self._home) as here:
@@ -131,7 +131,7 @@ class Trash:
         return []
 
     def _next(self) -> int:
-        """Return the number of the next deletion, by which no folder is called, be it of a review or not."""
+        """Return the number of the next deletion, which is the name of no folder, be it of a review or not."""
         taken = set(self._numbers())
         number = next(number for number in count(self._last + 1) if number not in taken)
         if number > MAX_NUMBER:
@@ -139,13 +139,13 @@ class Trash:
         self._last = number
         return number
 
-    def _place(self, number: int) -> Path:
+    def _folder_of(self, number: int) -> Path:
         return self._folder / f"{number:06}"
 
     @contextmanager
-    def _both(self, deletion: Deletion, name: str) -> Iterator[tuple[Folder, Folder]]:
+    def _folders(self, deletion: Deletion, name: str) -> Iterator[tuple[Folder, Folder]]:
         """Open the folders of a file: in DEST, and in the trash."""
-        kept = self._place(deletion.number) / name
+        kept = self._folder_of(deletion.number) / name
         with (
             opened((self._home / name).parent, self._home, make=True) as own,
             opened(kept.parent, self._home, make=True) as trash,
@@ -154,7 +154,7 @@ class Trash:
 
     def _mode(self, deletion: Deletion, name: str) -> int | None:
         """Return the mode of a file that was moved here; None if it was not."""
-        path = self._place(deletion.number) / name
+        path = self._folder_of(deletion.number) / name
         try:
             with opened(path.parent, self._home) as folder:
                 return folder.mode(path.name)
@@ -166,11 +166,11 @@ class Trash:
 
         ValueError is raised if there is anything else.
         """
-        with opened(self._place(number), self._home) as folder:
+        with opened(self._folder_of(number), self._home) as folder:
             names = folder.names()
             if NOTE in names:
                 return False
-            if not all(map(HALF_A_NOTE.fullmatch, names)):
+            if not all(map(TEMPORARY_NOTE.fullmatch, names)):
                 raise ValueError(names)
             for name in names:
                 folder.unlink(name)
@@ -179,7 +179,7 @@ class Trash:
 
     def _read(self, number: int) -> Deletion:
         """Return a deletion; an error is raised if it is none, or could lead anywhere but to its own files."""
-        document = json.loads(read_file(self._place(number) / NOTE, self._home))
+        document = json.loads(read_file(self._folder_of(number) / NOTE, self._home))
         if not _is_note()(document) or document["number"] != number:
             raise ValueError(number)
         deletion = Deletion(**document)
@@ -198,7 +198,7 @@ def _is_plain(name: str) -> bool:
 
 @cache
 def _is_note() -> Check:
-    """Return the check for what a deletion's folder says of it."""
+    """Return the check for a deletion's note."""
     properties = {
         "number": {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER},
         "place": {"type": "integer", "minimum": 0, "maximum": MAX_PLACE},

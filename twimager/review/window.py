@@ -1,4 +1,4 @@
-"""A review in a window: which pair is looked at, how, and what the keys do to it."""
+"""A review in a window: which pair is shown, how, and what the keys do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DO
 from twimager.windows.panels import DIM, Display, drawn_pair, stacked, text
 
 TITLE = "Twimager - arrows: move, del: delete, u: undo, space: blink, s: sort, esc: end"
-# How many pairs a key goes on.
+# By how many pairs a key moves.
 STEPS = {LEFT: -1, UP: -1, RIGHT: 1, DOWN: 1, PAGE_UP: -10, PAGE_DOWN: 10}
 # Seconds for which the HR, and then the LR, is shown: slow enough to look, fast enough to see what jumps.
 BLINK = 0.4
@@ -34,14 +34,14 @@ MIN_WIDTH = 760
 
 
 class _Pictures(NamedTuple):
-    """The pixels of a pair's outputs; None for a side that was not written."""
+    """The pixels of a pair's outputs, (h, w, 3) each; None for a side that was not written."""
 
     lr: Pixels | None
     hr: Pixels | None
 
 
 class Session:
-    """What is looked at in a review. `warn` hears of pairs that are passed over."""
+    """The state of a review in a window. `warn` is called with pairs that are passed over."""
 
     def __init__(self, review: Review, display: Display, warn: Callable[[str], None]) -> None:
         self._review, self._display, self._warn = review, display, warn
@@ -52,24 +52,24 @@ class Session:
             warn(f"passed over, as files of theirs are missing: {len(self._passed_over)} of {len(review.pairs)} pairs")
         self._pairs: list[Pair] = self._in_order()
         self._pictures = _Pictures(None, None)
-        self._place = 0
-        self._go(0)
+        self._index = 0
+        self._show(0)
 
     @property
     def pair(self) -> Pair | None:
-        """The pair that is looked at; None if there is none left."""
-        return self._pairs[self._place] if self._pairs else None
+        """The pair that is shown; None if there is none left."""
+        return self._pairs[self._index] if self._pairs else None
 
     def press(self, key: str) -> bool:
-        """Do what a key means; tell whether there is more to look at."""
+        """Do what a key is for; return whether the review goes on."""
         if key in (ESCAPE, "q"):
             return False
         if key in STEPS:
-            self._go(self._place + STEPS[key], forward=STEPS[key] > 0)
+            self._show(self._index + STEPS[key], forward=STEPS[key] > 0)
         elif key == HOME:
-            self._go(0)
+            self._show(0)
         elif key == END:
-            self._go(len(self._pairs), forward=False)
+            self._show(len(self._pairs), forward=False)
         elif key in (DELETE, "d"):
             self._delete()
         elif key == "u":
@@ -77,25 +77,25 @@ class Session:
         elif key == "s":
             self._worst_first = not self._worst_first
             self._pairs = self._in_order()
-            self._go(0)
+            self._show(0)
         elif key == SPACE:
             self._blinking, self._swapped, self._since = not self._blinking, not self._blinking, time.monotonic()
         return bool(self._pairs)
 
     def blink(self) -> bool:
-        """Tell whether it is time to show the other picture, while that is wanted."""
+        """Tell whether it is time to show the other picture, if the pictures blink."""
         if not self._blinking or time.monotonic() - self._since < BLINK:
             return False
         self._swapped, self._since = not self._swapped, time.monotonic()
         return True
 
     def picture(self) -> NDArray[np.uint8]:
-        """Draw the pair that is looked at, (h, w, 3)."""
+        """Draw the pair that is shown, (h, w, 3) uint8."""
         assert self.pair
         drawn = drawn_pair(*self._pictures, self._display, swapped=self._swapped)
         width = max(MIN_WIDTH, drawn.shape[1])
         names = dict.fromkeys(path.name for path in reversed(self._review.outputs(self.pair)))
-        where = f"{self._place + 1} / {len(self._pairs)}:"
+        where = f"{self._index + 1} / {len(self._pairs)}:"
         order = ["(worst residual first)"] * self._worst_first
         undoable = len(self._review.deletions)
         return stacked(
@@ -109,19 +109,19 @@ class Session:
         pairs = [pair for pair in self._review.pairs if id(pair) not in self._passed_over]
         return sorted(pairs, key=_residual, reverse=True) if self._worst_first else pairs
 
-    def _go(self, place: int, forward: bool = True) -> None:
-        """Look at the pair of a place, or at the next one that can be read."""
+    def _show(self, index: int, forward: bool = True) -> None:
+        """Show the pair of this index, or the next one that can be read."""
         while self._pairs:
-            self._place = min(max(place, 0), len(self._pairs) - 1)
-            pair = self._pairs[self._place]
+            self._index = min(max(index, 0), len(self._pairs) - 1)
+            pair = self._pairs[self._index]
             try:
                 self._pictures = self._read(pair)
                 return
             except UnreadableImage as error:
                 self._warn(f"passed over: {printable(str(error))}")
                 self._passed_over.add(id(pair))
-                del self._pairs[self._place]
-                place = self._place if forward else self._place - 1
+                del self._pairs[self._index]
+                index = self._index if forward else self._index - 1
 
     def _read(self, pair: Pair) -> _Pictures:
         files = iter(self._review.outputs(pair))
@@ -130,8 +130,8 @@ class Session:
     def _delete(self) -> None:
         if self.pair:
             self._review.delete(self.pair)
-            del self._pairs[self._place]
-            self._go(self._place)
+            del self._pairs[self._index]
+            self._show(self._index)
 
     def _undo(self) -> None:
         try:
@@ -142,7 +142,7 @@ class Session:
         if pair:
             self._passed_over.discard(id(pair))
             self._pairs = self._in_order()
-            self._go(next(place for place, other in enumerate(self._pairs) if other is pair))
+            self._show(next(index for index, other in enumerate(self._pairs) if other is pair))
 
 
 def browse(review: Review, display: Display, warn: Callable[[str], None]) -> None:
@@ -170,5 +170,5 @@ def _read(path: Path) -> Pixels:
 
 
 def _residual(pair: Pair) -> float:
-    """Return what the worst are told by; where it is unknown, they come last."""
+    """Return the residual shift by which pairs are sorted; where it is unknown, they come last."""
     return -1.0 if pair["residual"] is None else float(pair["residual"])

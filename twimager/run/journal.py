@@ -35,10 +35,6 @@ from twimager.report.summary import KEPT, Outcome, Summary
 from twimager.runtime.folders import LinkInDest, open_file, opened, read_file
 
 JOURNAL, STORE = "journal.jsonl", "found.sqlite"
-# What may differ when a run goes on: where and how it is done, not what comes of it.
-FREE = (
-    "dest", "dry", "debug", "follow_dest_links", "jobs", "memory", "meta_info", "overwrite", "report", "resume", "save",
-)  # fmt: skip
 HINT = ", or --resume to go on with the run that wrote there"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 # Share of the time that flushing to the disk may take. One takes 5 to 25 ms on an SSD, so that there are one to two
@@ -268,11 +264,11 @@ def keep_journal(options: Options, inputs: Mapping[str, Sequence[Path]]) -> Iter
     TwimagerError
         If DEST can't be written to.
     """
-    dest = options.dest
-    if dest is None or options.dry:
+    dest = options.run.dest
+    if dest is None or options.run.dry:
         yield Journal(None, uuid.uuid4().hex)
         return
-    with lock(dest, "--dest: ", options.follow_dest_links):
+    with lock(dest, "--dest: ", options.run.follow_dest_links):
         journal = _opened(dest, options, _head(options, inputs))
         try:
             yield journal
@@ -303,26 +299,26 @@ def reopened(dest: Path) -> Journal:
 
 def _opened(dest: Path, options: Options, head: dict[str, Any]) -> Journal:
     """Begin a journal, or go on with the one that is there; raises as `keep_journal` does."""
-    path, follow_links = dest / JOURNALS / JOURNAL, options.follow_dest_links
+    path, follow_links = dest / JOURNALS / JOURNAL, options.run.follow_dest_links
     try:
         try:
-            lines, length = _read(path, options.unlinked_dest)
+            lines, length = _read(path, options.run.unlinked_dest)
         except RecursionError:
-            if options.resume or not options.overwrite:
+            if options.run.resume or not options.run.overwrite:
                 raise
             lines, length = [], 0
-        if lines and (options.resume or options.overwrite):
+        if lines and (options.run.resume or options.run.overwrite):
             remove_temporary(dest, lines[0]["run"], follow_links)
-        if lines and options.resume:
+        if lines and options.run.resume:
             _check(lines)
             _check_same(lines[0], head, dest)
-            journal = Journal(dest, lines[0]["run"], options.overwrite or lines[0]["overwrite"], follow_links)
+            journal = Journal(dest, lines[0]["run"], options.run.overwrite or lines[0]["overwrite"], follow_links)
             journal.go_on(lines[1:], length)
         else:
             empty = not lines and all(entry.name == JOURNALS for entry in dest.iterdir())
-            if not (options.overwrite or empty or (not lines and options.resume and _has_no_head(options))):
+            if not (options.run.overwrite or empty or (not lines and options.run.resume and _has_no_head(options))):
                 raise not_empty(dest, HINT if lines else "")
-            journal = Journal(dest, uuid.uuid4().hex, options.overwrite, follow_links)
+            journal = Journal(dest, uuid.uuid4().hex, options.run.overwrite, follow_links)
             journal.begin(head)
     except OSError as error:
         raise unwritable(path, error) from error
@@ -365,9 +361,9 @@ def _has_no_head(options: Options) -> bool:
     A disk that does not keep what it was told to flush may leave that. Images are no hindrance: those of the same
     contents are as good as written, no others are replaced.
     """
-    assert options.dest
+    assert options.run.dest
     try:
-        head, end, _ = read_file(options.dest / JOURNALS / JOURNAL, options.unlinked_dest).partition(b"\n")
+        head, end, _ = read_file(options.run.dest / JOURNALS / JOURNAL, options.run.unlinked_dest).partition(b"\n")
     except FileNotFoundError:
         return False
     return (not end or b"\0" in head) and not any(map(os.path.lexists, document_paths(options).values()))
@@ -412,10 +408,10 @@ def _is_line() -> Check:
 
 def _head(options: Options, inputs: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
     """Return what must be the same when a run goes on."""
-    settings = {name: value for name, value in plain_settings(options).items() if name not in FREE}
+    of_run = plain_settings(options.run)
     return {
         "made_by": made_by(),
-        "settings": settings,
+        "settings": {name: value for name, value in plain_settings(options).items() if name not in of_run},
         "inputs": {flag: _digest(paths) for flag, paths in inputs.items()},
     }
 

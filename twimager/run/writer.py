@@ -1,4 +1,4 @@
-"""Take chosen pairs: ask the viewer, keep to the limit, have the files written, record what was."""
+"""Write selected pairs in workers, after the window of `--debug` and up to the limit, and enter them in the ledger."""
 
 from __future__ import annotations
 
@@ -18,44 +18,45 @@ from twimager.output.atomic import UnwritableName, write_files
 from twimager.output.names import Names
 from twimager.output.render import render_hr, render_lr, rendering_bytes
 from twimager.pairs import VerifiedPair, reject
-from twimager.report.ledger import Record, Report
+from twimager.report.ledger import Ledger
+from twimager.report.records import Record
 from twimager.run.journal import Decision, Journal, Marks, are_intact, mark
 from twimager.runtime.console import Console
 from twimager.runtime.memory import budget
 from twimager.runtime.pool import AHEAD
 from twimager.windows import viewer
-from twimager.windows.previews import preview
+from twimager.windows.pair_preview import preview
 
 # Seconds that an interrupted run waits for the pairs being written. Few take longer; what is lost can be done again.
 SETTLING = 1.0
 
 
 class Writer:
-    """Takes pairs while its block lasts; what is in flight at its end is waited for."""
+    """Writes pairs while its block lasts; one that ends early waits for what is in flight for a moment only."""
 
     def __init__(
-        self, pool: Executor, names: Names, report: Report, console: Console, *, journal: Journal,
+        self, pool: Executor, names: Names, options: Options, ledger: Ledger, console: Console, *, journal: Journal,
         seen: Mapping[Path, Stamp | None],
     ) -> None:  # fmt: skip
         """`seen` are the stamps that the images had when they were read."""
-        self._pool, self._names, self._report, self._console, self._journal = pool, names, report, console, journal
+        self._pool, self._names, self._options, self._ledger = pool, names, options, ledger
+        self._console, self._journal = console, journal
         self._seen = seen
         self._in_flight: deque[tuple[Record, Future[Marks | Rejection]]] = deque()
 
     def accept(self, pair: VerifiedPair) -> bool:
-        """Write a pair; tell whether more are wanted."""
-        options = self._report.options
+        """Write a pair; tell whether there is to be another one."""
         if not self._has_room():
             return False
         images = pair.proposal.lr.path, pair.proposal.hr.path
         if self._journal.is_decided(Decision.DELETED, *images):
-            self._report.turn_down(reject(pair, Rejection(Reason.SKIPPED, DELETED)))
+            self._ledger.reject(reject(pair, Rejection(Reason.SKIPPED, DELETED)))
             return True
-        known = self._journal.marks(*images)
+        options, known = self._options.run, self._journal.marks(*images)
         if options.debug and not known and not self._approved(pair):
-            return not self._report.aborted
+            return not self._ledger.aborted
         if options.dry:
-            self._report.accept(Record(pair, None, None))
+            self._ledger.accept(Record(pair, None, None))
         else:
             self._submit(pair, known)
         while len(self._in_flight) > AHEAD * options.jobs:
@@ -68,12 +69,12 @@ class Writer:
         seen = {path: self._seen.get(path) for path in images}
         job = Job(pair, *outputs, seen, known, self._journal.run, self._journal.replace)
         record = Record(pair, *outputs, self._journal.is_decided(Decision.ACCEPTED, *images))
-        self._in_flight.append((record, self._pool.submit(write_pair, job, self._report.options)))
+        self._in_flight.append((record, self._pool.submit(write_pair, job, self._options)))
 
     def _has_room(self) -> bool:
         """Tell whether the limit allows another pair; where it is the last, wait for those not yet written."""
-        limit = self._report.options.limit
-        while limit is not None and len(self._report.pairs) + len(self._in_flight) >= limit:
+        limit = self._options.select.limit
+        while limit is not None and len(self._ledger) + len(self._in_flight) >= limit:
             if not self._in_flight:
                 return False
             self._collect()
@@ -81,14 +82,14 @@ class Writer:
 
     def _approved(self, pair: VerifiedPair) -> bool:
         try:
-            answer = viewer.ask(preview(pair, self._report.options))
+            answer = viewer.ask(preview(pair, self._options))
         except (UnreadableImage, *LIBRARY_ERRORS) as error:
             why = str(error) if isinstance(error, UnreadableImage) else complaint(error)
-            self._report.turn_down(reject(pair, Rejection(Reason.NOT_WRITTEN, why)))
+            self._ledger.reject(reject(pair, Rejection(Reason.NOT_WRITTEN, why)))
             return False
-        self._report.aborted = answer is viewer.Answer.ABORT
+        self._ledger.aborted = answer is viewer.Answer.ABORT
         if answer is viewer.Answer.SKIP:
-            self._report.turn_down(reject(pair, Rejection(Reason.SKIPPED)))
+            self._ledger.reject(reject(pair, Rejection(Reason.SKIPPED)))
         return answer is viewer.Answer.ACCEPT
 
     def _collect(self) -> None:
@@ -98,13 +99,13 @@ class Writer:
         record, _ = self._in_flight.popleft()
         if isinstance(written, Rejection):
             self._console.warn(f"{record.pair.proposal.hr.path}: {written}")
-            self._report.turn_down(reject(record.pair, written))
+            self._ledger.reject(reject(record.pair, written))
             return
         self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written)
-        self._report.accept(record)
+        self._ledger.accept(record)
 
     def finish(self) -> None:
-        """Wait for what is in flight."""
+        """Wait for all that is in flight."""
         while self._in_flight:
             self._collect()
 
@@ -121,12 +122,9 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.finish()
-        else:
-            self._settle()
-        if self._report.options.debug:
+    def __exit__(self, *_: object) -> None:
+        self._settle()
+        if self._options.run.debug:
             viewer.close()
 
 
@@ -155,15 +153,17 @@ def write_pair(job: Job, options: Options) -> Marks | Rejection:
     outputs = {path for path in (job.lr_output, job.hr_output) if path}
     if outputs == job.known.keys() and are_intact(job.known):
         return job.known
+    framing, write = options.pair.framing, options.write
     try:
-        with budget.admit(rendering_bytes(job.pair, options)):
-            files = {job.lr_output: render_lr(job.pair, options)} if job.lr_output else {}
+        with budget.admit(rendering_bytes(job.pair, framing, write.color_transfer)):
+            files = {job.lr_output: render_lr(job.pair, write)} if job.lr_output else {}
             if job.hr_output:
-                files[job.hr_output] = encode(render_hr(job.pair, options), options.format, options.quality)
+                rendered = render_hr(job.pair, framing, write.color_transfer)
+                files[job.hr_output] = encode(rendered, write.format, write.quality)
         for path, seen in job.seen.items():
             if stamp(path) != seen:
                 return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
-        write_files(files, job.run, job.replace, options.unlinked_dest)
+        write_files(files, job.run, job.replace, options.run.unlinked_dest)
     except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
     except LIBRARY_ERRORS as error:

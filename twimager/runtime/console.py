@@ -46,19 +46,18 @@ class Console:
         if self._verbose:
             self.warn(message)
 
-    def progress(self, work: float) -> Progress:
-        """Open the bar of a whole job that takes so much work."""
+    def progress(self, work: float, seconds: dict[str, float] | None = None) -> Progress:
+        """Open the bar of a whole job that takes so much work; add to `seconds` how long each stage takes."""
         bar = tqdm(total=work, file=self._stream, disable=not self._bars, leave=False, dynamic_ncols=True,
                    smoothing=0, bar_format=BAR)  # fmt: skip
-        return Progress(bar)
+        return Progress(bar, {} if seconds is None else seconds)
 
 
 class Progress:
-    """The progress bar of a whole job, which closes with its block; `seconds` is how long each stage took."""
+    """The progress bar of a whole job, which closes with its block."""
 
-    def __init__(self, bar: tqdm[NoReturn]) -> None:
-        self._bar = bar
-        self.seconds: dict[str, float] = {}
+    def __init__(self, bar: tqdm[NoReturn], seconds: dict[str, float]) -> None:
+        self._bar, self._seconds = bar, seconds
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -68,7 +67,7 @@ class Progress:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
+            self._seconds[name] = self._seconds.get(name, 0) + time.perf_counter() - started
 
     def counted(self, items: Iterable[T], work: float = 1) -> Iterator[T]:
         """Yield items, one an image, and advance the bar by `work` for each."""

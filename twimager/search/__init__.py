@@ -1,1 +1,1 @@
-"""Find pictures in a folder: what `search` and `serve` do."""
+"""Find pictures in a folder: `search` and `serve`."""

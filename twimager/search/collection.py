@@ -1,4 +1,4 @@
-"""Images among which pictures are looked for, by what is remembered of them."""
+"""The images of a folder by their fingerprints: which of them may show a query."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from twimager.propose import by_hash
 from twimager.propose.by_features import FeatureIndex
 from twimager.propose.proposal import Proposal
 
-# Bits in which the 64-bit hashes of two pictures may differ, as in the main job.
+# Bits in which the 64-bit hashes of a query and a candidate may differ, as in the main job.
 DISTANCE = 12
 
 
 class Collection:
-    """Images among which pictures are looked for; those that are remembered alike are looked up as one."""
+    """An index of images; those of equal fingerprints are indexed once."""
 
     def __init__(self, images: Iterable[Fingerprint], threads: int, queries: int | None = None) -> None:
-        """Take the images; `queries` is how many there will be, where that is known."""
-        self._alike: dict[tuple[object, ...], list[Fingerprint]] = defaultdict(list)
+        """Index the images; `queries` is how many there will be, where that is known."""
+        self._equal: dict[tuple[object, ...], list[Fingerprint]] = defaultdict(list)
         for image in images:
-            self._alike[_memory(image)].append(image)
-        self._first = [alike[0] for alike in self._alike.values()]
+            self._equal[_key(image)].append(image)
+        self._first = [equal[0] for equal in self._equal.values()]
         # Each query is looked up twice, for its mirror image too.
         self._votes = FeatureIndex(self._first, threads, queries and 2 * queries)
 
     def propose(self, query: Fingerprint, most: int) -> list[Proposal]:
-        """Return what is worth a closer look: by features, then by hash, the likest of each first."""
+        """Return candidates: by features, then by hash, the most similar of each first."""
         named = {p.key: p for p in self._voted(query, most, False)}
         # Where features do not tell, these are aligned by their frames.
         named |= {p.key: p for p in by_hash.propose([query], self._first, DISTANCE)[0][0]}
         return self._of_others(named.values(), query)
 
     def propose_mirrored(self, query: Fingerprint, most: int) -> list[Proposal]:
-        """Return whose mirror image is worth a closer look, by features."""
+        """Return candidates whose mirror image may show the query, by features."""
         return self._of_others(self._voted(query, most, True), query)
 
     def _of_others(self, proposals: Iterable[Proposal], query: Fingerprint) -> list[Proposal]:
-        return [p._replace(hr=others[0]) for p in proposals if (others := self.others(p.hr, query))]
+        return [p._replace(hr=others[0]) for p in proposals if (others := self.same_fingerprint(p.hr, query))]
 
     def _voted(self, query: Fingerprint, most: int, mirror: bool) -> list[Proposal]:
-        return next(self._votes.propose([query], mirror=mirror, wide=True, most=most))
+        return next(self._votes.propose([query], mirror=mirror, wide=True, limit=most))
 
-    def others(self, image: Fingerprint, query: Fingerprint) -> list[Fingerprint]:
-        """Return all that are remembered as this image is, but for the query's own file."""
-        return [one for one in self._alike[_memory(image)] if not _is_same_file(one.path, query.path)]
+    def same_fingerprint(self, image: Fingerprint, query: Fingerprint) -> list[Fingerprint]:
+        """Return all images with the fingerprint of this one, but for the query's own file."""
+        return [one for one in self._equal[_key(image)] if not _is_same_file(one.path, query.path)]
 
 
-def _memory(image: Fingerprint) -> tuple[object, ...]:
-    """Return what is the same for images of the same pixels, and for hardly any others."""
+def _key(image: Fingerprint) -> tuple[object, ...]:
+    """Return the part of a fingerprint that is equal for images of the same pixels, and for hardly any others."""
     return image.size, image.hashes, image.bars, image.known_features.points.tobytes()
 
 

@@ -8,9 +8,9 @@ from functools import cache
 
 from twimager.errors import Reason, Rejection
 from twimager.geometry import area_scale
-from twimager.pairs import Candidate, Choice, RejectedPair, passed, reject
-from twimager.verify.discrimination import PLAIN, partial_correlation
-from twimager.verify.overlay import GOOD_CORRELATION, Scores
+from twimager.pairs import Candidate, Choice, RejectedPair, partition, reject
+from twimager.verify.discrimination import DECISIVE_COARSE, partial_correlation
+from twimager.verify.scores import GOOD_CORRELATION, Scores
 
 # So many of an LR's candidates, by similarity, are compared with one another; true partners were always first or
 # second.
@@ -29,14 +29,14 @@ COVERAGE_LEAD = 0.05
 COLOR_TRADE = 5.0
 
 
-def rank_rivals(candidates: Sequence[Candidate], decisive: float, rejected: list[RejectedPair]) -> list[Candidate]:
-    """Return one LR's candidates in order, the best first; append those that are mere look-alikes to `rejected`.
+def rank_rivals(candidates: Sequence[Candidate], decisive: float) -> tuple[list[Candidate], list[RejectedPair]]:
+    """Return one LR's candidates, the best first, and those that are mere look-alikes.
 
     The best is, to begin with, the registered one of the highest prior; the most similar are compared with it one after
-    the other, and the better one of each two stays. Rejected is what leads by a partial correlation of `decisive` less.
+    the other, and the better one of each two stays. It rejects what it leads by a partial correlation of `decisive`.
     """
     if len(candidates) < 2:
-        return list(candidates)
+        return list(candidates), []
     ranked = sorted(candidates, key=by_similarity)
     compared = ranked[:COMPARED]
     registered = [one for one in compared if one.scores.correlation >= GOOD_CORRELATION]
@@ -50,10 +50,9 @@ def rank_rivals(candidates: Sequence[Candidate], decisive: float, rejected: list
         if challenger is not best and lead(place) + _prior(best, challenger) < 0:
             best = challenger
             lead.cache_clear()
-    kept = [best._replace(score_gap=0)]
     others = ((place, candidate) for place, candidate in enumerate(ranked) if candidate is not best)
-    kept += passed((_with_gap(candidate, best, lead(place), decisive) for place, candidate in others), rejected)
-    return sorted(kept, key=lambda candidate: candidate.score_gap)
+    kept, rejected = partition(_with_gap(candidate, best, lead(place), decisive) for place, candidate in others)
+    return sorted([best._replace(score_gap=0), *kept], key=lambda candidate: candidate.score_gap), rejected
 
 
 def compared_with_best(candidate: Candidate, best: Candidate, decisive: float) -> Candidate | RejectedPair:
@@ -95,7 +94,7 @@ def split_contenders(candidates: Sequence[Candidate]) -> tuple[list[Candidate], 
     contenders, deferred = list[Candidate](), list[Candidate]()
     for candidate in candidates:
         prior = _prior(candidates[0], candidate)
-        if candidate.score_gap - prior < PLAIN and prior >= DEFERRAL_GAP:
+        if candidate.score_gap - prior < DECISIVE_COARSE and prior >= DEFERRAL_GAP:
             deferred.append(candidate._replace(score_gap=prior - COARSE_MARGIN))
         else:
             contenders.append(candidate)

@@ -1,1 +1,1 @@
-"""How alike two pictures are: structure, features, what a network makes of them."""
+"""Similarity of two pictures: SSIM and histograms, matched features, embeddings."""

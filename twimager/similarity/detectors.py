@@ -1,4 +1,4 @@
-"""Tie two gray pictures together by the features of a detector that the user chooses."""
+"""Detect and match the features of two gray pictures, by a detector of the user's choice."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from twimager.geometry import Matrix, Points, transform_points
 from twimager.image.pixels import Gray, frame_size
 
 # So many features at most, the strongest, are taken of a picture.
-MOST_FEATURES = 1000
+MAX_FEATURES = 1000
 # A match counts where the nearest feature is nearer than the second nearest by this (Lowe, IJCV 2004).
 RATIO = 0.8
 # How far, in pixels of the picture, a match may lie from the transform.
 TOLERANCE = 3.0
 ITERATIONS = 5000
 # Any four matches have a homography of their own; fewer have none.
-LEAST_MATCHES = 4
+MIN_MATCHES = 4
 
 
 class Detector(str, Enum):
-    """Who finds and describes features; SIFT is RootSIFT without the root."""
+    """Feature detectors and their descriptors; SIFT is RootSIFT without the root."""
 
     SIFT = "sift"
     ROOTSIFT = "rootsift"
@@ -36,17 +36,20 @@ class Detector(str, Enum):
     ORB = "orb"
 
     @property
-    def is_there(self) -> bool:
+    def is_available(self) -> bool:
         """Whether this OpenCV has it: AKAZE is no part of 5.0."""
         return self is not Detector.AKAZE or hasattr(cv2, "AKAZE_create")
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a detector has found in one picture.
+    """The features that a detector has found in one picture.
 
-    `points` (n, 2) are in its pixels, `descriptors` (n, d) float32 or, of AKAZE and ORB, uint8 bits; `size` is the
-    picture's (width, height).
+    Attributes
+    ----------
+    points : (n, 2) float64, in its pixels
+    descriptors : (n, d) float32 or, of AKAZE and ORB, uint8 bits
+    size : the picture's (width, height)
     """
 
     points: Points
@@ -55,14 +58,14 @@ class Features:
 
 
 @dataclass(frozen=True, eq=False)
-class Tie:
-    """The features that two pictures share.
+class FeatureMatches:
+    """The matched features of two pictures, and the transform that most of them agree with.
 
     Attributes
     ----------
-    first, second : (matches, 2), where each match lies, in pixels of the one picture and of the other
-    inliers : (matches,), which of them agree with the matrix
-    matrix : takes pixels of the first picture to those of the second; None if there is no plausible one
+    first, second : (matches, 2) float64, the position of each match, in pixels of the one picture and of the other
+    inliers : (matches,) bool, which of them agree with the matrix
+    matrix : (3, 3), takes pixels of the first picture to those of the second; None if there is no plausible one
     features : how many features there are in the picture that has fewer
     """
 
@@ -88,36 +91,36 @@ class Tie:
         return self.agreeing / max(1, self.features)
 
 
-def find(gray: Gray, detector: Detector, most: int = MOST_FEATURES) -> Features:
-    """Find the strongest features of a gray picture, (h, w) uint8."""
+def detect(gray: Gray, detector: Detector, limit: int = MAX_FEATURES) -> Features:
+    """Return the strongest features of a gray picture, (h, w) uint8, at most `limit` of them."""
     if detector in (Detector.SIFT, Detector.ROOTSIFT):
-        keypoints, descriptors = _sift(gray, detector, most)
+        keypoints, descriptors = _sift(gray, detector, limit)
     else:
-        made = cv2.ORB_create(most) if detector is Detector.ORB else cv2.AKAZE_create(max_points=most)
-        keypoints, descriptors = made.detectAndCompute(gray, None)
+        created = cv2.ORB_create(limit) if detector is Detector.ORB else cv2.AKAZE_create(max_points=limit)
+        keypoints, descriptors = created.detectAndCompute(gray, None)
     points = np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2)
     return Features(points, np.empty((0, 1), np.uint8) if descriptors is None else descriptors, frame_size(gray))
 
 
-def _sift(gray: Gray, detector: Detector, most: int) -> tuple[Any, NDArray[np.float32] | None]:
+def _sift(gray: Gray, detector: Detector, limit: int) -> tuple[Any, NDArray[np.float32] | None]:
     if detector is Detector.ROOTSIFT:
-        keypoints, descriptors = root_sift(gray, most, RICH.contrast)
+        keypoints, descriptors = root_sift(gray, limit, RICH.contrast)
         return keypoints, descriptors.astype(np.float32)
-    sift = cv2.SIFT_create(most, contrastThreshold=RICH.contrast, enable_precise_upscale=True)
+    sift = cv2.SIFT_create(limit, contrastThreshold=RICH.contrast, enable_precise_upscale=True)
     found: tuple[Any, NDArray[np.float32] | None] = sift.detectAndCompute(gray, None)
     return found
 
 
-def tie(first: Features, second: Features) -> Tie:
-    """Match the features of two pictures, and find the perspective transform with which most of them agree."""
+def match_features(first: Features, second: Features) -> FeatureMatches:
+    """Match the features of two pictures, and find the perspective transform that most of them agree with (RANSAC)."""
     fewer = min(len(first.points), len(second.points))
-    here, there = _matches(first.descriptors, second.descriptors)
-    a, b = first.points[here], second.points[there]
-    matrix = _robust(a, b)
+    rows, columns = _matches(first.descriptors, second.descriptors)
+    a, b = first.points[rows], second.points[columns]
+    matrix = _ransac(a, b)
     if matrix is None or implausible(matrix, first.size):
-        return Tie(a, b, np.zeros(len(a), bool), None, fewer)
+        return FeatureMatches(a, b, np.zeros(len(a), bool), None, fewer)
     distances = np.linalg.norm(transform_points(matrix, a) - b, axis=1)
-    return Tie(a, b, np.asarray(distances <= TOLERANCE), matrix, fewer)
+    return FeatureMatches(a, b, np.asarray(distances <= TOLERANCE), matrix, fewer)
 
 
 def _matches(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -135,8 +138,8 @@ def _matches(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.intp], NDArra
     return rows, columns
 
 
-def _robust(a: Points, b: Points) -> Matrix | None:
-    if len(a) < LEAST_MATCHES:
+def _ransac(a: Points, b: Points) -> Matrix | None:
+    if len(a) < MIN_MATCHES:
         return None
     matrix, _ = cv2.findHomography(a, b, cv2.RANSAC, TOLERANCE, maxIters=ITERATIONS)
     return None if matrix is None else np.asarray(matrix, np.float64)

@@ -1,4 +1,4 @@
-"""How a network wants its pictures: the settings, and the flags for them."""
+"""Preprocessing of the pictures that a network takes: the settings, and the flags for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_SIZE = 4096
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to a picture before a network sees it: (pixels x scale - mean) / std.
+    """What is done to a picture before a network: (pixels x scale - mean) / std.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def preprocessing(values: argparse.Namespace) -> Preprocessing:
-    """Return what the flags say; raises UsageError."""
+    """Return the preprocessing of parsed flags; raises UsageError."""
     sizes = values.model_size
     if len(sizes) > 2:
         raise UsageError("--model_size takes one or two numbers")

@@ -1,4 +1,4 @@
-"""`twimager.py cluster DIR...`: near-duplicates in groups."""
+"""`twimager.py cluster DIR...`: clusters of near-duplicates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twimager.errors import ExitCode, UsageError, require
 
 if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
-    from twimager.cluster.groups import Found, Settings
+    from twimager.cluster.clusters import Clustering, ClusterOptions
     from twimager.runtime.console import Console
 
 SUMMARY = """\
@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how far clusters are apart: the mean over all couples (average, the default), weighted, single, complete",
     )  # fmt: skip
     add("--verify", action="store_true", help="keep together, and bring together, what can be aligned, also mirrored")
-    ways = parser.add_mutually_exclusive_group()
-    ways.add_argument("--copy", action="store_true", help="copy the images instead of linking to them")
-    ways.add_argument("--hardlink", action="store_true", help="make hard links, not symbolic ones")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--copy", action="store_true", help="copy the images instead of linking to them")
+    modes.add_argument("--hardlink", action="store_true", help="make hard links, not symbolic ones")
     add("--dry", action="store_true", help="write nothing, only tell")
     add(
         "--overwrite", action="store_true",
@@ -64,21 +64,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
-    """Find the groups, put them into folders, tell."""
+    """Find the clusters, put them into folders, print them."""
     _check(values)
-    from twimager.cluster.groups import to_json, to_text
-    from twimager.cluster.job import find
+    from twimager.cluster.formatting import to_json, to_text
+    from twimager.cluster.job import find_clusters
     from twimager.runtime.console import Console, own_stderr, say
 
     interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
-        found = find(_files(values, console.warn), _settings(values), console)
+        clustering = find_clusters(_files(values, console.warn), _options(values), console)
         if not values.dry:
-            _write(values, found, console)
+            _write(values, clustering, console)
     if values.json or not values.quiet:
-        say(to_json(found) if values.json else to_text(found))
-    return found.exit_code
+        say(to_json(clustering) if values.json else to_text(clustering))
+    return clustering.exit_code
 
 
 def _check(values: argparse.Namespace) -> None:
@@ -104,13 +104,11 @@ def _check_dest(values: argparse.Namespace) -> None:
             raise UsageError(f"--dest: {dest} and {folder} lie in each other; keep them apart")
     if dest.is_dir() and not values.overwrite and any(dest.iterdir()):
         raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")
-    from twimager.cluster.groups import PAGE
+    from twimager.cluster.page import PAGE
     from twimager.output.layout import check_links
 
-    groups = sorted(dest.glob("cluster_with_*"))
-    check_links(
-        [dest / PAGE, *groups, *(path for group in groups for path in sorted(group.glob("cluster_*")))], "--dest: "
-    )
+    sizes = sorted(dest.glob("cluster_with_*"))
+    check_links([dest / PAGE, *sizes, *(path for size in sizes for path in sorted(size.glob("cluster_*")))], "--dest: ")
 
 
 def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path]:
@@ -121,25 +119,24 @@ def _files(values: argparse.Namespace, warn: Callable[[str], None]) -> list[Path
     return sorted({os.path.realpath(path): path for path in reversed(found)}.values())
 
 
-def _settings(values: argparse.Namespace) -> Settings:
-    from twimager.cluster import groups
+def _options(values: argparse.Namespace) -> ClusterOptions:
     from twimager.cluster.clustering import Linkage
+    from twimager.cluster.clusters import ClusterOptions
 
-    return groups.Settings(
+    return ClusterOptions(
         tuple(values.folders), None if values.dry else values.dest, values.similarity, values.hash_size,
         Linkage(values.linkage), values.resize, values.verify, saved_in(values, values.dest), values.jobs,
         values.max_pixels,
     )  # fmt: skip
 
 
-def _write(values: argparse.Namespace, found: Found, console: Console) -> None:
+def _write(values: argparse.Namespace, clustering: Clustering, console: Console) -> None:
     import uuid
 
-    from twimager.cluster.groups import PAGE
-    from twimager.cluster.links import Placer, Way, place_all
-    from twimager.cluster.page import page
+    from twimager.cluster.links import Linker, LinkMode, link_all
+    from twimager.cluster.page import PAGE, page
     from twimager.output.atomic import write_files
 
-    way = Way.COPY if values.copy else Way.HARD if values.hardlink else Way.SYMBOLIC
-    place_all(found.groups, values.dest, Placer(values.dest, way, console, values.overwrite))
-    write_files({values.dest / PAGE: page(found, values.dest)}, uuid.uuid4().hex, values.overwrite, values.dest)
+    mode = LinkMode.COPY if values.copy else LinkMode.HARD if values.hardlink else LinkMode.SYMBOLIC
+    link_all(clustering.clusters, values.dest, Linker(values.dest, mode, console, values.overwrite))
+    write_files({values.dest / PAGE: page(clustering, values.dest)}, uuid.uuid4().hex, values.overwrite, values.dest)

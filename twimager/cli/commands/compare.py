@@ -1,4 +1,4 @@
-"""`twimager.py compare A B` and `compare DIR`: how alike two pictures are, and why."""
+"""`twimager.py compare A B` and `compare DIR`: how alike two images are, and how the one lies on the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from twimager.cli.signals import Interruption
-    from twimager.compare.comparison import Comparison, Portrait
+    from twimager.compare.comparison import Comparison, ImageDescriptors
     from twimager.runtime.console import Console, Progress
     from twimager.similarity.embedding import Network
 
@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
-    """Compare; print what came of it."""
-    wanted = preprocessing.preprocessing(values)
+    """Compare; print the results."""
+    settings = preprocessing.preprocessing(values)
     _check(values)
     _check_drawing(values)
     from twimager.runtime.console import Console, own_stderr
@@ -63,7 +63,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
-        network = Network(values.model, wanted) if values.model else None
+        network = Network(values.model, settings) if values.model else None
         with console.progress(len(values.paths)) as progress:
             if len(values.paths) == 1:
                 return _compare_folder(values, network, console, progress)
@@ -90,7 +90,7 @@ def _check_drawing(values: argparse.Namespace) -> None:
     from twimager.similarity.detectors import Detector
 
     draw: Path | None = values.draw
-    if not Detector(values.detector).is_there:
+    if not Detector(values.detector).is_available:
         raise UsageError(f"--detector: this OpenCV does not have {values.detector}")
     if draw is None:
         return
@@ -107,14 +107,14 @@ def _check_drawing(values: argparse.Namespace) -> None:
 
 
 def _compare_two(values: argparse.Namespace, network: Network | None, console: Console, progress: Progress) -> ExitCode:
-    from twimager.compare.statement import to_json, to_text
+    from twimager.compare.formatting import to_json, to_text
     from twimager.runtime.console import say
 
-    read = partial(_portrayed, network=network)
-    portraits = _readable(values.paths, map(read, progress.counted(values.paths)), console)
-    if len(portraits) < 2:
+    read = partial(_described, network=network)
+    images = _readable(values.paths, map(read, progress.counted(values.paths)), console)
+    if len(images) < 2:
         return ExitCode.INCOMPLETE
-    compared = _compared((portraits[0], portraits[1]))
+    compared = _compared((images[0], images[1]))
     if isinstance(compared, Rejection):
         console.warn(str(compared))
         return ExitCode.INCOMPLETE
@@ -130,7 +130,7 @@ def _compare_folder(
     """Compare every two images of a folder."""
     from itertools import combinations
 
-    from twimager.compare.statement import to_json, to_table
+    from twimager.compare.formatting import to_json, to_table
     from twimager.image.files import list_files
     from twimager.output.names import flat_names
     from twimager.runtime.console import say
@@ -147,10 +147,10 @@ def _compare_folder(
     failed = 0
     with worker_pool(values.jobs) as pool:
         with progress.stage("reading"):
-            read = in_order(pool, partial(_portrayed, network=network), paths, AHEAD * values.jobs)
-            portraits = _readable(paths, progress.counted(read), console)
+            read = in_order(pool, partial(_described, network=network), paths, AHEAD * values.jobs)
+            images = _readable(paths, progress.counted(read), console)
         with progress.stage("comparing"):
-            every_two = in_order(pool, _compared, combinations(portraits, 2), AHEAD * values.jobs)
+            every_two = in_order(pool, _compared, combinations(images, 2), AHEAD * values.jobs)
             for one in progress.counted(every_two):
                 if isinstance(one, Rejection):
                     console.warn(str(one))
@@ -164,28 +164,28 @@ def _compare_folder(
         say(json.dumps([to_json(one) for one in compared], indent=1))
     elif compared:
         say(to_table(compared, Detector(values.detector)))
-    return ExitCode.INCOMPLETE if failed or len(portraits) < len(paths) else ExitCode.DONE
+    return ExitCode.INCOMPLETE if failed or len(images) < len(paths) else ExitCode.DONE
 
 
-def _portrayed(path: Path, network: Network | None) -> Portrait | Rejection:
-    """Return what is to be known of an image, or why it can't be read."""
-    from twimager.compare.comparison import portray
+def _described(path: Path, network: Network | None) -> ImageDescriptors | Rejection:
+    """Return the descriptors of an image, or why it can't be read."""
+    from twimager.compare.comparison import describe
     from twimager.image.decode import LIBRARY_ERRORS, complaint
 
     try:
-        return portray(path, network)
+        return describe(path, network)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
     except LIBRARY_ERRORS as error:
         return Rejection(Reason.FAILED, complaint(error))
 
 
-def _compared(portraits: tuple[Portrait, Portrait]) -> Comparison | Rejection:
-    """Compare two images; what could be read at first may have gone since."""
+def _compared(images: tuple[ImageDescriptors, ImageDescriptors]) -> Comparison | Rejection:
+    """Compare two images, one of which may be gone since it was extract_features."""
     from twimager.compare.comparison import compare
     from twimager.image.decode import LIBRARY_ERRORS, complaint
 
-    first, second = portraits
+    first, second = images
     try:
         return compare(first, second)
     except UnreadableImage as error:
@@ -194,19 +194,21 @@ def _compared(portraits: tuple[Portrait, Portrait]) -> Comparison | Rejection:
         return Rejection(Reason.FAILED, f"{first.path} - {second.path}: {complaint(error)}")
 
 
-def _readable(paths: Sequence[Path], read: Iterable[Portrait | Rejection], console: Console) -> list[Portrait]:
-    """Return what could be read; name the rest."""
-    portraits = []
+def _readable(
+    paths: Sequence[Path], read: Iterable[ImageDescriptors | Rejection], console: Console
+) -> list[ImageDescriptors]:
+    """Return the images that could be read; name the others on the console."""
+    images = []
     for path, result in zip(paths, read, strict=True):
         if isinstance(result, Rejection):
             console.warn(f"{path}: {result}")
         else:
-            portraits.append(result)
-    return portraits
+            images.append(result)
+    return images
 
 
 def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
-    """Write a drawing of the matches that agree."""
+    """Write a drawing of the matches that agree with one transform."""
     import uuid
 
     from twimager.compare.drawing import draw_matches
@@ -218,9 +220,11 @@ def _draw(compared: Comparison, path: Path, values: argparse.Namespace) -> None:
 
     detector = Detector(values.detector)
     sides = compared.first, compared.second
-    tied = compared.ties[detector]
-    assert tied
+    matches = compared.feature_matches[detector]
+    assert matches
     with decoded(sides[0].path, srgb=True) as first, decoded(sides[1].path, srgb=True) as second:
-        drawn = draw_matches(first, second, tied, (sides[0].features[detector].size, sides[1].features[detector].size))
+        drawn = draw_matches(
+            first, second, matches, (sides[0].features[detector].size, sides[1].features[detector].size)
+        )
     data = encode(drawn, Format.PNG if path.suffix.lower() == ".png" else Format.JPG, DRAWN_QUALITY)
     write_files({path: data}, uuid.uuid4().hex, replace=values.overwrite)

@@ -1,4 +1,4 @@
-"""`twimager.py review REPORT`: look at pairs in a window or in the browser, and delete those that are no good."""
+"""`twimager.py review REPORT`: accept or delete the pairs of a report, in a window or in the browser."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
-    """Review the report; say what was decided."""
+    """Review the report; print how many pairs were accepted and deleted."""
     _check(values)
     say((_in_browser if values.browser else _in_window)(values, interruption))
     return ExitCode.DONE

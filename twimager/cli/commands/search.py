@@ -13,7 +13,7 @@ from twimager.similarity import preprocessing
 if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
     from twimager.runtime.console import Console
-    from twimager.search.job import Asked, Searcher, SearchOptions
+    from twimager.search.job import QueryResult, Searcher, SearchOptions
     from twimager.similarity.embedding import Network
 
 SUMMARY = """\
@@ -29,15 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("queries", nargs="+", metavar="QUERY", help="an image file, or its address (http or https)")
     add("--in", dest="folder", type=Path, metavar="DIR", required=True, help="the folder to look in")
-    add_judgement(parser)
+    add_search_options(parser)
     add("--report", type=Path, metavar="FILE", help="write what was found as a page with thumbnails")
     add("--overwrite", action="store_true", help="let --report replace FILE if it is there already")
     add("--json", action="store_true", help="print what was found as JSON, also with --quiet")
     add("--quiet", action="store_true", help="no progress and no table: problems only")
 
 
-def add_judgement(parser: argparse.ArgumentParser) -> None:
-    """Add what says how the folder is read, and what is found in it."""
+def add_search_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `search` and `serve`: how the folder is read, and how it is searched."""
     add = parser.add_argument
     add("--top", type=int, default=5, metavar="N", help="name the N best at most (default 5)")
     add("--min_score", type=float, default=0.0, metavar="F", help="name none of a lower score (0 to 1, default 0)")
@@ -56,26 +56,26 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
-    """Look for every query; tell what was found."""
+    """Search for every query; print the hits."""
     check(values)
     _check_queries(values)
     # Imported here, as --help must not wait for OpenCV and SciPy.
     from twimager.runtime.console import Console, own_stderr, say
-    from twimager.search.findings import document, table, to_json
-    from twimager.search.job import exit_code, searcher
+    from twimager.search.formatting import to_json, to_table
+    from twimager.search.job import exit_code, open_searcher
 
     interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
-        with searcher(to_options(values, bool(values.report)), console, len(values.queries)) as found_by:
-            asked = [_ask(found_by, query, console) for query in values.queries]
-            code = exit_code(asked, found_by.unread)
+        with open_searcher(to_options(values, bool(values.report)), console, len(values.queries)) as searcher:
+            results = [_search(searcher, query, console) for query in values.queries]
+            code = exit_code(results, searcher.unread)
             if values.report:
-                _write_page(asked, values)
+                _write_page(results, values)
     if values.json:
-        say(to_json(document(asked, values.folder, found_by.images, found_by.unread, code)))
+        say(to_json(results, values.folder, searcher.images, searcher.unread, code))
     elif not values.quiet:
-        say(table(asked))
+        say(to_table(results))
     return code
 
 
@@ -103,41 +103,43 @@ def _check_queries(values: argparse.Namespace) -> None:
 
 
 def to_options(values: argparse.Namespace, thumbnails: bool) -> SearchOptions:
-    """Return what is searched, and how; UsageError if this OpenCV lacks the detector."""
+    """Return the options of a search; UsageError if this OpenCV lacks the detector."""
     from twimager.search.job import SearchOptions
-    from twimager.search.judging import Wanted
+    from twimager.search.ranking import Criteria
     from twimager.similarity.detectors import Detector
 
     detector = Detector(values.detector)
-    if not detector.is_there:
+    if not detector.is_available:
         raise UsageError(f"--detector: the OpenCV that is installed has no {values.detector}")
     weights = tuple(values.weights or [1.0] * (4 if values.model else 3))
-    wanted = Wanted(values.top, values.min_score, weights, detector, not values.no_mirror, _network(values), thumbnails)
-    return SearchOptions(values.folder, wanted, values.recursive, saved_in(values, values.folder), values.jobs)
+    criteria = Criteria(
+        values.top, values.min_score, weights, detector, not values.no_mirror, _network(values), thumbnails
+    )
+    return SearchOptions(values.folder, criteria, values.recursive, saved_in(values, values.folder), values.jobs)
 
 
 def _network(values: argparse.Namespace) -> Network | None:
-    """Return the network that is to be asked, if one is; UsageError if it can't be used."""
-    wanted = preprocessing.preprocessing(values)
+    """Return the network that --model names, if it does; UsageError if it can't be used."""
+    settings = preprocessing.preprocessing(values)
     if not values.model:
         return None
     from twimager.similarity.embedding import Network
 
-    return Network(values.model, wanted)
+    return Network(values.model, settings)
 
 
-def _ask(found_by: Searcher, query: str, console: Console) -> Asked:
-    asked = found_by.ask(query)
-    if asked.error:
-        console.warn(f"{query}: {asked.error}")
-    return asked
+def _search(searcher: Searcher, query: str, console: Console) -> QueryResult:
+    result = searcher.search(query)
+    if result.error:
+        console.warn(f"{query}: {result.error}")
+    return result
 
 
-def _write_page(asked: list[Asked], values: argparse.Namespace) -> None:
+def _write_page(results: list[QueryResult], values: argparse.Namespace) -> None:
     import uuid
 
     from twimager.output.atomic import write_files
-    from twimager.search.findings import results_page
+    from twimager.search.page import results_page
 
-    page = results_page(asked, values.folder)
+    page = results_page(results, values.folder)
     write_files({values.report: page.html}, uuid.uuid4().hex, values.overwrite)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.cli.commands.search import add_judgement, check, to_options
+from twimager.cli.commands.search import add_search_options, check, to_options
 from twimager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `serve`."""
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="the folder to look in")
-    add_judgement(parser)
+    add_search_options(parser)
     add("--port", type=int, default=0, metavar="N", help="the page's port (default: a free one)")
     add("--no_open", action="store_true", help="print the page's address, and open no browser")
     add("--quiet", action="store_true", help="no progress: problems only")
@@ -33,17 +33,17 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     check(values)
     # Imported here, as --help must not wait for OpenCV and SciPy.
     from twimager.runtime.console import Console, own_stderr
-    from twimager.search.fetching import MOST_BYTES
-    from twimager.search.job import searcher
+    from twimager.search.download import MOST_BYTES
+    from twimager.search.job import open_searcher
     from twimager.search.site import SearchSite
     from twimager.web.server import LocalServer
 
     interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
-        with searcher(to_options(values, True), console) as found_by:
-            console.note(f"{found_by.images} images; Ctrl-C ends this")
-            server = LocalServer(SearchSite(found_by, values.folder), values.port, MOST_BYTES)
+        with open_searcher(to_options(values, True), console) as searcher:
+            console.note(f"{searcher.images} images; Ctrl-C ends this")
+            server = LocalServer(SearchSite(searcher, values.folder), values.port, MOST_BYTES)
             with server:
                 server.run(not values.no_open)
                 interruption.leave(ExitCode.DONE)

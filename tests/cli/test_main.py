@@ -1,0 +1,264 @@
+"""The command line: every bad input in one clear line with its exit code, and what the flags mean."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support.command import Run, launched, refused
+from tests.support.folders import Folders, contents
+from tests.support.paths import ROOT
+from tests.support.pictures import cat
+from twimager import __version__
+from twimager.cli.commands import COMMANDS
+from twimager.cli.main import main
+from twimager.cli.pair import parser
+from twimager.output import layout
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--crop", "1", "2", "3"], "1, 2 or 4 numbers"),
+        (["--crop", "0"], "above 0"),
+        (["--crop", "0", "0"], "above 0"),
+        (["--crop", "1", "1", "0", "5"], "above 0"),
+        (["--crop", "-4"], "above 0"),
+        (["--crop", "1.5"], "--crop"),
+        (["--threshold", "10"], "25 to 100"),
+        (["--threshold", "101"], "25 to 100"),
+        (["--threshold", "nan"], "25 to 100"),
+        (["--scale", "0"], "above 0"),
+        (["--scale", "-1"], "above 0"),
+        (["--scale", "nan"], "no number"),
+        (["--scale", "inf"], "no number"),
+        (["--scale", "1/0"], "no number"),
+        (["--scale", "two"], "no number"),
+        (["--scale", "0.0001"], "above 0"),
+        (["--limit", "0"], "1 or more"),
+        (["--jobs", "0"], "1 or more"),
+        (["--distance", "65"], "0 to 64"),
+        (["--min_overlap", "1.5"], "0 to 1"),
+        (["--prefix", "a/b"], "--prefix"),
+        (["--suffix", "a\nb"], "--suffix"),
+        (["--output", "both"], "--output"),
+        (["--method", "dense"], "--method"),
+        (["--colour"], "--colour"),
+        (["stray"], "stray"),
+    ],
+)
+def test_options_that_do_not_fit(run: Run, folders: Folders, flags: list[str], word: str) -> None:
+    refused(run(*folders.flags, *flags), 2, word)
+    assert not folders.dest.exists()
+
+
+def test_missing_options(run: Run, folders: Folders) -> None:
+    refused(run(), 2, "--lr", "--hr")
+    refused(run("--lr", folders.lr, "--hr", folders.hr), 2, "--dest")
+    refused(run("--lr", folders.lr, "--hr", folders.hr, "--dry", "--report"), 2, "--dest")
+
+
+def test_folders_that_are_not_there_or_empty(run: Run, folders: Folders, tmp_path: Path) -> None:
+    empty, file = tmp_path / "empty", folders.lr / "l0.png"
+    empty.mkdir()
+    for flag, other in (("--lr", ("--hr", folders.hr)), ("--hr", ("--lr", folders.lr))):
+        refused(run(flag, tmp_path / "gone", *other, "--dest", folders.dest), 2, flag, "no folder")
+        refused(run(flag, file, *other, "--dest", folders.dest), 2, flag, "is a file")
+        refused(run(flag, empty, *other, "--dest", folders.dest), 2, flag, "no files", "--recursive")
+    assert not folders.dest.exists()
+
+
+def test_folders_that_are_one_or_inside_another(run: Run, folders: Folders) -> None:
+    (folders.hr / "inside").mkdir()
+    for lr, hr, dest in (
+        (folders.lr, folders.lr, folders.dest),
+        (folders.hr / "inside", folders.hr, folders.dest),
+        (folders.lr, folders.hr, folders.lr / "out"),
+        (folders.lr, folders.hr, folders.hr / "inside"),
+        (folders.lr, folders.hr, folders.lr.parent),
+    ):
+        refused(run("--lr", lr, "--hr", hr, "--dest", dest, "--overwrite"), 2, "apart")
+
+
+def test_dest_that_is_a_file(run: Run, folders: Folders) -> None:
+    folders.dest.write_text("mine")
+    refused(run(*folders.flags), 2, "is a file")
+    assert folders.dest.read_text() == "mine"
+
+
+def test_dest_that_holds_something_is_refused(run: Run, folders: Folders) -> None:
+    folders.dest.mkdir()
+    (folders.dest / "mine.txt").write_text("mine")
+    refused(run(*folders.flags), 2, "not empty", "--overwrite")
+    assert [p.name for p in folders.dest.iterdir()] == ["mine.txt"]
+
+
+def test_overwrite_replaces_its_own_names_and_deletes_nothing(run: Run, folders: Folders) -> None:
+    for name in ("mine.txt", "LR/h0.png", "LR/other.png"):
+        (folders.dest / name).parent.mkdir(parents=True, exist_ok=True)
+        (folders.dest / name).write_text("mine")
+    assert run(*folders.flags, "--overwrite").code == 0
+    assert (folders.dest / "mine.txt").read_text() == "mine"
+    assert (folders.dest / "LR/other.png").read_text() == "mine"
+    assert (folders.dest / "LR/h0.png").read_bytes() == (folders.lr / "l0.png").read_bytes()
+
+
+def test_dest_that_cannot_be_written(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", denied)
+    refused(run(*folders.flags), 1, "Permission denied", "--dest")
+
+
+def test_a_dest_that_cannot_be_named(run: Run, folders: Folders) -> None:
+    refused(run(*folders.flags[:4], "--dest", folders.dest / ("a" * 300)), 1, "name too long")
+    refused(run(*folders.flags[:4], "--dest", folders.dest / ("a" * 300) / "b"), 1, "name too long")
+
+
+def test_a_disk_that_fills_up_ends_the_run(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    refused(run(*folders.flags), 1, "No space left on device", str(folders.dest), "--resume")
+    assert contents(folders.dest) == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_dest(run: Run, folders: Folders) -> None:
+    folders.dest.mkdir(mode=0o500)
+    refused(run(*folders.flags), 1, "Permission denied")
+
+
+def test_bad_files_are_reported_and_the_rest_goes_on(run: Run, folders: Folders) -> None:
+    whole = (folders.hr / "h0.png").read_bytes()
+    (folders.hr / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folders.hr / "empty.jpg").touch()
+    (folders.lr / "notes.txt").write_text("not an image")
+    outcome = run(*folders.flags)
+    assert outcome.code == 3
+    assert outcome.err.count("\n") == 3, outcome.err
+    for name in ("cut.png", "empty.jpg", "notes.txt"):
+        assert name in outcome.err
+    assert "pairs written: 2" in outcome.out
+    assert "files that could not be read: 3" in outcome.out
+
+
+def test_no_pair_is_told_by_the_exit_code(run: Run, folders: Folders) -> None:
+    for path in folders.lr.iterdir():
+        path.unlink()
+    cv2.imwrite(str(folders.lr / "flat.png"), np.full((60, 80, 3), 90, np.uint8))
+    outcome = run(*folders.flags)
+    assert outcome.code == 4
+    assert "pairs written: 0" in outcome.out
+
+
+def test_a_crop_that_does_not_fit_turns_that_pair_down(run: Run, folders: Folders) -> None:
+    outcome = run(*folders.flags, "--crop", 160, 110, "--report")
+    assert outcome.code == 0
+    report = json.loads((folders.dest / "report.json").read_text())
+    assert [Path(pair["lr"]).name for pair in report["pairs"]] == ["l1.png"]
+    true = [p["reason"] for p in report["rejected_pairs"] if p["lr"].endswith("l0.png") and p["hr"].endswith("h0.png")]
+    assert true[0] == "crop does not fit"
+    assert cv2.imread(str(folders.dest / "LR/h1.png")).shape == (110, 160, 3)
+    assert cv2.imread(str(folders.dest / "HR/h1.png")).shape == (220, 320, 3)
+
+
+def test_interrupting_ends_without_a_traceback(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(layout, "check_folders", interrupt)
+    refused(run(*folders.flags), 130, "interrupted")
+
+
+def test_quiet_says_nothing(run: Run, folders: Folders) -> None:
+    assert run(*folders.flags, "--quiet") == (0, "", "")
+
+
+def test_verbose_explains_every_pair(run: Run, folders: Folders) -> None:
+    outcome = run(*folders.flags, "--verbose")
+    assert "l0.png = h0.png: same frame, correlation" in outcome.err
+    outcome = run(*folders.flags, "--verbose", "--search", "features", "--overwrite")
+    assert re.search(r"l0\.png = h0\.png: \d+ inliers, correlation", outcome.err)
+
+
+@pytest.mark.parametrize("flag", ["--color_transfer", "--color-transfer"])
+def test_both_spellings(run: Run, folders: Folders, flag: str) -> None:
+    assert run(*folders.flags, flag, "--min-overlap=0.5", "--min_overlap", "0.4").code == 0
+
+
+def test_help_fits_80_columns_and_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(["-h"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(name in text for action in parser()._actions for name in action.option_strings)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_subcommand_fits_80_columns_and_its_example_is_in_the_main_one(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "-h"])
+    assert ended.value.code == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    assert parser().format_help().count(f"twimager {command} ") >= 1
+
+
+def test_the_launcher_prints_the_version() -> None:
+    ended = launched("--version")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"twimager {__version__}\n", "")
+
+
+def test_help_does_not_wait_for_heavy_modules() -> None:
+    script = (
+        "import sys, twimager.cli.pair, twimager.cli\n"
+        "twimager.cli.pair.parser().format_help()\n"
+        "print({'cv2', 'numpy', 'scipy'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert ended.stdout == "set()\n"
+
+
+def test_codecs_do_not_talk_over_our_messages(folders: Folders) -> None:
+    whole = (folders.hr / "h0.png").read_bytes()
+    (folders.hr / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folders.hr / "cut.jpg").write_bytes(cv2.imencode(".jpg", cat())[1].tobytes()[:4000])
+    ended = launched(*folders.flags)
+    assert ended.returncode == 3
+    assert sorted(line.split(":")[0].rsplit(os.sep, 1)[1] for line in ended.stderr.splitlines()) == [
+        "cut.jpg",
+        "cut.png",
+    ]
+
+
+def test_names_that_no_terminal_shows(folders: Folders) -> None:
+    odd = os.fsdecode(b"caf\xe9 \xf0\x9f\x8e\x9e") if sys.platform == "linux" else "caf\u00e9 \U0001f39e"
+    (folders.hr / "h0.png").rename(folders.hr / f"{odd}.png")
+    (folders.lr / f"{odd} notes.txt").write_text("not an image")
+    dest = folders.dest / f"{odd} out"
+    ended = launched(
+        *folders.flags[:4], "--dest", dest, "--report", "--verbose", env={**os.environ, "PYTHONIOENCODING": "cp1252"}
+    )
+    assert (ended.returncode, len(ended.stdout.splitlines()), len(ended.stderr.splitlines())) == (3, 8, 3 + 4)
+    assert f"{odd}.png" in {p.name for p in (dest / "HR").iterdir()}
+    assert launched(*folders.flags[:4], "--dest", dest).stderr.count("\n") == 1
+
+
+def test_debug_needs_a_display(folders: Folders) -> None:
+    hidden = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    ended = launched(*folders.flags, "--debug", env=hidden)
+    if sys.platform == "linux":
+        assert ended.returncode == 2
+        assert ended.stderr.count("\n") == 1
+        assert "--debug needs a display" in ended.stderr

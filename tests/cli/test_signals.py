@@ -1,0 +1,220 @@
+"""Signals: every command ends in time, says so, and leaves no temporary file and no process behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from http.client import HTTPException
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support import hostile
+from tests.support.client import Client, Tab
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.marks import linux
+from tests.support.paths import EXAMPLES, ROOT
+from tests.support.processes import MARK, Job, wait_for_none
+from tests.support.web import web
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+
+HR, STILL = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"
+# What stands in for a command's work: it starts a decoder, says so, and goes on until it is interrupted.
+WORK = """\
+import sys, time
+from pathlib import Path
+import {module}
+from twimager.cli import main as cli
+from twimager.image.decoders import decoders
+def work(*_, **__):
+    decoders.decode(Path({file!r}).read_bytes())
+    try:
+        print(flush=True)
+        time.sleep(60)
+    finally:
+        time.sleep({deaf})
+{module}.{name} = work
+sys.exit(cli.main())
+"""
+COMMANDS = {
+    "cluster": ("twimager.cluster.job", "cluster_hashes", [HR, "--dry"]),
+    "search": ("twimager.search.job", "search", [STILL, "--in", HR]),
+    "compare": ("twimager.cli.commands.compare", "_compared", [STILL, HR / "P1040518.jpg"]),
+    "gallery": ("twimager.report.page", "rebuild", ["report.json"]),
+    "review": ("twimager.web.server", "LocalServer.server_bind", ["report.json", "--browser"]),
+}
+# Where files are flushed to the disk, so that there are temporary ones; those that are asked for stand in for results.
+WRITING = {
+    "search": [STILL, "--in", HR, "--report", "found.html"],
+    "compare": [STILL, HR / "P1040518.jpg", "--draw", "drawn.png"],
+    "cluster": [HR, "--dest", "groups"],
+    "gallery": ["report.json"],
+}
+
+
+class Place:
+    """A folder of a run with a report, where commands are started; `temporary` is where their temporary files go."""
+
+    def __init__(self, folders: Folders) -> None:
+        self.folder, self.temporary = folders.dest, folders.dest.with_name("tmp")
+        self.temporary.mkdir()
+        self.job = SimpleNamespace(mark=os.urandom(8).hex())
+        self.job.processes = lambda: Job.processes(self.job)
+        self.animation = folders.dest.with_name("moving.gif")
+        self.animation.write_bytes(hostile.saved("GIF", 2))
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        environment = {**os.environ, MARK: self.job.mark, "TMPDIR": str(self.temporary), "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)], text=True, cwd=self.folder, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def working(self, module: str, name: str, *arguments: object, deaf: float = 0) -> subprocess.Popen[str]:
+        """Start a command and return once it is at work."""
+        script = WORK.format(module=module, name=name, file=str(self.animation), deaf=deaf)
+        process = self.start("-c", script, *arguments)
+        assert process.stdout
+        process.stdout.readline()
+        return process
+
+    def assert_clean(self) -> None:
+        assert list(self.temporary.iterdir()) == []
+        assert list(self.folder.rglob("*.tmp")) == []
+        if sys.platform == "linux":
+            wait_for_none(self.job)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def place(run: Run, folders: Folders) -> Place:
+    assert run(*folders.flags, "--report").code == 0
+    return Place(folders)
+
+
+def ended(process: subprocess.Popen[str], *numbers: int) -> tuple[int, str, str, float]:
+    """Send signals; return what came of it, and how long it took."""
+    started = time.monotonic()
+    with process:
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.1)
+        out, err = process.communicate(timeout=30)
+    return process.returncode, out, err, time.monotonic() - started
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_ends_at_the_first_signal(place: Place, command: str, name: str) -> None:
+    if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+        pytest.skip("ignored here, and so by what is started")
+    module, stub, arguments = COMMANDS[command]
+    code, out, err, seconds = ended(place.working(module, stub, command, *arguments), getattr(signal, name))
+    assert (code, out, err) == (130, "", "twimager: interrupted\n")
+    assert seconds < 3
+    place.assert_clean()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_second_signal_ends_every_command_at_once(place: Place, command: str) -> None:
+    module, stub, arguments = COMMANDS[command]
+    process = place.working(module, stub, command, *arguments, deaf=60)
+    code, out, err, seconds = ended(process, signal.SIGINT, signal.SIGTERM)
+    assert (code, out, err) == (130, "", "twimager: interrupted\n")
+    assert seconds < 2
+    place.assert_clean()
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
+@pytest.mark.parametrize("command", WRITING)
+def test_what_is_half_written_is_gone(place: Place, command: str, numbers: list[int]) -> None:
+    before = sorted(place.folder.rglob("*"))
+    process = place.working("os", "fsync", command, *WRITING[command], deaf=60 * (len(numbers) - 1))
+    assert list(place.folder.rglob("*.tmp"))
+    assert ended(process, *numbers)[::2] == (130, "twimager: interrupted\n")
+    place.assert_clean()
+    if command != "cluster":
+        assert sorted(place.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("deaf", [0, 60])
+def test_what_was_fetched_is_gone(place: Place, deaf: float) -> None:
+    with web() as (address, _):
+        process = place.working("twimager.search.job", "search", "search", f"{address}/image", "--in", HR, deaf=deaf)
+        assert len(list(place.temporary.iterdir())) == 1
+        assert ended(process, signal.SIGTERM, *[signal.SIGTERM] * bool(deaf))[0] == 130
+    place.assert_clean()
+
+
+def page_of(process: subprocess.Popen[str]) -> SimpleNamespace:
+    """Return what a browser knows of a server that has just begun."""
+    assert process.stdout
+    return SimpleNamespace(address=process.stdout.readline().strip())
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_serve_ends_while_it_searches_and_leaves_no_upload(place: Place, name: str) -> None:
+    script = WORK.format(module="twimager.search.job", name="search", file=str(place.animation), deaf=60)
+    process = place.start("-c", script, "serve", HR, "--no_open", "--quiet")
+    client = Client(page_of(process))  # type: ignore[arg-type]
+
+    def upload() -> None:
+        with suppress(OSError, HTTPException):
+            client.ask("POST", "picture", STILL.read_bytes())
+
+    threading.Thread(target=upload, daemon=True).start()
+    assert process.stdout
+    process.stdout.readline()
+    assert len(list(place.temporary.iterdir())) == 1
+    code, out, err, seconds = ended(process, getattr(signal, name))
+    assert (code, out, err) == (0, "", "")
+    assert seconds < 3
+    place.assert_clean()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_review_in_the_browser_ends_as_with_done(place: Place, name: str) -> None:
+    process = place.start(ROOT / "twimager.py", "review", "report.json", "--browser", "--no_open")
+    assert Tab(page_of(process)).decide("delete", pair=0)[0] == 200  # type: ignore[arg-type]
+    code, out, err, _ = ended(process, getattr(signal, name))
+    assert (code, out, err) == (0, "pairs accepted: 0, deleted: 1, undecided: 1\n", "")
+    assert len(json.loads((place.folder / "report.json").read_text())["pairs"]) == 1
+    place.assert_clean()
+
+
+@linux
+def test_a_result_that_nobody_takes_is_no_reason_to_stay(place: Place) -> None:
+    """stdout is a pipe that is full."""
+    script = "import os, sys\nfrom twimager.cli import main as cli\nfrom twimager.report import page as gallery\n"
+    script += "gallery.rebuild = lambda _: os.write(2, b'there') and 'x' * 10**6\nsys.exit(cli.main())"
+    process = place.start("-c", script, "gallery", "report.json")
+    assert process.stderr
+    assert process.stderr.read(5) == "there"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(3) == 130
+    process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("review", "gallery")])
+def test_a_signal_at_any_moment(place: Place, command: str) -> None:
+    """Nothing stands in for the work here."""
+    _, _, arguments = COMMANDS[command]
+    stopped = 0
+    for step in range(15):
+        process = place.start(ROOT / "twimager.py", command, *arguments)
+        time.sleep(0.25 + 0.06 * step)
+        code, _, err, seconds = ended(process, signal.SIGTERM)
+        stopped += code == 130
+        assert (code, err) == (130, "twimager: interrupted\n") or code in (0, 4), err
+        assert seconds < 3
+        place.assert_clean()
+    assert stopped > 2

@@ -1,0 +1,189 @@
+"""The page of a report in a browser: what it shows, what its keys do, and that it stays by itself."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("the browser is spoken to through pipes of POSIX", allow_module_level=True)
+
+from tests.support.browser import PROGRAM, Browser, choose
+from tests.support.command import Run
+from tests.support.folders import Folders
+from tests.support.page import NASTY
+from tests.support.report import report_of
+from twimager.report.page import page
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium")]
+MANY = 3000
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture
+def report(run: Run, folders: Folders) -> dict[str, Any]:
+    """The report of two pairs, a pair made up to be the worst, and an image that is in none."""
+    (folders.lr / "l0.png").rename(folders.lr / "it's #1 50%.png")
+    (folders.hr / "left.png").write_bytes((folders.lr / "l1.png").read_bytes())
+    run(*folders.flags, "--report", "--min_native_scale", 1)
+    kept = report_of(folders.dest)
+    kept["pairs"].append({**kept["pairs"][0], "residual": 2.0, "coverage": 0.5, "rivals": ["/x.png"]})
+    return kept
+
+
+@pytest.fixture
+def shown(browser: Browser, folders: Folders, report: dict[str, Any]) -> Browser:
+    show(browser, folders, report)
+    return browser
+
+
+def show(browser: Browser, folders: Folders, report: dict[str, Any], fragment: str = "") -> None:
+    path = folders.dest / "shown.html"
+    path.write_bytes(page(report, folders.dest))
+    browser.call("Page.navigate", url="about:blank")
+    browser.events.clear()
+    browser.show(path.as_uri() + fragment)
+
+
+def residuals(browser: Browser) -> list[str]:
+    return browser.run("[...document.querySelectorAll('.card .numbers')].map(n => n.firstChild.textContent)")
+
+
+def seen(browser: Browser, expression: str) -> Any:
+    return browser.run(f"(box => {expression})(document.getElementById('box'))")
+
+
+def test_sort_filter_and_search(shown: Browser) -> None:
+    assert len(residuals(shown)) == 3
+    choose(shown, "order", "Residual")
+    assert residuals(shown)[0] == "2.00 px"
+    shown.press("r")
+    assert residuals(shown)[-1] == "2.00 px"
+    choose(shown, "filter", "has rivals")
+    assert residuals(shown) == ["2.00 px"]
+    assert shown.run("document.getElementById('shown').textContent") == "1 of 3 shown"
+    choose(shown, "filter", "All pairs")
+    shown.press("/")
+    for letter in "H1":
+        shown.press(letter)
+    assert len(residuals(shown)) == 1
+    assert shown.run("document.querySelectorAll('figure svg rect').length") == 3 * 32
+
+
+def test_all_images_are_there_and_nothing_else_is_asked_for(shown: Browser, folders: Folders) -> None:
+    shown.wait("[...document.images].filter(i => i.currentSrc).every(i => i.complete && i.naturalWidth)")
+    shown.click("#tab-down")
+    shown.wait("[...document.querySelectorAll('.row img')].length === 2")
+    shown.wait("[...document.querySelectorAll('.row img')].every(i => i.complete && i.naturalWidth)")
+    assert shown.complaints == []
+    assert len(shown.requests) > 5
+    assert all(url.startswith((folders.dest.parent.as_uri(), "data:,")) for url in shown.requests)
+
+
+def test_a_pair_is_looked_at_with_keys(shown: Browser) -> None:
+    shown.run("document.querySelector('.open').focus()")
+    shown.press("ArrowRight")
+    shown.press("Enter")
+    shown.wait("document.getElementById('viewer').open && document.getElementById('high').complete")
+    assert seen(shown, "document.getElementById('place').textContent") == "2 / 3"
+    assert "slider" in seen(shown, "box.className").split()
+    for key, face in (("d", "difference"), ("1", "low"), (" ", "high"), (" ", "low"), ("2", "high")):
+        shown.press(key)
+        assert face in seen(shown, "box.className").split(), key
+    shown.press("b")
+    first = seen(shown, "box.className")
+    shown.wait(f"document.getElementById('box').className !== {json.dumps(first)}")
+    fitted = seen(shown, "box.clientWidth")
+    shown.press("+")
+    assert seen(shown, "box.clientWidth") == pytest.approx(2 * fitted, abs=2)
+    shown.press("0")
+    assert seen(shown, "box.clientWidth") == fitted
+    shown.press("ArrowLeft")
+    assert seen(shown, "document.getElementById('place').textContent") == "1 / 3"
+    shown.press("Escape")
+    shown.wait("document.activeElement.dataset.number === '0'")
+    assert shown.complaints == []
+
+
+def test_the_seam_follows_the_mouse(shown: Browser) -> None:
+    shown.click(".card")
+    shown.wait("document.getElementById('high').naturalWidth > 0 && document.getElementById('box').clientWidth > 100")
+    left, width = seen(shown, "[box.getBoundingClientRect().left, box.clientWidth]")
+    _, y = shown.middle("#box")
+    shown.press("s")
+    shown.drag(shown.middle("#box"), (left + width * 0.4, y), (left + width * 0.25, y))
+    assert shown.run("Number(document.getElementById('split').value)") == pytest.approx(25, abs=1)
+    clip = shown.run("getComputedStyle(document.getElementById('high')).clipPath")
+    assert clip == "inset(0px 0px 0px 25%)" or float(clip.split()[-1].rstrip("%)")) == pytest.approx(25, abs=1)
+    shown.press("q")
+
+
+def test_names_are_seen_as_they_are(browser: Browser, folders: Folders, report: dict[str, Any]) -> None:
+    report["pairs"][0]["hr_output"] = str(folders.dest / "HR" / NASTY.replace("/", "|"))
+    report["rejected_images"][0]["detail"] = NASTY
+    browser.run("window.alert = () => { throw new Error('ran') }")
+    show(browser, folders, report)
+    assert browser.run("document.querySelector('.name').textContent") == NASTY.replace("/", "|")
+    browser.click("#tab-down")
+    assert NASTY in browser.run("document.querySelector('.row strong').textContent")
+    assert browser.run("document.querySelectorAll('script').length") == 2
+    assert not [params for params in browser.complaints if "ERR_FILE_NOT_FOUND" not in json.dumps(params)]
+
+
+def test_thousands_of_pairs_are_there_at_once(browser: Browser, folders: Folders, report: dict[str, Any]) -> None:
+    plain = report["pairs"][0]
+    report["pairs"] = [{**plain, "residual": number / MANY} for number in range(MANY)]
+    started = time.monotonic()
+    show(browser, folders, report)
+    assert residuals(browser)[0] == "0.00 px"
+    choose(browser, "order", "Residual")
+    assert residuals(browser)[0] == "1.00 px"
+    assert time.monotonic() - started < 2
+    drawn = len(residuals(browser))
+    assert drawn < MANY / 10
+    browser.run("scrollTo(0, document.body.scrollHeight)")
+    browser.wait(f"document.querySelectorAll('.card').length > {drawn}")
+    browser.run("scrollTo(0, 0)")
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_nothing_is_wider_than_the_window(
+    browser: Browser, folders: Folders, report: dict[str, Any], size: tuple[int, int]
+) -> None:
+    browser.resize(*size, phone=size[0] < 500)
+    try:
+        for fragment in ("", "#down", "#pair-1"):
+            show(browser, folders, report, fragment)
+            assert browser.run("document.documentElement.scrollWidth") <= size[0]
+            assert browser.run("document.getElementById('controls').scrollWidth") <= size[0]
+        assert browser.run("document.getElementById('stage').clientHeight") > size[1] / 4
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_the_page_is_dark_where_that_is_wanted(shown: Browser) -> None:
+    def brightness() -> int:
+        rgb = shown.run("getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in rgb.removeprefix("rgb(").rstrip(")").split(","))
+
+    shown.dark(False)
+    light = brightness()
+    shown.dark()
+    assert brightness() < 200
+    assert light > 600
+    shown.dark(False)
+
+
+def test_a_link_leads_to_a_pair(browser: Browser, folders: Folders, report: dict[str, Any]) -> None:
+    show(browser, folders, report, "#pair-3")
+    assert browser.run("document.getElementById('place').textContent") == "3 / 3"
+    assert Path(report["pairs"][2]["hr_output"]).name == browser.run("document.getElementById('name').textContent")

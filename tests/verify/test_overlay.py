@@ -1,0 +1,125 @@
+"""Every gate, and what correlation does and does not see."""
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support.pictures import cat, picture
+from twimager.errors import Reason
+from twimager.fingerprint.working_image import WorkingImage
+from twimager.geometry import scaling, translation
+from twimager.image.pixels import frame_size
+from twimager.verify.discrimination import MAX_UNEXPLAINED, unexplained_variance
+from twimager.verify.inserts import without_inserts
+from twimager.verify.overlay import Overlay, make_overlay
+from twimager.verify.scores import MIN_CORRELATION, Scores, coarse_scores, failed_gate, score, tile_shift
+
+
+def gray(name: str = "P1040518") -> np.ndarray:
+    return np.asarray(cv2.cvtColor(picture(name), cv2.COLOR_BGR2GRAY)[:240, :320])
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason"),
+    [
+        (Scores(0.9, 0.5, 90.0), None),
+        (Scores(0.9, 0.5), None),
+        (Scores(0.9, 0.5, 89.9), Reason.HASH),
+        (Scores(MIN_CORRELATION - 0.01, 0.5, 90.0), Reason.CORRELATION),
+        (Scores(0.9, 0.29, 90.0), Reason.OVERLAP),
+        (Scores(0.9, 0.5, 90.0, 2.0), None),
+        (Scores(0.9, 0.5, 90.0, 2.1), Reason.RESIDUAL),
+    ],
+)
+def test_every_gate(scores: Scores, reason: Reason | None) -> None:
+    found = failed_gate(scores, threshold=90, min_overlap=0.3, max_residual_shift=2.0)
+    assert (found.reason if found else None) is reason
+
+
+def seen(lr: np.ndarray, hr: np.ndarray) -> Overlay:
+    """Two pictures of one size on each other."""
+    size = frame_size(lr)
+    overlay = make_overlay(WorkingImage(hr, size), WorkingImage(lr, size), scaling(1))
+    assert overlay is not None
+    return overlay
+
+
+def test_correlation_sees_the_picture_not_its_tones() -> None:
+    assert coarse_scores(seen(gray(), gray())).correlation == pytest.approx(1, abs=1e-3)
+    assert coarse_scores(seen(gray(), (gray() * 0.6 + 30).astype(np.uint8))).correlation > 0.95
+    assert coarse_scores(seen(gray(), gray("P1040771"))).correlation < MIN_CORRELATION
+    assert coarse_scores(seen(gray(), np.full_like(gray(), 90))).correlation == pytest.approx(0, abs=0.01)
+
+
+def test_tones_and_blur_explain_an_lr_but_another_place_does_not() -> None:
+    noisy = gray() * 0.6 + 30 + np.random.default_rng(1).normal(0, 6, gray().shape)
+    lr = np.asarray(cv2.GaussianBlur(np.clip(noisy, 0, 255).astype(np.uint8), (0, 0), 1.5))
+    assert unexplained_variance(seen(lr, gray())) < MAX_UNEXPLAINED / 3
+    assert unexplained_variance(seen(lr, np.roll(gray(), 12, axis=1))) > 5 * MAX_UNEXPLAINED
+    assert unexplained_variance(seen(lr, gray("P1040771"))) > 50 * MAX_UNEXPLAINED
+
+
+def test_a_pair_is_scored_on_what_both_show() -> None:
+    hr = cv2.cvtColor(cat(), cv2.COLOR_BGR2GRAY)[:288, :432]
+    lr = cv2.resize(hr, (144, 96), interpolation=cv2.INTER_AREA)
+    padded = cv2.copyMakeBorder(lr, 0, 0, 36, 0, cv2.BORDER_CONSTANT)
+    overlay = make_overlay(
+        WorkingImage(hr, (432, 288)), WorkingImage(padded, (180, 96)), translation(36, 0) @ scaling(1 / 3)
+    )
+    assert overlay is not None
+    found = score(overlay, (180, 96))
+    assert found.coverage == pytest.approx(0.8)
+    assert found.agreement is not None
+    assert found.agreement > 99
+    assert found.correlation > 0.98
+    assert found.residual_shift == pytest.approx(0, abs=0.05)
+
+
+def test_what_has_next_to_nothing_in_common_is_no_overlay() -> None:
+    copy = WorkingImage(gray(), (320, 240))
+    assert make_overlay(copy, copy, translation(310, 0)) is None
+
+
+def test_the_residual_shift_is_measured_in_lr_pixels() -> None:
+    shifted = cv2.warpAffine(gray(), translation(0.6, 0)[:2], (320, 240), flags=cv2.INTER_CUBIC)
+    assert score(seen(gray(), shifted), (320, 240)).residual_shift == pytest.approx(0.6, abs=0.2)
+    assert score(seen(gray(), shifted), (640, 480)).residual_shift == pytest.approx(1.2, abs=0.4)
+
+
+def test_of_two_tiles_the_one_that_tells_more_has_the_residual() -> None:
+    clear, faint = gray()[:48, :48], gray()[:48, 100:148].astype(np.float32)
+    noise = np.random.default_rng(3).normal(0, 1, (2, 48, 48))
+    shifted = np.roll(faint, 4, axis=1)
+    first, second = (
+        np.hstack([clear, part + faint.std() * dirt]).astype(np.float32)
+        for part, dirt in zip((faint, shifted), noise, strict=True)
+    )
+    assert (found := tile_shift(first[:, 48:], second[:, 48:])) is not None
+    assert found > 3
+    assert tile_shift(first, second) == pytest.approx(0, abs=0.1)
+
+
+def test_a_logo_does_not_change_the_hash_but_another_picture_does() -> None:
+    with_logo = gray().copy()
+    cv2.putText(with_logo, "TV 5", (220, 40), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 255, 4)
+    agreement = score(seen(with_logo, gray()), (320, 240)).agreement
+    assert agreement is not None
+    assert agreement > 98
+    other = gray("P1040771")
+    assert (without_inserts(other, gray()) == other).all()
+
+
+def page(seed: int) -> np.ndarray:
+    """A page of text, unlike any other but in its layout."""
+    rng = np.random.default_rng(seed)
+    paper = np.full((480, 360), 245, np.uint8)
+    for line in range(24):
+        words = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz     "), 34))
+        cv2.putText(paper, words, (14, 26 + 19 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 20, 1, cv2.LINE_AA)
+    return paper
+
+
+def test_pages_of_text_are_told_apart() -> None:
+    found = score(seen(page(1), page(2)), (360, 480))
+    assert failed_gate(found, threshold=90, min_overlap=0.3) is not None
+    assert failed_gate(score(seen(page(1), page(1)), (360, 480)), threshold=90, min_overlap=0.3) is None

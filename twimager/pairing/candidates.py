@@ -1,0 +1,147 @@
+"""Align proposed pairs, lay both images on one grid, and score what both show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import cv2
+
+from twimager.align.matching import Match, implausible, match
+from twimager.align.refinement import NEAR, refine
+from twimager.errors import Reason, Rejection, UnreadableImage
+from twimager.fingerprint.fingerprint import mirrored
+from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, color_image, precise_picture, working_image
+from twimager.geometry import covered_share, mirroring, resize_matrix
+from twimager.image.pixels import limited
+from twimager.options import Gates, Method
+from twimager.pairs import Candidate, RejectedPair, reject
+from twimager.propose.by_hash import nearest_hashes
+from twimager.propose.proposal import Proposal, Source
+from twimager.verify.color import color_difference
+from twimager.verify.overlay import COARSE_SIDE, Overlay, make_overlay
+from twimager.verify.scores import GOOD_CORRELATION, Scores, coarse_scores, failed_gate
+
+NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
+
+Aligned = tuple[Proposal, Match]
+
+
+def align(proposals: Sequence[Proposal], method: Method) -> Iterator[Aligned | RejectedPair]:
+    """Yield the initial alignment of each of one source's proposals for an LR."""
+    if proposals[0].source is Source.FRAME:
+        yield from _align_frames(proposals, method)
+    else:
+        yield from (_align(proposal, method) for proposal in proposals)
+
+
+def _align_frames(proposals: Sequence[Proposal], method: Method) -> Iterator[Aligned | RejectedPair]:
+    """Yield the alignment of the first HR for all: the others, its neighbours in a film, share its transform."""
+    size = proposals[0].hr.size
+    try:
+        hr, lr = working_image(proposals[0].hr), working_image(proposals[0].lr)
+    except UnreadableImage as error:
+        yield from (RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error))) for proposal in proposals)
+        return
+    matrix = refine(resize_matrix(size, lr.size), hr, _coarse(lr), method, NEAR)
+    for proposal in proposals:
+        yield _plausible(proposal, Match(matrix @ resize_matrix(proposal.hr.size, size), None))
+
+
+def _align(proposal: Proposal, method: Method) -> Aligned | RejectedPair:
+    """Match the features; where too few match, a proposal by hash is aligned as its hashes were."""
+    lr, hr = proposal.lr, proposal.hr
+    found = match(mirrored(hr) if proposal.mirrored else hr, lr, method)
+    if isinstance(found, Rejection):
+        if proposal.source is Source.FEATURES:
+            return RejectedPair(proposal, found)
+        return _plausible(proposal, Match(nearest_hashes(lr, hr)[1], 0))
+    if proposal.mirrored:
+        found = replace(found, matrix=found.matrix @ mirroring(hr.size))
+    return proposal, found
+
+
+def _plausible(proposal: Proposal, found: Match) -> Aligned | RejectedPair:
+    """Reject a transform that no picture of a picture has: resampling by it might take any time and memory."""
+    flaw = implausible(found.matrix, proposal.hr.size)
+    return RejectedPair(proposal, Rejection(Reason.IMPLAUSIBLE, flaw)) if flaw else (proposal, found)
+
+
+def coverage(aligned: Aligned) -> float:
+    """Return the share (0..1) of the LR frame that an aligned HR covers."""
+    proposal, found = aligned
+    return covered_share(found.matrix, proposal.hr.size, proposal.lr.size)
+
+
+def overlaid(proposal: Proposal, found: Match) -> Candidate | RejectedPair:
+    """Return an aligned pair as a candidate: overlaid on a coarse grid of the LR, and scored there."""
+    try:
+        hr, lr = working_image(proposal.hr), working_image(proposal.lr)
+    except UnreadableImage as error:
+        return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
+    overlay = make_overlay(hr, _coarse(lr), found.matrix)
+    if overlay is None:
+        return RejectedPair(proposal, NOTHING_IN_COMMON, found)
+    return Candidate(proposal, found, coarse_scores(overlay), overlay, hr, lr)
+
+
+def on_coarse_grid(candidate: Candidate) -> Candidate:
+    """Return a candidate with a small LR, which suffices for its registration."""
+    return candidate._replace(lr=_coarse(candidate.lr))
+
+
+def _coarse(lr: WorkingImage) -> WorkingImage:
+    return WorkingImage(limited(lr.gray, COARSE_SIDE), lr.size)
+
+
+def gated_by_color(candidate: Candidate, gates: Gates) -> Candidate | RejectedPair:
+    """Reject a registered candidate of other colours before it is ranked: it might oust the right one."""
+    if gates.max_color_distance is None or candidate.scores.correlation < GOOD_CORRELATION:
+        return candidate
+    colored = with_color_distance(candidate, candidate.scores)
+    return gated(colored, gates) if isinstance(colored, Candidate) else colored
+
+
+def with_color_distance(candidate: Candidate, scores: Scores) -> Candidate | RejectedPair:
+    """Return a candidate with these scores and its colour distance."""
+    found = candidate.match
+    try:
+        hr, lr = color_image(candidate.proposal.hr), color_image(candidate.proposal.lr)
+    except UnreadableImage as error:
+        return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+    overlay = make_overlay(hr, lr, found.matrix, displacement=found.displacement)
+    if overlay is None:
+        return reject(candidate, NOTHING_IN_COMMON)
+    distance = color_difference(overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr), gain=True)
+    return candidate._replace(scores=replace(scores, color_distance=distance))
+
+
+def gated(candidate: Candidate, gates: Gates) -> Candidate | RejectedPair:
+    """Reject a candidate that fails a gate by what is known of it so far."""
+    failure = failed_gate(
+        candidate.scores, gates.threshold, gates.min_overlap, max_color_distance=gates.max_color_distance
+    )
+    return reject(candidate, failure) if failure else candidate
+
+
+def at_full_resolution(candidates: Sequence[Candidate]) -> Iterator[Candidate | RejectedPair]:
+    """Yield an LR's candidates overlaid at full resolution, where they may differ in what working images have lost."""
+    lr: WorkingImage | None = None
+    for candidate in candidates:
+        try:
+            lr = lr or _full_resolution_lr(candidate)
+            overlay = _full_resolution_overlay(candidate, lr)
+        except UnreadableImage as error:
+            yield reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+            continue
+        yield candidate._replace(overlay=overlay) if overlay else reject(candidate, NOTHING_IN_COMMON)
+
+
+def _full_resolution_lr(candidate: Candidate) -> WorkingImage:
+    with precise_picture(candidate.proposal.lr) as lr:
+        return lr._replace(gray=limited(lr.gray, WORKING_SIDE))
+
+
+def _full_resolution_overlay(candidate: Candidate, lr: WorkingImage) -> Overlay | None:
+    with precise_picture(candidate.proposal.hr) as hr:
+        return make_overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)

@@ -1,0 +1,101 @@
+"""What is known of a run once it has ended: one record a pair, one a rejection."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from twimager.errors import ExitCode, Reason, Rejection
+from twimager.options import Options
+from twimager.pairs import RejectedPair, VerifiedPair
+from twimager.verify.scores import Scores
+
+NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A pair, where its files went (None: not written), and whether a review has accepted it already."""
+
+    pair: VerifiedPair
+    lr_output: Path | None
+    hr_output: Path | None
+    accepted: bool = False
+
+
+@dataclass(frozen=True)
+class RejectedImage:
+    """An image that is in no pair, and why."""
+
+    side: str
+    path: Path
+    rejection: Rejection
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark on an image that is used."""
+
+    path: Path
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run.
+
+    Attributes
+    ----------
+    near_hashes : for each LR that was evaluated by itself, how many HRs were near its hashes
+    seconds : how long each stage took
+    aborted, interrupted : whether the run was ended in a window of `--debug`, or by a signal
+    """
+
+    options: Options
+    pairs: tuple[Record, ...] = ()
+    rejected_pairs: tuple[RejectedPair, ...] = ()
+    rejected_images: tuple[RejectedImage, ...] = ()
+    notes: tuple[Note, ...] = ()
+    near_hashes: tuple[int, ...] = ()
+    seconds: tuple[tuple[str, float], ...] = ()
+    aborted: bool = False
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the run's outcome means to the caller; the gravest applies."""
+        if self.aborted:
+            return ExitCode.INTERRUPTED
+        if not self.pairs:
+            return ExitCode.NO_PAIR
+        failed = any(pair.rejection.reason is Reason.FAILED for pair in self.rejected_pairs)
+        return ExitCode.INCOMPLETE if self.unreadable or failed or self.unwritten else ExitCode.DONE
+
+    @property
+    def unreadable(self) -> int:
+        """How many files could not be read."""
+        return sum(image.rejection.reason in NOT_READ for image in self.rejected_images)
+
+    @property
+    def unwritten(self) -> int:
+        """How many pairs could not be written."""
+        return sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
+
+
+def how_far(pair: RejectedPair) -> tuple[float, int]:
+    """Return the closeness of a rejected pair."""
+    return closeness(pair.scores, pair.match.inliers if pair.match else None)
+
+
+def closeness(scores: Scores | None, inliers: int | None) -> tuple[float, int]:
+    """Return how close a rejected pair came: by its pixels where those were compared, else by its features."""
+    return scores.similarity if scores else -math.inf, -1 if inliers is None else inliers
+
+
+def numbers(pair: VerifiedPair) -> str:
+    """Return a pair's main figures in a few words."""
+    scores = pair.scores
+    found = "same frame" if pair.match.inliers is None else f"{pair.match.inliers} inliers"
+    words = f"{found}, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
+    return words + ", mirrored" * pair.proposal.mirrored

@@ -1,0 +1,79 @@
+"""The images that the page of a review shows: by number, so that no request holds a path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twimager.errors import UnreadableImage
+from twimager.image.files import read_bytes
+from twimager.image.headers import PNG_SIGNATURE
+from twimager.review.review import Review
+from twimager.web.site import Refusal
+
+NO_IMAGE = "image/none"
+# What browsers show as it is, by how it begins. Whatever else can be read is sent as PNG.
+SHOWN = {PNG_SIGNATURE: "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+class Image(NamedTuple):
+    """An image to serve, as long as it is in `root`, links followed; `moves` if the review may move it."""
+
+    path: Path
+    root: Path
+    moves: bool
+
+
+class ServedImages:
+    """The images of a review's page; the link to one holds its number.
+
+    Outputs are DEST's own, which the review has checked. Sources are served from the folders of the LRs and HRs, as far
+    as the report has them apart from DEST, as they were for the run.
+    """
+
+    def __init__(self, review: Review) -> None:
+        self._review = review
+        settings = review.document["settings"]
+        folders = {side: Path(os.path.realpath(settings[side])) for side in ("lr", "hr")}
+        self._folders = {side: path for side, path in folders.items() if not review.home.is_relative_to(path)}
+        self._links: dict[Image, str] = {}
+        self.by_link: dict[str, Image] = {}
+
+    def output(self, pair: Mapping[str, Any], side: str) -> str:
+        """Return the link to a pair's output."""
+        written = [name for name in ("lr", "hr") if pair[f"{name}_output"]]
+        path = self._review.outputs(dict(pair))[written.index(side)]
+        return self._link(Image(path, self._review.home, moves=True))
+
+    def source(self, path: str, side: str) -> str:
+        """Return the link to an image as it was found."""
+        folder = self._folders.get(side)
+        return self._link(Image(Path(path), folder, moves=False)) if folder else NO_IMAGE
+
+    def _link(self, image: Image) -> str:
+        link = self._links.setdefault(image, f"image/{len(self._links)}")
+        self.by_link[link] = image
+        return link
+
+
+def read_image(image: Image) -> bytes:
+    """Return the bytes of an image's file; Refusal unless it is a file in the image's folder."""
+    try:
+        path = image.path.resolve(strict=True)
+        if path.is_relative_to(image.root) and path.is_file():
+            return read_bytes(path)
+    except (OSError, RuntimeError, ValueError):  # gone, a ring of links, no name at all
+        pass
+    except UnreadableImage as error:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
+    raise Refusal(HTTPStatus.NOT_FOUND, "the image is not there")
+
+
+def content_type(data: bytes) -> str | None:
+    """Return the content type of what browsers show as it is; None of what they do not."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for beginning, kind in SHOWN.items() if data.startswith(beginning)), None)

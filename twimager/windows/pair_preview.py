@@ -1,0 +1,61 @@
+"""What --debug shows of a pair: what would be written, its numbers, and the features that agree."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.align.matching import inlier_positions
+from twimager.fingerprint.extract import extract_features
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, mirrored
+from twimager.fingerprint.working_image import picture, working_image
+from twimager.geometry import Points, mirroring, transform_points
+from twimager.image.decode import decode
+from twimager.options import Options
+from twimager.output.render import render_hr, render_lr
+from twimager.pairs import VerifiedPair
+from twimager.report.document import pair_record
+from twimager.report.reader import caption
+from twimager.report.records import Record
+from twimager.windows.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
+
+# Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a laptop.
+UPPER, LOWER = (MAX_PANEL[0], 400), 280
+
+
+def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
+    """Draw a pair, (h, w, 3); raises UnreadableImage."""
+    lr, hr = pair.proposal.images
+    upper = drawn_pair(
+        decode(render_lr(pair, options.write)),
+        render_hr(pair, options.pair.framing, options.write.color_transfer),
+        Display(room=UPPER),
+    )
+    hr_points, lr_points = matched_points(pair)
+    width = upper.shape[1]
+    with picture(hr) as hr_pixels, picture(lr) as lr_pixels:
+        lower = drawn_matches(hr_pixels, lr_pixels, hr_points, lr_points, (width, LOWER))
+    words = f"{len(hr_points)} matches agree with the transform" if len(hr_points) else "no matches"
+    return stacked(
+        text(f"HR {hr.path.name}, LR {lr.path.name}", width),
+        text(caption(pair_record(Record(pair, None, None))), width, DIM),
+        upper,
+        text(words, width, DIM),
+        lower,
+    )
+
+
+def matched_points(pair: VerifiedPair) -> tuple[Points, Points]:
+    """Return where the features lie that agree with a pair's transform: (n, 2), in pixels of the HR, of the LR.
+
+    Raises UnreadableImage if they were not looked for yet, and the image can't be read any more.
+    """
+    lr, hr = (
+        extract_features(image, working_image(image).gray, recipe) if image.features is None else image
+        for image, recipe in zip(pair.proposal.images, (LIGHT_LR, LIGHT_HR), strict=True)
+    )
+    if not pair.proposal.mirrored:
+        return inlier_positions(hr, lr, pair.match.matrix)
+    flip = mirroring(hr.size)
+    hr_points, lr_points = inlier_positions(mirrored(hr), lr, pair.match.matrix @ flip)
+    return transform_points(flip, hr_points), lr_points
