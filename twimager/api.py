@@ -25,7 +25,7 @@ from twimager.errors import AlignmentError, Reason, Rejection, UnreadableImage, 
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe
-from twimager.fingerprint.working_image import forget_copies
+from twimager.fingerprint.working_image import drop_working_images
 from twimager.geometry import translation
 from twimager.image.decode import LIBRARY_ERRORS, complaint, in_memory
 from twimager.image.decoders import decoders
@@ -504,7 +504,7 @@ class _Call:
             if self._policy is None:
                 os.environ.pop(WAIT_POLICY, None)
             decoders.close()
-            forget_copies()
+            drop_working_images()
 
 
 _call = _Call()

@@ -221,7 +221,7 @@ def test_kept_copies_stand_for_the_images(
     flags = "--dry", "--resize", 0.8, "--save", tmp_path / "kept"
     assert names(found(run, photos, *flags)) == copies("whole", "small")
     monkeypatch.setattr(decoded, "read_bytes", no_link)
-    monkeypatch.setattr(working_image, "recent", working_image.Recent(working_image.RECENT_BYTES))
+    monkeypatch.setattr(working_image, "recent", working_image.LRUCache(working_image.RECENT_BYTES))
     unread = contextlib.nullcontext(np.zeros((9, 9, 3), np.uint8))
     monkeypatch.setattr("twimager.cluster.quality.picture", lambda *_, **__: unread)
     document = found(run, photos, *flags, "--hash_size", 12, "--verify")

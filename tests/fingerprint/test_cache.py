@@ -26,7 +26,7 @@ from twimager.fingerprint.cache import Store
 from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Features, Fingerprint, Recipe
 from twimager.fingerprint.stamp import Stamp, stamp
-from twimager.fingerprint.working_image import View, view
+from twimager.fingerprint.working_image import DecodedImage, decode_image
 from twimager.image.pixels import Gray
 from twimager.pairing import evaluate as evaluating
 from twimager.pairing import read as reading
@@ -56,18 +56,18 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are fingerprinted, as they are; once more when features are looked for."""
     names: list[str] = []
-    described = reading.described
+    extract_features = reading.extract_features
 
     def named(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerprint:
         names.append(image.path.name)
-        return described(image, gray, recipe)
+        return extract_features(image, gray, recipe)
 
-    def counted(path: Path, recipe: Recipe) -> View:
+    def counted(path: Path, recipe: Recipe) -> DecodedImage:
         names.append(path.name)
-        return view(path, recipe)
+        return decode_image(path, recipe)
 
-    monkeypatch.setattr(reading, "view", counted)
-    monkeypatch.setattr(reading, "described", named)
+    monkeypatch.setattr(reading, "decode_image", counted)
+    monkeypatch.setattr(reading, "extract_features", named)
     return names
 
 
@@ -112,7 +112,7 @@ def test_the_second_run_reads_nothing_for_hashing_and_finds_the_same(
     assert (folders.dest.parent / STORE).is_file()
     first = outputs(folders.dest)
     read.clear()
-    monkeypatch.setattr(working_image, "recent", working_image.Recent(working_image.RECENT_BYTES))
+    monkeypatch.setattr(working_image, "recent", working_image.LRUCache(working_image.RECENT_BYTES))
     assert run(*folders.flags, "--save", "--overwrite").code == 0
     assert read == []
     assert outputs(folders.dest) == first != {}

@@ -18,7 +18,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders, contents
 from tests.support.report import report_of
 from twimager.errors import UnreadableImage, UnsupportedFormat
-from twimager.image import headers as anatomy
+from twimager.image import headers
 from twimager.image import icc as profiles
 from twimager.image.decode import decode
 from twimager.image.decoders import Decoders
@@ -68,9 +68,9 @@ def test_the_reason_is_the_true_one(name: str, words: str) -> None:
 def test_everyday_files_are_decoded_here_and_others_apart() -> None:
     everyday = [hostile.encoded(f".{kind}") for kind in ("png", "jpg", "webp", "bmp", "tiff")]
     everyday += [hostile.saved("JPEG", progressive=True), hostile.saved("TIFF", compression="tiff_lzw")]
-    assert all(anatomy.of(data).everyday for data in everyday)
+    assert all(headers.parse(data).everyday for data in everyday)
     others = [hostile.saved("GIF"), hostile.saved("PNG", 2), hostile.saved("TIFF", 2), hostile.encoded(".jp2")]
-    assert not any(anatomy.of(data).everyday for data in others)
+    assert not any(headers.parse(data).everyday for data in others)
     assert all(decode(data).ndim == 3 for data in others)
 
 
@@ -104,7 +104,7 @@ def test_what_is_no_image_is_not_read_whole(tmp_path: Path) -> None:
         read_bytes(tmp_path / "film.png")
 
 
-def decoders_that(does: str, patience: float = 5) -> Decoders:
+def decoders_that(does: str, timeout: float = 5) -> Decoders:
     """Children that do as they should but for what they do with an image that begins with `bad`."""
     program = f"""
         import os, time, sys
@@ -116,7 +116,7 @@ def decoders_that(does: str, patience: float = 5) -> Decoders:
         decoding._answer = answer
         decoding._serve()
     """
-    return Decoders((sys.executable, "-c", textwrap.dedent(program)), patience)
+    return Decoders((sys.executable, "-c", textwrap.dedent(program)), timeout)
 
 
 @pytest.mark.parametrize("does", ["os.abort()", "os._exit(0)", "os.kill(os.getpid(), 9)", "raise ValueError"])
@@ -141,7 +141,7 @@ def test_a_crash_that_another_image_has_prepared_costs_nothing(tmp_path: Path) -
 
 @pytest.mark.parametrize("does", ["time.sleep(60)", "while True: pass"])
 def test_a_decoder_that_hangs_costs_one_file(does: str) -> None:
-    decoders, started = decoders_that(does, patience=1), time.monotonic()
+    decoders, started = decoders_that(does, timeout=1), time.monotonic()
     with pytest.raises(UnreadableImage, match="decoding takes longer than 1 s"):
         decoders.decode(b"bad")
     assert time.monotonic() - started < 5

@@ -21,8 +21,7 @@ from tests.support.pictures import cat
 from tests.support.report import report_of
 from twimager.errors import UnreadableImage
 from twimager.image import decoder_process as decoding
-from twimager.image import headers as anatomy
-from twimager.image import jpeg
+from twimager.image import headers, jpeg
 from twimager.image.decode import decode, decode_gray, decode_rows
 from twimager.image.headers import PNG_END, PNG_SIGNATURE
 from twimager.runtime.console import own_stderr
@@ -152,7 +151,7 @@ def test_a_tiff_with_a_damaged_strip_is_unreadable(compression: int) -> None:
 def test_a_tiff_that_can_not_hold_its_pixels_is_refused_by_its_structure(compression: int, rows: int) -> None:
     strips = [bytes(20)] * -(-14_000 // rows)
     with pytest.raises(UnreadableImage, match="can't hold 14000 x 14000 pixels"):
-        anatomy.of(hostile.tiff(strips, (14_000, 14_000), rows, compression) + bytes(10_000))
+        headers.parse(hostile.tiff(strips, (14_000, 14_000), rows, compression) + bytes(10_000))
 
 
 TWICE = {
@@ -166,21 +165,21 @@ def test_of_a_tag_given_twice_the_first_is_checked_as_libtiff_takes_it(name: str
     tag, value = TWICE[name]
     gray = gray_part()[:32, :48]
     data = hostile.tiff([gray.tobytes()], (48, 32), 32, PLAIN, (tag, 4, 1, value))
-    found = anatomy.of(data)
+    found = headers.parse(data)
     assert (found.size, found.everyday) == ((48, 32), False)
     if name != "tile offset":  # which of the two is taken is libtiff's affair
         assert np.array_equal(decode(data)[..., 0], gray)
     with pytest.raises(UnreadableImage, match="can't hold"):
-        anatomy.of(hostile.tiff([gray.tobytes()], (14_000, 14_000), 32, PLAIN, (256, 4, 1, 48), (257, 4, 1, 32)))
+        headers.parse(hostile.tiff([gray.tobytes()], (14_000, 14_000), 32, PLAIN, (256, 4, 1, 48), (257, 4, 1, 32)))
 
 
 def test_tiles_are_checked_as_strips_are() -> None:
     tiles = ((322, 4, 1, 8_000), (323, 4, 1, 8_000), (324, 4, 1, 8), (325, 4, 1, 100))
     with pytest.raises(UnreadableImage, match="can't hold 8000 x 8000 pixels"):
-        anatomy.of(hostile.tiff([bytes(100)], (8_000, 8_000), 8_000, LZW, *tiles))
+        headers.parse(hostile.tiff([bytes(100)], (8_000, 8_000), 8_000, LZW, *tiles))
     tiles = ((322, 4, 1, 80_000), (323, 4, 1, 80_000), (324, 4, 1, 8), (325, 4, 1, 100))
     with pytest.raises(UnreadableImage, match="80000 x 80000 pixels; --max_pixels"):
-        anatomy.of(hostile.tiff([bytes(100)], (10, 10), 10, LZW, *tiles))
+        headers.parse(hostile.tiff([bytes(100)], (10, 10), 10, LZW, *tiles))
 
 
 def test_a_tiff_of_unknown_tags_is_read() -> None:

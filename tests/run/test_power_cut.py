@@ -190,7 +190,7 @@ def test_no_folder_is_flushed_where_there_is_no_way(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", flush)
         patch.setattr(sys, "platform", "win32")
-        patch.setattr("twimager.output.lock._is_ours", lambda _: True)
+        patch.setattr("twimager.output.lock._acquire", lambda _: True)
         assert run(*folders.flags).code == 0
     assert flushed
     assert all(flushed)

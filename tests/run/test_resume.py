@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 from tests.support.processes import Job, wait_for_none
 from tests.support.report import report_of
 from twimager.fingerprint.fingerprint import Recipe
-from twimager.fingerprint.working_image import View, view
+from twimager.fingerprint.working_image import DecodedImage, decode_image
 from twimager.image import decoders as isolation
 from twimager.output.layout import JOURNALS
 from twimager.output.lock import LOCK
@@ -190,15 +190,15 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     render = writing.render_hr
 
-    def counted(path: Path, recipe: Recipe) -> View:
+    def counted(path: Path, recipe: Recipe) -> DecodedImage:
         names.append(path.name)
-        return view(path, recipe)
+        return decode_image(path, recipe)
 
     def rendered(pair, *how):
         names.append(f"rendered {pair.proposal.hr.path.name}")
         return render(pair, *how)
 
-    monkeypatch.setattr(reading, "view", counted)
+    monkeypatch.setattr(reading, "decode_image", counted)
     monkeypatch.setattr(writing, "render_hr", rendered)
     return names
 

@@ -163,12 +163,12 @@ def test_outputs_that_take_too_much_cost_their_pair(run: Run, folders: Folders) 
 @pytest.mark.parametrize(
     "error", [MemoryError(), cv2.error("Insufficient memory"), np.linalg.LinAlgError("Singular matrix")]
 )
-@pytest.mark.parametrize("step", ["refine", "make_overlay", "described"])
+@pytest.mark.parametrize("step", ["refine", "make_overlay", "extract_features"])
 def test_a_pair_that_is_beyond_the_libraries_costs_itself(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, error: Exception, step: str
 ) -> None:
     """Whatever fails for one HR, the pair of the other one is found and written."""
-    module = {"refine": registration, "make_overlay": candidates, "described": reading}[step]
+    module = {"refine": registration, "make_overlay": candidates, "extract_features": reading}[step]
     inner = getattr(module, step)
 
     def failing(*arguments, **settings):

@@ -251,7 +251,7 @@ def test_what_is_remembered_is_not_read_again(run: Run, tmp_path: Path, monkeypa
     assert {f"{number:04}.jpg" for number in range(60)} <= set(read)
     assert (tmp_path / "twimager.sqlite").is_file()
     read.clear()
-    monkeypatch.setattr(working_image, "recent", working_image.Recent(1 << 20))
+    monkeypatch.setattr(working_image, "recent", working_image.LRUCache(1 << 20))
     after = run("search", tmp_path / "query.png", *flags)
     assert after.out == before.out
     assert "0030.jpg" in after.out

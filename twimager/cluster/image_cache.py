@@ -11,14 +11,20 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.extract import bare_fingerprint, described
+from twimager.fingerprint.extract import extract_features, fingerprint_without_features
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.records import is_sound_frame
 from twimager.fingerprint.stamp import stamp
-from twimager.fingerprint.working_image import WORKING_SIDE, View, recall, recalls, view
+from twimager.fingerprint.working_image import (
+    WORKING_SIDE,
+    DecodedImage,
+    decode_image,
+    has_working_image,
+    keep_working_image,
+)
 from twimager.image.decode import LIBRARY_ERRORS, complaint, decode_gray
 from twimager.image.encode import encode
-from twimager.image.headers import PNG_SIGNATURE, of
+from twimager.image.headers import PNG_SIGNATURE, parse
 from twimager.options import Format
 from twimager.pairing.read import File, Reader
 
@@ -33,12 +39,12 @@ class _Result(NamedTuple):
     packed: bytes | None = None
 
 
-def pack(decoded: View) -> bytes:
+def pack(decoded: DecodedImage) -> bytes:
     """Return a decoded image as bytes."""
     return np.array((decoded.size, decoded.bars), HEADER).tobytes() + encode(decoded.gray, Format.PNG)
 
 
-def unpack(packed: bytes) -> View | None:
+def unpack(packed: bytes) -> DecodedImage | None:
     """Return the decoded image of which `pack` has made these bytes; None if it has not made them."""
     if len(packed) < HEADER.itemsize or not packed.startswith(PNG_SIGNATURE, HEADER.itemsize):
         return None
@@ -46,12 +52,12 @@ def unpack(packed: bytes) -> View | None:
     width, height = header["size"].tolist()
     bars = Bars(*header["bars"].tolist())
     try:
-        found = of(encoded)
+        found = parse(encoded)
         columns, rows = found.size or (0, 0)
         small = columns <= width and rows <= height and min(columns, rows) <= WORKING_SIDE
         if not small or not is_sound_frame((width, height), bars):
             return None
-        return View(decode_gray(encoded, found, directly=True), (width, height), bars)
+        return DecodedImage(decode_gray(encoded, found, directly=True), (width, height), bars)
     except (UnreadableImage, *LIBRARY_ERRORS):
         return None
 
@@ -83,8 +89,8 @@ def _fingerprinted(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) 
         return _Result(file.known)
     try:
         kept = unpack(packed) if packed else None
-        decoded = kept or view(file.path, recipe)
-        image = described(bare_fingerprint(file.path, decoded, recipe), decoded.gray, recipe)
+        decoded = kept or decode_image(file.path, recipe)
+        image = extract_features(fingerprint_without_features(file.path, decoded, recipe), decoded.gray, recipe)
     except UnreadableImage as error:
         return _Result(Rejection(error.reason, str(error)))
     except LIBRARY_ERRORS as error:
@@ -97,5 +103,5 @@ def restore_decoded(path: Path, packed: bytes | None, recipe: Recipe) -> None:
 
     Raises UnreadableImage if it is not there, and the file can't be read.
     """
-    if not recalls(path):
-        recall(path, (unpack(packed) if packed else None) or view(path, recipe))
+    if not has_working_image(path):
+        keep_working_image(path, (unpack(packed) if packed else None) or decode_image(path, recipe))

@@ -1,1 +1,1 @@
-"""What is remembered of one image: hashes, a thumbnail and features; and the cache that keeps it."""
+"""Fingerprints of images (hashes, a thumbnail, features), working images, and the cache on disk."""

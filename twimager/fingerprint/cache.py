@@ -21,7 +21,7 @@ class Store:
 
     def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
         self._database = Database(path, warn)
-        # Asked for once: while other threads are at work, each question to the system may have to wait for them.
+        # Once, not for each path: a call of the system may have to wait for other threads.
         self._absolute = partial(os.path.join, os.getcwd())
         self._stamps: dict[Path, Stamp] = {}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from twimager.fingerprint.stamp import made_by
 from twimager.runtime.folders import open_file
 
-# "Twim": tells our files from other SQLite databases.
+# "Twim": tells these files from other SQLite databases.
 APPLICATION = 0x5477696D
 # Seconds to wait for another run that is writing.
 BUSY_TIMEOUT = 60.0
@@ -33,7 +33,7 @@ SELECT = "SELECT value, checksum FROM entries WHERE (kind, key, version) = (?, ?
 INSERT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)"
 # What is raised on a file that is damaged: messages may hold what is no text.
 ERRORS = (sqlite3.Error, UnicodeError)
-# How messages begin that say of a file only that it is out of reach. Other operational errors are of damaged ones.
+# How messages begin about a file that is only out of reach. Other operational errors are of damaged ones.
 OUT_OF_REACH = (
     "unable to open", "attempt to write a readonly", "database is locked", "database table is locked",
     "database or disk is full", "disk I/O error", "access permission denied", "locking protocol", "interrupted",
@@ -160,7 +160,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _set_aside(path: Path) -> Path:
-    """Rename a file to a name that nobody has."""
+    """Rename a file to a name that is free, and return that."""
     for number in count(1):
         aside = path.with_name(f"{path.name}.{number}")
         if not os.path.lexists(aside):
@@ -172,7 +172,7 @@ def _set_aside(path: Path) -> Path:
 def _drop_foreign_journal(path: Path) -> None:
     """Delete SQLite's journal of a store that was being written if it names another file.
 
-    SQLite deletes the file that is named so. No store of ours is written along with another file.
+    SQLite deletes the file that is named so. No store is ever written along with another file.
     """
     journal, foreign = path.with_name(f"{path.name}-journal"), False
     with suppress(OSError), open_file(journal, "rb", None) as file:

@@ -1,4 +1,4 @@
-"""Make the fingerprint of an image file."""
+"""Extract the fingerprint of an image: hashes and thumbnail, and features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from twimager.fingerprint.fingerprint import Features, Fingerprint, Recipe
 from twimager.fingerprint.phash import ENOUGH_PIXELS, picture_hashes, thumbnail
 from twimager.fingerprint.rootsift import root_sift
-from twimager.fingerprint.working_image import View, recall, view
+from twimager.fingerprint.working_image import DecodedImage, decode_image, keep_working_image
 from twimager.geometry import resize_matrix, transform_points
 from twimager.image.pixels import Gray, frame_size, limited
 
@@ -19,23 +19,29 @@ FLAT_LEVELS = 4
 
 
 def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
-    """Read an image file once and return what is remembered of it; raises UnreadableImage."""
-    seen = view(path, recipe)
-    return described(bare_fingerprint(path, seen, recipe), seen.gray, recipe)
+    """Read an image file once and return its fingerprint; raises UnreadableImage."""
+    decoded = decode_image(path, recipe)
+    return extract_features(fingerprint_without_features(path, decoded, recipe), decoded.gray, recipe)
 
 
-def bare_fingerprint(path: Path, seen: View, recipe: Recipe) -> Fingerprint:
-    """Return what is remembered of an image that looks like this, but for its features."""
-    recall(path, seen)
-    small = limited(seen.gray, ENOUGH_PIXELS * recipe.hash_side)
+def fingerprint_without_features(path: Path, decoded: DecodedImage, recipe: Recipe) -> Fingerprint:
+    """Return the fingerprint of a decoded image, which is kept as its working image, without features."""
+    keep_working_image(path, decoded)
+    gray = decoded.gray
+    small = limited(gray, ENOUGH_PIXELS * recipe.hash_side)
     return Fingerprint(
-        path, seen.size, picture_hashes(small, recipe.hash_side), None, seen.bars, recipe.srgb, thumbnail(small),
-        is_flat=int(seen.gray.max()) - int(seen.gray.min()) <= FLAT_LEVELS, missing=seen.missing, depth=seen.depth,
+        path, decoded.size, picture_hashes(small, recipe.hash_side), None, decoded.bars, recipe.srgb, thumbnail(small),
+        is_flat=int(gray.max()) - int(gray.min()) <= FLAT_LEVELS, missing=decoded.missing, depth=decoded.depth,
     )  # fmt: skip
 
 
-def described(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerprint:
-    """Return an image with the features that are found on its working image; without, if the recipe has none."""
+def extract_features(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerprint:
+    """Return a fingerprint with the features of its working image; unchanged if the recipe has none.
+
+    Parameters
+    ----------
+    gray : (h, w) uint8, the working image
+    """
     if not recipe.features:
         return image
     small = limited(gray, recipe.side)

@@ -1,4 +1,4 @@
-"""What is remembered of one image: its size, perceptual hashes, a thumbnail and RootSIFT features."""
+"""The fingerprint of an image: its size, perceptual hashes, a thumbnail and RootSIFT features."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Recipe(NamedTuple):
 
     Attributes
     ----------
-    side : shorter side, at most, of the copy that is searched for features
+    side : shorter side, at most, of the copy in which features are detected
     features : how many are kept
     contrast : SIFT's threshold
     sigma : SIFT's sigma; a smaller one finds on a smaller copy what a greater one finds on a larger
@@ -51,7 +51,7 @@ class Recipe(NamedTuple):
 # precisely, as with a sigma of 1.6 and 1.25 times the pixels along a side, in two thirds of the time.
 LIGHT_LR = Recipe(side=128, features=200, contrast=0.02, sigma=1.2)
 LIGHT_HR = LIGHT_LR._replace(side=160)
-# For what they leave over: small parts of a frame, smooth pictures.
+# For what is in no pair by those: small parts of a frame, smooth pictures.
 RICH = Recipe(side=320, features=1000, contrast=0.01)
 
 
@@ -93,7 +93,7 @@ NO_FEATURES = Features(
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """One image, remembered.
+    """What is known of one image without its pixels.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Fingerprint:
     size : (width, height) in pixels, upright, of the picture: black bars around it are no part of it
     hashes : pHashes of the whole frame and, where that is wide or tall, of its centre square, 64 bits unless the recipe
         says otherwise
-    features : None where they were not looked for
+    features : None where they were not extracted
     bars : what lies around the picture in the file
     srgb : whether it is converted to sRGB, whenever it is read, if it has another colour profile
     thumbnail : (THUMBNAIL_SIDE**2,) uint8, the picture's gray, shrunk to a square
@@ -134,7 +134,7 @@ class Fingerprint:
 
     @property
     def known_features(self) -> Features:
-        """The features; none where they were not looked for."""
+        """The features; none where they were not extracted."""
         return self.features or NO_FEATURES
 
     @property
@@ -144,7 +144,7 @@ class Fingerprint:
 
 
 def mirrored(image: Fingerprint) -> Fingerprint:
-    """Return what would be remembered of the image flipped left to right; its hashes are not known."""
+    """Return the fingerprint of the image flipped left to right, without its hashes, which are not known."""
     features = image.known_features
     points = np.stack([image.size[0] - 1 - features.points[:, 0], features.points[:, 1]], axis=1)
     angles, descriptors = np.float32(np.pi) - features.angles, features.descriptors[:, MIRRORED_BINS]

@@ -22,12 +22,17 @@ EDGE_RISE = 16
 MIXED = 1
 # What is left must be this share of the frame, along each side; else it is a dark picture, not one with bars.
 MIN_LEFT = 0.25
-# Lines that are looked at in one go, until one is none.
+# Lines that are tested in one go, until one is no bar.
 BAND = 64
 
 
 def picture_area(frame: Gray) -> Rect:
-    """Return the part of a frame, (h, w) uint8 or uint16, that is not black bars: all of it where there are none."""
+    """Return the part of a frame that is not black bars: all of it where there are none.
+
+    Parameters
+    ----------
+    frame : (h, w), uint8 or uint16
+    """
     gray = to_8_bit(frame)
     width, height = frame_size(gray)
     whole = Rect(0, 0, width, height)

@@ -11,19 +11,24 @@ from twimager.image.pixels import Gray, shrink
 
 # From this ratio of the sides on, the centre square shows another picture than the whole frame.
 WIDE = 1.2
-# The pHash knows so many times more pixels along a side than it has bits: 32. Pillow takes its time to get there; from
-# a copy of twice as many, 0.3 of the 64 bits are others than from the whole picture, four at most.
+# The pHash is made of so many times more pixels along a side than it has bits: 32. Pillow is slow to shrink a picture
+# to that; from a copy of twice as many, 0.3 of the 64 bits are others than from the whole picture, four at most.
 HASHED_FROM = 4
 ENOUGH_PIXELS = 2 * HASHED_FROM
-# Miniatures of this side tell frames of one scene apart: of the right one and up to 45 others the right one was among
+# Thumbnails of this side tell frames of one scene apart: of the right one and up to 45 others the right one was among
 # the first four in one clip, and among the first eight for 0.93 in one of 176 x 144 pixels; with half the side 0.80.
 THUMBNAIL_SIDE = 32
 
 
 def perceptual_hash(gray: Gray, side: int) -> int:
-    """Return the pHash of side x side bits as one integer.
+    """Return the pHash as one integer, its first bit the highest.
 
     To the bit that of imagehash, whose cosine transform is SciPy's: to import that takes a fifth of a second.
+
+    Parameters
+    ----------
+    gray : (h, w) uint8
+    side : the hash has side x side bits
     """
     small = Image.fromarray(gray).resize((HASHED_FROM * side,) * 2, Image.Resampling.LANCZOS)
     waves = cv2.dct(np.asarray(small, np.float64))
@@ -35,7 +40,13 @@ def perceptual_hash(gray: Gray, side: int) -> int:
 
 
 def picture_hashes(gray: Gray, hash_side: int) -> tuple[int, ...]:
-    """Return the pHashes of the whole frame and, where that is wide or tall, of its centre square."""
+    """Return the pHashes of the whole frame and, where that is wide or tall, of its centre square.
+
+    Parameters
+    ----------
+    gray : (h, w) uint8
+    hash_side : a hash has hash_side x hash_side bits
+    """
     height, width = gray.shape
     hashes = [perceptual_hash(gray, hash_side)]
     if max(width, height) >= WIDE * min(width, height):
@@ -46,5 +57,5 @@ def picture_hashes(gray: Gray, hash_side: int) -> tuple[int, ...]:
 
 
 def thumbnail(gray: Gray) -> NDArray[np.uint8]:
-    """Return the whole frame as MINIATURE_SIDE x MINIATURE_SIDE pixels, in one row."""
+    """Return the whole of a frame, (h, w) uint8, as THUMBNAIL_SIDE x THUMBNAIL_SIDE pixels in one row."""
     return shrink(gray, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)).ravel()

@@ -1,4 +1,4 @@
-"""What is kept of an image, packed into bytes and unpacked; nothing that could not have been packed is unpacked."""
+"""Fingerprints packed into bytes, and unpacked again if they are sound."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pack(image: Fingerprint, recipe: Recipe) -> bytes:
 
 
 def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
-    """Return what `pack` was given; None if this is nothing that it makes."""
+    """Return the fingerprint that `pack` has made these bytes of; None if it can't have."""
     if len(data) < HEAD.itemsize:
         return None
     head = np.frombuffer(data, HEAD, 1)[0]
@@ -57,7 +57,7 @@ def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
 
 
 def _is_sound(image: Fingerprint, recipe: Recipe) -> bool:
-    """Tell whether an image may have such a fingerprint."""
+    """Tell whether an image can have such a fingerprint."""
     known, largest = image.known_features, max(image.size)
     return (
         is_sound_frame(image.size, image.bars)
@@ -70,7 +70,7 @@ def _is_sound(image: Fingerprint, recipe: Recipe) -> bool:
 
 
 def is_sound_frame(size: Size, bars: Bars) -> bool:
-    """Tell whether a picture may have such a size and such bars around it."""
+    """Tell whether a picture can have such a size and such bars around it."""
     return min(size) > 0 and min(bars) >= 0 and max(*size, *bars) <= MAX_SIDE
 
 

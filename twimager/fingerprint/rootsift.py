@@ -11,7 +11,7 @@ from twimager.image.pixels import Gray
 # Of so many times the features that are kept, those with the greatest contrast x size are: what is large in the HR is
 # still there in the LR. 300 of them tell as much as the 1500 strongest by contrast alone.
 DETECTED = 1.25
-# How soft the finest pictures are that are searched: Lowe's.
+# Sigma of the finest level of the scale space: Lowe's.
 SIGMA = 1.6
 # RootSIFT values lie in 0..1 and rarely above 0.5: 512 uses the range of a byte as SIFT itself does. In four bits, as
 # many HRs are found by vote, but one pair in eighty of hard framings can't be matched.
@@ -24,10 +24,19 @@ MIRRORED_BINS = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].rave
 def root_sift(
     gray: Gray, features: int, contrast: float, sigma: float = SIGMA
 ) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
-    """Detect SIFT features (Lowe, IJCV 2004) and describe them as RootSIFT (Arandjelovic and Zisserman, CVPR 2012).
+    """Return SIFT keypoints [1]_, the strongest first, and their RootSIFT descriptors [2]_, (n, 128) uint8.
 
-    Return so many at most, the strongest first, and their descriptors, (n, 128); `contrast` is SIFT's threshold,
-    `sigma` its sigma.
+    Parameters
+    ----------
+    gray : (h, w) uint8
+    features : how many are returned, at most
+    contrast : SIFT's threshold of contrast
+    sigma : SIFT's sigma of the finest level, in pixels
+
+    References
+    ----------
+    .. [1] Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004
+    .. [2] Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012
     """
     if not features:
         return [], np.empty((0, 128), np.uint8)

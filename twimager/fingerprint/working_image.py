@@ -1,4 +1,4 @@
-"""Small copies of images that pairs are refined and verified on, and from which fingerprints are made."""
+"""Working images: the small copies that pairs are refined and verified on, and that fingerprints are made from."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ from twimager.image.decode import decoded, decoded_for_analysis, missing_rows
 from twimager.image.icc import to_srgb
 from twimager.image.pixels import Gray, Pixels, frame_size, limited, to_8_bit, to_gray
 
-# Shorter side of the copy on which pairs are refined and verified.
+# Shorter side of the working image.
 WORKING_SIDE = 320
 # Shorter side of the copy on which colours are compared, of which even a part still tells what colour is where.
 COLOR_SIDE = 160
-# What is kept of working images, at most: some 450 of them.
+# Bytes of working images that are kept, at most: some 450 of them.
 RECENT_BYTES = 64 * 1024 * 1024
-# Rows that are converted at a time where each pixel takes more than in the end.
+# Rows that are converted at a time where each pixel takes more bytes meanwhile than in the end.
 BAND = 256
 
 
-class Recent:
-    """The copies used last, so many bytes of them; shared by the threads of this process."""
+class LRUCache:
+    """Copies of images, by their paths, `limit` bytes of them at most; shared by the threads of this process.
+
+    Those that have gone unused for longest are dropped first.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -40,14 +43,14 @@ class Recent:
         self._lock = threading.Lock()
 
     def get(self, path: Path) -> Pixels | None:
-        """Return an image's copy, if it is kept."""
+        """Return an image's copy, (h, w) or (h, w, 3), if it is kept."""
         with self._lock:
             if path in self._copies:
                 self._copies.move_to_end(path)
             return self._copies.get(path)
 
     def keep(self, path: Path, pixels: Pixels) -> None:
-        """Keep an image's copy, instead of those that were not used for longest."""
+        """Keep an image's copy, (h, w) or (h, w, 3)."""
         with self._lock:
             self._forget(path)
             self._copies[path] = pixels
@@ -56,12 +59,12 @@ class Recent:
                 self._forget(next(iter(self._copies)))
 
     def these(self, paths: Iterable[Path]) -> dict[Path, Pixels]:
-        """Return the copies of these images that are kept, without their being used by that."""
+        """Return those copies of these images that are kept; that does not count as use."""
         with self._lock:
             return {path: self._copies[path] for path in paths if path in self._copies}
 
     def drop(self, path: Path) -> None:
-        """Keep nothing of an image any longer."""
+        """Drop an image's copy, if it is kept."""
         with self._lock:
             self._forget(path)
 
@@ -76,14 +79,17 @@ class Recent:
             self._bytes -= pixels.nbytes
 
 
-recent = Recent(RECENT_BYTES)
-_recent_colors = Recent(RECENT_BYTES)
+recent = LRUCache(RECENT_BYTES)
+_recent_colors = LRUCache(RECENT_BYTES)
 
 
 class WorkingImage(NamedTuple):
-    """A gray copy of an image, (h, w), maybe smaller, and the (width, height) of the image itself.
+    """A copy of an image.
 
-    One on which colours are compared is (h, w, 3).
+    Attributes
+    ----------
+    gray : (h, w) uint8 or float32; (h, w, 3) uint8 BGR for comparing colours
+    size : (width, height) of the image itself, no smaller than the copy
     """
 
     gray: Gray
@@ -91,12 +97,12 @@ class WorkingImage(NamedTuple):
 
     @property
     def from_full(self) -> Matrix:
-        """The matrix from the image's pixels to the copy's."""
+        """The matrix, (3, 3), from the image's pixels to the copy's."""
         return resize_matrix(self.size, frame_size(self.gray))
 
 
-class View(NamedTuple):
-    """What is seen of an image file.
+class DecodedImage(NamedTuple):
+    """What fingerprints are made from: an image file's working image, and what else decoding it has shown.
 
     Attributes
     ----------
@@ -114,30 +120,44 @@ class View(NamedTuple):
     depth: int = 2
 
 
-def view(path: Path, recipe: Recipe) -> View:
-    """Read an image file and look at its picture; raises UnreadableImage."""
+def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
+    """Read an image file and decode it to its working image.
+
+    Raises
+    ------
+    UnreadableImage
+        If it can't be read or decoded; where the recipe has `truncated`, if no rows of it are complete.
+    """
     try:
-        return _seen(path, recipe)
+        return _decode(path, recipe)
     except UnreadableImage:
         if not recipe.truncated:
             raise
-    return _seen(path, recipe, missing_rows(path))
+    return _decode(path, recipe, missing_rows(path))
 
 
-def _seen(path: Path, recipe: Recipe, missing: int = 0) -> View:
+def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
     with decoded_for_analysis(path, recipe.srgb, missing) as (frame, profile, depth):
         picture = picture_area(to_gray(frame) if profile else frame)
         gray = _working(picture.cut(frame), profile)
         right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     size, bars = (picture.width, picture.height), Bars(picture.x, picture.y, right, bottom)
-    return View(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth)
+    return DecodedImage(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth)
 
 
 def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:
-    """Return the copy of an image that is refined and verified: shorter side WORKING_SIDE or less.
+    """Return the working image: gray, (h, w) uint8, shorter side WORKING_SIDE or less.
 
-    The most recent copies are remembered, so that most files need not be read again; one that had to be read will be,
-    too, if it is to be kept. Raises UnreadableImage.
+    The last ones used are kept, so that most files need not be read again.
+
+    Parameters
+    ----------
+    keep : whether to keep one for which the file had to be read
+
+    Raises
+    ------
+    UnreadableImage
+        If the file has to be read, and can't be any more.
     """
     gray = recent.get(image.path)
     if gray is None:
@@ -148,25 +168,28 @@ def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:
     return WorkingImage(gray, image.size)
 
 
-def recall(path: Path, seen: View) -> None:
-    """Have `working_image` go by this view of an image, as long as there is room for it."""
-    recent.keep(path, seen.gray)
+def keep_working_image(path: Path, decoded: DecodedImage) -> None:
+    """Keep the gray of a decoded image as what `working_image` returns, as long as there is room for it."""
+    recent.keep(path, decoded.gray)
     _recent_colors.drop(path)
 
 
-def recalls(path: Path) -> bool:
-    """Tell whether `working_image` would go by a view that is remembered."""
+def has_working_image(path: Path) -> bool:
+    """Tell whether `working_image` has a copy of this file that it need not be read for."""
     return recent.get(path) is not None
 
 
-def forget_copies() -> None:
+def drop_working_images() -> None:
     """Keep no copies of images any longer, which take up to 128 MB."""
     recent.clear()
     _recent_colors.clear()
 
 
 def color_image(image: Fingerprint) -> WorkingImage:
-    """Return a small copy of an image, (h, w, 3) uint8 BGR, on which colours are compared; raises UnreadableImage."""
+    """Return a copy of an image for comparing colours: (h, w, 3) uint8 BGR, shorter side COLOR_SIDE or less.
+
+    Raises UnreadableImage.
+    """
     colors: Pixels | None = _recent_colors.get(image.path)
     if colors is None:
         colors = small_colors(image, COLOR_SIDE)
@@ -175,20 +198,30 @@ def color_image(image: Fingerprint) -> WorkingImage:
 
 
 def small_colors(image: Fingerprint, side: int) -> Pixels:
-    """Return an image in colour, (h, w, 3) uint8 BGR, with a shorter side of `side` at most; raises UnreadableImage."""
+    """Return an image in colour, (h, w, 3) uint8 BGR, shorter side `side` or less; raises UnreadableImage."""
     with picture(image) as pixels:
         return to_8_bit(limited(pixels, side))
 
 
 @contextmanager
 def picture(image: Fingerprint, more: float = 0) -> Iterator[Pixels]:
-    """Yield an image's pixels, (h, w, 3), without the bars; see `decoded`."""
+    """Yield an image's pixels, (h, w, 3) BGR, uint8 or uint16, without the bars.
+
+    Parameters
+    ----------
+    more : bytes a pixel that the block takes beside them
+
+    Raises
+    ------
+    UnreadableImage
+        If the file can't be read any more, or holds a picture of another size by now.
+    """
     with decoded(image.path, image.srgb, more, image.missing) as frame:
         yield _picture(image, frame)
 
 
 def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
-    """Return what a frame shows without the bars; UnreadableImage if it is another one than was seen before."""
+    """Return a frame without the bars; UnreadableImage if its size is not that of the fingerprint."""
     if frame_size(frame) != image.frame[2:]:
         raise UnreadableImage("changed while the job went on")
     return image.picture.cut(frame)
@@ -196,7 +229,7 @@ def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
 
 @contextmanager
 def precise_picture(image: Fingerprint) -> Iterator[WorkingImage]:
-    """Yield the whole of an image as float32 gray; see `picture`."""
+    """Yield an image at its full size, gray, (h, w) float32 of 0 to 255; raises as `picture` does."""
     with picture(image, more=4) as pixels:
         unit = np.float32(255 / np.iinfo(pixels.dtype).max)
         gray = np.empty(pixels.shape[:2], np.float32)
@@ -206,6 +239,6 @@ def precise_picture(image: Fingerprint) -> Iterator[WorkingImage]:
 
 
 def _working(pixels: Pixels | Gray, profile: bytes | None) -> Gray:
-    """Return the working image of a picture: gray (h, w), or colours (h, w, 3) that are to be converted to sRGB."""
+    """Return the working image of a picture that is gray, (h, w), or colours, (h, w, 3), to be converted to sRGB."""
     small = limited(pixels, WORKING_SIDE)
     return to_8_bit(to_gray(to_srgb(small, profile)) if profile else small)

@@ -16,7 +16,7 @@ from twimager.errors import UnreadableImage
 from twimager.image import decoder_process, headers, jpeg
 from twimager.image.decoders import decoders
 from twimager.image.files import read_bytes
-from twimager.image.headers import Anatomy
+from twimager.image.headers import Header
 from twimager.image.icc import embedded_profile, to_srgb
 from twimager.image.pixels import Gray, Pixels, to_gray
 from twimager.runtime.memory import budget
@@ -28,18 +28,25 @@ CHANNELS = 3
 LARGE = 32_000_000
 # OpenCV holds what it has decoded while it is copied into an array; what another process has decoded arrives here too.
 COPIES = 2
-# Bytes that the size of a picture does not foretell: tables, rows, small copies.
+# Bytes that do not depend on the size of a picture: tables, rows, small copies.
 OVERHEAD = 1 << 20
-UNKNOWN = Anatomy(None)
+UNKNOWN = Header(None)
 
 _in_memory: dict[Path, Pixels] = {}
 
 
-def decode(data: bytes, found: Anatomy | None = None) -> Pixels:
-    """Return the pixels of an encoded image: (h, w, 3), BGR, uint8 or uint16, upright; of an animation the first.
+def decode(data: bytes, header: Header | None = None) -> Pixels:
+    """Return the pixels of an encoded image; of an animation those of the first picture.
 
-    What is not an everyday file, or may be damaged, is decoded in another process, which may crash or hang. `found` is
-    its anatomy, where that is known.
+    What is not an everyday file, or may be damaged, is decoded in another process, which may crash or hang.
+
+    Parameters
+    ----------
+    header : that of `data`, where it is known
+
+    Returns
+    -------
+    (h, w, 3) BGR, uint8 or uint16, upright
 
     Raises
     ------
@@ -47,38 +54,57 @@ def decode(data: bytes, found: Anatomy | None = None) -> Pixels:
         If `data` is no image, is cut short or damaged, has more pixels than are allowed or some that are neither 8
         nor 16 bit.
     """
-    pixels = decoder_process.decode_unwarned(data) if (found or headers.of(data)).everyday else None
+    pixels = decoder_process.decode_unwarned(data) if (header or headers.parse(data)).everyday else None
     return decoders.decode(data) if pixels is None else pixels
 
 
 def decode_rows(data: bytes) -> tuple[Pixels, int]:
-    """Return the pixels of those rows of an image that is cut short that are there in full, and how many are missing.
+    """Return the complete rows of an image that is cut short, and how many are missing.
 
-    Raises UnreadableImage where there are none: in files that are damaged otherwise, or not stored row by row.
+    Returns
+    -------
+    pixels : (h, w, 3) BGR, uint8 or uint16, upright
+    missing : in rows
+
+    Raises
+    ------
+    UnreadableImage
+        If no rows are complete: the file is damaged otherwise, or not stored row by row.
     """
     return decoders.complete_rows(data)
 
 
-def decode_gray(data: bytes, found: Anatomy | None = None, directly: bool = False) -> Gray:
-    """Return the gray of an encoded image, (h, w), uint8 or uint16; see `decode`.
+def decode_gray(data: bytes, header: Header | None = None, directly: bool = False) -> Gray:
+    """Return the gray of an encoded image, (h, w), uint8 or uint16, upright; raises as `decode` does.
 
-    Of a JPEG the colours, which it stores apart, are not decoded: that saves a quarter of the time. What is decoded
-    `directly` is of 8 bit, and takes a third to a sixth of the memory.
+    Of a JPEG the colours, which it stores apart, are not decoded: that saves a quarter of the time.
+
+    Parameters
+    ----------
+    header : that of `data`, where it is known
+    directly : decode to 8 bit, whatever the depth, in a third to a sixth of the memory
     """
-    found = found or headers.of(data)
-    if found.everyday and (directly or data.startswith(jpeg.SIGNATURE)):
+    header = header or headers.parse(data)
+    if header.everyday and (directly or data.startswith(jpeg.SIGNATURE)):
         pixels = decoder_process.decode_unwarned(data, cv2.IMREAD_GRAYSCALE)
         return decoders.decode(data, cv2.IMREAD_GRAYSCALE) if pixels is None else pixels
-    return to_gray(decode(data, found))
+    return to_gray(decode(data, header))
 
 
 def read_image(path: Path) -> Pixels:
-    """Return the pixels of an image file, as `decode` does."""
+    """Return the pixels of an image file, (h, w, 3) BGR, uint8 or uint16; raises as `decode` does."""
     return decode(read_bytes(path))
 
 
 class Analysed(NamedTuple):
-    """Gray, (h, w), or colours, (h, w, 3), the profile to convert these by, and the bytes of a value in the file."""
+    """What `decoded_for_analysis` yields.
+
+    Attributes
+    ----------
+    pixels : gray, (h, w), or colours, (h, w, 3) BGR; uint8 or uint16
+    profile : the colour profile to convert colours by
+    depth : bytes of a value in the file
+    """
 
     pixels: Pixels | Gray
     profile: bytes | None
@@ -86,7 +112,7 @@ class Analysed(NamedTuple):
 
 
 def complaint(error: BaseException) -> str:
-    """Return what one of LIBRARY_ERRORS says, in a line."""
+    """Return the message of one of LIBRARY_ERRORS, in a line."""
     if isinstance(error, MemoryError) or getattr(error, "code", None) == cv2.Error.StsNoMem:
         return "out of memory"
     return " ".join(str(getattr(error, "err", "") or error).split()) or type(error).__name__
@@ -133,9 +159,9 @@ def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterat
             yield held
         return
     with _opened(path) as (data, admit):
-        found, profile = _anatomy(data, missing), embedded_profile(data) if srgb else None
-        admit(decoding_bytes(found, more=more))
-        pixels = decode_rows(data)[0] if missing else decode(data, found)
+        header, profile = _header(data, missing), embedded_profile(data) if srgb else None
+        admit(decoding_bytes(header, more=more))
+        pixels = decode_rows(data)[0] if missing else decode(data, header)
         yield to_srgb(pixels, profile) if profile else pixels
 
 
@@ -151,17 +177,17 @@ def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[A
             yield Analysed(to_gray(held), None, held.itemsize)
         return
     with _opened(path) as (data, admit):
-        found = _anatomy(data, missing)
-        large = found.size is not None and math.prod(found.size) > LARGE
+        header = _header(data, missing)
+        large = header.size is not None and math.prod(header.size) > LARGE
         profile = embedded_profile(data) if srgb and not large else None
-        admit(decoding_bytes(found, gray=large, more=1))
+        admit(decoding_bytes(header, gray=large, more=1))
         if missing:
             rows = decode_rows(data)[0]
-            yield Analysed(rows if profile else to_gray(rows), profile, found.depth)
+            yield Analysed(rows if profile else to_gray(rows), profile, header.depth)
         elif profile:
-            yield Analysed(decode(data, found), profile, found.depth)
+            yield Analysed(decode(data, header), profile, header.depth)
         else:
-            yield Analysed(decode_gray(data, found, large), None, found.depth)
+            yield Analysed(decode_gray(data, header, large), None, header.depth)
 
 
 def missing_rows(path: Path) -> int:
@@ -171,30 +197,30 @@ def missing_rows(path: Path) -> int:
         return decode_rows(data)[1]
 
 
-def _anatomy(data: bytes, missing: int) -> Anatomy:
-    """Return the anatomy of a file; of one that lacks rows it can't be had."""
-    return UNKNOWN if missing else headers.of(data)
+def _header(data: bytes, missing: int) -> Header:
+    """Return the header of a file; an empty one for a file that lacks rows."""
+    return UNKNOWN if missing else headers.parse(data)
 
 
-def decoding_bytes(found: Anatomy, *, gray: bool = False, more: float = 0) -> int:
-    """Return how many bytes it takes to decode a file of this anatomy, its own not counted.
+def decoding_bytes(header: Header, *, gray: bool = False, more: float = 0) -> int:
+    """Return how many bytes it takes to decode a file with this header, its own not counted.
 
     In full, or to 8-bit gray; `more` bytes a pixel are taken beside them. What only a decoder can tell the size of is
     taken to be as large as its process may decode.
     """
-    if found.size is None:
+    if header.size is None:
         return min(budget.limit // 2, (COPIES + 1) * CHANNELS * headers.max_pixels())
-    pixel = 1 if gray and found.everyday else CHANNELS * found.depth
-    held = max(COPIES * pixel, pixel + found.buffer) + (0 if found.everyday else pixel)
-    return int(math.prod(found.size) * (held + more)) + OVERHEAD
+    pixel = 1 if gray and header.everyday else CHANNELS * header.depth
+    held = max(COPIES * pixel, pixel + header.buffer) + (0 if header.everyday else pixel)
+    return int(math.prod(header.size) * (held + more)) + OVERHEAD
 
 
 @contextmanager
 def decoded_data(data: bytes) -> Iterator[Pixels]:
-    """Yield the pixels of an encoded image, as `decoded` does those of a file."""
-    found = headers.of(data)
-    with budget.admit(decoding_bytes(found)), _unreadable():
-        yield decode(data, found)
+    """Yield the pixels of an encoded image, (h, w, 3) BGR, uint8 or uint16; raises as `decoded` does."""
+    header = headers.parse(data)
+    with budget.admit(decoding_bytes(header)), _unreadable():
+        yield decode(data, header)
 
 
 @contextmanager
@@ -206,7 +232,7 @@ def _opened(path: Path) -> Iterator[tuple[bytes, Callable[[int], None]]]:
 
 @contextmanager
 def _unreadable() -> Iterator[None]:
-    """Raise UnreadableImage for what libraries raise."""
+    """Raise UnreadableImage in place of LIBRARY_ERRORS."""
     try:
         yield
     except LIBRARY_ERRORS as error:

@@ -37,7 +37,15 @@ _TRYING = threading.Lock()
 
 
 def decode_here(data: bytes, flags: int = READ_FLAGS) -> Pixels:
-    """Return the pixels of an encoded image, upright: with the usual flags (h, w, 3), BGR, uint8 or uint16.
+    """Return the pixels of an encoded image, upright.
+
+    Parameters
+    ----------
+    flags : OpenCV's
+
+    Returns
+    -------
+    with the usual flags (h, w, 3) BGR, uint8 or uint16; (h, w) where the flags are for gray
 
     Raises
     ------
@@ -64,8 +72,8 @@ def _complaint(error: str) -> str:
 def decode_unwarned(data: bytes, flags: int = READ_FLAGS) -> Pixels | None:
     """Return the pixels of an encoded image, as `decode_here` does; None where they may not be all there.
 
-    Of JPEG and TIFF files OpenCV decodes what there is. That something is missing is only printed, by whichever thread,
-    so that a process that decodes one file at a time is to say which it is.
+    Of JPEG and TIFF files OpenCV decodes what there is. That something is missing is only printed, by whichever thread:
+    which file it is only a process can tell that decodes one at a time.
     """
     if not data.startswith(WARNED_OF):
         return decode_here(data, flags)
@@ -77,7 +85,7 @@ def decode_unwarned(data: bytes, flags: int = READ_FLAGS) -> Pixels | None:
 
 
 def _are_warnings_recorded() -> bool:
-    """Tell whether damaged files leave a trace; found out once, before any thread decodes."""
+    """Tell whether damaged files leave a trace; tested once, before any thread decodes."""
     with _TRYING:
         return _try_damaged()
 
@@ -99,7 +107,7 @@ def _try_damaged() -> bool:
 
 
 def decode_in_full(data: bytes, flags: int = READ_FLAGS) -> Pixels:
-    """Return the pixels of an encoded image, as `decode_here` does, in a process that does nothing else meanwhile.
+    """Return the pixels of an encoded image, as `decode_here` does; for a process that decodes one file at a time.
 
     Raises
     ------
@@ -121,7 +129,10 @@ def decode_in_full(data: bytes, flags: int = READ_FLAGS) -> Pixels:
 
 
 def decode_complete_rows(data: bytes) -> tuple[Pixels, int]:
-    """Return the rows of a file that is cut short, as `decode_in_full` does, and how many are missing."""
+    """Return the complete rows of a file that is cut short, (h, w, 3), and how many are missing.
+
+    Raises UnreadableImage as `decode_in_full` does, and if there are none.
+    """
     shortened, missing = truncation.complete_rows(data, _is_complete)
     if not _is_complete(shortened):
         raise UnreadableImage("damaged")
@@ -151,7 +162,7 @@ def _serve() -> None:
 
 
 def _listen(stdin: BinaryIO, requests: queue.Queue[tuple[bytes, int]]) -> None:
-    """Take requests; end the process with the one that asks, even in the midst of an image."""
+    """Take requests; end the process along with its parent, even in the midst of an image."""
     with suppress(struct.error, OSError, MemoryError):
         while True:
             size, flags = REQUEST.unpack(stdin.read(REQUEST.size))
@@ -171,7 +182,7 @@ def _answer(data: bytes, flags: int) -> list[Any]:
 
 
 def _limit_memory(allowance: int) -> None:
-    """Let this process take so many bytes more, where the system can be told so."""
+    """Limit this process to so many bytes more, where the system has such limits."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -1,4 +1,4 @@
-"""Decode in another process what may crash or hang: then it costs that one file, not the run."""
+"""Decode in child processes what may crash or hang a decoder: then it costs that one file, not the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twimager.image.pixels import Pixels
 from twimager.runtime import child
 
 # Seconds for one file. The largest pictures allowed take some five.
-PATIENCE = 20.0
+TIMEOUT = 20.0
 # A pixel has three values of 16 bit, a message some hundred characters: what is longer is no answer.
 PIXEL_BYTES, MESSAGE_BYTES = 6, 10_000
 # How much OpenCV prints of what goes wrong.
@@ -25,16 +25,16 @@ COMMAND = child.module("twimager.image.decoder_process")
 
 
 class _Decoder:
-    """A child process that decodes; ends when its stdin does, so that none outlives us."""
+    """A child process that decodes; it ends when its stdin does, so that none outlives its parent."""
 
     def __init__(self, command: tuple[str, ...] = COMMAND) -> None:
         self._process = child.start(command, {LIMIT_VARIABLE: str(max_pixels()), LOG_VARIABLE: "WARNING"})
         self.limit = max_pixels()
 
     def decode(self, data: bytes, flags: int) -> tuple[Pixels, int]:
-        """Return an image's pixels, and how many rows are missing.
+        """Return an image's pixels, (h, w) or (h, w, 3), and how many rows are missing.
 
-        Raises UnreadableImage, and EOFError if the child is no more.
+        Raises UnreadableImage, and EOFError if the child has ended.
         """
         assert self._process.stdin
         try:
@@ -65,7 +65,7 @@ class _Decoder:
         return data
 
     def kill(self) -> None:
-        """End the process; what waits for it hears EOFError."""
+        """End the process; who waits for it gets EOFError."""
         with suppress(OSError):
             self._process.kill()
 
@@ -77,23 +77,31 @@ class _Decoder:
 
 
 class Decoders:
-    """Children that decode, as many as threads ask at once, started when they do."""
+    """A pool of children that decode, one for each thread that decodes at the time; `timeout` is in seconds a file."""
 
-    def __init__(self, command: tuple[str, ...] = COMMAND, patience: float = PATIENCE) -> None:
-        self._command, self._patience = command, patience
+    def __init__(self, command: tuple[str, ...] = COMMAND, timeout: float = TIMEOUT) -> None:
+        self._command, self._timeout = command, timeout
         self._lock = threading.Lock()
         self._idle: list[_Decoder] = []
         self._all: set[_Decoder] = set()
 
     def decode(self, data: bytes, flags: int = READ_FLAGS) -> Pixels:
-        """Return an image's pixels, as `decode_in_full` does; a decoder that crashes or takes too long is one more no.
+        """Return an image's pixels, (h, w) or (h, w, 3), as `decode_in_full` does.
 
-        After a crash a new one tries again: what the images before have done to it is no fault of this one.
+        After a crash a new child tries again: it may have been due to an image before.
+
+        Raises
+        ------
+        UnreadableImage
+            Also if the decoder crashes or takes too long.
         """
         return self._decode(data, flags)[0]
 
     def complete_rows(self, data: bytes) -> tuple[Pixels, int]:
-        """Return the rows of an image that is cut short, and how many are missing, as `decode_complete_rows` does."""
+        """Return the complete rows of an image that is cut short, (h, w, 3), and how many are missing.
+
+        Raises UnreadableImage as `decode` does, and if there are none.
+        """
         return self._decode(data, COMPLETE_ROWS)
 
     def _decode(self, data: bytes, flags: int) -> tuple[Pixels, int]:
@@ -106,7 +114,7 @@ class Decoders:
     @contextmanager
     def _deadline(self, decoder: _Decoder) -> Iterator[None]:
         late = threading.Event()
-        timer = threading.Timer(self._patience, _give_up, (decoder, late))
+        timer = threading.Timer(self._timeout, _give_up, (decoder, late))
         timer.daemon = True
         timer.start()
         try:
@@ -115,13 +123,13 @@ class Decoders:
             if not late.is_set():
                 raise
             self._drop(decoder)
-            raise UnreadableImage(f"decoding takes longer than {self._patience:g} s") from None
+            raise UnreadableImage(f"decoding takes longer than {self._timeout:g} s") from None
         finally:
             timer.cancel()
 
     @contextmanager
     def _one(self, fresh: bool) -> Iterator[_Decoder]:
-        """Lend a decoder, an idle one or a new one."""
+        """Yield a decoder, an idle one or a new one."""
         decoder = None if fresh else self._taken()
         if decoder is None:
             try:
@@ -158,7 +166,7 @@ class Decoders:
             decoder.kill()
 
     def close(self) -> None:
-        """End those that nobody waits for."""
+        """End those that are idle."""
         with self._lock:
             idle, self._idle = self._idle, []
             self._all.difference_update(idle)

@@ -15,7 +15,13 @@ NOISY = 0.2
 
 
 def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
-    """Return `pixels` as a file: losslessly but for JPEG, of 8 or 16 bit as they are where the format has both."""
+    """Return pixels as the bytes of a file; lossless but for JPEG.
+
+    Parameters
+    ----------
+    pixels : (h, w) or (h, w, 3) BGR, uint8 or uint16; the latter as 8 bit where the format has no more
+    quality : of JPEG, 0 to 100
+    """
     if kind in (Format.JPG, Format.WEBP):
         pixels = to_8_bit(pixels)
     settings = {

@@ -31,8 +31,8 @@ IMAGE_SUFFIXES = frozenset({
     ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm", ".pam", ".pfm",
     ".sr", ".ras",
 })  # fmt: skip
-# What tells a format, in bytes. A file may have as many bytes as its pixels (four values of 16 bit) and what else a
-# camera puts there: a video or a disk image of that name is not even read.
+# Bytes that suffice to tell a format. A file may have as many bytes as its pixels (four values of 16 bit) and what else
+# a camera puts there: a video or a disk image of that name is not even read.
 BEGINNING = 32
 MOST_BYTES_PER_PIXEL = 8
 OTHER_BYTES = 64 * 1024 * 1024
@@ -52,9 +52,9 @@ PILLOW_ERRORS = (
 def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> list[Path]:
     """Return the files of `folder` (and below it), sorted by their path inside it, hidden ones left out.
 
-    Those that are not regular, such as pipes, are among them, as reading one says so. Links are followed, a folder is
-    entered once, however many lead there. `warn` hears of folders inside that can't be looked into; for `folder`
-    itself, OSError is raised.
+    Those that are not regular, such as pipes, are among them: reading one fails and says so. Links are followed, a
+    folder is entered once, however many lead there. `warn` is called with a line on each folder inside that can't be
+    read; for `folder` itself, OSError is raised.
     """
     return sorted(_walk(folder, recursive, warn), key=lambda path: path.relative_to(folder).parts)
 
@@ -100,7 +100,7 @@ def _walk(folder: Path, recursive: bool, warn: Callable[[str], None]) -> Iterato
 
 
 def _mode(path: Path) -> int:
-    """Return what a path leads to; what can't be told passes for a file, as reading that says why."""
+    """Return the mode of what a path leads to, or that of a file: reading what has no mode fails and says why."""
     try:
         return path.stat().st_mode
     except OSError:

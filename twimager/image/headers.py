@@ -1,4 +1,4 @@
-"""What an image file says of itself before it is decoded: its format and size, and whether it is an everyday file."""
+"""The headers and structure of image files: format, size and depth, and whether it is an everyday file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from twimager.options import MAX_PIXELS
 # OpenCV reads its own limit from here, once, when it is imported; ours is the same number.
 LIMIT_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
 # Deflate makes no more of a byte than 1032, and a JPEG spends a bit on a block of 8 x 8 pixels at least: files that
-# promise more pixels than that are cut short, however their headers look.
+# have more pixels than that by their headers are cut short.
 MOST_JPEG_PIXELS = 8 * 64
 # A progressive JPEG has some ten scans; one of thousands keeps a decoder busy for minutes.
 USUAL_SCANS = 30
-# Bytes from the beginning in which a PNG or WebP says that it moves: before its first pixels.
-LOOKED_AT = 64 * 1024
+# Bytes from the beginning that are searched for the mark of an animated PNG or WebP, which is before its first pixels.
+SEARCHED = 64 * 1024
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 # By PNG's kind of colour (gray, RGB, palette, gray and alpha, RGBA): how many values a pixel has, and of which depths.
@@ -32,8 +32,8 @@ WEBP_BUFFER = 4
 BMP_HEADERS = {40, 52, 56, 108, 124}
 
 
-class Anatomy(NamedTuple):
-    """What is known of a file from its structure.
+class Header(NamedTuple):
+    """What the header and structure of an image file tell, without any pixel.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ class Anatomy(NamedTuple):
 
 
 def max_pixels() -> int:
-    """Return how many pixels an image may have."""
+    """Return the limit of --max_pixels."""
     return int(os.environ.get(LIMIT_VARIABLE, MAX_PIXELS))
 
 
-def of(data: bytes) -> Anatomy:
-    """Look at the structure of an image file; no pixel is decoded and nothing large is allocated.
+def parse(data: bytes) -> Header:
+    """Return what the structure of an image file tells; no pixel is decoded and nothing large is allocated.
 
     Raises
     ------
@@ -66,23 +66,26 @@ def of(data: bytes) -> Anatomy:
     """
     if not data:
         raise UnreadableImage("empty file")
+    parser = _parser(data)
+    if parser is None:
+        raise UnreadableImage("not an image of a format that can be read")
     try:
-        found = _look(data)
+        header = parser(data)
     except (struct.error, IndexError) as error:
         raise UnreadableImage("cut short") from error
-    if found.size:
-        check_limit(*found.size)
-    return found
+    if header.size:
+        check_limit(*header.size)
+    return header
 
 
 def check_limit(width: int, height: int) -> None:
-    """Turn down an image of more pixels than are allowed."""
+    """Raise UnreadableImage for an image of more pixels than are allowed."""
     if width * height > max_pixels():
         raise UnreadableImage(f"{width} x {height} pixels; --max_pixels {max_pixels()} is the limit")
 
 
 def _check_length(width: int, height: int, length: int, needed: float) -> None:
-    """Turn down a file that holds less than its size needs, be it compressed as it may."""
+    """Raise UnreadableImage for a file that holds less than its size needs, be it compressed as it may."""
     check_limit(width, height)
     if length < needed:
         raise UnreadableImage(f"cut short: {length} bytes can't hold {width} x {height} pixels")
@@ -90,7 +93,7 @@ def _check_length(width: int, height: int, length: int, needed: float) -> None:
 
 def is_supported(beginning: bytes) -> bool:
     """Tell whether the first bytes of a file (32 suffice) are those of a format that can be read."""
-    return _looker(beginning) is not None
+    return _parser(beginning) is not None
 
 
 def is_animated(file: BinaryIO) -> bool:
@@ -98,15 +101,15 @@ def is_animated(file: BinaryIO) -> bool:
 
     Raises OSError as reading does, and struct.error where the file is cut short.
     """
-    beginning = file.read(LOOKED_AT)
-    look = _looker(beginning)
-    if look is _png:
+    beginning = file.read(SEARCHED)
+    parser = _parser(beginning)
+    if parser is _png:
         return b"acTL" in beginning.partition(b"IDAT")[0]
-    if look is _webp:
+    if parser is _webp:
         return beginning[12:16] == b"VP8X" and bool(beginning[20] & WEBP_ANIMATED)
-    if look is _gif:
+    if parser is _gif:
         return _gif(beginning + file.read()).animated
-    if look is not _tiff:
+    if parser is not _tiff:
         return False
     order = tiff.byte_order(beginning)
     file.seek(struct.unpack_from(order + "I", beginning, 4)[0])
@@ -114,17 +117,10 @@ def is_animated(file: BinaryIO) -> bool:
     return struct.unpack(order + "I", file.read(4)) != (0,)
 
 
-def _look(data: bytes) -> Anatomy:
-    look = _looker(data)
-    if look is None:
-        raise UnreadableImage("not an image of a format that can be read")
-    return look(data)
-
-
-def _looker(data: bytes) -> Callable[[bytes], Anatomy] | None:
-    for signature, look in SIGNATURES:
+def _parser(data: bytes) -> Callable[[bytes], Header] | None:
+    for signature, parser in SIGNATURES:
         if data.startswith(signature):
-            return look
+            return parser
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp
     if data[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1"):
@@ -132,12 +128,12 @@ def _looker(data: bytes) -> Callable[[bytes], Anatomy] | None:
     return None
 
 
-def _unusual(_: bytes) -> Anatomy:
-    """Say nothing: the decoder will, in a process of its own."""
-    return Anatomy(None)
+def _unusual(_: bytes) -> Header:
+    """Return an empty header: the decoder tells the rest, in a process of its own."""
+    return Header(None)
 
 
-def _png(data: bytes) -> Anatomy:
+def _png(data: bytes) -> Header:
     """Walk the chunks (PNG specification, 5 and 11)."""
     width, height, depth, color, *_ = struct.unpack_from(">IIBBBBB", data, 16)
     values, depths = PNG_COLORS.get(color, (1, ()))
@@ -150,7 +146,7 @@ def _png(data: bytes) -> Anatomy:
     animated = b"acTL" in names
     usual = data[12:16] == b"IHDR" and depth in depths and b"IEND" in names and critical <= PNG_CRITICAL
     everyday = usual and bool(inflatable) and not animated
-    return Anatomy((width, height), everyday, animated, depth=2 if depth == 16 else 1)
+    return Header((width, height), everyday, animated, depth=2 if depth == 16 else 1)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
@@ -165,12 +161,12 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
             return
 
 
-def _jpeg(data: bytes) -> Anatomy:
+def _jpeg(data: bytes) -> Header:
     """Walk the segments up to the first scan, and the scans where there are several (ITU T.81, annex B)."""
     kind, width, height, precision, position, components = 0, 0, 0, 0, 2, b""
     while (marker := data[position + 1]) != jpeg.SCAN:
-        if data[position] != 0xFF:  # damaged, or an odd one; some decoders look for the next marker
-            return Anatomy(None)
+        if data[position] != 0xFF:  # damaged, or an odd one; some decoders search for the next marker
+            return Header(None)
         if marker in jpeg.FRAMES:
             kind = marker
             precision, height, width, count = struct.unpack_from(">BHHB", data, position + 4)
@@ -186,44 +182,44 @@ def _jpeg(data: bytes) -> Anatomy:
     usual = kind in JPEG_USUAL_FRAMES and precision == 8 and scans <= USUAL_SCANS and width * height > 0
     # Of a progressive one the coefficients, of 16 bit, are kept until the last scan.
     buffer = 6 if kind == jpeg.PROGRESSIVE else 0
-    return Anatomy((width, height), everyday=usual and ended, depth=1, buffer=buffer)
+    return Header((width, height), everyday=usual and ended, depth=1, buffer=buffer)
 
 
-def _webp(data: bytes) -> Anatomy:
-    """Look at the first chunks (RFC 9649)."""
+def _webp(data: bytes) -> Header:
+    """Parse the first chunks (RFC 9649)."""
     if len(data) < 8 + struct.unpack_from("<I", data, 4)[0]:
         raise UnreadableImage("cut short")
     kind = data[12:16]
     if kind == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-        return Anatomy((width, height), data[23:26] == b"\x9d\x01\x2a", depth=1, buffer=WEBP_BUFFER)
+        return Header((width, height), data[23:26] == b"\x9d\x01\x2a", depth=1, buffer=WEBP_BUFFER)
     if kind == b"VP8L":
         bits = struct.unpack_from("<I", data, 21)[0]
-        return Anatomy(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), data[20] == 0x2F, depth=1, buffer=WEBP_BUFFER)
+        return Header(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), data[20] == 0x2F, depth=1, buffer=WEBP_BUFFER)
     if kind != b"VP8X":
-        return Anatomy(None)
+        return Header(None)
     width, height = (int.from_bytes(data[start : start + 3], "little") + 1 for start in (24, 27))
     animated = bool(data[20] & WEBP_ANIMATED)
-    return Anatomy((width, height), not animated, animated, depth=1, buffer=WEBP_BUFFER)
+    return Header((width, height), not animated, animated, depth=1, buffer=WEBP_BUFFER)
 
 
-def _bmp(data: bytes) -> Anatomy:
+def _bmp(data: bytes) -> Header:
     start, header = struct.unpack_from("<II", data, 10)
     if header not in BMP_HEADERS:
-        return Anatomy(None)
+        return Header(None)
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     width, height = abs(width), abs(height)
     if compression or bits not in (24, 32):
-        return Anatomy((width, height))
+        return Header((width, height))
     _check_length(width, height, len(data), start + (width * bits + 31) // 32 * 4 * height)
-    return Anatomy((width, height), everyday=width * height > 0, depth=1)
+    return Header((width, height), everyday=width * height > 0, depth=1)
 
 
-def _tiff(data: bytes) -> Anatomy:
-    """Look at the first directory, and at what strips or tiles can hold."""
+def _tiff(data: bytes) -> Header:
+    """Parse the first directory, and test what strips or tiles can hold."""
     found = tiff.directory(data)
     if 0 in found.size:
-        return Anatomy(None, animated=not found.single)
+        return Header(None, animated=not found.single)
     check_limit(*found.size)
     check_limit(*found.segments.size)
     usual = (
@@ -235,10 +231,10 @@ def _tiff(data: bytes) -> Anatomy:
     )
     deep = max(found.tags.get(tiff.BITS, (16,))) > 8
     animated = not found.single
-    return Anatomy(found.size, everyday=usual and not animated, animated=animated, depth=2 if deep else 1)
+    return Header(found.size, everyday=usual and not animated, animated=animated, depth=2 if deep else 1)
 
 
-def _gif(data: bytes) -> Anatomy:
+def _gif(data: bytes) -> Header:
     """Walk the blocks up to a second picture (GIF89a)."""
     pictures = 0
     try:
@@ -248,7 +244,7 @@ def _gif(data: bytes) -> Anatomy:
                 break
     except IndexError:  # cut short after its first picture, maybe
         pass
-    return Anatomy(struct.unpack_from("<HH", data, 6), animated=pictures > 1, depth=1)
+    return Header(struct.unpack_from("<HH", data, 6), animated=pictures > 1, depth=1)
 
 
 def _gif_blocks(data: bytes) -> Iterator[int]:
@@ -265,7 +261,7 @@ def _gif_palette(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Anatomy]], ...] = (
+SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Header]], ...] = (
     (jpeg.SIGNATURE, _jpeg),
     (PNG_SIGNATURE, _png),
     (b"BM", _bmp),

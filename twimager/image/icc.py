@@ -35,7 +35,7 @@ XYZ_TO_SRGB = np.array([[3.1339, -1.6169, -0.4906], [-0.9785, 1.9160, 0.0333], [
 
 
 def embedded_profile(data: bytes) -> bytes | None:
-    """Return the colour profile that an image file holds, if it is one for RGB and not sRGB; else None."""
+    """Return the colour profile that an image file holds, if that is for RGB and not sRGB; else None."""
     beginning = next((beginning for beginning in ANNOUNCED if data.startswith(beginning)), None)
     if beginning is None:
         return None
@@ -51,10 +51,19 @@ def embedded_profile(data: bytes) -> bytes | None:
 
 
 def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:
-    """Return the pixels, (h, w, 3) BGR, in sRGB; of their own type.
+    """Return pixels in sRGB.
 
     8-bit ones are LittleCMS's, relative colorimetric; 16-bit ones, for which Pillow has no mode, are computed from the
     profile's curves and primaries, and left as they are where it has tables instead.
+
+    Parameters
+    ----------
+    pixels : (h, w, 3) BGR, uint8 or uint16
+    profile : an ICC profile, for RGB
+
+    Returns
+    -------
+    (h, w, 3) BGR, of the same type
     """
     convert = _deep_converter(profile) if pixels.dtype == np.uint16 else _converter(profile)
     if convert is None:

@@ -50,7 +50,7 @@ def tidied(data: bytes) -> bytes:
 
     It prints the first warning only, and this one is to be about picture data: bytes between segments, the JFIF
     revision and unused parameters of a scan are put right. The end of the image is marked, without which OpenCV repeats
-    rows and says nothing.
+    rows without a warning.
     """
     header, progressive = bytearray((0xFF, START)), False
     for marker, start, end in _segments(data):

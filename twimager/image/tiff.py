@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from twimager.errors import UnreadableImage
 
-# More strips than any height that fits the limit asks for would only take memory to look at.
+# More strips than any height within the limit needs would only take memory.
 USUAL_STRIPS = 100_000
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, COUNTS = (
     256, 257, 258, 259, 262, 273, 277, 278, 279,
@@ -86,7 +86,7 @@ class Segments(NamedTuple):
     ----------
     size : (width, height) of each, in pixels
     row_bytes : of a row of one, before compression
-    number : how many there have to be
+    number : how many segments the image needs
     height : of the image, at which the last strip of a plane ends; 0 for tiles, which are all of one height
     offsets, counts : where each begins, and how many bytes it has in the file
     """
@@ -118,7 +118,7 @@ class Segments(NamedTuple):
 
     @property
     def counted(self) -> bool:
-        """Whether the file says of each segment how long it is."""
+        """Whether the file has the length of each segment."""
         return len(self.counts) >= self.number and all(self.counts[: self.number])
 
 

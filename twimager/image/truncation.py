@@ -20,7 +20,7 @@ def complete_rows(data: bytes, is_complete: Callable[[bytes], bool]) -> tuple[by
     """Return a file of the rows that are there in full, and how many are missing.
 
     `is_complete` tells whether a decoder finds all picture data of a file; more than it needs do not matter. Raises
-    UnreadableImage if there are no such rows, or none that could be told.
+    UnreadableImage if there are no such rows, or the format is not stored row by row.
     """
     try:
         if data.startswith(jpeg.SIGNATURE):

@@ -21,25 +21,25 @@ from twimager.runtime.folders import Folder, LinkInDest, opened
 NAME_ERRORS = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 # What some network file systems answer to fsync.
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP}
-# Held while the files of a pair take their names: who ends the process at once waits for that, so that no pair is half
-# there.
+# Held while the files of a pair get their names: code that ends the process at once waits for it, so that no pair is
+# half there.
 placing = threading.Lock()
 
 
 class UnwritableName(TwimagerError):
-    """A name that the file system does not take, while it takes others."""
+    """A file that can't be written because of its name, while others can."""
 
 
 def write_files(files: Mapping[Path, bytes], run: str, replace: bool = False, dest: Path | None = None) -> None:
     """Write files so that each appears whole or not at all, and none unless all could be stored.
 
-    `run` is named in the temporary files' names. A file that is there already is only replaced where that is asked
-    for; one of the same contents is as good as written. Below `dest`, if that is given, no link is followed.
+    `run` is part of the temporary files' names. A file that is there already is only replaced with `replace`; one of
+    the same contents is as good as written. Below `dest`, if that is given, no link is followed.
 
     Raises
     ------
     UnwritableName
-        If one of the names is taken, or the file system does not take it.
+        If one of the names is taken, or impossible on this file system.
     TwimagerError
         If nothing can be written there any more: a full disk, a lost permission, a folder that became a link.
     """
@@ -82,7 +82,7 @@ def unwritable(path: Path, error: OSError) -> TwimagerError:
 
 
 def _store(path: Path, data: bytes, folder: Folder) -> None:
-    """Write a new file and have it on the disk, so that what stands in its place later is whole, come what may."""
+    """Write a new file and flush it to the disk, so that what takes its name later is whole, come what may."""
     with folder.open(path.name, "xb") as file:
         file.write(data)
         file.flush()
@@ -154,12 +154,12 @@ def _are_equal(folder: Folder, *names: str) -> bool:
 
 
 def _temporary(path: Path, run: str) -> Path:
-    """Return a name beside `path` that nobody else has."""
+    """Return a unique name beside `path`."""
     return path.with_name(f".twimager-{run}-{uuid.uuid4().hex}.tmp")
 
 
 def remove_temporary(dest: Path, run: str, follow_links: bool = False) -> None:
-    """Delete what a run that is no more has left half written in DEST, and nothing else."""
+    """Delete the temporary files that an ended run has left in DEST, and nothing else."""
     for folder in written_folders(dest):
         with suppress(OSError, LinkInDest), opened(folder, None if follow_links else dest) as here:
             for name in here.names():

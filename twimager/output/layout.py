@@ -42,9 +42,7 @@ def _check_dest(dest: Path, options: Options) -> None:
     if not dest.is_dir() or options.run.overwrite or (options.run.dry and not options.run.report):
         return
     names = {path.name for path in dest.iterdir()}
-    if names and (
-        options.run.dry or JOURNALS not in names
-    ):  # what its journal says of a DEST is for the journal to judge
+    if names and (options.run.dry or JOURNALS not in names):  # a DEST with a journal is tested when that is read
         raise not_empty(dest)
 
 
@@ -81,7 +79,7 @@ def not_empty(dest: Path, more: str = "") -> UsageError:
 
 
 def document_paths(options: Options) -> dict[str, Path]:
-    """Return where the documents of a run go that are asked for, by name.
+    """Return the paths of the documents that a run writes, by name.
 
     They are kept in DEST, but beside no images, as loaders read all that lies there.
     """

@@ -22,12 +22,12 @@ WINDOWS_LOCK = 1 << 20
 
 @contextmanager
 def lock(dest: Path, flag: str = "", follow_links: bool = False) -> Iterator[None]:
-    """Have DEST, which is made if missing, for oneself while the block lasts; the system opens a dead process's lock.
+    """Lock DEST, which is made if missing, while the block lasts; the system releases a dead process's lock.
 
     Raises
     ------
     UsageError
-        If another process has it; `flag` begins what is said of that.
+        If another process has locked it; `flag` begins the message.
     TwimagerError
         If DEST can't be written to, or a link leads out of it, which is followed with `follow_links` only.
     """
@@ -37,7 +37,7 @@ def lock(dest: Path, flag: str = "", follow_links: bool = False) -> Iterator[Non
     except OSError as error:
         raise unwritable(dest, error) from error
     with file:
-        if not _is_ours(file):
+        if not _acquire(file):
             file.seek(0)
             owner = file.read(20).decode("ascii", "replace")
             raise UsageError(f"{flag}another run or review (process {owner}) is at work in {dest}")
@@ -48,8 +48,8 @@ def lock(dest: Path, flag: str = "", follow_links: bool = False) -> Iterator[Non
         yield
 
 
-def _is_ours(file: IO[bytes]) -> bool:
-    """Tell whether nobody else has a lock on a file, and have it; where there are no locks, trust that nobody has."""
+def _acquire(file: IO[bytes]) -> bool:
+    """Lock a file; False if another process has. Where the file system has no locks, it counts as locked."""
     try:
         if sys.platform == "win32":
             import msvcrt

@@ -11,10 +11,10 @@ from typing import NamedTuple, TypeVar
 
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.cache import Store
-from twimager.fingerprint.extract import bare_fingerprint, described
+from twimager.fingerprint.extract import extract_features, fingerprint_without_features
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe
 from twimager.fingerprint.stamp import Stamp, stamp
-from twimager.fingerprint.working_image import view, working_image
+from twimager.fingerprint.working_image import decode_image, working_image
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import is_animated
 from twimager.pairing.duplicates import Duplicates, find_duplicates, renamed, representatives
@@ -36,7 +36,7 @@ class File(NamedTuple):
     path: Path
     seen: Stamp | None = None
     known: Fingerprint | None = None
-    bare: Fingerprint | None = None
+    hashed: Fingerprint | None = None
 
 
 def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
@@ -44,11 +44,11 @@ def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Finger
     if file.known:
         return file.known
     try:
-        image = file.bare or bare_fingerprint(file.path, view(file.path, recipe), recipe)
+        image = file.hashed or fingerprint_without_features(file.path, decode_image(file.path, recipe), recipe)
         if not recipe.features or (frames and frames.suffice(image)):
             return image
         # It is used again much later, if at all: no reason to drop others for it.
-        return described(image, working_image(image, keep=False).gray, recipe)
+        return extract_features(image, working_image(image, keep=False).gray, recipe)
     except UnreadableImage as error:
         return Rejection(error.reason, str(error))
     except LIBRARY_ERRORS as error:
@@ -136,14 +136,14 @@ class Reader:
         return found
 
     def fingerprints(
-        self, paths: Iterable[Path], recipe: Recipe, frames: Frames | None = None, bare: Sequence[Fingerprint] = ()
+        self, paths: Iterable[Path], recipe: Recipe, frames: Frames | None = None, hashed: Sequence[Fingerprint] = ()
     ) -> Iterator[Fingerprint | Rejection]:
         """Yield the fingerprint of every file, in their order; files that the store does not know are read.
 
-        Those that may be paired by their frame, by `frames` of the LRs, are without features; `bare` is known already.
+        Those that may be paired by their frame, by `frames` of the LRs, are without features; `hashed` are known.
         """
         files = deque[File]()
-        known_bare = {image.path: image for image in bare}
+        known_hashed = {image.path: image for image in hashed}
 
         def looked_up() -> Iterator[File]:
             for path in paths:
@@ -151,21 +151,21 @@ class Reader:
                 self.seen[path] = seen
                 file = File(path, seen, self.store.get(path, seen, recipe))
                 if file.known is None:
-                    known = known_bare.get(path) if seen == before else None
-                    file = file._replace(bare=known or self.store.get(path, seen, recipe.without_features))
+                    known = known_hashed.get(path) if seen == before else None
+                    file = file._replace(hashed=known or self.store.get(path, seen, recipe.without_features))
                 files.append(file)
                 yield file
 
         task = partial(remember, recipe=recipe, frames=frames)
         for result in self.progress.counted(self.in_order(task, looked_up())):
             file = files.popleft()
-            if isinstance(result, Fingerprint) and result not in (file.known, file.bare):
+            if isinstance(result, Fingerprint) and result not in (file.known, file.hashed):
                 self.store.keep(result, file.seen, recipe.without_features if result.features is None else recipe)
             yield result
 
     def describe(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
         """Return images with their features; without those that can't be read any more."""
-        results = self.fingerprints([image.path for image in images], recipe, bare=images)
+        results = self.fingerprints([image.path for image in images], recipe, hashed=images)
         return [image for image in results if isinstance(image, Fingerprint)]
 
     def name_unreadable(self, path: Path, rejection: Rejection) -> None:

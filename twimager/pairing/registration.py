@@ -8,7 +8,7 @@ import numpy as np
 
 from twimager.align.matching import CERTAIN_INLIERS, hypotheses, implausible
 from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
-from twimager.fingerprint.extract import described
+from twimager.fingerprint.extract import extract_features
 from twimager.fingerprint.fingerprint import RICH, mirrored
 from twimager.geometry import Matrix, mirroring
 from twimager.options import Method
@@ -63,7 +63,8 @@ def disambiguate(candidate: Candidate, method: Method) -> Candidate:
     if first is None:
         return candidate
     best, proposal = first, candidate.proposal
-    hr, lr = described(proposal.hr, candidate.hr.gray, RICH), described(proposal.lr, candidate.lr.gray, RICH)
+    hr = extract_features(proposal.hr, candidate.hr.gray, RICH)
+    lr = extract_features(proposal.lr, candidate.lr.gray, RICH)
     seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
     moved = (_moved(first, matrix @ flip) for matrix in hypotheses(seen, lr, method))
     for found in (_coarse_to_fine(hypothesis, method) for hypothesis in moved if hypothesis):

@@ -122,13 +122,13 @@ class _Rounds:
     def _with_features(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
         """Return the images that are in no pair, with their features."""
         left = self._left(images)
-        unknown = [image for image in left if image.features is None]
-        self._progress.expect(len(unknown))
-        if unknown:
+        hashed = [image for image in left if image.features is None]
+        self._progress.expect(len(hashed))
+        if hashed:
             # It takes a tenth of a second, in which other workers find features already.
             self._reader.pool.submit(import_module, "faiss")
         with self._progress.stage("finding features"):
-            found = {image.path: image for image in self._reader.describe(unknown, recipe)}
+            found = {image.path: image for image in self._reader.describe(hashed, recipe)}
         return [found.get(image.path, image) for image in left if image.path in found or image.features is not None]
 
     def _left(self, images: Sequence[Fingerprint]) -> list[Fingerprint]:

@@ -1,4 +1,4 @@
-"""Child processes that answer what they are asked through pipes, and end when we do."""
+"""Child processes that answer requests through pipes, and end when their parent does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from twimager.runtime.decoder_warnings import new_file
 
 # Matrix products are small and the workers many: the maths library's own threads would only get in their way.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-# A group of its own (a session, where there are such): an interrupt from the keyboard is for us to hear.
+# A group of its own (a session, where there are such): an interrupt from the keyboard goes to the parent only.
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-# Also what the child has for its first place to look for modules: never the user's folder.
+# Where children start, which is where they search for modules first: never the user's folder.
 HOME = Path(__file__).resolve().parent.parent.parent
 
 
 def module(name: str) -> tuple[str, ...]:
-    """Return the command that runs a module of ours."""
+    """Return the command that runs a module of this package."""
     return sys.executable, "-m", name
 
 
@@ -29,9 +29,9 @@ _started: set[subprocess.Popen[bytes]] = set()
 
 
 def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a child, its stdin and stdout open to us; it is to end when its stdin does, so that none outlives us.
+    """Start a child, its stdin and stdout piped; it is to end when its stdin does, so that none outlives its parent.
 
-    Its stderr is a file of its own, in which it may look for its decoders' warnings.
+    Its stderr is a file of its own, in which its decoders' warnings are recorded.
     """
     with new_file() as warnings:
         child = subprocess.Popen(

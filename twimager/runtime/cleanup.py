@@ -10,7 +10,7 @@ _left: set[Path] = set()
 
 
 def register(files: Iterable[Path]) -> None:
-    """Have files removed when the process is ended, unless they are removed before."""
+    """Note files that are to be removed when the process is ended, unless they are removed before."""
     _left.update(files)
 
 

@@ -22,7 +22,7 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 class Console:
-    """Messages and bars. Bars only where somebody sees them: on a terminal, and not when told to be quiet."""
+    """Messages and bars; bars on a terminal only, and not with `quiet`."""
 
     def __init__(self, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -30,19 +30,19 @@ class Console:
         self._bars = not quiet and self._stream.isatty()
 
     def warn(self, message: str) -> None:
-        """Say what went wrong with one file or pair, as long as somebody listens."""
+        """Write a line on what went wrong with one file or pair, as far as the stream takes it."""
         try:
             tqdm.write(printable(message), file=self._stream)
         except OSError:
             drop(self._stream)
 
     def note(self, message: str) -> None:
-        """Say what is no problem but good to know."""
+        """Write a line on what is no problem but good to know, unless `quiet`."""
         if not self._quiet:
             self.warn(message)
 
     def detail(self, message: str) -> None:
-        """Say what only a curious user wants to know."""
+        """Write a line that is for `verbose` only."""
         if self._verbose:
             self.warn(message)
 
@@ -56,14 +56,14 @@ class Console:
 
 
 class Progress:
-    """How far a whole job is; closes with its block. Without a bar none of tqdm's threads and locks are made."""
+    """The progress of a whole job, which closes with its block; without a bar none of tqdm's threads are started."""
 
     def __init__(self, seconds: dict[str, float], bar: tqdm[NoReturn] | None = None) -> None:
         self._bar, self._seconds = bar, seconds
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Name what is being done."""
+        """Name the stage that lasts as long as the block, and time it."""
         started = time.perf_counter()
         if self._bar is not None:
             self._bar.set_description_str(name)
@@ -73,7 +73,7 @@ class Progress:
             self._seconds[name] = self._seconds.get(name, 0) + time.perf_counter() - started
 
     def counted(self, items: Iterable[T], work: float = 1) -> Iterator[T]:
-        """Yield items, one an image, each of which is so much work done."""
+        """Yield items, one an image, and advance the bar by `work` for each."""
         if self._bar is None:
             yield from items
             return
@@ -85,7 +85,7 @@ class Progress:
             yield item
 
     def expect(self, work: float) -> None:
-        """More work is to come than was known."""
+        """Lengthen the bar by more work than was known."""
         if self._bar is not None:
             self._bar.total = (self._bar.total or 0) + work
 
@@ -98,7 +98,7 @@ class Progress:
 
 
 def say(text: str) -> None:
-    """Write a result to stdout; to a Windows pipe, which knows few characters, as well as it can take it.
+    """Write a result to stdout; on a Windows pipe, whose encoding has few characters, others are replaced.
 
     TwimagerError is raised if it can't be written.
     """
@@ -115,10 +115,10 @@ def printable(text: str) -> str:
 
 @contextmanager
 def own_stderr() -> Iterator[TextIO]:
-    """Yield a stream to where sys.stderr leads that is ours alone.
+    """Yield a stream to where sys.stderr leads that only Python code writes to.
 
-    Meanwhile file descriptor 2, to which libpng, libjpeg and their like complain about damaged files that we name
-    ourselves, leads to a file in which the decoding looks for their warnings.
+    Meanwhile file descriptor 2, to which libpng, libjpeg and their like print warnings about damaged files, leads to a
+    file in which the decoding finds them.
     """
     sys.stderr.flush()
     with (
@@ -132,7 +132,7 @@ def own_stderr() -> Iterator[TextIO]:
 
 
 def _empty(stream: TextIO) -> None:
-    """Have a stream hold nothing any more that would make closing it fail."""
+    """Flush a stream, or have it lead nowhere, so that closing it does not fail."""
     try:
         stream.flush()
     except OSError:

@@ -21,7 +21,7 @@ DAMAGE = re.compile(
 
 
 class _State:
-    """Whether file descriptor 2 leads to a file of ours."""
+    """Whether file descriptor 2 leads to a file of `new_file`."""
 
     recorded = False
 
@@ -60,7 +60,7 @@ def length() -> int | None:
 
 
 def taken() -> bytes:
-    """Return what has been printed and forget it; for processes that decode one file at a time."""
+    """Return what has been printed and empty the file; for processes that decode one file at a time."""
     os.lseek(C_STDERR, 0, os.SEEK_SET)
     text = os.read(C_STDERR, os.fstat(C_STDERR).st_size)
     os.ftruncate(C_STDERR, 0)

@@ -1,4 +1,4 @@
-"""Folders and files of DEST, opened without following a link: DEST may come from somebody else.
+"""Folders and files of DEST, opened without following a link: DEST may be of another making.
 
 Where the system can, files are opened, moved and deleted as seen from an open folder: whatever takes the folder's name
 meanwhile makes no difference then.
@@ -105,7 +105,7 @@ class Folder(NamedTuple):
 
 @contextmanager
 def opened(folder: Path, dest: Path | None, make: bool = False) -> Iterator[Folder]:
-    """Open a folder of DEST, which is made if that is asked for; without `dest` links are followed.
+    """Open a folder of DEST, with `make` a new one if it is missing; without `dest` links are followed.
 
     Raises
     ------

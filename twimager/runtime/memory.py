@@ -14,7 +14,7 @@ from pathlib import Path
 
 from twimager.errors import UnreadableImage
 
-# Where the processes of a run find the budget, in bytes.
+# The environment variable that hands the budget, in bytes, to the processes of a run.
 MEMORY_VARIABLE = "TWIMAGER_MEMORY"
 MB = 1 << 20
 UNITS = {"": MB, "K": 1 << 10, "M": MB, "G": 1 << 30, "T": 1 << 40}
@@ -66,7 +66,7 @@ class Budget:
 
     @contextmanager
     def admit_file(self, path: Path) -> Iterator[Callable[[int], None]]:
-        """Hold the bytes of a file while the block lasts, and those that it finds decoding to take: it calls with them.
+        """Hold the bytes of a file while the block lasts; what is yielded is called with those that decoding takes.
 
         To avoid deadlock no thread waits for bytes while it holds some, but for one with a large file, which is served
         next.
@@ -129,9 +129,9 @@ budget = Budget()
 
 
 def total() -> int:
-    """Return how many bytes the run may take: as the environment says, else half of what was free at first."""
-    told = os.environ.get(MEMORY_VARIABLE)
-    return int(told) if told else usual()
+    """Return how many bytes the run may take: by the environment, else half of what was free at first."""
+    given = os.environ.get(MEMORY_VARIABLE)
+    return int(given) if given else usual()
 
 
 @cache
@@ -164,7 +164,7 @@ def keep_freed_memory() -> None:
 
 
 def free_memory() -> int:
-    """Return how many bytes this process may still take, by what the system tells of memory and of limits."""
+    """Return how many bytes this process may still take, by the system's free memory and limits."""
     known = [value for value in (_system_memory(), *_group_memory(), _address_space()) if value is not None]
     return max(0, min(known, default=2 * USUAL))
 
@@ -176,7 +176,7 @@ def _system_memory() -> int | None:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) << 10
-    with suppress(OSError, ValueError, AttributeError):  # macOS tells what there is, not what is free
+    with suppress(OSError, ValueError, AttributeError):  # macOS has the total, not what is free
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     return None
 
@@ -215,7 +215,7 @@ def _address_space() -> int | None:
 
 
 def _file_bytes(path: Path) -> int:
-    """Return how long a file is; 0 where that can't be told, as reading it says why."""
+    """Return the length of a file; 0 where it can't be had, as reading it fails and says why."""
     try:
         return path.stat().st_size
     except OSError:

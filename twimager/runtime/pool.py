@@ -1,4 +1,4 @@
-"""Hand out work: a pool of workers, results in the order of the tasks, a bounded number in flight."""
+"""A pool of workers; results in the order of the tasks, a bounded number in flight."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AHEAD = 4
 
 
 class InlineExecutor(Executor):
-    """Does each task at once, in the thread that asks for it."""
+    """Runs each task at once, in the thread that submits it."""
 
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run `function` and return its finished future; what it raises is raised here."""

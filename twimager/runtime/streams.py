@@ -49,6 +49,6 @@ def complain(text: str) -> None:
 
 
 def drop(stream: TextIO) -> None:
-    """Have a stream that takes no more lead nowhere, as what it holds would be tried again, and fail, at its end."""
+    """Redirect a stream that takes no more to nowhere: what it holds would be written, and fail, again at its end."""
     with suppress(OSError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

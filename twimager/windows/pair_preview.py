@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.matching import inlier_positions
-from twimager.fingerprint.extract import described
+from twimager.fingerprint.extract import extract_features
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, mirrored
 from twimager.fingerprint.working_image import picture, working_image
 from twimager.geometry import Points, mirroring, transform_points
@@ -51,7 +51,7 @@ def matched_points(pair: VerifiedPair) -> tuple[Points, Points]:
     Raises UnreadableImage if they were not detected yet, and the image can't be read any more.
     """
     lr, hr = (
-        described(image, working_image(image).gray, recipe) if image.features is None else image
+        extract_features(image, working_image(image).gray, recipe) if image.features is None else image
         for image, recipe in zip(pair.proposal.images, (LIGHT_LR, LIGHT_HR), strict=True)
     )
     if not pair.proposal.mirrored:

@@ -181,7 +181,7 @@ def _described(path: Path, network: Network | None) -> ImageDescriptors | Reject
 
 
 def _compared(images: tuple[ImageDescriptors, ImageDescriptors]) -> Comparison | Rejection:
-    """Compare two images, one of which may be gone since it was described."""
+    """Compare two images, one of which may be gone since it was extract_features."""
     from twimager.compare.comparison import compare
     from twimager.image.decode import LIBRARY_ERRORS, complaint
 
