@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,11 +23,13 @@ from twimager.output.layout import (
     write_files,
 )
 from twimager.output.lock import lock
-from twimager.report.page import NUMBERS
-from twimager.report.reader import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
+from twimager.report.reader import OwnFiles, caption, damaged, read_report, to_bytes
+from twimager.report.schema import PairNumbers, PairRecord, RejectedImageRecord, RejectedPairRecord, ReportDocument
 from twimager.report.tables import beside
 from twimager.review.trash import Deletion, Trash
-from twimager.run.journal import Decision, reopened
+from twimager.run.journal_lines import Accepted, Deleted
+from twimager.run.resume import reopened
+from twimager.runtime.typed_json import dumps
 
 # What is made of a report, and lies beside it as far as it was asked for.
 OTHERS = (TABLE, PAGE, META_INFO)
@@ -84,12 +85,11 @@ class Review:
             self._held = stack.pop_all()
 
     @property
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> list[PairRecord]:
         """The records of the pairs that are left; not to be changed but by this class."""
-        pairs: list[Pair] = self.document["pairs"]
-        return pairs
+        return self.document.pairs
 
-    def outputs(self, pair: Pair) -> list[Path]:
+    def outputs(self, pair: PairRecord) -> list[Path]:
         """Return where a pair's files are, LR first, as far as they were written; whether they are there or not."""
         return self._files.of(pair)
 
@@ -97,20 +97,20 @@ class Review:
         """Return where an output is now: in its place, or in the trash."""
         return self._trash.found(output, self.deletions)
 
-    def accept(self, pair: Pair, accepted: bool) -> None:
+    def accept(self, pair: PairRecord, accepted: bool) -> None:
         """Note in the report that a pair is accepted, or that it is open again."""
-        before, pair["accepted"] = pair["accepted"], True if accepted else None
+        before, pair.accepted = pair.accepted, True if accepted else None
         self._lines.pop(id(pair), None)
         try:
             with _failing(self.report):
                 self._write()
         except BaseException:
-            pair["accepted"] = before
+            pair.accepted = before
             self._lines.pop(id(pair), None)
             raise
-        self._journal.decide(Decision.ACCEPTED, pair["lr"], pair["hr"], holds=accepted)
+        self._journal.write(Accepted(pair.lr, pair.hr, accepted))
 
-    def delete(self, pair: Pair) -> None:
+    def delete(self, pair: PairRecord) -> None:
         """Move a pair's files to the trash, but for those that another pair needs too, and turn the pair down.
 
         Raises
@@ -133,9 +133,9 @@ class Review:
                 self._trash.restore(deletion)
                 raise
             self.deletions.append(deletion)
-            self._journal.decide(Decision.DELETED, pair["lr"], pair["hr"], holds=True)
+            self._journal.write(Deleted(pair.lr, pair.hr, True))
 
-    def undo(self) -> Pair | None:
+    def undo(self) -> PairRecord | None:
         """Put the pair that was deleted last back where it was, its files too; None if there is none.
 
         Raises
@@ -158,7 +158,7 @@ class Review:
                     self._write()
                 raise
             self.deletions.pop()
-            self._journal.decide(Decision.DELETED, deletion.pair["lr"], deletion.pair["hr"], holds=False)
+            self._journal.write(Deleted(deletion.pair.lr, deletion.pair.hr, False))
         return deletion.pair
 
     def close(self, keep_trash: bool = False) -> None:
@@ -184,22 +184,23 @@ class Review:
         """Return where the documents are that are made of the report."""
         return [path for path in map(self.report.with_name, OTHERS) if path.is_file()]
 
-    def _names(self, pair: Pair) -> set[str]:
+    def _names(self, pair: PairRecord) -> set[str]:
         return {folded(str(path)) for path in self._files.of(pair)}
 
-    def _place(self, pair: Pair) -> int:
+    def _place(self, pair: PairRecord) -> int:
         return next(place for place, other in enumerate(self.pairs) if other is pair)
 
-    def _take_out(self, pair: Pair) -> None:
+    def _take_out(self, pair: PairRecord) -> None:
         """Turn a pair down, and its images where they are in no other."""
         del self.pairs[self._place(pair)]
         self._uses.subtract(self._names(pair))
-        why = {"reason": Reason.SKIPPED.value, "detail": DELETED}
-        numbers = {name: pair[name] for name in NUMBERS}
-        self.document["rejected_pairs"].append({"lr": pair["lr"], "hr": pair["hr"], **why, **numbers})
-        for side in ("lr", "hr"):
-            if all(other[side] != pair[side] for other in self.pairs):
-                self.document["rejected_images"].append({"side": side.upper(), "path": pair[side], **why})
+        why = Reason.SKIPPED.value, DELETED
+        numbers = {name: getattr(pair, name) for name in PairNumbers.__struct_fields__}
+        self.document.rejected_pairs.append(RejectedPairRecord(pair.lr, pair.hr, *why, **numbers))
+        if all(other.lr != pair.lr for other in self.pairs):
+            self.document.rejected_images.append(RejectedImageRecord("LR", pair.lr, *why))
+        if all(other.hr != pair.hr for other in self.pairs):
+            self.document.rejected_images.append(RejectedImageRecord("HR", pair.hr, *why))
 
     def _put_back(self, deletion: Deletion) -> None:
         """Have a pair in its place again that was turned down, if it is not there."""
@@ -208,13 +209,12 @@ class Review:
             return
         self.pairs.insert(deletion.place, pair)
         self._uses.update(self._names(pair))
-        images, skipped = {pair["lr"], pair["hr"]}, Reason.SKIPPED.value
-        rejected_pairs, rejected_images = self.document["rejected_pairs"], self.document["rejected_images"]
-        rejected_pairs[:] = [
-            other for other in rejected_pairs if other["reason"] != skipped or {other["lr"], other["hr"]} != images
+        images, skipped, document = {pair.lr, pair.hr}, Reason.SKIPPED.value, self.document
+        document.rejected_pairs = [
+            other for other in document.rejected_pairs if other.reason != skipped or {other.lr, other.hr} != images
         ]
-        rejected_images[:] = [
-            image for image in rejected_images if image["reason"] != skipped or image["path"] not in images
+        document.rejected_images = [
+            image for image in document.rejected_images if image.reason != skipped or image.path not in images
         ]
 
     def _pick_up(self, warn: Callable[[str], None]) -> None:
@@ -246,32 +246,32 @@ class Review:
     def _line(self, record: Any) -> str:
         """Return a record as JSON; it is kept with its line, as else another could come to have its identity."""
         if id(record) not in self._lines:
-            self._lines[id(record)] = record, json.dumps(record)
+            self._lines[id(record)] = record, dumps(record)
         return self._lines[id(record)][1]
 
 
-def _checked(report: Path, place: Path) -> tuple[Document, OwnFiles]:
+def _checked(report: Path, place: Path) -> tuple[ReportDocument, OwnFiles]:
     """Return what a report says, which lies at `place`, and where its images are.
 
     UsageError is raised if it is none that can be reviewed.
     """
     document = read_report(report)
     try:
-        if document["settings"]["dry"]:
+        if document.used_settings.dry:
             raise UsageError(f"{report} is of a --dry run, which wrote no images")
         files = OwnFiles(document, place)
-        for pair in document["pairs"]:
+        for pair in document.pairs:
             caption(pair)
         beside(document, place.parent, OTHERS)  # what can't be made anew later on is better said now
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except ValueError as error:  # of a name that no file has
         raise damaged(report) from error
     except OSError as error:
         raise UsageError(f"{report}: its images can't be looked at: {error.strerror}") from error
     return document, files
 
 
-def _key(pair: Pair) -> tuple[str, ...]:
-    return tuple(str(pair[key]) for key in ("lr", "hr", "lr_output", "hr_output"))
+def _key(pair: PairRecord) -> tuple[str | None, ...]:
+    return pair.lr, pair.hr, pair.lr_output, pair.hr_output
 
 
 def _is_newer(report: Path, others: list[Path]) -> bool:

@@ -10,13 +10,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from twimager.errors import TwimagerError, UnreadableImage
 from twimager.image.decode import decoded_data
 from twimager.image.files import encode, read_bytes, to_8_bit
 from twimager.image.headers import PNG_SIGNATURE
 from twimager.options import Format
 from twimager.report.page import SCRIPTS, TEMPLATE, contents
-from twimager.report.reader import Pair, damaged
+from twimager.report.reader import damaged
+from twimager.report.schema import PairRecord, Side
 from twimager.review.review import Review
 from twimager.web.server import Answer, Refusal
 from twimager.web.template import SERVED, fill
@@ -52,8 +55,8 @@ class ReviewSite:
         self._pairs = _listed(review)
         self._shelf = _Shelf(review)
         try:
-            shown = contents({**review.document, "pairs": self._pairs}, self._shelf)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            shown = contents(msgspec.structs.replace(review.document, pairs=self._pairs), self._shelf)
+        except ValueError as error:
             raise damaged(review.report) from error
         self._contents = {**shown, "served": True}
         self._deeds = {"accept": self._accept, "delete": self._delete, "undo": self._undo, "done": self._end}
@@ -99,7 +102,7 @@ class ReviewSite:
         """Return which pairs are accepted, and which deleted, in that order."""
         numbers = {id(pair): number for number, pair in enumerate(self._pairs)}
         return {
-            "accepted": [numbers[id(pair)] for pair in self._review.pairs if pair["accepted"]],
+            "accepted": [numbers[id(pair)] for pair in self._review.pairs if pair.accepted],
             "deleted": [numbers[id(deletion.pair)] for deletion in self._review.deletions],
         }
 
@@ -126,13 +129,13 @@ class ReviewSite:
         self._over = True
         return _json(self._decisions(), last=True)
 
-    def _pair(self, wish: Mapping[str, Any]) -> Pair:
+    def _pair(self, wish: Mapping[str, Any]) -> PairRecord:
         number = wish.get("pair")
         if type(number) is not int or not 0 <= number < len(self._pairs):
             raise Refusal(HTTPStatus.BAD_REQUEST, "there is no such pair")
         return self._pairs[number]
 
-    def _left(self, wish: Mapping[str, Any]) -> Pair:
+    def _left(self, wish: Mapping[str, Any]) -> PairRecord:
         """Return the pair that is meant, if it was not deleted."""
         pair = self._pair(wish)
         if any(deletion.pair is pair for deletion in self._review.deletions):
@@ -164,19 +167,18 @@ class _Shelf:
 
     def __init__(self, review: Review) -> None:
         self._review = review
-        settings = review.document["settings"]
-        folders = {side: Path(os.path.realpath(settings[side])) for side in ("lr", "hr")}
+        settings = review.document.used_settings
+        folders = {"lr": Path(os.path.realpath(settings.lr)), "hr": Path(os.path.realpath(settings.hr))}
         self._folders = {side: path for side, path in folders.items() if not review.home.is_relative_to(path)}
         self._links: dict[Image, str] = {}
         self.images: dict[str, Image] = {}
 
-    def output(self, pair: Mapping[str, Any], side: str) -> str:
+    def output(self, pair: PairRecord, side: Side) -> str:
         """Return the link to a pair's output."""
-        written = [name for name in ("lr", "hr") if pair[f"{name}_output"]]
-        path = self._review.outputs(dict(pair))[written.index(side)]
+        path = self._review.outputs(pair)[list(pair.outputs).index(side)]
         return self._link(Image(path, self._review.home, moves=True))
 
-    def source(self, path: str, side: str) -> str:
+    def source(self, path: str, side: Side) -> str:
         """Return the link to an image as it was found."""
         folder = self._folders.get(side)
         return self._link(Image(Path(path), folder, moves=False)) if folder else NO_IMAGE
@@ -187,7 +189,7 @@ class _Shelf:
         return link
 
 
-def _listed(review: Review) -> list[Pair]:
+def _listed(review: Review) -> list[PairRecord]:
     """Return all pairs, those that were deleted, and may be put back, in their places."""
     pairs = list(review.pairs)
     for deletion in reversed(review.deletions):
