@@ -105,7 +105,7 @@ def test_the_report_page_names_all_that_the_report_holds() -> None:
 
 def test_the_keys_of_the_summary_are_explained() -> None:
     text = TEXTS[ROOT / "docs/runs.md"]
-    assert all(f"`{key}`" in text for key in Summary._fields)
+    assert all(f"`{key}`" in text for key in Summary.__struct_fields__)
 
 
 def test_the_commands_are_understood() -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.support.command import Run, refused
 from tests.support.folders import Folders
 from tests.support.page import NASTY, Parsed
-from tests.support.report import report_of
+from tests.support.report import report_of, typed
 from twimager.report.page import page
 
 
@@ -48,15 +48,15 @@ def test_the_one_that_came_closest_is_the_likest(folders: Folders, report: dict[
             ("/a.png", None, None, 90), ("/b.png", 0.5, 1.0, 9), ("/c.png", 0.9, 0.5, 30), ("/d.png", None, None, None),
         )
     ]  # fmt: skip
-    (left,) = Parsed(page(report, folders.dest)).data["down"]
+    (left,) = Parsed(page(typed(report), folders.dest)).data["down"]
     assert (left["closest"]["name"], left["looked"]) == ("b.png", 4)
 
 
 def test_names_stay_text(folders: Folders, report: dict[str, Any]) -> None:
-    plain = Parsed(page(report, folders.dest))
+    plain = Parsed(page(typed(report), folders.dest))
     text = json.dumps(report).replace("h0.png", json.dumps(f"{NASTY.replace('/', '|')}.png")[1:-1])
     odd = json.loads(text.replace("l0.png", json.dumps(f"{NASTY}.png")[1:-1]))
-    made = page(odd, folders.dest)
+    made = page(typed(odd), folders.dest)
     parsed = Parsed(made)
     assert parsed.tags == plain.tags
     assert parsed.inline["script"] == plain.inline["script"]
@@ -66,7 +66,7 @@ def test_names_stay_text(folders: Folders, report: dict[str, Any]) -> None:
 
 
 def test_the_page_loads_nothing_and_runs_nothing_else(folders: Folders, report: dict[str, Any]) -> None:
-    made = page(report, folders.dest)
+    made = page(typed(report), folders.dest)
     parsed = Parsed(made)
     assert not re.search(rb"(?i)https?:|//[a-z]+\.|@import|url\(", made)
     assert not re.search(rb"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function", made)

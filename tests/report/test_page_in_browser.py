@@ -16,7 +16,7 @@ from tests.support.browser import PROGRAM, Browser, choose
 from tests.support.command import Run
 from tests.support.folders import Folders
 from tests.support.page import NASTY
-from tests.support.report import report_of
+from tests.support.report import report_of, typed
 from twimager.report.page import page
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium")]
@@ -48,7 +48,7 @@ def shown(browser: Browser, folders: Folders, report: dict[str, Any]) -> Browser
 
 def show(browser: Browser, folders: Folders, report: dict[str, Any], fragment: str = "") -> None:
     path = folders.dest / "shown.html"
-    path.write_bytes(page(report, folders.dest))
+    path.write_bytes(page(typed(report), folders.dest))
     browser.call("Page.navigate", url="about:blank")
     browser.events.clear()
     browser.show(path.as_uri() + fragment)

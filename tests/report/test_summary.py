@@ -5,6 +5,7 @@ import shlex
 import sys
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ KEYS = [
 
 def summary(**changed: object) -> Summary:
     plain = Summary("0", 0, 9, True, {}, {}, {}, 0, 0, 2.0, 0, 1.5, "out", {})
-    return plain._replace(**changed)
+    return msgspec.structs.replace(plain, **changed)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def mixed(folders: Folders) -> Folders:
 def test_json_has_the_same_keys_whatever_came_of_it(run: Run, mixed: Folders) -> None:
     outcome = run(*mixed.flags, "--json", "--report", "--min_overlap", 0.9)
     found = json.loads(outcome.out)
-    assert list(found) == KEYS == list(Summary._fields)
+    assert list(found) == KEYS == list(Summary.__struct_fields__)
     assert (found["exit_code"], found["pairs"], found["written"], found["unreadable"]) == (outcome.code, 2, True, 1)
     assert found["lr_left"] == {"nothing similar enough": 1, "nothing similar": 1}
     assert found["closest"] == {"too little overlap": 1}

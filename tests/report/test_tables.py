@@ -6,23 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
 from tests.support.command import Run
 from tests.support.folders import Folders
 from tests.support.report import report_of, rows_of
+from twimager.propose.proposal import Source
+from twimager.report.schema import PairRecord
 from twimager.report.tables import table
 
 
-def record(**changed: Any) -> dict[str, Any]:
+def record(**changed: Any) -> PairRecord:
     """A pair as the report has it."""
-    plain = {
+    plain: dict[str, Any] = {
         "lr": "/in/l.png", "hr": "/in/h.png", "lr_output": "/out/LR/h.png", "hr_output": "/out/HR/h.png",
         "method": "transform", "native_scale": 1.5, "correlation": 0.9, "residual": None, "coverage": 1.0,
-        "hash_agreement": 99.0, "hash_distance": 2, "inliers": 50, "source": "features", "mirrored": False,
-        "flow": None, "color_distance": None, "window": [1, 2, 30, 40], "rivals": [],
+        "hash_agreement": 99.0, "hash_distance": 2, "inliers": 50, "source": Source.FEATURES, "mirrored": False,
+        "flow": None, "color_distance": None, "window": (1, 2, 30, 40), "rivals": [], "accepted": None,
+        "matrix": np.eye(3).tolist(), "lr_picture": (0, 0, 50, 60), "hr_picture": (0, 0, 150, 180),
     }  # fmt: skip
-    return {**plain, **changed}
+    return PairRecord(**{**plain, **changed})
 
 
 def test_the_table_has_a_line_a_pair_with_the_numbers_of_the_report(run: Run, folders: Folders) -> None:

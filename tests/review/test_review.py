@@ -70,9 +70,9 @@ def test_what_is_deleted_is_gone_from_the_files_and_all_documents(dest: Path) ->
     assert all(other == first for other in others)
     report = report_of(dest)
     (turned_down,) = [other for other in report["rejected_pairs"] if other["reason"] == "skipped by hand"]
-    assert (turned_down["lr"], turned_down["hr"]) == (pair["lr"], pair["hr"])
+    assert (turned_down["lr"], turned_down["hr"]) == (pair.lr, pair.hr)
     left = {image["path"] for image in report["rejected_images"] if image["reason"] == "skipped by hand"}
-    assert left == {pair["lr"], pair["hr"]}
+    assert left == {pair.lr, pair.hr}
 
 
 def test_undo_brings_back_every_byte_and_the_place(dest: Path) -> None:
@@ -370,7 +370,7 @@ def test_what_a_killed_review_deleted_can_be_undone_in_the_next(dest: Path) -> N
     assert len(report_of(dest)["pairs"]) == 1
     with Review(dest / "report.json") as review:
         assert len(review.deletions) == 2
-        assert review.undo()["hr"] == json.loads(before["report.json"])["pairs"][1]["hr"]
+        assert review.undo().hr == json.loads(before["report.json"])["pairs"][1]["hr"]
         review.undo()
     assert (documents(dest), images(dest)) == (before, files)
 
@@ -621,10 +621,10 @@ def test_a_resumed_run_keeps_to_what_was_decided(run: Run, dest: Path, unfinishe
     assert len(before) == 4
     first, *others = names_in_documents(dest)
     assert all(other == first for other in others)
-    assert Path(gone["hr"]).name not in first
-    assert [pair["lr"] for pair in report_of(dest)["pairs"] if pair["accepted"]] == [back["lr"]]
+    assert Path(gone.hr).name not in first
+    assert [pair["lr"] for pair in report_of(dest)["pairs"] if pair["accepted"]] == [back.lr]
     (down,) = [pair for pair in report_of(dest)["rejected_pairs"] if pair["reason"] == "skipped by hand"]
-    assert (down["lr"], down["detail"]) == (gone["lr"], "deleted in a review")
+    assert (down["lr"], down["detail"]) == (gone.lr, "deleted in a review")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are text there")

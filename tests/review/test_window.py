@@ -34,7 +34,7 @@ class Opened:
                 return "end"
         assert self.session.pair
         assert self.session.picture().shape[1] >= 600
-        return Path(self.session.pair["lr"]).stem
+        return Path(self.session.pair.lr).stem
 
 
 @pytest.fixture

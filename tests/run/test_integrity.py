@@ -15,7 +15,7 @@ from tests.support.folders import Folders, contents
 from twimager.output.layout import JOURNALS
 from twimager.report.ledger import Ledger
 from twimager.review.review import Review
-from twimager.run.journal import JOURNAL
+from twimager.run.journal_lines import JOURNAL
 
 UNKNOWN = "in neither journal nor report"
 
@@ -211,6 +211,12 @@ def test_a_journal_that_names_other_files_is_damaged(run: Run, written: Folders,
     with (written.dest / JOURNALS / JOURNAL).open("a") as file:
         file.write(json.dumps(line) + "\n")
     refused(run("verify", written.dest), 2, "damaged")
+
+
+def test_a_line_of_another_kind_is_of_a_newer_version(run: Run, written: Folders) -> None:
+    with (written.dest / JOURNALS / JOURNAL).open("a") as file:
+        file.write('{"lr": "a", "hr": "b", "starred": true}\n')
+    assert found(run, written.dest) == (0, {})
 
 
 def test_a_name_is_shown_without_control_characters(run: Run, written: Folders) -> None:

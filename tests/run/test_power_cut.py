@@ -20,7 +20,7 @@ from twimager.output.layout import JOURNALS
 from twimager.report.ledger import Ledger
 from twimager.run import journal
 from twimager.run import writer as writing
-from twimager.run.journal import JOURNAL
+from twimager.run.journal_lines import JOURNAL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files are read through /proc")
 

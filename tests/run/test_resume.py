@@ -28,7 +28,8 @@ from twimager.output.lock import LOCK
 from twimager.pairing import read as reading
 from twimager.report.ledger import Ledger
 from twimager.run import writer as writing
-from twimager.run.journal import JOURNAL, STORE
+from twimager.run.journal import STORE
+from twimager.run.journal_lines import JOURNAL
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 

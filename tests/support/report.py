@@ -1,4 +1,4 @@
-"""What a DEST's report and table hold, and the report's schema."""
+"""What a DEST's report and table hold, the report's schema, and records that are made up."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 
 from tests.support.paths import ROOT
+from twimager.report.schema import ReportDocument
 
 SCHEMA = json.loads((ROOT / "twimager/report/report.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -18,6 +20,11 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 def report_of(dest: Path) -> dict:
     return json.loads((dest / "report.json").read_text())
+
+
+def typed(report: dict[str, Any]) -> ReportDocument:
+    """A report as it is read."""
+    return msgspec.convert(report, ReportDocument)
 
 
 def hr_names(dest: Path) -> list[str]:

@@ -1,1 +1,1 @@
-"""What is known of a run: kept while it goes on, and as JSON, table and page."""
+"""The results of a run: the state of one that is running, and reports as JSON, table and page."""

@@ -1,90 +1,111 @@
-"""The report as a JSON document; `report.schema.json` says what is in it."""
+"""The report of a run as the records that report.json holds."""
 
 from __future__ import annotations
 
 import platform
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
 from twimager import __version__
 from twimager.align.matching import Match
-from twimager.errors import Rejection
 from twimager.geometry import translation
-from twimager.options import Method, plain_settings
+from twimager.options import plain_settings
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import CANDIDATES
 from twimager.report.records import Record, Report
+from twimager.report.schema import (
+    SCHEMA_VERSION,
+    Candidates,
+    NoteRecord,
+    PairRecord,
+    RejectedImageRecord,
+    RejectedPairRecord,
+    ReportDocument,
+    Versions,
+)
 
-# Counts up whenever a reader of the one before would miss or misread something.
-SCHEMA_VERSION = 3
+# Numbers of a pair are rounded to so many digits after the point.
+DIGITS = 4
 
 
-def document(report: Report) -> dict[str, Any]:
-    """Return all that is known of a run, as JSON knows it."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "twimager": __version__,
-        "versions": {"python": platform.python_version(), "opencv": cv2.__version__, "numpy": np.__version__},
-        "settings": plain_settings(report.options),
-        "candidates": {"most": CANDIDATES, "lrs_with_more": sum(near > CANDIDATES for near in report.near_hashes)},
-        "seconds": {stage: round(seconds, 2) for stage, seconds in report.seconds},
-        "pairs": [pair_record(record) for record in report.pairs],
-        "rejected_pairs": [_rejected_pair(pair) for pair in report.rejected_pairs],
-        "rejected_images": [
-            {"side": image.side, "path": str(image.path.absolute()), **_reason(image.rejection)}
+def document(report: Report) -> ReportDocument:
+    """Return all that is known of a run."""
+    return ReportDocument(
+        schema_version=SCHEMA_VERSION,
+        twimager=__version__,
+        versions=Versions(python=platform.python_version(), opencv=cv2.__version__, numpy=np.__version__),
+        settings=plain_settings(report.options),
+        candidates=Candidates(most=CANDIDATES, lrs_with_more=sum(near > CANDIDATES for near in report.near_hashes)),
+        seconds={stage: round(seconds, 2) for stage, seconds in report.seconds},
+        pairs=[pair_record(record) for record in report.pairs],
+        rejected_pairs=[_rejected_pair(pair) for pair in report.rejected_pairs],
+        rejected_images=[
+            RejectedImageRecord(
+                side=image.side,
+                path=str(image.path.absolute()),
+                reason=image.rejection.reason.value,
+                detail=image.rejection.detail,
+            )
             for image in report.rejected_images
         ],
-        "notes": [{"path": str(note.path.absolute()), "note": note.text} for note in report.notes],
-    }
+        notes=[NoteRecord(path=str(note.path.absolute()), note=note.text) for note in report.notes],
+    )
 
 
-def pair_record(record: Record) -> dict[str, Any]:
-    """Return all that is known of a pair, as JSON knows it."""
+def pair_record(record: Record) -> PairRecord:
+    """Return all that is known of a pair."""
     pair = record.pair
     lr, hr = pair.proposal.images
+    displacement = pair.match.displacement
     to_frame = translation(lr.picture.x, lr.picture.y)
-    return {
-        "lr": str(lr.path.absolute()),
-        "hr": str(hr.path.absolute()),
-        "lr_output": record.lr_output and str(record.lr_output.absolute()),
-        "hr_output": record.hr_output and str(record.hr_output.absolute()),
-        "matrix": (to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
-        "method": _method(pair.match).value,
-        "flow": pair.match.displacement and _rounded(pair.match.displacement.magnitude),
-        "native_scale": _rounded(pair.native_scale),
-        "lr_picture": list(lr.picture),
-        "hr_picture": list(hr.picture),
-        "window": list(pair.window.moved(*lr.picture[:2])),
-        "rivals": [str(path.absolute()) for path in pair.rivals],
-        "accepted": record.accepted or None,
+    return PairRecord(
+        lr=str(lr.path.absolute()),
+        hr=str(hr.path.absolute()),
+        lr_output=_absolute(record.lr_output),
+        hr_output=_absolute(record.hr_output),
+        matrix=(to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
+        method=_method(pair.match),
+        flow=_rounded(displacement.magnitude) if displacement else None,
+        native_scale=round(pair.native_scale, DIGITS),
+        lr_picture=lr.picture,
+        hr_picture=hr.picture,
+        window=pair.window.moved(*lr.picture[:2]),
+        rivals=[str(path.absolute()) for path in pair.rivals],
+        accepted=record.accepted or None,
         **_numbers(pair),
-    }
+    )
 
 
-def _method(match: Match) -> Method:
+def _absolute(path: Path | None) -> str | None:
+    return str(path.absolute()) if path else None
+
+
+def _method(match: Match) -> Literal["transform", "warp", "flow"]:
     """Return the simplest method that would give this alignment."""
     if match.displacement is not None:
-        return Method.FLOW
-    return Method.WARP if match.matrix[2, :2].any() else Method.TRANSFORM
+        return "flow"
+    return "warp" if match.matrix[2, :2].any() else "transform"
 
 
-def _rejected_pair(pair: RejectedPair) -> dict[str, Any]:
-    return {
-        "lr": str(pair.proposal.lr.path.absolute()),
-        "hr": str(pair.proposal.hr.path.absolute()),
-        **_reason(pair.rejection),
+def _rejected_pair(pair: RejectedPair) -> RejectedPairRecord:
+    return RejectedPairRecord(
+        lr=str(pair.proposal.lr.path.absolute()),
+        hr=str(pair.proposal.hr.path.absolute()),
+        reason=pair.rejection.reason.value,
+        detail=pair.rejection.detail,
         **_numbers(pair),
-    }
+    )
 
 
 def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
-    """Return what is known of a pair in numbers; null for what was not reached."""
+    """Return the fields of `PairNumbers`."""
     proposal, scores = pair.proposal, pair.scores
     return {
-        "source": proposal.source.value,
+        "source": proposal.source,
         "mirrored": proposal.mirrored,
         "hash_distance": nearest_hashes(proposal.lr, proposal.hr)[0],
         "inliers": pair.match and pair.match.inliers,
@@ -97,8 +118,4 @@ def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
-def _reason(rejection: Rejection) -> dict[str, str]:
-    return {"reason": rejection.reason.value, "detail": rejection.detail}
+    return None if value is None else round(value, DIGITS)

@@ -1,4 +1,4 @@
-"""The state of a run while it goes on: what has been decided so far."""
+"""The state of a run that is running: what has been decided so far."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Ledger:
         self._notes.append(Note(path, text))
 
     def account_for_unpaired(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path], stopped: str) -> None:
-        """Enter why each other image is in no pair; `stopped` says what ended the run early, empty if nothing did."""
+        """Enter why each other image is in no pair; `stopped` is what ended the run early, empty if nothing did."""
         paired = {image.path for record in self._pairs for image in record.pair.proposal.images}
         accounted_for = paired | {image.path for image in self._rejected_images}
         evaluated = self._images_of(self._rejected)
@@ -109,7 +109,7 @@ class Ledger:
         return {same for path in paths for same in self.duplicates.get(path, (path,))}
 
     def report(self, options: Options) -> Report:
-        """Return the report of the run as it stands."""
+        """Return the report of the run so far."""
         return Report(
             options, tuple(self._pairs), tuple(self._rejected), tuple(self._rejected_images), tuple(self._notes),
             tuple(self.near_hashes), tuple(self.seconds.items()), self.aborted, self.interrupted,

@@ -1,23 +1,33 @@
-"""The report as a page: every pair to look at, in one file that asks nothing of any network."""
+"""The report as a page: every pair to look at, in one file that loads nothing from any network."""
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
+
+import msgspec
 
 from twimager.output.atomic import write_files
 from twimager.output.layout import PAGE
 from twimager.report.reader import damaged, first_folder, home_of, read_report
 from twimager.report.records import closeness
+from twimager.report.schema import (
+    PairNumbers,
+    PairRecord,
+    RejectedImageRecord,
+    RejectedPairRecord,
+    ReportDocument,
+    Side,
+)
 from twimager.runtime.console import printable
 from twimager.verify.scores import Scores
 from twimager.web.template import fill
 
-# The numbers of a pair that the page shows, as the report has them.
+# The numbers of a pair that the page shows.
 NUMBERS = (
     "correlation", "residual", "coverage", "hash_agreement", "color_distance", "hash_distance", "inliers", "source",
     "mirrored",
@@ -29,21 +39,15 @@ SCRIPTS = ("list.js", "histogram.js", "viewer.js", "decisions.js", "start.js")
 class Links(Protocol):
     """Where a page finds images."""
 
-    def output(self, pair: Mapping[str, Any], side: str) -> str:
-        """Return the link to a pair's output, `lr` or `hr`, which was written."""
+    def output(self, pair: PairRecord, side: Side) -> str:
+        """Return the link to a pair's output, which was written."""
 
-    def source(self, path: str, side: str) -> str:
+    def source(self, path: str, side: Side) -> str:
         """Return the link to an image as it was found in the folder of a side."""
 
 
-def page(document: Mapping[str, Any], folder: Path) -> bytes:
-    """Return the page of a report, which is to lie in `folder`: HTML that refers to the images where they are.
-
-    Parameters
-    ----------
-    document : the report, as `report.document.document` makes it or `report.json` holds it
-    folder : where the page will be; the images are named as seen from there
-    """
+def page(document: ReportDocument, folder: Path) -> bytes:
+    """Return the page of a report, which is to be in `folder`: HTML that refers to the images where they are."""
     return fill(TEMPLATE, SCRIPTS, contents(document, _FromDisk(document, folder))).html
 
 
@@ -60,26 +64,26 @@ def rebuild(report: Path) -> Path:
     document = read_report(report)
     try:
         made = page(document, report.parent)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:  # of a name that no file has
         raise damaged(report) from error
     path = report.with_name(PAGE)
-    write_files({path: made}, uuid.uuid4().hex, replace=True, dest=home_of(report, document["settings"]))
+    write_files({path: made}, uuid.uuid4().hex, replace=True, dest=home_of(report, document.used_settings))
     return path
 
 
-def contents(document: Mapping[str, Any], links: Links) -> dict[str, Any]:
-    """Return what the page shows, as its scripts know it."""
-    settings = document["settings"]
+def contents(document: ReportDocument, links: Links) -> dict[str, Any]:
+    """Return what the page shows, as JSON for its scripts."""
+    settings = document.used_settings
     return {
-        "twimager": document["twimager"],
-        "title": shown_name(settings["dest"] or ""),
-        "dry": settings["dry"],
-        "scale": settings["scale"],
-        "proposals": len(document["rejected_pairs"]),
-        "pairs": [_pair(pair, links) for pair in document["pairs"]],
-        "down": _turned_down(document, links),
+        "twimager": document.twimager,
+        "title": shown_name(settings.dest or ""),
+        "dry": settings.dry,
+        "scale": settings.scale,
+        "proposals": len(document.rejected_pairs),
+        "pairs": [_pair(pair, links) for pair in document.pairs],
+        "down": _rejected(document, links),
         "decisions": {
-            "accepted": [number for number, pair in enumerate(document["pairs"]) if pair["accepted"]],
+            "accepted": [number for number, pair in enumerate(document.pairs) if pair.accepted],
             "deleted": [],
         },
         "served": False,
@@ -89,75 +93,83 @@ def contents(document: Mapping[str, Any], links: Links) -> dict[str, Any]:
 class _FromDisk:
     """Links for a page in `folder`, from where the images are seen."""
 
-    def __init__(self, document: Mapping[str, Any], folder: Path) -> None:
+    def __init__(self, document: ReportDocument, folder: Path) -> None:
         self._folder = folder
-        self._then = first_folder(document["settings"])
+        self._then = first_folder(document.used_settings)
 
-    def output(self, pair: Mapping[str, Any], side: str) -> str:
-        return link_to(pair[f"{side}_output"], self._then)
+    def output(self, pair: PairRecord, side: Side) -> str:
+        return link_to(pair.outputs[side], self._then)
 
-    def source(self, path: str, side: str) -> str:
+    def source(self, path: str, side: Side) -> str:
         return link_to(path, self._folder)
 
 
-def _pair(pair: Mapping[str, Any], links: Links) -> dict[str, Any]:
+def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
     """Return what the page shows of a pair; sides that were not written are shown as they were found."""
-    lr, hr = pair["lr_output"], pair["hr_output"]
+    written = pair.outputs
     return {
-        "name": shown_name(hr or lr or pair["hr"]),
+        "name": shown_name(written.get("hr") or written.get("lr") or pair.hr),
         "images": [
-            links.output(pair, "lr") if lr else links.source(pair["lr"], "lr"),
-            links.output(pair, "hr") if hr else links.source(pair["hr"], "hr"),
+            links.output(pair, "lr") if "lr" in written else links.source(pair.lr, "lr"),
+            links.output(pair, "hr") if "hr" in written else links.source(pair.hr, "hr"),
         ],
-        "aligned": bool(lr and hr),
-        "lr": printable(pair["lr"]),
-        "hr": printable(pair["hr"]),
-        "method": pair["method"],
-        "native": pair["native_scale"],
-        "flow": pair["flow"],
-        "window": pair["window"],
-        "rivals": [shown_name(rival) for rival in pair["rivals"]],
-        **{name: pair[name] for name in NUMBERS},
+        "aligned": len(written) == 2,
+        "lr": printable(pair.lr),
+        "hr": printable(pair.hr),
+        "method": pair.method,
+        "native": pair.native_scale,
+        "flow": pair.flow,
+        "window": pair.window,
+        "rivals": [shown_name(rival) for rival in pair.rivals],
+        **_numbers(pair),
     }
 
 
-def _turned_down(document: Mapping[str, Any], links: Links) -> list[dict[str, Any]]:
+def _numbers(pair: PairNumbers) -> dict[str, Any]:
+    plain = msgspec.to_builtins(pair)
+    return {name: plain[name] for name in NUMBERS}
+
+
+def _rejected(document: ReportDocument, links: Links) -> list[dict[str, Any]]:
     """Return the images that are in no pair, each with the one that came closest."""
-    judged: dict[str, list[Mapping[str, Any]]] = {}
-    for pair in document["rejected_pairs"]:
-        for side in ("lr", "hr"):
-            judged.setdefault(pair[side], []).append(pair)
-    return [_image(image, judged.get(image["path"], []), links) for image in document["rejected_images"]]
+    pairs_of: dict[str, list[RejectedPairRecord]] = {}
+    for pair in document.rejected_pairs:
+        for path in (pair.lr, pair.hr):
+            pairs_of.setdefault(path, []).append(pair)
+    return [_image(image, pairs_of.get(image.path, []), links) for image in document.rejected_images]
 
 
-def _image(image: Mapping[str, Any], judged: Sequence[Mapping[str, Any]], links: Links) -> dict[str, Any]:
-    own, others = ("lr", "hr") if image["side"] == "LR" else ("hr", "lr")
-    shown = {
-        "side": image["side"],
-        "name": shown_name(image["path"]),
-        "image": links.source(image["path"], own),
-        "reason": image["reason"],
-        "detail": printable(image["detail"]),
-        "looked": len(judged),
-        "closest": None,
+def _image(image: RejectedImageRecord, pairs: Sequence[RejectedPairRecord], links: Links) -> dict[str, Any]:
+    """Return what the page shows of an image that is in no pair; `pairs` are the rejected ones that it is in."""
+    side: Side = "lr" if image.side == "LR" else "hr"
+    return {
+        "side": image.side,
+        "name": shown_name(image.path),
+        "image": links.source(image.path, side),
+        "reason": image.reason,
+        "detail": printable(image.detail),
+        "looked": len(pairs),
+        "closest": _closest(max(pairs, key=_closeness), side, links) if pairs else None,
     }
-    if not judged:
-        return shown
-    closest = max(judged, key=_closeness)
-    other = closest[others]
-    shown["closest"] = {
-        "name": shown_name(other),
-        "image": links.source(other, others),
-        "reason": closest["reason"],
-        "detail": printable(closest["detail"]),
-        **{name: closest[name] for name in NUMBERS},
+
+
+def _closest(pair: RejectedPairRecord, side: Side, links: Links) -> dict[str, Any]:
+    """Return what the page shows of the rejected pair that came closest, to an image of one side."""
+    other: Side = "hr" if side == "lr" else "lr"
+    path = pair.hr if side == "lr" else pair.lr
+    return {
+        "name": shown_name(path),
+        "image": links.source(path, other),
+        "reason": pair.reason,
+        "detail": printable(pair.detail),
+        **_numbers(pair),
     }
-    return shown
 
 
-def _closeness(pair: Mapping[str, Any]) -> tuple[float, int]:
-    compared = pair["correlation"] is not None
-    return closeness(Scores(pair["correlation"], pair["coverage"]) if compared else None, pair["inliers"])
+def _closeness(pair: RejectedPairRecord) -> tuple[float, int]:
+    if pair.correlation is None or pair.coverage is None:
+        return closeness(None, pair.inliers)
+    return closeness(Scores(pair.correlation, pair.coverage), pair.inliers)
 
 
 def shown_name(path: str) -> str:

@@ -1,142 +1,125 @@
-"""A report that is kept in a file: written, read again, and where the files are now that it speaks of."""
+"""Write a report to a file, read it again, and find the files that it names."""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from importlib.resources import files
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from twimager.errors import UsageError
 from twimager.options import Output
 from twimager.output.layout import HR, LR, REPORT_FOLDER
 from twimager.output.names import folded
-from twimager.report.document import SCHEMA_VERSION
-from twimager.report.schema import Check, compiled
+from twimager.report.schema import SCHEMA_VERSION, PairRecord, ReportDocument, Side, UsedSettings
 from twimager.runtime.folders import is_link, read_file
+from twimager.runtime.typed_json import Count, dumps
 
-Document = dict[str, Any]
-# One pair's record in the report.
-Pair = dict[str, Any]
-# What a person wants to know of a pair, and in what words.
-SAID = {
+# The numbers of a pair that its caption shows, and how.
+CAPTIONS = {
     "residual": "residual {:.2f} px", "correlation": "correlation {:.3f}", "coverage": "coverage {:.3f}",
     "hash_agreement": "hashes {:.0f} %", "inliers": "inliers {:d}", "native_scale": "native scale {:.2f}",
     "method": "{}", "mirrored": "mirrored",
 }  # fmt: skip
-SIDES = {"lr_output": LR, "hr_output": HR}
-# The settings that are used of a report; others may lack in that of an older Twimager, or be unknown in a newer one's.
-USED_SETTINGS = ("lr", "hr", "dest", "output", "format", "scale", "dry")
-PLAIN = {"type": ["null", "boolean", "number", "string"]}
-PLAIN_OR_LIST = {"type": [*PLAIN["type"], "array"], "items": PLAIN}
+FOLDERS: dict[Side, str] = {"lr": LR, "hr": HR}
 
 
-def to_bytes(document: Mapping[str, Any], to_line: Callable[[Any], str] = json.dumps) -> bytes:
+class _Versioned(msgspec.Struct):
+    """What a report of any version holds."""
+
+    schema_version: Count
+
+
+def to_bytes(document: ReportDocument, to_line: Callable[[Any], str] = dumps) -> bytes:
     """Return a report as JSON, a line for each record; `to_line` may know the lines of those that have not changed."""
     parts = []
-    for key, value in document.items():
+    for key in document.__struct_fields__:
+        value = getattr(document, key)
         if isinstance(value, list) and value:
             text = "[\n  " + ",\n  ".join(map(to_line, value)) + "\n ]"
         else:
-            text = json.dumps(value)
+            text = dumps(value)
         parts.append(f" {json.dumps(key)}: {text}")
     return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
 
 
-def read_report(path: Path) -> Document:
-    """Return what a report says; UsageError if the file can't be read, or is no report of this version."""
+def read_report(path: Path) -> ReportDocument:
+    """Return a report.
+
+    Raises
+    ------
+    UsageError
+        If the file can't be read, or is no report of this version.
+    """
     if is_link(path):
         raise UsageError(f"{path} is a link; name the report that it leads to")
     try:
-        document = json.loads(read_file(path))
-        version = document["schema_version"]
+        kept = json.loads(read_file(path))
+        version = msgspec.convert(kept, _Versioned).schema_version
+        if version != SCHEMA_VERSION:
+            raise UsageError(f"{path} is a report of version {version}, not {SCHEMA_VERSION}")
+        document = msgspec.convert(kept, ReportDocument)
+        home = home_of(path, document.used_settings)
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise damaged(path) from error
-    if type(version) is not int:
-        raise damaged(path)
-    if version != SCHEMA_VERSION:
-        raise UsageError(f"{path} is a report of version {version}, not {SCHEMA_VERSION}")
-    if not _is_report()(document):
-        raise damaged(path)
-    home = home_of(path, document["settings"])
     if is_link(path.parent) and home != path.parent:
         raise UsageError(f"{path.parent} is a link; nothing is written through links in DEST")
-    return dict(document)
-
-
-@cache
-def _is_report() -> Check:
-    """Return the check for a report, by its schema; reasons may be new ones, too."""
-    schema = _schema()
-    settings = {**schema["properties"]["settings"], "required": USED_SETTINGS, "additionalProperties": PLAIN_OR_LIST}
-    known = {**schema, "properties": {**schema["properties"], "settings": settings}}
-    return compiled(known, {**schema["$defs"], "reason": {"type": "string"}})
-
-
-@cache
-def pair_schema() -> Mapping[str, Any]:
-    """Return the schema of a pair's record, which refers to `$defs` of its own."""
-    schema = _schema()
-    return {**schema["$defs"]["pair"], "$defs": schema["$defs"]}
-
-
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((files("twimager.report") / "report.schema.json").read_text(encoding="utf-8"))
-    return schema
+    return document
 
 
 def damaged(path: Path) -> UsageError:
-    """Return the error for a report that says what no report does."""
+    """Return the error for a report that holds what no report does."""
     return UsageError(f"{path} is no report of Twimager, or is damaged")
 
 
-def first_folder(settings: Mapping[str, Any]) -> Path:
-    """Return the folder that a report lay in when the outputs were written; DEST may have been moved since."""
-    return Path(settings["dest"] or "") / ("" if settings["output"] == Output.ALL.value else REPORT_FOLDER)
+def first_folder(settings: UsedSettings) -> Path:
+    """Return the folder that a report was in when the outputs were written; DEST may have been moved since."""
+    return Path(settings.dest or "") / ("" if settings.output is Output.ALL else REPORT_FOLDER)
 
 
-def home_of(report: Path, settings: Mapping[str, Any]) -> Path:
-    """Return DEST, in which a report lies, or in its folder for reports where images of one side lie open in DEST."""
-    apart = settings["output"] != Output.ALL.value and report.parent.name == REPORT_FOLDER
+def home_of(report: Path, settings: UsedSettings) -> Path:
+    """Return DEST of a report: the folder that it is in, or the one above where only one side was written."""
+    apart = settings.output is not Output.ALL and report.parent.name == REPORT_FOLDER
     return report.parent.parent if apart else report.parent
 
 
-def caption(pair: Pair) -> str:
+def caption(pair: PairRecord) -> str:
     """Return the numbers of a pair in a line; what is unknown is left out."""
-    known = [words.format(pair[key]) for key, words in SAID.items() if pair[key] is not None and pair[key] is not False]
-    rivals = [f"rivals {len(pair['rivals'])}"] * bool(pair["rivals"])
-    return ", ".join([*known, *rivals, *["accepted"] * bool(pair["accepted"])])
+    numbers = {words: getattr(pair, name) for name, words in CAPTIONS.items()}
+    known = [words.format(value) for words, value in numbers.items() if value is not None and value is not False]
+    rivals = [f"rivals {len(pair.rivals)}"] * bool(pair.rivals)
+    return ", ".join([*known, *rivals, *["accepted"] * bool(pair.accepted)])
 
 
 class OwnFiles:
-    """The files of a DEST that its report may speak of: images that the run wrote there, and nothing else.
+    """The files of a DEST that its report may name: images that the run wrote there, and nothing else.
 
     Attributes
     ----------
     home : DEST, where it is now
     """
 
-    def __init__(self, document: Document, report: Path) -> None:
+    def __init__(self, document: ReportDocument, report: Path) -> None:
         """`report` is where the report is now, without links. Raises UsageError if it names what is none of DEST's."""
-        settings = document["settings"]
+        settings = document.used_settings
         self._report = report
-        self._both = settings["output"] == Output.ALL.value
-        self._then, self._suffix = Path(settings["dest"]), f".{settings['format']}"
-        if not self._both and report.parent.name != REPORT_FOLDER:
+        both = settings.output is Output.ALL
+        self._then, self._suffix = Path(settings.dest or ""), f".{settings.format.value}"
+        if not both and report.parent.name != REPORT_FOLDER:
             raise UsageError(f"{report} is not in its folder {REPORT_FOLDER} in DEST, where its images are")
-        self.home = report.parent if self._both else report.parent.parent
-        self._folders = {side: self.home / side if self._both else self.home for side in SIDES.values()}
+        self.home = report.parent if both else report.parent.parent
+        self._folders = {side: self.home / name if both else self.home for side, name in FOLDERS.items()}
         self.check_folders()
-        sources = _real({pair[key] for pair in document["pairs"] for key in ("lr", "hr")})
-        sources |= _real({image["path"] for image in document["rejected_images"]})
-        folders = {folded(os.path.realpath(settings[flag])) for flag in ("lr", "hr")}
-        for path in (path for pair in document["pairs"] for path in self.of(pair)):
+        sources = _real({path for pair in document.pairs for path in (pair.lr, pair.hr)})
+        sources |= _real({image.path for image in document.rejected_images})
+        folders = {folded(os.path.realpath(folder)) for folder in (settings.lr, settings.hr)}
+        for path in (path for pair in document.pairs for path in self.of(pair)):
             if folded(str(path)) in sources or folded(str(path.parent)) in folders:
                 raise UsageError(f"{report} names {path} as an output, but that is one of its sources")
 
@@ -146,9 +129,9 @@ class OwnFiles:
             if os.path.normcase(os.path.realpath(folder)) != os.path.normcase(folder):
                 raise UsageError(f"{folder} is a link; the images of {self._report} must lie in DEST itself")
 
-    def of(self, pair: Pair) -> list[Path]:
+    def of(self, pair: PairRecord) -> list[Path]:
         """Return where a pair's outputs are, or would be if they are gone; UsageError if they are none of DEST's."""
-        return [self._located(pair[key], self._folders[side]) for key, side in SIDES.items() if pair[key] is not None]
+        return [self._located(path, self._folders[side]) for side, path in pair.outputs.items()]
 
     def _located(self, recorded: str, folder: Path) -> Path:
         path = folder / Path(recorded).name

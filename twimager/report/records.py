@@ -1,4 +1,4 @@
-"""What is known of a run once it has ended: one record a pair, one a rejection."""
+"""The results of a run that has ended: its pairs, and what was rejected."""
 
 from __future__ import annotations
 

@@ -1,99 +1,149 @@
-"""Whether JSON is what it should be: as much of JSON Schema as `report.schema.json` uses.
+"""The records that report.json holds, as types; `report.schema.json` documents them.
 
-Stricter than that in two points: numbers are finite, and an integer is written without a point.
+What is read is checked against them. The order of the fields is that of the keys.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from functools import reduce
-from typing import Any
+from typing import Annotated, Final, Literal
 
-Schema = Mapping[str, Any]
-Definitions = Mapping[str, Schema]
-Check = Callable[[Any], bool]
+import msgspec
+from msgspec import Meta, Struct
 
-# No path is longer on any system.
-MAX_TEXT = 32_767
-TYPES: Mapping[str, Check] = {
-    "null": lambda value: value is None,
-    "boolean": lambda value: isinstance(value, bool),
-    "string": lambda value: isinstance(value, str) and len(value) <= MAX_TEXT,
-    "integer": lambda value: type(value) is int and abs(value) <= sys.maxsize,
-    "number": lambda value: type(value) in (int, float) and abs(value) <= sys.float_info.max,
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-}
-# What a keyword says of a value of one type; it says nothing of values of other types.
-KEYWORDS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    "minimum": ("number", lambda value, least: value >= least),
-    "maximum": ("number", lambda value, most: value <= most),
-    "exclusiveMinimum": ("number", lambda value, below: value > below),
-    "minItems": ("array", lambda value, least: len(value) >= least),
-    "maxItems": ("array", lambda value, most: len(value) <= most),
-    "required": ("object", lambda value, keys: all(key in value for key in keys)),
-}
-# Keywords that say nothing of a value by themselves.
-SILENT = {"$schema", "$defs", "title", "description"}
+from twimager.options import Format, Output
+from twimager.propose.proposal import Source
+from twimager.runtime.typed_json import MAX_FLOAT, Count, Number, Setting, Text
+
+# Counts up whenever a reader of the one before would miss or misread something.
+SCHEMA_VERSION: Final = 3
+
+Positive = Annotated[float, Meta(gt=0, le=MAX_FLOAT)]
+NotNegative = Annotated[float, Meta(ge=0, le=MAX_FLOAT)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Correlation = Annotated[float, Meta(ge=-1, le=1)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Bits = Annotated[int, Meta(ge=0, le=64)]
+# x, y, width and height in pixels.
+Box = tuple[Count, Count, Count, Count]
+Row = Annotated[list[Number], Meta(min_length=3, max_length=3)]
+# A whole scale is an integer, so that it is written as it was given.
+Scale = Annotated[int, Meta(gt=0, le=sys.maxsize)] | Positive
+Side = Literal["lr", "hr"]
 
 
-def compiled(schema: Schema, definitions: Mapping[str, Schema] | None = None) -> Check:
-    """Return a function that tells whether a value keeps to a schema; `definitions` are the `$defs` it refers to."""
-    known = definitions or {}
-    checks = []
-    for name, told in schema.items():
-        if name == "additionalProperties":
-            checks.append(_others(told, schema.get("properties", {}), known))
-        elif name in MAKERS:
-            checks.append(MAKERS[name](told, known))
-        elif name not in SILENT:
-            checks.append(_keyword(name, told))
-    return reduce(_both, checks) if checks else lambda _: True
+class PairNumbers(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The numbers of a pair that was evaluated; None for what was not computed."""
+
+    source: Source
+    mirrored: bool
+    hash_distance: Bits
+    inliers: Count | None
+    coverage: Share | None
+    correlation: Correlation | None
+    hash_agreement: Percent | None
+    residual: NotNegative | None
+    color_distance: NotNegative | None
 
 
-def _both(first: Check, second: Check) -> Check:
-    return lambda value: first(value) and second(value)
+class PairRecord(PairNumbers):
+    """A pair that was written, or would be; paths are absolute. `accepted` is True or None."""
+
+    lr: Text
+    hr: Text
+    lr_output: Text | None
+    hr_output: Text | None
+    matrix: Annotated[list[Row], Meta(min_length=3, max_length=3)]
+    method: Literal["transform", "warp", "flow"]
+    flow: NotNegative | None
+    native_scale: Positive
+    lr_picture: Box
+    hr_picture: Box
+    window: Box
+    rivals: list[Text]
+    accepted: bool | None
+
+    def __post_init__(self) -> None:
+        if self.accepted is False:
+            raise ValueError("accepted is true or null")
+
+    @property
+    def outputs(self) -> dict[Side, str]:
+        """The files that were written, by side, LR first."""
+        paths: dict[Side, str | None] = {"lr": self.lr_output, "hr": self.hr_output}
+        return {side: path for side, path in paths.items() if path is not None}
 
 
-def _keyword(name: str, told: Any) -> Check:
-    kind, check = KEYWORDS[name]
-    return lambda value: not TYPES[kind](value) or check(value, told)
+class RejectedPairRecord(PairNumbers):
+    """A pair that was rejected, and why."""
+
+    lr: Text
+    hr: Text
+    reason: Text
+    detail: Text
 
 
-def _types(names: str | list[str], _: Definitions) -> Check:
-    checks = [TYPES[name] for name in ([names] if isinstance(names, str) else names)]
-    return checks[0] if len(checks) == 1 else lambda value: any(check(value) for check in checks)
+class RejectedImageRecord(Struct, forbid_unknown_fields=True):
+    """An image that is in no pair, and why."""
+
+    side: Annotated[str, Meta(pattern=r"\A(LR|HR)\Z")]
+    path: Text
+    reason: Text
+    detail: Text
 
 
-def _one_of(values: list[Any], _: Definitions) -> Check:
-    """Return a check for one of some values; of type too, as 1 is not true."""
-    return lambda value: any(type(value) is type(one) and value == one for one in values)
+class NoteRecord(Struct, forbid_unknown_fields=True):
+    """A remark on an image that is used."""
+
+    path: Text
+    note: Text
 
 
-def _items(schema: Schema, definitions: Definitions) -> Check:
-    check = compiled(schema, definitions)
-    return lambda value: not isinstance(value, list) or all(map(check, value))
+class Versions(Struct, forbid_unknown_fields=True):
+    """The versions of what the run was made with."""
+
+    python: Text
+    opencv: Text
+    numpy: Text
 
 
-def _properties(schemas: Mapping[str, Schema], definitions: Definitions) -> Check:
-    checks = {key: compiled(schema, definitions) for key, schema in schemas.items()}
-    return lambda value: (
-        not isinstance(value, dict) or all(check(value[key]) for key, check in checks.items() if key in value)
-    )
+class Candidates(Struct, forbid_unknown_fields=True):
+    """How many HRs may be proposed for an LR, and how many LRs had more within `--distance`."""
+
+    most: Count
+    lrs_with_more: Count
 
 
-def _others(schema: Schema | bool, known: Mapping[str, Schema], definitions: Definitions) -> Check:
-    """Return a check of the properties that are not known."""
-    check = compiled(schema, definitions) if isinstance(schema, Mapping) else lambda _: schema
-    return lambda value: not isinstance(value, dict) or all(check(value[key]) for key in value if key not in known)
+class UsedSettings(Struct):
+    """The settings of a run that are used of its report."""
+
+    lr: Text
+    hr: Text
+    dest: Text | None
+    output: Output
+    format: Format
+    scale: Scale
+    dry: bool
 
 
-MAKERS: Mapping[str, Callable[[Any, Definitions], Check]] = {
-    "$ref": lambda path, definitions: compiled(definitions[path.rpartition("/")[2]], definitions),
-    "const": lambda value, definitions: _one_of([value], definitions),
-    "enum": _one_of,
-    "type": _types,
-    "items": _items,
-    "properties": _properties,
-}
+class ReportDocument(Struct, forbid_unknown_fields=True):
+    """A whole report."""
+
+    schema_version: Literal[3]
+    twimager: Text
+    versions: Versions
+    settings: dict[str, Setting]
+    candidates: Candidates
+    seconds: dict[str, NotNegative]
+    pairs: list[PairRecord]
+    rejected_pairs: list[RejectedPairRecord]
+    rejected_images: list[RejectedImageRecord]
+    notes: list[NoteRecord]
+
+    @property
+    def used_settings(self) -> UsedSettings:
+        """The settings that are used; others may lack in the report of another version, or be unknown to this one.
+
+        ValueError is raised if one that is used lacks, or has a value that it can't have.
+        """
+        return msgspec.convert(self.settings, UsedSettings)

@@ -1,8 +1,7 @@
-"""What a run came to, in a few lines for a person or as JSON for a program."""
+"""The summary of a run: a few lines for a person, or JSON for a program."""
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import statistics
@@ -11,7 +10,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from twimager import __version__
 from twimager.errors import ExitCode, Reason
@@ -22,26 +23,17 @@ from twimager.pairs import RejectedPair
 from twimager.report.records import NOT_READ, Report, how_far
 from twimager.runtime.console import printable
 from twimager.runtime.program import program
+from twimager.runtime.typed_json import Count, Text, dumps
 
 # No HR has more source pixels per output pixel, along a side.
 MAX_NATIVE_SCALE = 1e6
 # So many reasons are named on a line, the most frequent ones.
 NAMED = 3
 
-Counts = dict[str, int]
-# What a summary that was kept as JSON must be like, by key.
-COUNT, COUNTS = {"type": "integer", "minimum": 0}, {"type": "object", "additionalProperties": {"type": "integer"}}
-KEPT = {
-    "twimager": {"type": "string"}, "exit_code": {"enum": [int(code) for code in ExitCode]}, "pairs": COUNT,
-    "written": {"type": "boolean"}, "lr_left": COUNTS, "hr_left": COUNTS, "closest": COUNTS, "unreadable": COUNT,
-    "unwritten": COUNT, "scale": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_SCALE}, "enlarged": COUNT,
-    "median_native_scale": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": MAX_NATIVE_SCALE},
-    "dest": {"type": ["string", "null"]},
-    "documents": {"type": "object", "additionalProperties": {"type": "string"}},
-}  # fmt: skip
+Counts = dict[str, Count]
 
 
-class Summary(NamedTuple):
+class Summary(Struct, frozen=True):
     """The outcome of a run; the names are the keys of `--json`, and stay.
 
     Attributes
@@ -52,29 +44,29 @@ class Summary(NamedTuple):
     lr_left, hr_left : how many images are in no pair, by reason, the most frequent first
     closest : of LRs for which nothing is similar enough, by reason, why not the HR that came closest
     unreadable, unwritten : files that could not be read, pairs that could not be written
-    scale, enlarged, median_native_scale : what was asked for, how many HRs have fewer pixels than that, and how many
-        source pixels per output pixel, along a side, the median HR has (None without pairs)
+    scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
+        pixels per output pixel, along a side, the median HR has (None without pairs)
     dest, documents : where the images are, and what is kept beside them, by name
     """
 
-    twimager: str
-    exit_code: int
-    pairs: int
+    twimager: Text
+    exit_code: ExitCode
+    pairs: Count
     written: bool
     lr_left: Counts
     hr_left: Counts
     closest: Counts
-    unreadable: int
-    unwritten: int
-    scale: float
-    enlarged: int
-    median_native_scale: float | None
-    dest: str | None
-    documents: dict[str, str]
+    unreadable: Count
+    unwritten: Count
+    scale: Annotated[float, Meta(gt=0, le=MAX_SCALE)]
+    enlarged: Count
+    median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
+    dest: Text | None
+    documents: dict[str, Text]
 
     def to_json(self) -> str:
         """Return the summary as a JSON object."""
-        return json.dumps(self._asdict(), indent=1)
+        return dumps(self, indent=1)
 
     def to_text(self) -> str:
         """Return a few lines for a person: what was found, what was not, where to look next."""
@@ -97,7 +89,7 @@ class Summary(NamedTuple):
         return "\n".join(map(printable, lines))
 
     def _enlargement(self) -> list[str]:
-        """Warn if most HRs have fewer pixels than the scale asks for: a network learns their blur."""
+        """Warn if most HRs have fewer pixels than the scale needs: a network learns their blur."""
         if not self.median_native_scale or 2 * self.enlarged <= self.pairs:
             return []
         fitting = math.floor(self.scale * self.median_native_scale * 100) / 100
@@ -114,7 +106,7 @@ def _quoted(path: str) -> str:
 
 
 def summarize(report: Report) -> Summary:
-    """Return what a run came to."""
+    """Return the summary of a run."""
     options = report.options
     native = [record.pair.native_scale for record in report.pairs]
     return Summary(
@@ -135,8 +127,8 @@ def summarize(report: Report) -> Summary:
     )
 
 
-class Outcome(NamedTuple):
-    """How a run ended, and what it came to."""
+class Outcome(Struct, frozen=True):
+    """How a run ended: the exit code of its process, and its summary."""
 
     exit_code: ExitCode
     summary: Summary

@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from twimager.geometry import Rect
 from twimager.options import parse_scale
 from twimager.output.layout import META_INFO, PAGE, REPORT, TABLE, document_paths
@@ -19,9 +21,10 @@ from twimager.report.document import document
 from twimager.report.page import page
 from twimager.report.reader import first_folder, to_bytes
 from twimager.report.records import Report
+from twimager.report.schema import PairRecord, ReportDocument
 from twimager.runtime.console import printable
 
-# What a spreadsheet takes for the beginning of a formula; after an apostrophe it is text.
+# How formulas of spreadsheets begin; after an apostrophe it is text.
 FORMULA = re.compile(r"[=+\-@\t\r]")
 # The table's columns that are in a pair's record under the same name.
 PLAIN = (
@@ -30,12 +33,12 @@ PLAIN = (
     "color_distance",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
-# Loaders split lines of the list there, and what is behind a name from the name.
+# Loaders split the list into lines there, and lines after the name.
 BETWEEN_NAMES = re.compile(r"\s")
 
 
 def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
-    """Return the files that a run keeps beside its images; `warn` hears of what they can't hold."""
+    """Return the files that a run keeps beside its images; `warn` gets a line on what they can't hold."""
     paths = document_paths(report.options)
     if not paths:
         return {}
@@ -43,52 +46,53 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     folder = next(iter(paths.values())).parent
     made = {REPORT: to_bytes(kept), **beside(kept, folder, paths)}
     if META_INFO in paths:
-        names = [name for pair in kept["pairs"] if (name := _hr_name(pair))]
+        names = [name for pair in kept.pairs if (name := _hr_name(pair))]
         if left_out := sum(map(_is_split, names)):
             warn(f"{META_INFO}: {left_out} of {len(names)} HRs are not listed, as their names hold spaces")
     return {path: made[name] for name, path in paths.items()}
 
 
-def beside(kept: dict[str, Any], folder: Path, names: Collection[str]) -> dict[str, bytes]:
-    """Return what is made of a report that lies in `folder`, as far as it is asked for by name."""
+def beside(kept: ReportDocument, folder: Path, names: Collection[str]) -> dict[str, bytes]:
+    """Return those of the documents made of a report in `folder` that are in `names`, by name."""
+    settings = kept.used_settings
     makers: dict[str, Callable[[], bytes]] = {
-        TABLE: lambda: table(kept["pairs"], first_folder(kept["settings"])),
+        TABLE: lambda: table(kept.pairs, first_folder(settings)),
         PAGE: lambda: page(kept, folder),
-        META_INFO: lambda: meta_info(kept["pairs"], parse_scale(str(kept["settings"]["scale"]))),
+        META_INFO: lambda: meta_info(kept.pairs, parse_scale(str(settings.scale))),
     }
     return {name: make() for name, make in makers.items() if name in names}
 
 
-def table(pairs: Iterable[dict[str, Any]], folder: Path) -> bytes:
+def table(pairs: Iterable[PairRecord], folder: Path) -> bytes:
     """Return a line a pair, for spreadsheets: CSV in UTF-8 with a byte order mark.
 
-    `pairs` are records of the report, outputs are named as seen from `folder`, where it lay when they were written.
+    Outputs are named as seen from `folder`, where the report lay when they were written.
     """
     text = io.StringIO(newline="")
     lines = csv.writer(text)
     lines.writerow([*PLAIN, *WINDOW, "rivals"])
     for pair in pairs:
-        outputs = {key: pair[key] and _below(pair[key], folder) for key in ("lr_output", "hr_output")}
-        cells = [{**pair, **outputs}[column] for column in PLAIN]
-        lines.writerow(map(_cell, [*cells, *pair["window"], len(pair["rivals"])]))
+        outputs = {f"{side}_output": _below(path, folder) for side, path in pair.outputs.items()}
+        cells = {**msgspec.to_builtins(pair), **outputs}
+        lines.writerow(map(_cell, [*(cells[column] for column in PLAIN), *pair.window, len(pair.rivals)]))
     return text.getvalue().encode("utf-8-sig")
 
 
-def meta_info(pairs: Iterable[dict[str, Any]], scale: Fraction) -> bytes:
+def meta_info(pairs: Iterable[PairRecord], scale: Fraction) -> bytes:
     """Return the list of HRs that BasicSR and Real-ESRGAN take as `meta_info`: `name.png (height,width,channels)`.
 
-    `pairs` are records of the report. Names that the loaders would split are left out.
+    Names that the loaders would split are left out.
     """
     lines = []
     for pair in pairs:
         if (name := _hr_name(pair)) and not _is_split(name):
-            width, height = output_size(Rect(*pair["window"]), scale)
+            width, height = output_size(Rect(*pair.window), scale)
             lines.append(f"{name} ({height},{width},3)\n")
     return "".join(sorted(lines)).encode("utf-8", "surrogateescape")
 
 
-def _hr_name(pair: dict[str, Any]) -> str | None:
-    return Path(pair["hr_output"]).name if pair["hr_output"] else None
+def _hr_name(pair: PairRecord) -> str | None:
+    return Path(pair.hr_output).name if pair.hr_output else None
 
 
 def _is_split(name: str) -> bool:
@@ -100,7 +104,7 @@ def _below(path: str, folder: Path) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Return what a spreadsheet is given: text is never a formula, what is unknown is empty."""
+    """Return the cell of a value: text is never a formula, what is unknown is empty."""
     if not isinstance(value, str):
         return value
     shown = printable(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -12,9 +11,10 @@ from twimager.errors import DELETED, Reason, UsageError
 from twimager.output.atomic import write_files
 from twimager.output.layout import META_INFO, PAGE, TABLE
 from twimager.output.names import folded
-from twimager.report.page import NUMBERS
-from twimager.report.reader import Document, OwnFiles, Pair, caption, damaged, read_report, to_bytes
+from twimager.report.reader import OwnFiles, caption, damaged, read_report, to_bytes
+from twimager.report.schema import PairNumbers, PairRecord, RejectedImageRecord, RejectedPairRecord, ReportDocument
 from twimager.report.tables import beside
+from twimager.runtime.typed_json import dumps
 
 # The documents that are made of a report, and lie beside it as far as the run has written them.
 COMPANIONS = (TABLE, PAGE, META_INFO)
@@ -39,48 +39,47 @@ class ReviewedReport:
         self._uses = Counter(name for pair in self.pairs for name in self._names(pair))
 
     @property
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> list[PairRecord]:
         """The records of the pairs that are left."""
-        pairs: list[Pair] = self.document["pairs"]
-        return pairs
+        return self.document.pairs
 
-    def own_outputs(self, pair: Pair) -> list[Path]:
+    def own_outputs(self, pair: PairRecord) -> list[Path]:
         """Return a pair's files, but for those that another pair needs too."""
         return [path for path in dict.fromkeys(self.files.of(pair)) if self._uses[folded(str(path))] == 1]
 
-    def index(self, pair: Pair) -> int:
+    def index(self, pair: PairRecord) -> int:
         """Return the index of a pair among those that are left."""
         return next(index for index, other in enumerate(self.pairs) if other is pair)
 
-    def set_accepted(self, pair: Pair, accepted: bool | None) -> None:
+    def set_accepted(self, pair: PairRecord, accepted: bool | None) -> None:
         """Set whether a pair is accepted; None leaves it open."""
-        pair["accepted"] = accepted
+        pair.accepted = accepted
         self._lines.pop(id(pair), None)
 
-    def reject(self, pair: Pair) -> None:
+    def reject(self, pair: PairRecord) -> None:
         """Move a pair to the rejected pairs, and its images to the rejected images where they are in no other pair."""
         del self.pairs[self.index(pair)]
         self._uses.subtract(self._names(pair))
-        why = {"reason": Reason.SKIPPED.value, "detail": DELETED}
-        numbers = {name: pair[name] for name in NUMBERS}
-        self.document["rejected_pairs"].append({"lr": pair["lr"], "hr": pair["hr"], **why, **numbers})
-        for side in ("lr", "hr"):
-            if all(other[side] != pair[side] for other in self.pairs):
-                self.document["rejected_images"].append({"side": side.upper(), "path": pair[side], **why})
+        why = Reason.SKIPPED.value, DELETED
+        numbers = {name: getattr(pair, name) for name in PairNumbers.__struct_fields__}
+        self.document.rejected_pairs.append(RejectedPairRecord(pair.lr, pair.hr, *why, **numbers))
+        if all(other.lr != pair.lr for other in self.pairs):
+            self.document.rejected_images.append(RejectedImageRecord("LR", pair.lr, *why))
+        if all(other.hr != pair.hr for other in self.pairs):
+            self.document.rejected_images.append(RejectedImageRecord("HR", pair.hr, *why))
 
-    def restore(self, pair: Pair, index: int) -> None:
+    def restore(self, pair: PairRecord, index: int) -> None:
         """Undo the rejection of a pair that had this index, unless it is undone already."""
         if any(other is pair for other in self.pairs):
             return
         self.pairs.insert(index, pair)
         self._uses.update(self._names(pair))
-        images, skipped = {pair["lr"], pair["hr"]}, Reason.SKIPPED.value
-        rejected_pairs, rejected_images = self.document["rejected_pairs"], self.document["rejected_images"]
-        rejected_pairs[:] = [
-            other for other in rejected_pairs if other["reason"] != skipped or {other["lr"], other["hr"]} != images
+        images, skipped, document = {pair.lr, pair.hr}, Reason.SKIPPED.value, self.document
+        document.rejected_pairs = [
+            other for other in document.rejected_pairs if other.reason != skipped or {other.lr, other.hr} != images
         ]
-        rejected_images[:] = [
-            image for image in rejected_images if image["reason"] != skipped or image["path"] not in images
+        document.rejected_images = [
+            image for image in document.rejected_images if image.reason != skipped or image.path not in images
         ]
 
     def write(self) -> None:
@@ -102,27 +101,27 @@ class ReviewedReport:
     def _companions(self) -> list[Path]:
         return [path for path in map(self.path.with_name, COMPANIONS) if path.is_file()]
 
-    def _names(self, pair: Pair) -> set[str]:
+    def _names(self, pair: PairRecord) -> set[str]:
         return {folded(str(path)) for path in self.files.of(pair)}
 
     def _line(self, record: Any) -> str:
         """Return a record as JSON; it is kept with its line, as else another could come to have its identity."""
         if id(record) not in self._lines:
-            self._lines[id(record)] = record, json.dumps(record)
+            self._lines[id(record)] = record, dumps(record)
         return self._lines[id(record)][1]
 
 
-def _checked(report: Path, path: Path) -> tuple[Document, OwnFiles]:
+def _checked(report: Path, path: Path) -> tuple[ReportDocument, OwnFiles]:
     """Return the contents of a report, which without links is at `path`, and the files of its pairs."""
     document = read_report(report)
     try:
-        if document["settings"]["dry"]:
+        if document.used_settings.dry:
             raise UsageError(f"{report} is of a --dry run, which wrote no images")
         files = OwnFiles(document, path)
-        for pair in document["pairs"]:
+        for pair in document.pairs:
             caption(pair)
         beside(document, path.parent, COMPANIONS)  # what can't be made anew later on is better refused now
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except ValueError as error:  # of a name that no file has
         raise damaged(report) from error
     except OSError as error:
         raise UsageError(f"{report}: its images can't be looked at: {error.strerror}") from error

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twimager.errors import UnreadableImage
 from twimager.image.files import read_bytes
 from twimager.image.headers import PNG_SIGNATURE
+from twimager.report.schema import PairRecord, Side
 from twimager.review.review import Review
 from twimager.web.site import Refusal
 
@@ -36,19 +36,18 @@ class ServedImages:
 
     def __init__(self, review: Review) -> None:
         self._review = review
-        settings = review.document["settings"]
-        folders = {side: Path(os.path.realpath(settings[side])) for side in ("lr", "hr")}
+        settings = review.document.used_settings
+        folders = {"lr": Path(os.path.realpath(settings.lr)), "hr": Path(os.path.realpath(settings.hr))}
         self._folders = {side: path for side, path in folders.items() if not review.home.is_relative_to(path)}
         self._links: dict[Image, str] = {}
         self.by_link: dict[str, Image] = {}
 
-    def output(self, pair: Mapping[str, Any], side: str) -> str:
+    def output(self, pair: PairRecord, side: Side) -> str:
         """Return the link to a pair's output."""
-        written = [name for name in ("lr", "hr") if pair[f"{name}_output"]]
-        path = self._review.outputs(dict(pair))[written.index(side)]
+        path = self._review.outputs(pair)[list(pair.outputs).index(side)]
         return self._link(Image(path, self._review.home, moves=True))
 
-    def source(self, path: str, side: str) -> str:
+    def source(self, path: str, side: Side) -> str:
         """Return the link to an image as it was found."""
         folder = self._folders.get(side)
         return self._link(Image(Path(path), folder, moves=False)) if folder else NO_IMAGE

@@ -11,10 +11,11 @@ from twimager.fingerprint.stamp import stamp
 from twimager.output.atomic import UnwritableName, remove_temporary
 from twimager.output.layout import check_links, own_files
 from twimager.output.lock import lock
-from twimager.report.reader import Document, Pair
+from twimager.report.schema import PairRecord, ReportDocument
 from twimager.review.document import COMPANIONS, TEMPORARY, ReviewedReport
 from twimager.review.trash import Deletion, Trash
-from twimager.run.journal import Decision, reopened
+from twimager.run.journal_lines import Accepted, Deleted
+from twimager.run.resume import reopened
 
 
 class Review:
@@ -62,16 +63,16 @@ class Review:
             self._held = stack.pop_all()
 
     @property
-    def document(self) -> Document:
+    def document(self) -> ReportDocument:
         """The contents of the report; not to be changed but by this class."""
         return self._reviewed.document
 
     @property
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> list[PairRecord]:
         """The records of the pairs that are left; not to be changed but by this class."""
         return self._reviewed.pairs
 
-    def outputs(self, pair: Pair) -> list[Path]:
+    def outputs(self, pair: PairRecord) -> list[Path]:
         """Return where a pair's files are, LR first, as far as they were written; whether they are there or not."""
         return self._reviewed.files.of(pair)
 
@@ -79,9 +80,9 @@ class Review:
         """Return where an output is now: at its path, or in the trash."""
         return self._trash.current_path(output, self.deletions)
 
-    def accept(self, pair: Pair, accepted: bool) -> None:
+    def accept(self, pair: PairRecord, accepted: bool) -> None:
         """Note in the report that a pair is accepted, or that it is open again."""
-        before = pair["accepted"]
+        before = pair.accepted
         self._reviewed.set_accepted(pair, True if accepted else None)
         try:
             with _failing(self.report):
@@ -89,9 +90,9 @@ class Review:
         except BaseException:
             self._reviewed.set_accepted(pair, before)
             raise
-        self._journal.decide(Decision.ACCEPTED, pair["lr"], pair["hr"], holds=accepted)
+        self._journal.write(Accepted(pair.lr, pair.hr, accepted))
 
-    def delete(self, pair: Pair) -> None:
+    def delete(self, pair: PairRecord) -> None:
         """Move a pair's files to the trash, but for those that another pair needs too, and reject the pair.
 
         Raises
@@ -113,9 +114,9 @@ class Review:
                 self._trash.restore(deletion)
                 raise
             self.deletions.append(deletion)
-            self._journal.decide(Decision.DELETED, pair["lr"], pair["hr"], holds=True)
+            self._journal.write(Deleted(pair.lr, pair.hr, True))
 
-    def undo(self) -> Pair | None:
+    def undo(self) -> PairRecord | None:
         """Restore the pair that was deleted last, and its files; None if there is none.
 
         Raises
@@ -138,7 +139,7 @@ class Review:
                     self._write()
                 raise
             self.deletions.pop()
-            self._journal.decide(Decision.DELETED, deletion.pair["lr"], deletion.pair["hr"], holds=False)
+            self._journal.write(Deleted(deletion.pair.lr, deletion.pair.hr, False))
         return deletion.pair
 
     def close(self, keep_trash: bool = False) -> None:
@@ -184,8 +185,8 @@ class Review:
             return False
 
 
-def _key(pair: Pair) -> tuple[str, ...]:
-    return tuple(str(pair[key]) for key in ("lr", "hr", "lr_output", "hr_output"))
+def _key(pair: PairRecord) -> tuple[str, ...]:
+    return tuple(map(str, (pair.lr, pair.hr, pair.lr_output, pair.hr_output)))
 
 
 @contextmanager

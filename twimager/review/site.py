@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 from twimager.errors import TwimagerError, UnreadableImage
 from twimager.image.decode import decoded_data
 from twimager.image.encode import encode
 from twimager.image.pixels import to_8_bit
 from twimager.options import Format
 from twimager.report.page import SCRIPTS, TEMPLATE, contents
-from twimager.report.reader import Pair, damaged
+from twimager.report.reader import damaged
+from twimager.report.schema import PairRecord
 from twimager.review.images import ServedImages, content_type, read_image
 from twimager.review.review import Review
 from twimager.web.site import Refusal, Response
@@ -40,8 +43,8 @@ class ReviewSite:
         self._pairs = _all_pairs(review)
         self._images = ServedImages(review)
         try:
-            shown = contents({**review.document, "pairs": self._pairs}, self._images)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            shown = contents(msgspec.structs.replace(review.document, pairs=self._pairs), self._images)
+        except ValueError as error:
             raise damaged(review.report) from error
         self._contents = {**shown, "served": True}
         self._actions = {"accept": self._accept, "delete": self._delete, "undo": self._undo, "done": self._end}
@@ -87,7 +90,7 @@ class ReviewSite:
         """Return the numbers of the pairs that are accepted, and of those that are deleted, the last one last."""
         numbers = {id(pair): number for number, pair in enumerate(self._pairs)}
         return {
-            "accepted": [numbers[id(pair)] for pair in self._review.pairs if pair["accepted"]],
+            "accepted": [numbers[id(pair)] for pair in self._review.pairs if pair.accepted],
             "deleted": [numbers[id(deletion.pair)] for deletion in self._review.deletions],
         }
 
@@ -114,13 +117,13 @@ class ReviewSite:
         self._ended = True
         return _json(self._decisions(), last=True)
 
-    def _pair(self, request: Mapping[str, Any]) -> Pair:
+    def _pair(self, request: Mapping[str, Any]) -> PairRecord:
         number = request.get("pair")
         if type(number) is not int or not 0 <= number < len(self._pairs):
             raise Refusal(HTTPStatus.BAD_REQUEST, "there is no such pair")
         return self._pairs[number]
 
-    def _undeleted(self, request: Mapping[str, Any]) -> Pair:
+    def _undeleted(self, request: Mapping[str, Any]) -> PairRecord:
         """Return the pair of a request, if it was not deleted."""
         pair = self._pair(request)
         if any(deletion.pair is pair for deletion in self._review.deletions):
@@ -142,7 +145,7 @@ class ReviewSite:
                 raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
 
 
-def _all_pairs(review: Review) -> list[Pair]:
+def _all_pairs(review: Review) -> list[PairRecord]:
     """Return all pairs, also those that were deleted and can be restored, in the order of the report."""
     pairs = list(review.pairs)
     for deletion in reversed(review.deletions):

@@ -11,18 +11,20 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from itertools import count
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, NamedTuple
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
 
 from twimager.errors import TwimagerError
 from twimager.output.atomic import UnwritableName, write_files
 from twimager.output.layout import HR, JOURNALS, LR
-from twimager.report.reader import pair_schema
-from twimager.report.schema import Check, compiled
+from twimager.report.schema import PairRecord
 from twimager.runtime.folders import Folder, LinkInDest, opened, read_file
+from twimager.runtime.typed_json import Text, dumps
 
 TRASH, NOTE = "trash", "deleted.json"
 # The name of a deletion's folder.
@@ -33,7 +35,7 @@ MAX_PLACE = 2**31
 TEMPORARY_NOTE = re.compile(r"\.twimager-\w+-\w+\.tmp", re.ASCII)
 
 
-class Deletion(NamedTuple):
+class Deletion(Struct, frozen=True, forbid_unknown_fields=True):
     """One pair that was deleted, as the note in its folder in the trash has it.
 
     Attributes
@@ -44,10 +46,10 @@ class Deletion(NamedTuple):
     files : the files that were moved here, relative to DEST
     """
 
-    number: int
-    place: int
-    pair: dict[str, Any]
-    files: list[str]
+    number: Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
+    place: Annotated[int, Meta(ge=0, le=MAX_PLACE)]
+    pair: PairRecord
+    files: list[Text]
 
 
 class Trash:
@@ -64,7 +66,7 @@ class Trash:
             try:
                 if not self._has_no_note(number):
                     found.append(self._read(number))
-            except (OSError, LinkInDest, ValueError, TypeError, RecursionError):
+            except (OSError, LinkInDest, ValueError, RecursionError):
                 warn(f"{self._folder_of(number)} is not as a review leaves it; what is in it is left alone")
         self._last = max((deletion.number for deletion in found), default=0)
         return found
@@ -74,11 +76,11 @@ class Trash:
         name = path.relative_to(self._home).as_posix()
         return next((self._folder_of(one.number) / name for one in deletions if name in one.files), path)
 
-    def put(self, place: int, pair: dict[str, Any], files: Sequence[Path]) -> Deletion:
+    def put(self, place: int, pair: PairRecord, files: Sequence[Path]) -> Deletion:
         """Note a deletion and move its files here, all of them or none; OSError or TwimagerError if that fails."""
         names = [path.relative_to(self._home).as_posix() for path in files]
         deletion = Deletion(self._next(), place, pair, names)
-        note = json.dumps(deletion._asdict()).encode()
+        note = dumps(deletion).encode()
         try:
             write_files({self._folder_of(deletion.number) / NOTE: note}, uuid.uuid4().hex, dest=self._home)
             for name in names:
@@ -117,13 +119,13 @@ class Trash:
                 path = folder / name
                 with suppress(OSError, LinkInDest), opened(path.parent, self._home) as here:
                     here.unlink(path.name)
-            for path in (folder / LR, folder / HR, folder):
-                self._remove_empty(path)
+            self._remove_empty(folder / LR, folder / HR, folder)
         self._remove_empty(self._folder)
 
-    def _remove_empty(self, path: Path) -> None:
-        with suppress(OSError, LinkInDest), opened(path.parent, self._home) as here:
-            here.rmdir(path.name)
+    def _remove_empty(self, *paths: Path) -> None:
+        for path in paths:
+            with suppress(OSError, LinkInDest), opened(path.parent, self._home) as here:
+                here.rmdir(path.name)
 
     def _numbers(self) -> list[int]:
         with suppress(OSError), opened(self._folder, self._home) as folder:
@@ -174,15 +176,14 @@ class Trash:
                 raise ValueError(names)
             for name in names:
                 folder.unlink(name)
-        self.remove([Deletion(number, 0, {}, [])])
+        self._remove_empty(self._folder_of(number), self._folder)
         return True
 
     def _read(self, number: int) -> Deletion:
         """Return a deletion; an error is raised if it is none, or could lead anywhere but to its own files."""
-        document = json.loads(read_file(self._folder_of(number) / NOTE, self._home))
-        if not _is_note()(document) or document["number"] != number:
+        deletion = msgspec.convert(json.loads(read_file(self._folder_of(number) / NOTE, self._home)), Deletion)
+        if deletion.number != number:
             raise ValueError(number)
-        deletion = Deletion(**document)
         modes = [self._mode(deletion, name) for name in deletion.files if _is_plain(name)]
         if len(modes) != len(set(deletion.files)) or not all(mode is None or S_ISREG(mode) for mode in modes):
             raise ValueError(number)
@@ -194,16 +195,3 @@ def _is_plain(name: str) -> bool:
     path = Path(name)
     flat = name in (path.name, f"{LR}/{path.name}", f"{HR}/{path.name}")
     return flat and path.name not in ("", "..") and "\0" not in name
-
-
-@cache
-def _is_note() -> Check:
-    """Return the check for a deletion's note."""
-    properties = {
-        "number": {"type": "integer", "minimum": 1, "maximum": MAX_NUMBER},
-        "place": {"type": "integer", "minimum": 0, "maximum": MAX_PLACE},
-        "pair": pair_schema(),
-        "files": {"type": "array", "items": {"type": "string"}},
-    }
-    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-    return compiled(schema, pair_schema()["$defs"])

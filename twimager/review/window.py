@@ -14,7 +14,8 @@ from twimager.errors import UnreadableImage
 from twimager.image.decode import decoded
 from twimager.image.pixels import Pixels
 from twimager.output.atomic import UnwritableName
-from twimager.report.reader import SIDES, Pair, caption
+from twimager.report.reader import caption
+from twimager.report.schema import PairRecord
 from twimager.review.review import Review
 from twimager.runtime.console import printable
 from twimager.windows import viewer
@@ -36,8 +37,8 @@ MIN_WIDTH = 760
 class _Pictures(NamedTuple):
     """The pixels of a pair's outputs, (h, w, 3) each; None for a side that was not written."""
 
-    lr: Pixels | None
-    hr: Pixels | None
+    lr: Pixels | None = None
+    hr: Pixels | None = None
 
 
 class Session:
@@ -50,13 +51,13 @@ class Session:
         self._passed_over = {id(pair) for pair in review.pairs if not all(p.is_file() for p in review.outputs(pair))}
         if self._passed_over:
             warn(f"passed over, as files of theirs are missing: {len(self._passed_over)} of {len(review.pairs)} pairs")
-        self._pairs: list[Pair] = self._in_order()
-        self._pictures = _Pictures(None, None)
+        self._pairs: list[PairRecord] = self._in_order()
+        self._pictures = _Pictures()
         self._index = 0
         self._show(0)
 
     @property
-    def pair(self) -> Pair | None:
+    def pair(self) -> PairRecord | None:
         """The pair that is shown; None if there is none left."""
         return self._pairs[self._index] if self._pairs else None
 
@@ -105,7 +106,7 @@ class Session:
             text(f"Deleted so far: {undoable}. {HELP}" if undoable else HELP, width, DIM),
         )
 
-    def _in_order(self) -> list[Pair]:
+    def _in_order(self) -> list[PairRecord]:
         pairs = [pair for pair in self._review.pairs if id(pair) not in self._passed_over]
         return sorted(pairs, key=_residual, reverse=True) if self._worst_first else pairs
 
@@ -123,9 +124,9 @@ class Session:
                 del self._pairs[self._index]
                 index = self._index if forward else self._index - 1
 
-    def _read(self, pair: Pair) -> _Pictures:
-        files = iter(self._review.outputs(pair))
-        return _Pictures(*(pair[key] and _read(next(files)) for key in SIDES))
+    def _read(self, pair: PairRecord) -> _Pictures:
+        files = zip(pair.outputs, self._review.outputs(pair), strict=True)
+        return _Pictures(**{side: _read(path) for side, path in files})
 
     def _delete(self) -> None:
         if self.pair:
@@ -169,6 +170,6 @@ def _read(path: Path) -> Pixels:
         raise UnreadableImage(f"{path}: {error}") from error
 
 
-def _residual(pair: Pair) -> float:
+def _residual(pair: PairRecord) -> float:
     """Return the residual shift by which pairs are sorted; where it is unknown, they come last."""
-    return -1.0 if pair["residual"] is None else float(pair["residual"])
+    return -1.0 if pair.residual is None else pair.residual

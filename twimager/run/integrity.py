@@ -8,15 +8,18 @@ import zlib
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twimager import __version__
 from twimager.errors import ExitCode, UsageError
 from twimager.options import Output
 from twimager.output.layout import HR, JOURNALS, LR, REPORT, REPORT_FOLDER
 from twimager.output.names import folded
-from twimager.report.reader import SIDES, Document, read_report
-from twimager.run.journal import Mark, damaged_journal, read_journal
+from twimager.report.reader import read_report
+from twimager.report.schema import ReportDocument
+from twimager.report.summary import Outcome
+from twimager.run.journal_lines import Deleted, Written, damaged_journal, read_journal
+from twimager.run.marks import Mark
 from twimager.runtime.console import Console, printable
 from twimager.runtime.folders import LinkInDest, open_file, opened
 
@@ -45,7 +48,7 @@ class Difference(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What a journal says of the images of a DEST.
+    """The images of a DEST, by its journal.
 
     Attributes
     ----------
@@ -121,31 +124,21 @@ def verify(dest: Path, console: Console) -> Verification:
 
 
 def _recorded(dest: Path) -> Recorded:
-    """Return what the journal of a DEST says; raises UsageError."""
-    head, *lines = read_journal(dest)
-    written: dict[tuple[str, str], dict[str, Any]] = {}
-    deleted: dict[tuple[str, str], bool] = {}
-    try:
-        for line in lines:
-            if "files" in line:
-                written[line["lr"], line["hr"]] = line["files"]
-            if "deleted" in line:
-                deleted[line["lr"], line["hr"]] = line["deleted"]
-        both = head["settings"]["output"] == Output.ALL.value
-    except KeyError as error:
-        raise damaged_journal(dest) from error
-    marks = {
-        name: Mark(*known) for pair, files in written.items() if not deleted.get(pair) for name, known in files.items()
-    }
-    folders = (LR, HR) if both else ("",)
-    if not all(_is_below(name, folders) for name in marks):
+    """Return the images of a DEST, by its journal; raises UsageError."""
+    begun, lines, _ = read_journal(dest)
+    written = {(line.lr, line.hr): line.files for line in lines if isinstance(line, Written)}
+    deleted = {(line.lr, line.hr): line.deleted for line in lines if isinstance(line, Deleted)}
+    gone = {pair for pair, holds in deleted.items() if holds}
+    marks = {name: mark for pair, files in written.items() if pair not in gone for name, mark in files.items()}
+    folders = (LR, HR) if begun.settings.get("output") == Output.ALL.value else ("",)
+    if "output" not in begun.settings or not all(_is_below(name, folders) for name in marks):
         raise damaged_journal(dest)
-    gone = sum(deleted.get(pair, False) for pair in written)
-    return Recorded(head["run"], any("summary" in line for line in lines), folders, len(written), gone, marks)
+    ended = any(isinstance(line, Outcome) for line in lines)
+    return Recorded(begun.run, ended, folders, len(written), len(gone & written.keys()), marks)
 
 
 def _is_below(name: str, folders: tuple[str, ...]) -> bool:
-    """Tell whether a path as seen from DEST, with slashes, is that of a file straight in one of its folders."""
+    """Return whether a path, as seen from DEST and with slashes, is that of a file straight in one of its folders."""
     folder, _, base = name.rpartition("/")
     plain = "\0" not in base and PurePath(base).name == base and base not in ("", "..", JOURNALS)
     return plain and folder in folders
@@ -171,13 +164,13 @@ def _compared(dest: Path, name: str, mark: Mark) -> Difference | None:
 
 
 def _of_report(dest: Path, recorded: Recorded) -> tuple[set[str], list[Difference]]:
-    """Return the files that the report names, and in what it and the journal differ; nothing if there is no report."""
+    """Return the files that the report names, and how it and the journal differ; nothing if there is no report."""
     name = REPORT if recorded.folders != ("",) else f"{REPORT_FOLDER}/{REPORT}"
     if not os.path.lexists(dest / name):
         return set(), []
     try:
         document = read_report(dest / name)
-        if document["settings"]["dry"]:
+        if document.used_settings.dry:
             return set(), []
         reported = _outputs(document)
         if not all(_is_below(output, recorded.folders) for output in reported):
@@ -194,19 +187,19 @@ def _of_report(dest: Path, recorded: Recorded) -> tuple[set[str], list[Differenc
     return reported, more + less * recorded.ended
 
 
-def _outputs(document: Document) -> set[str]:
+def _outputs(document: ReportDocument) -> set[str]:
     """Return the outputs of a report as seen from DEST; ValueError if one is elsewhere.
 
     Their paths are those of the system that they were written on, which may be another one.
     """
-    then = document["settings"]["dest"]
+    then = document.used_settings.dest or ""
     kind = PureWindowsPath if PureWindowsPath(then).drive else PurePosixPath
-    outputs = [pair[key] for pair in document["pairs"] for key in SIDES if pair[key] is not None]
+    outputs = [output for pair in document.pairs for output in pair.outputs.values()]
     return {kind(output).relative_to(kind(then)).as_posix() for output in outputs}
 
 
 def _unknown(dest: Path, recorded: Recorded, known: set[str]) -> Iterator[Difference]:
-    """Yield what lies in the folders of the images and is not known, by folded names."""
+    """Yield what is in the folders of the images and is not among `known`, folded names."""
     for folder in recorded.folders:
         try:
             with opened(dest / folder, dest) as here:

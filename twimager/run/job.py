@@ -24,7 +24,8 @@ from twimager.pairing.workers import Evaluators
 from twimager.report.ledger import Ledger
 from twimager.report.summary import Outcome, summarize
 from twimager.report.tables import documents
-from twimager.run.journal import Journal, keep_journal
+from twimager.run.journal import Journal
+from twimager.run.resume import keep_journal
 from twimager.run.writer import Writer
 from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool

@@ -20,7 +20,8 @@ from twimager.output.render import render_hr, render_lr, rendering_bytes
 from twimager.pairs import VerifiedPair, reject
 from twimager.report.ledger import Ledger
 from twimager.report.records import Record
-from twimager.run.journal import Decision, Journal, Marks, are_intact, mark
+from twimager.run.journal import Journal
+from twimager.run.marks import Marks, are_intact, mark
 from twimager.runtime.console import Console
 from twimager.runtime.memory import budget
 from twimager.runtime.pool import AHEAD
@@ -49,7 +50,7 @@ class Writer:
         if not self._has_room():
             return False
         images = pair.proposal.lr.path, pair.proposal.hr.path
-        if self._journal.is_decided(Decision.DELETED, *images):
+        if self._journal.is_deleted(*images):
             self._ledger.reject(reject(pair, Rejection(Reason.SKIPPED, DELETED)))
             return True
         options, known = self._options.run, self._journal.marks(*images)
@@ -68,7 +69,7 @@ class Writer:
         outputs = self._names.outputs(*images)
         seen = {path: self._seen.get(path) for path in images}
         job = Job(pair, *outputs, seen, known, self._journal.run, self._journal.replace)
-        record = Record(pair, *outputs, self._journal.is_decided(Decision.ACCEPTED, *images))
+        record = Record(pair, *outputs, self._journal.is_accepted(*images))
         self._in_flight.append((record, self._pool.submit(write_pair, job, self._options)))
 
     def _has_room(self) -> bool:
