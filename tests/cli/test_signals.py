@@ -32,7 +32,7 @@ WORK = """\
 import sys, time
 from pathlib import Path
 import {module}
-from twimager.cli import main as cli
+from twimager.cli.main import main
 from twimager.image.decoders import decoders
 def work(*_, **__):
     decoders.decode(Path({file!r}).read_bytes())
@@ -42,7 +42,7 @@ def work(*_, **__):
     finally:
         time.sleep({deaf})
 {module}.{name} = work
-sys.exit(cli.main())
+sys.exit(main())
 """
 COMMANDS = {
     "cluster": ("twimager.cluster.job", "cluster_hashes", [HR, "--dry"]),
@@ -192,8 +192,8 @@ def test_a_review_in_the_browser_ends_as_with_done(place: Place, name: str) -> N
 @linux
 def test_a_result_that_nobody_takes_is_no_reason_to_stay(place: Place) -> None:
     """stdout is a pipe that is full."""
-    script = "import os, sys\nfrom twimager.cli import main as cli\nfrom twimager.report import page as gallery\n"
-    script += "gallery.rebuild = lambda _: os.write(2, b'there') and 'x' * 10**6\nsys.exit(cli.main())"
+    script = "import os, sys\nfrom twimager.cli.main import main\nfrom twimager.report import page\n"
+    script += "page.rebuild = lambda _: os.write(2, b'there') and 'x' * 10**6\nsys.exit(main())"
     process = place.start("-c", script, "gallery", "report.json")
     assert process.stderr
     assert process.stderr.read(5) == "there"

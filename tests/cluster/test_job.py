@@ -26,7 +26,7 @@ from twimager.cli.commands import cluster
 from twimager.cluster import links
 from twimager.cluster.quality import sharpness
 from twimager.fingerprint import working_image
-from twimager.image import decode as decoded
+from twimager.image import decode
 
 NAMES = ("P1040102", "P1040355", "P1040518")
 
@@ -210,7 +210,7 @@ def test_a_second_run_reads_nothing(
     (photos / "twin.png").write_bytes((photos / "alone.png").read_bytes())
     flags += ["--dry", "--save", str(tmp_path / "kept")]
     first = found(run, photos, *flags)
-    monkeypatch.setattr(decoded, "read_bytes", no_link)
+    monkeypatch.setattr(decode, "read_bytes", no_link)
     assert found(run, photos, *flags) == first
 
 
@@ -220,7 +220,7 @@ def test_kept_copies_stand_for_the_images(
     """Other hashes and other questions, and not one image is read again."""
     flags = "--dry", "--resize", 0.8, "--save", tmp_path / "kept"
     assert names(found(run, photos, *flags)) == copies("whole", "small")
-    monkeypatch.setattr(decoded, "read_bytes", no_link)
+    monkeypatch.setattr(decode, "read_bytes", no_link)
     monkeypatch.setattr(working_image, "recent", working_image.Recent(working_image.RECENT_BYTES))
     unread = contextlib.nullcontext(np.zeros((9, 9, 3), np.uint8))
     monkeypatch.setattr("twimager.cluster.quality.picture", lambda *_, **__: unread)

@@ -20,9 +20,7 @@ from tests.support.folders import Folders
 from tests.support.pictures import cat
 from tests.support.report import report_of
 from twimager.errors import UnreadableImage
-from twimager.image import decoder_process as decoding
-from twimager.image import headers as anatomy
-from twimager.image import jpeg
+from twimager.image import decoder_process, headers, jpeg
 from twimager.image.decode import decode, decode_gray, decode_rows
 from twimager.image.headers import PNG_END, PNG_SIGNATURE
 from twimager.runtime.console import own_stderr
@@ -152,7 +150,7 @@ def test_a_tiff_with_a_damaged_strip_is_unreadable(compression: int) -> None:
 def test_a_tiff_that_can_not_hold_its_pixels_is_refused_by_its_structure(compression: int, rows: int) -> None:
     strips = [bytes(20)] * -(-14_000 // rows)
     with pytest.raises(UnreadableImage, match="can't hold 14000 x 14000 pixels"):
-        anatomy.of(hostile.tiff(strips, (14_000, 14_000), rows, compression) + bytes(10_000))
+        headers.of(hostile.tiff(strips, (14_000, 14_000), rows, compression) + bytes(10_000))
 
 
 TWICE = {
@@ -166,21 +164,21 @@ def test_of_a_tag_given_twice_the_first_is_checked_as_libtiff_takes_it(name: str
     tag, value = TWICE[name]
     gray = gray_part()[:32, :48]
     data = hostile.tiff([gray.tobytes()], (48, 32), 32, PLAIN, (tag, 4, 1, value))
-    found = anatomy.of(data)
+    found = headers.of(data)
     assert (found.size, found.everyday) == ((48, 32), False)
     if name != "tile offset":  # which of the two is taken is libtiff's affair
         assert np.array_equal(decode(data)[..., 0], gray)
     with pytest.raises(UnreadableImage, match="can't hold"):
-        anatomy.of(hostile.tiff([gray.tobytes()], (14_000, 14_000), 32, PLAIN, (256, 4, 1, 48), (257, 4, 1, 32)))
+        headers.of(hostile.tiff([gray.tobytes()], (14_000, 14_000), 32, PLAIN, (256, 4, 1, 48), (257, 4, 1, 32)))
 
 
 def test_tiles_are_checked_as_strips_are() -> None:
     tiles = ((322, 4, 1, 8_000), (323, 4, 1, 8_000), (324, 4, 1, 8), (325, 4, 1, 100))
     with pytest.raises(UnreadableImage, match="can't hold 8000 x 8000 pixels"):
-        anatomy.of(hostile.tiff([bytes(100)], (8_000, 8_000), 8_000, LZW, *tiles))
+        headers.of(hostile.tiff([bytes(100)], (8_000, 8_000), 8_000, LZW, *tiles))
     tiles = ((322, 4, 1, 80_000), (323, 4, 1, 80_000), (324, 4, 1, 8), (325, 4, 1, 100))
     with pytest.raises(UnreadableImage, match="80000 x 80000 pixels; --max_pixels"):
-        anatomy.of(hostile.tiff([bytes(100)], (10, 10), 10, LZW, *tiles))
+        headers.of(hostile.tiff([bytes(100)], (10, 10), 10, LZW, *tiles))
 
 
 def test_a_tiff_of_unknown_tags_is_read() -> None:
@@ -221,17 +219,17 @@ def test_other_files_that_are_cut_are_unreadable_though_their_lengths_are_mended
 
 def test_what_is_not_recorded_is_decoded_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process whose damaged files leave no trace, all is left to the decoder's process."""
-    monkeypatch.setattr(decoding, "_are_warnings_recorded", lambda: False)
-    assert decoding.decode_unwarned(JPEGS["baseline"]) is None
+    monkeypatch.setattr(decoder_process, "_are_warnings_recorded", lambda: False)
+    assert decoder_process.decode_unwarned(JPEGS["baseline"]) is None
     same(JPEGS["baseline"], JPEGS["baseline"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="OpenCV may have a stderr of its own there")
 def test_whole_files_are_decoded_in_this_process() -> None:
     with own_stderr():
-        decoding._try_damaged.cache_clear()
-        assert all(decoding.decode_unwarned(data) is not None for data in JPEGS.values())
-    assert decoding.decode_unwarned(hostile.encoded(".png")) is not None
+        decoder_process._try_damaged.cache_clear()
+        assert all(decoder_process.decode_unwarned(data) is not None for data in JPEGS.values())
+    assert decoder_process.decode_unwarned(hostile.encoded(".png")) is not None
 
 
 def shown(data: bytes, whole: bytes) -> int:

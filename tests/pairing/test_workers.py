@@ -15,7 +15,7 @@ import pytest
 from tests.support.command import Run
 from tests.support.paths import EXAMPLES
 from twimager.fingerprint import working_image
-from twimager.pairing import workers as evaluators
+from twimager.pairing import workers
 
 FLAGS = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--report"
 # What a process does that evaluates nothing.
@@ -23,17 +23,17 @@ CRASHES = {"at once": "", "with the first question": "import pickle, sys; pickle
 
 
 @pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> list[evaluators._Process]:
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[workers._Process]:
     """Have even few LRs evaluated in processes; return those that were started."""
     started = []
 
-    class Listed(evaluators._Process):
+    class Listed(workers._Process):
         def __init__(self) -> None:
             super().__init__()
             started.append(self)
 
-    monkeypatch.setattr(evaluators, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(evaluators, "_Process", Listed)
+    monkeypatch.setattr(workers, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(workers, "_Process", Listed)
     return started
 
 
@@ -44,7 +44,7 @@ def decided(dest: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     return written, {key: report[key] for key in ("pairs", "rejected_pairs", "rejected_images")}
 
 
-def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes: list[evaluators._Process]) -> None:
+def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes: list[workers._Process]) -> None:
     assert run(*FLAGS, "--dest", tmp_path / "threads", "--jobs", 1).code == 0
     assert not processes
     assert run(*FLAGS, "--dest", tmp_path / "processes", "--jobs", 2).code == 0
@@ -54,7 +54,7 @@ def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes:
 
 
 def test_paths_are_as_seen_from_where_the_run_began(
-    run: Run, tmp_path: Path, processes: list[evaluators._Process], monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, processes: list[workers._Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(EXAMPLES)
     monkeypatch.setattr(working_image.recent, "limit", 0)  # every copy has to be read again
@@ -65,9 +65,9 @@ def test_paths_are_as_seen_from_where_the_run_began(
 
 @pytest.mark.parametrize("when", CRASHES)
 def test_a_process_that_crashes_costs_nothing(
-    run: Run, tmp_path: Path, processes: list[evaluators._Process], monkeypatch: pytest.MonkeyPatch, when: str
+    run: Run, tmp_path: Path, processes: list[workers._Process], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    monkeypatch.setattr(evaluators, "COMMAND", (sys.executable, "-c", CRASHES[when]))
+    monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", CRASHES[when]))
     outcome = run(*FLAGS, "--dest", tmp_path / "out", "--jobs", 2)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("pairs written: 8\n")
@@ -77,8 +77,8 @@ def test_a_process_that_crashes_costs_nothing(
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     program = (
-        "import sys; from twimager.cli import main as cli; from twimager.pairing import workers; "
-        "workers.WORTH_PROCESSES = 1; sys.exit(cli.main())"
+        "import sys; from twimager.cli.main import main; from twimager.pairing import workers; "
+        "workers.WORTH_PROCESSES = 1; sys.exit(main())"
     )
     flags = [*map(str, FLAGS), "--dest", str(tmp_path / "out"), "--jobs", "2"]
     with subprocess.Popen(

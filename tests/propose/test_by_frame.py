@@ -13,7 +13,7 @@ from tests.support.folders import Folders
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat
 from tests.support.report import report_of
-from twimager.fingerprint import rootsift as root_sift
+from twimager.fingerprint import rootsift
 from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint
 from twimager.pairing import candidates
@@ -116,7 +116,7 @@ def test_nothing_is_like_a_single_colour(tmp_path: Path) -> None:
 def test_no_features_are_looked_for_where_all_frames_are_the_same(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(root_sift.cv2, "SIFT_create", lambda *_, **__: pytest.fail("features were looked for"))
+    monkeypatch.setattr(rootsift.cv2, "SIFT_create", lambda *_, **__: pytest.fail("features were looked for"))
     assert run(*folders.flags, "--report").code == 0
     assert [pair["source"] for pair in report_of(folders.dest)["pairs"]] == ["frame", "frame"]
 

@@ -346,8 +346,9 @@ def test_one_review_at_a_time_and_no_run_meanwhile(run: Run, dest: Path) -> None
 KILLED = """
 import os, sys
 from pathlib import Path
-from twimager.review import document, review as module
-review = module.Review(Path(sys.argv[1]))
+from twimager.review import document
+from twimager.review.review import Review
+review = Review(Path(sys.argv[1]))
 review.delete(review.pairs[0])
 if sys.argv[2] == "before":
     document.write_files = lambda *_, **__: os._exit(9)

@@ -16,9 +16,8 @@ from tests.support.report import report_of
 from twimager.errors import UsageError
 from twimager.output.atomic import remove_temporary, write_files
 from twimager.review.review import Review
-from twimager.run import writer as writing
-from twimager.runtime import folders as open_folders
-from twimager.runtime.folders import Folder, LinkInDest, is_link, open_file, opened
+from twimager.run import writer
+from twimager.runtime.folders import HAS_DESCRIPTORS, Folder, LinkInDest, is_link, open_file, opened
 
 pytestmark = links
 
@@ -29,8 +28,8 @@ RUN = "d" * 32
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With descriptors of folders and, as on Windows, without."""
     if request.param == "paths":
-        monkeypatch.setattr(open_folders, "HAS_DESCRIPTORS", False)
-        monkeypatch.setattr(open_folders, "NO_LINK", 0)
+        monkeypatch.setattr("twimager.runtime.folders.HAS_DESCRIPTORS", False)
+        monkeypatch.setattr("twimager.runtime.folders.NO_LINK", 0)
 
 
 @pytest.fixture
@@ -106,7 +105,7 @@ def test_dest_itself_may_be_a_link(run: Run, folders: Folders, tmp_path: Path) -
 def test_a_folder_that_becomes_a_link_meanwhile_ends_the_run(
     run: Run, folders: Folders, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, output: str, either_way: None
 ) -> None:
-    render = writing.render_hr
+    render = writer.render_hr
     name = "HR" if output == "all" else "report"
 
     def meanwhile(pair, *how):
@@ -115,7 +114,7 @@ def test_a_folder_that_becomes_a_link_meanwhile_ends_the_run(
             (folders.dest / name).symlink_to(elsewhere)
         return render(pair, *how)
 
-    monkeypatch.setattr(writing, "render_hr", meanwhile)
+    monkeypatch.setattr(writer, "render_hr", meanwhile)
     before = contents(elsewhere)
     outcome = run(*folders.flags, "--jobs", 1, "--report", "--output", output)
     refused(outcome, 1, f"{folders.dest / name} is a link")
@@ -124,7 +123,7 @@ def test_a_folder_that_becomes_a_link_meanwhile_ends_the_run(
 
 def test_what_is_open_is_what_is_written_to(tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is swapped at the worst moment: after it was looked at."""
-    if not open_folders.HAS_DESCRIPTORS:
+    if not HAS_DESCRIPTORS:
         pytest.skip("no descriptors of folders here")
     dest, before, open_in = tmp_path / "out", contents(elsewhere), Folder.open
 

@@ -23,9 +23,8 @@ from twimager.fingerprint.working_image import picture
 from twimager.image.files import list_files, read_bytes
 from twimager.output import atomic
 from twimager.output.atomic import write_files
-from twimager.pairing import candidates
-from twimager.pairing import read as reading
-from twimager.run import writer as writing
+from twimager.pairing import candidates, read
+from twimager.run import writer
 
 RUN = "e" * 32
 posix = pytest.mark.skipif(os.name != "posix", reason="has no pipes among its files")
@@ -213,7 +212,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
 
 
 def test_pixels_of_another_size_are_not_cut_as_before(folders: Folders) -> None:
-    image = reading.remember(reading.File(folders.hr / "h0.png"), LIGHT_HR)
+    image = read.remember(read.File(folders.hr / "h0.png"), LIGHT_HR)
     cv2.imwrite(str(folders.hr / "h0.png"), cat()[:90, :90])
     with pytest.raises(UnreadableImage, match="changed"), picture(image):
         pass
@@ -273,7 +272,7 @@ def test_permission_lost_half_way_ends_the_run_and_resume_goes_on(
 def test_what_appears_in_dest_meanwhile_is_not_replaced(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    render = writing.render_hr
+    render = writer.render_hr
 
     def meanwhile(pair, *how):
         if pair.proposal.hr.path.name == "h0.png":
@@ -281,7 +280,7 @@ def test_what_appears_in_dest_meanwhile_is_not_replaced(
             (folders.dest / "HR/h0.png").write_bytes(b"theirs")
         return render(pair, *how)
 
-    monkeypatch.setattr(writing, "render_hr", meanwhile)
+    monkeypatch.setattr(writer, "render_hr", meanwhile)
     outcome = run(*folders.flags)
     assert outcome.code == 3
     assert "h0.png is there already, and not of this job" in outcome.err

@@ -21,7 +21,7 @@ from twimager.geometry import scaling
 from twimager.image.displacement import Displacement
 from twimager.image.warp import resample
 from twimager.pairing import rounds
-from twimager.propose import by_frame as frames
+from twimager.propose import by_frame
 from twimager.propose.by_features import FeatureIndex
 from twimager.propose.proposal import Proposal, Source
 from twimager.windows import viewer
@@ -210,7 +210,7 @@ def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, mo
         first = fingerprint(folders.hr / "h0.png", LIGHT_HR)
         yield from ([Proposal(lr, first, Source.FEATURES)] for lr in lrs)
 
-    monkeypatch.setattr(frames, "MIN_SHARE", 2)
+    monkeypatch.setattr(by_frame, "MIN_SHARE", 2)
     monkeypatch.setattr(FeatureIndex, "propose", first_hr_only)
     assert run(*folders.flags, "--report").code == 0
     pairs = report_of(folders.dest)["pairs"]
@@ -301,7 +301,7 @@ def test_mirrored_pairs_are_found_and_turned_the_lrs_way(run: Run, folders: Fold
 def test_an_lr_with_too_few_features_is_framed_by_its_hash(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "MIN_SHARE", 2)
+    monkeypatch.setattr(by_frame, "MIN_SHARE", 2)
     smooth = cv2.GaussianBlur(cat()[:300, :450], (0, 0), 60)
     cv2.imwrite(str(folders.hr / "h0.png"), smooth)
     cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(smooth, (150, 100), interpolation=cv2.INTER_AREA))
@@ -339,7 +339,7 @@ def test_many_copies_are_compared_a_few_at_a_time_and_the_report_says_so(run: Ru
     assert "pairs written: 26" in outcome.out
     report = report_of(folders.dest)
     # The others are paired by their frame before.
-    assert report["candidates"]["lrs_with_more"] == 25 - frames.MAX_PROPOSED
+    assert report["candidates"]["lrs_with_more"] == 25 - by_frame.MAX_PROPOSED
     assert len(report["rejected_pairs"]) < 26 * 24
 
 

@@ -18,8 +18,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders, contents
 from twimager.output.layout import JOURNALS
 from twimager.report.ledger import Ledger
-from twimager.run import journal
-from twimager.run import writer as writing
+from twimager.run import journal, writer
 from twimager.run.journal import JOURNAL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files are read through /proc")
@@ -99,13 +98,13 @@ def each_flushed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """The names of the HRs that are rendered."""
     names: set[str] = set()
-    render = writing.render_hr
+    render = writer.render_hr
 
     def noted(pair, *how):
         names.add(pair.proposal.hr.path.name)
         return render(pair, *how)
 
-    monkeypatch.setattr(writing, "render_hr", noted)
+    monkeypatch.setattr(writer, "render_hr", noted)
     return names
 
 

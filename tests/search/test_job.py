@@ -17,8 +17,7 @@ from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat, picture
 from twimager.fingerprint import working_image
 from twimager.geometry import frame_corners, transform_points
-from twimager.image import decode as decoded
-from twimager.image import files as images
+from twimager.image import decode, files
 from twimager.search import collection
 from twimager.similarity.detectors import Detector
 
@@ -235,9 +234,9 @@ def _counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def read_bytes(path: Path) -> bytes:
         read.append(path.name)
-        return images.read_bytes(path)
+        return files.read_bytes(path)
 
-    for module in (decoded, collection):
+    for module in (decode, collection):
         monkeypatch.setattr(module, "read_bytes", read_bytes)
     return read
 

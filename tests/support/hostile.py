@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tests.support.pictures import cat
-from twimager.image.tiff import directory as read_directory
+from twimager.image.tiff import directory
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -88,7 +88,7 @@ def strips_of(gray: Any, rows: int, compression: int) -> list[bytes]:
     """The strips of a gray image, as OpenCV writes them."""
     settings = (cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_ROWSPERSTRIP, rows)
     data = encoded(".tif", gray, (*settings, cv2.IMWRITE_TIFF_PREDICTOR, 1))
-    found = read_directory(data).segments
+    found = directory(data).segments
     return [data[start : start + count] for start, count in zip(found.offsets, found.counts, strict=True)]
 
 

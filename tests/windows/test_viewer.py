@@ -11,7 +11,7 @@ from twimager.align.matching import CERTAIN_INLIERS, RANSAC_TOLERANCE
 from twimager.geometry import transform_points
 from twimager.image.pixels import frame_size
 from twimager.propose.proposal import Source
-from twimager.run import writer as writing
+from twimager.run import writer
 from twimager.windows import keys, viewer
 from twimager.windows.keys import key_name
 from twimager.windows.pair_preview import matched_points, preview
@@ -104,7 +104,7 @@ def test_what_is_drawn_are_the_inliers(
     pairs = []
     monkeypatch.setattr(viewer, "require_display", lambda _: None)
     monkeypatch.setattr(viewer, "ask", lambda _: Answer.ACCEPT)
-    monkeypatch.setattr(writing, "preview", lambda pair, options: pairs.append(pair) or preview(pair, options))
+    monkeypatch.setattr(writer, "preview", lambda pair, options: pairs.append(pair) or preview(pair, options))
     assert run(*folders.flags, "--debug").code == 0
     assert len(pairs) == 2
     for pair in pairs:
