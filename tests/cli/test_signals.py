@@ -47,7 +47,7 @@ sys.exit(main())
 COMMANDS = {
     "cluster": ("twimager.cluster.job", "cluster_hashes", [HR, "--dry"]),
     "search": ("twimager.search.job", "search", [STILL, "--in", HR]),
-    "compare": ("twimager.cli.commands.compare", "_compared", [STILL, HR / "P1040518.jpg"]),
+    "compare": ("twimager.compare.comparison", "compare", [STILL, HR / "P1040518.jpg"]),
     "gallery": ("twimager.report.page", "rebuild", ["report.json"]),
     "review": ("twimager.web.server", "LocalServer.server_bind", ["report.json", "--browser"]),
 }

@@ -17,7 +17,6 @@ from tests.support.command import Run, refused
 from tests.support.paths import BENCH, EXAMPLES
 from tests.support.pictures import cat, picture
 from twimager.compare import comparison
-from twimager.errors import UnreadableImage
 from twimager.similarity.detectors import Detector
 
 A, B = EXAMPLES / "HR/P1040518.jpg", EXAMPLES / "HR/P1040102.jpg"
@@ -212,14 +211,18 @@ def test_what_can_not_be_compared(run: Run, tmp_path: Path) -> None:
 
 
 def test_an_image_that_goes_meanwhile(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(*_: object) -> None:
-        raise UnreadableImage("No such file or directory")
+    describe, files = comparison.describe, [tmp_path / "0.jpg", tmp_path / "1.jpg"]
 
-    monkeypatch.setattr(comparison, "_pixels", gone)
-    refused(run("compare", A, B), 3, "unreadable", A.name)
-    for number in range(2):
-        shutil.copy(A, tmp_path / f"{number}.jpg")
-    refused(run("compare", tmp_path), 3, "unreadable", "0.jpg")
+    def meanwhile(path: Path, *more: Any) -> comparison.ImageDescriptors:
+        described = describe(path, *more)
+        path.unlink()
+        return described
+
+    monkeypatch.setattr(comparison, "describe", meanwhile)
+    for images in (files, [tmp_path]):
+        for file in files:
+            shutil.copy(A, file)
+        refused(run("compare", *images), 3, "unreadable", "0.jpg")
 
 
 def test_an_image_of_too_many_pixels(run: Run) -> None:

@@ -108,12 +108,12 @@ def decoders_that(does: str, patience: float = 5) -> Decoders:
     program = f"""
         import os, time, sys
         from twimager.image import decoder_process
-        def answer(data, flags, before=decoder_process._answer):
+        def answer(data, flags, before=decoder_process.answer):
             if data.startswith(b"bad"):
                 {does}
             return before(data, flags)
-        decoder_process._answer = answer
-        decoder_process._serve()
+        decoder_process.answer = answer
+        decoder_process.serve()
     """
     return Decoders((sys.executable, "-c", textwrap.dedent(program)), patience)
 

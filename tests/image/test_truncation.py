@@ -219,7 +219,7 @@ def test_other_files_that_are_cut_are_unreadable_though_their_lengths_are_mended
 
 def test_what_is_not_recorded_is_decoded_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process whose damaged files leave no trace, all is left to the decoder's process."""
-    monkeypatch.setattr(decoder_process, "_are_warnings_recorded", lambda: False)
+    monkeypatch.setattr(decoder_process, "are_warnings_recorded", lambda: False)
     assert decoder_process.decode_unwarned(JPEGS["baseline"]) is None
     same(JPEGS["baseline"], JPEGS["baseline"])
 
@@ -227,7 +227,7 @@ def test_what_is_not_recorded_is_decoded_where_it_is(monkeypatch: pytest.MonkeyP
 @pytest.mark.skipif(sys.platform == "win32", reason="OpenCV may have a stderr of its own there")
 def test_whole_files_are_decoded_in_this_process() -> None:
     with own_stderr():
-        decoder_process._try_damaged.cache_clear()
+        decoder_process.try_damaged.cache_clear()
         assert all(decoder_process.decode_unwarned(data) is not None for data in JPEGS.values())
     assert decoder_process.decode_unwarned(hostile.encoded(".png")) is not None
 

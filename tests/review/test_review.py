@@ -348,12 +348,13 @@ import os, sys
 from pathlib import Path
 from twimager.review import document
 from twimager.review.review import Review
+from twimager.review.trash import Trash
 review = Review(Path(sys.argv[1]))
 review.delete(review.pairs[0])
 if sys.argv[2] == "before":
     document.write_files = lambda *_, **__: os._exit(9)
 elif sys.argv[2] == "after":
-    review._trash.restore = lambda *_: os._exit(9)
+    Trash.restore = lambda *_: os._exit(9)
     review.undo()
 review.delete(review.pairs[0])
 os._exit(9)
@@ -408,7 +409,7 @@ def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str
 def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(dest)
     with Review(dest / "report.json") as review:
-        monkeypatch.setattr("twimager.output.atomic._store", full)
+        monkeypatch.setattr("twimager.output.atomic.sync_file", full)
         for decide in (review.delete, lambda pair: review.accept(pair, True)):
             with pytest.raises(TwimagerError, match=r"can't go on: .*No space") as error:
                 decide(review.pairs[0])
@@ -437,8 +438,8 @@ def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.
             assert images(dest) == before[1]
 
 
-def full(path: Path, *_: object) -> None:
-    raise OSError(28, "No space left on device", str(path))
+def full(_: int) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def everything(folder: Path) -> dict[str, bytes]:

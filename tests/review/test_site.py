@@ -19,7 +19,6 @@ from tests.support.marks import links
 from tests.support.page import Parsed
 from tests.support.report import hr_names, report_of
 from twimager.errors import TwimagerError, UsageError
-from twimager.review.review import Review
 
 
 @pytest.fixture
@@ -217,7 +216,7 @@ def test_what_cannot_be_done_is_said_in_a_line(tab: Tab, folders: Folders, monke
     def full(*_: object, **__: object) -> None:
         raise TwimagerError("the disk is full\nand more")
 
-    monkeypatch.setattr(Review, "_write", full)
+    monkeypatch.setattr("twimager.review.document.write_files", full)
     before = contents(folders.dest)
     for wish in ({"what": "accept", "accepted": True}, {"what": "delete"}):
         assert tab.decide(pair=0, **wish) == (500, "the disk is full\N{REPLACEMENT CHARACTER}and more\n")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -249,18 +250,18 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, monkeypatch: pytes
 def test_permission_lost_half_way_ends_the_run_and_resume_goes_on(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
-    store, calls = atomic._store, []
+    flush, files = atomic.sync_file, []
 
-    def lost(path: Path, *more: object) -> None:
-        calls.append(path)
-        if len(calls) > 3:
+    def lost(descriptor: int) -> None:
+        files.append(stat.S_ISREG(os.fstat(descriptor).st_mode))
+        if sum(files) > 3:
             raise error
-        store(path, *more)
+        flush(descriptor)
 
     whole = folders.dest.with_name("whole")
     assert run(*folders.flags[:4], "--dest", whole).code == 0
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, "_store", lost)
+        patch.setattr(atomic, "sync_file", lost)
         refused(run(*folders.flags, "--jobs", 1), 1, error.strerror, "--resume")
     left = contents(folders.dest)
     assert len(left) == 2

@@ -222,9 +222,9 @@ def test_a_run_over_large_images_keeps_to_its_budget(tmp_path: Path) -> None:
 
 
 def test_without_a_word_from_the_system_there_is_a_usual_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_system_memory", "_address_space"):
+    for name in ("system_memory", "address_space"):
         monkeypatch.setattr(memory, name, lambda: None)
-    monkeypatch.setattr(memory, "_group_memory", lambda: iter(()))
+    monkeypatch.setattr(memory, "group_memory", lambda: iter(()))
     assert free_memory() == 2 * memory.USUAL
 
 

@@ -15,8 +15,18 @@ from twimager.run import writer
 from twimager.windows import keys, viewer
 from twimager.windows.keys import key_name
 from twimager.windows.pair_preview import matched_points, preview
-from twimager.windows.panels import LINE_HEIGHT, MAX_SIDE, Display, drawn_matches, drawn_pair, shown_size, text, wrapped
-from twimager.windows.panels import _width as width_of
+from twimager.windows.panels import (
+    FONT,
+    FONT_SCALE,
+    LINE_HEIGHT,
+    MAX_SIDE,
+    Display,
+    drawn_matches,
+    drawn_pair,
+    shown_size,
+    text,
+    wrapped,
+)
 from twimager.windows.viewer import Answer, ask
 
 HR = cat()[:200, :300]
@@ -79,7 +89,7 @@ def test_the_lr_is_enlarged_as_is_asked_for() -> None:
 def test_text_is_never_cut(words: str) -> None:
     lines = wrapped(words, 300)
     assert "".join(lines).replace(" ", "") == words.replace(" ", "")
-    assert all(width_of(line) <= 300 for line in lines)
+    assert all(cv2.getTextSize(line, FONT, FONT_SCALE, 1)[0][0] <= 300 for line in lines)
     assert frame_size(text(words, 316)) == (316, LINE_HEIGHT * len(lines))
 
 
