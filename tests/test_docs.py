@@ -84,7 +84,7 @@ def test_the_readme_leads_to_every_page() -> None:
     assert {(ROOT / link).resolve() for link in links(ROOT / "README.md")} >= set(PAGES[1:])
 
 
-def test_every_reason_is_explained_and_no_other() -> None:
+def test_every_reason_is_documented_and_no_other() -> None:
     table = TEXTS[ROOT / "docs/tuning.md"].split("\n## Reasons\n")[1]
     assert re.findall(r"^\| `([^`]+)` \|", table, flags=re.M) == [reason.value for reason in Reason]
 
@@ -103,7 +103,7 @@ def test_the_report_page_names_all_that_the_report_holds() -> None:
     assert {key for key in held if f"`{key}`" not in text} <= {"twimager", "versions"}
 
 
-def test_the_keys_of_the_summary_are_explained() -> None:
+def test_the_keys_of_the_summary_are_documented() -> None:
     text = TEXTS[ROOT / "docs/runs.md"]
     assert all(f"`{key}`" in text for key in Summary._fields)
 

@@ -15,7 +15,7 @@ def test_however_many_pixels_there_are_each_counts_once(pixels: int) -> None:
     assert np.array_equal(gram_matrix(a, b), a.astype(np.float64) @ b.T.astype(np.float64))
 
 
-def test_a_mixture_is_taken_apart_and_what_has_no_weight_has_no_say() -> None:
+def test_a_mixture_is_separated_whatever_has_zero_weight() -> None:
     rng = np.random.default_rng(1)
     columns = rng.normal(size=(3, 2 * CHUNK + 5)).astype(np.float32)
     mixture = np.array([2, -1, 0.5], np.float32)

@@ -1,4 +1,4 @@
-"""Known warps are recovered; what no picture of a picture does is turned down."""
+"""Known warps are recovered; what no picture of a picture does is rejected."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def made_up(
     return Fingerprint(Path(name), size, (), points.astype(np.float32), radii, angles, descriptors)
 
 
-def test_matches_that_collapse_into_a_point_are_turned_down() -> None:
+def test_matches_that_collapse_into_a_point_are_rejected() -> None:
     features = np.eye(12, 128, dtype=np.uint8) * 200
     hr = made_up(np.random.default_rng(0).uniform(0, 400, (12, 2)), features, "hr", (640, 480))
     lr = made_up(np.full((12, 2), 50.0), features, "lr", (320, 240))

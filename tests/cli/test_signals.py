@@ -1,4 +1,4 @@
-"""Signals: every command ends in time, says so, and leaves no temporary file and no process behind."""
+"""Signals: every command ends in time, with one line, and leaves no temporary file and no process."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_what_was_fetched_is_gone(place: Place, deaf: float) -> None:
 
 
 def page_of(process: subprocess.Popen[str]) -> SimpleNamespace:
-    """Return what a browser knows of a server that has just begun."""
+    """Return what a browser gets from a server that has just started."""
     assert process.stdout
     return SimpleNamespace(address=process.stdout.readline().strip())
 

@@ -90,7 +90,7 @@ def test_groups_become_folders_of_links(run: Run, photos: Path, dest: Path) -> N
     assert not list(dest.rglob(".*"))
 
 
-def test_json_tells_all(run: Run, photos: Path, dest: Path) -> None:
+def test_json_holds_all(run: Run, photos: Path, dest: Path) -> None:
     document = found(run, photos, "--dest", dest, "--quiet")
     assert document["sizes"] == {"1": 7, "2": 3}
     assert (document["images"], document["unreadable"], document["bits"], document["similarity"]) == (13, 0, 64, 0.2)
@@ -129,7 +129,7 @@ def test_result_depends_on_neither_workers_nor_the_order_of_folders(run: Run, ph
     assert documents[0] == documents[1] == documents[2]
 
 
-def test_plain_pictures_are_told_apart_by_their_tone(run: Run, tmp_path: Path) -> None:
+def test_plain_pictures_differ_by_their_tone(run: Run, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
     for name, level, size in (("black", 0, 90), ("black_small", 0, 50), ("gray", 128, 90), ("gray_too", 128, 90)):

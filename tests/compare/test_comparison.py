@@ -139,7 +139,7 @@ def test_what_does_not_align_is_compared_in_the_smaller_size(compare: Compare) -
     assert found["ssim"] < 0.5
 
 
-def test_the_text_says_it_to_a_person(run: Run, tmp_path: Path) -> None:
+def test_the_text_is_for_people(run: Run, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "part.png"), cat()[40:240, 100:400])
     said = run("compare", tmp_path / "part.png", A).out
     assert "A is a crop of B: x y w h = 100 40 300 200." in said

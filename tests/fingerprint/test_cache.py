@@ -129,7 +129,7 @@ def without_times(dest: Path) -> dict:
 
 
 @pytest.mark.parametrize("flags", [(), ("--method", "flow"), ("--all_matches",)])
-def test_the_second_run_evaluates_nothing_and_says_the_same(
+def test_the_second_run_evaluates_nothing_and_reports_the_same(
     run: Run, folders: Folders, tmp_path: Path, evaluated: list[str], flags: tuple[str, ...]
 ) -> None:
     shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
@@ -248,7 +248,7 @@ def test_what_is_no_store_is_set_aside_in_one_line(run: Run, folders: Folders, f
     assert files_read == []
 
 
-def test_a_damaged_entry_is_not_trusted(run: Run, folders: Folders, files_read: list[str]) -> None:
+def test_a_damaged_entry_is_not_used(run: Run, folders: Folders, files_read: list[str]) -> None:
     run(*folders.flags, "--save")
     with sqlite3.connect(folders.dest.parent / STORE) as database:
         database.execute(
@@ -343,7 +343,7 @@ IMAGES: dict[str, Callable[[bytes], object]] = {
 
 
 @pytest.mark.parametrize("value", IMAGES.values(), ids=IMAGES.keys())
-def test_a_fingerprint_that_is_none_is_not_used(
+def test_an_invalid_fingerprint_is_not_used(
     run: Run, folders: Folders, files_read: list[str], value: Callable[[bytes], object]
 ) -> None:
     run(*folders.flags, "--save")
@@ -429,7 +429,7 @@ EVALUATIONS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("value", EVALUATIONS.values(), ids=EVALUATIONS.keys())
-def test_an_evaluation_that_is_none_is_not_used(
+def test_an_invalid_evaluation_is_not_used(
     run: Run, folders: Folders, evaluated: list[str], value: Callable[[str], object]
 ) -> None:
     run(*folders.flags, "--save")

@@ -83,7 +83,7 @@ def doubled(data: bytearray, rng: Generator) -> bytearray:
 
 
 def promising(data: bytearray, rng: Generator) -> bytearray:
-    """A PNG that says it has other sides, its checksum mended; other kinds have numbers turned near their beginning."""
+    """A PNG whose header claims other sides, its checksum mended; of other kinds, numbers near the beginning change."""
     if not data.startswith(b"\x89PNG"):
         place = int(rng.integers(0, min(60, len(data))))
         return data[:place] + bytearray(struct.pack("<H", int(rng.integers(1 << 16)))) + data[place + 2 :]

@@ -38,7 +38,7 @@ def test_16_bit_gradients_stay_smooth() -> None:
         assert len(np.unique(carried[0, :, 0])) > 4000, how
 
 
-def test_color_transfer_gives_the_hr_the_mean_and_deviation_of_the_lr() -> None:
+def test_color_transfer_gives_the_hr_the_mean_and_standard_deviation_of_the_lr() -> None:
     hr = cat()
     lr = np.clip(hr * [0.6, 0.8, 0.9] + [30, 10, 5], 0, 255).astype(np.uint8)
     carried = transfer_color(hr, hr, lr, ColorTransfer.PLAIN)

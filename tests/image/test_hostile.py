@@ -37,7 +37,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", hostile.damaged())
-def test_what_is_damaged_is_refused_and_says_why(name: str) -> None:
+def test_what_is_damaged_is_refused_with_a_reason(name: str) -> None:
     with pytest.raises(UnreadableImage, match=r"\w+"):
         decode(hostile.damaged()[name])
 

@@ -71,7 +71,7 @@ def test_hr_size_is_exactly_the_scale_times_the_lr_size(text: str) -> None:
     assert 0 <= 107 - window.width < scale.denominator
 
 
-def test_a_frame_too_small_for_the_scale_is_turned_down() -> None:
+def test_a_frame_too_small_for_the_scale_is_rejected() -> None:
     assert isinstance(output_window(Rect(0, 0, 1, 60), Rect(0, 0, 100, 60), Framing(scale=Fraction(1, 2))), Rejection)
 
 

@@ -1,4 +1,4 @@
-"""Who stands by for an LR's best candidate costs little, and is paired only after having passed every gate."""
+"""A deferred candidate costs little, and is paired only after having passed every gate."""
 
 from dataclasses import replace
 from pathlib import Path

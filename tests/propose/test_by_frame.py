@@ -122,12 +122,12 @@ def test_no_features_are_looked_for_where_all_frames_are_the_same(
 
 
 @pytest.mark.parametrize("flags", [("--search", "features"), ("--search", "hash"), ("--all_matches",)])
-def test_who_asks_for_features_hashes_or_all_gets_them(run: Run, folders: Folders, flags: tuple[str, ...]) -> None:
+def test_the_flags_choose_features_hashes_or_all(run: Run, folders: Folders, flags: tuple[str, ...]) -> None:
     assert run(*folders.flags, *flags, "--report").code == 0
     assert "frame" not in {pair["source"] for pair in report_of(folders.dest)["pairs"]}
 
 
-def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(
+def test_neighbouring_frames_are_discriminated_and_the_rest_goes_by_features(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ball that rolls through a picture, HRs without an LR, and an LR that is cropped; no file need be read again."""

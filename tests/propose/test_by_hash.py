@@ -1,4 +1,4 @@
-"""The hash index answers as brute force does."""
+"""The hash index equals brute force."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def test_a_pair_is_proposed_once_by_its_nearest_hashes() -> None:
     assert nearest_hashes(lr, near)[0] == 1
 
 
-def test_copies_of_one_picture_do_not_all_ask_for_the_first() -> None:
+def test_copies_of_one_picture_do_not_all_propose_the_first() -> None:
     lrs, hrs = ([image(f"{side}{number:02}", 5) for number in range(30)] for side in "lh")
     found = proposed(lrs, hrs, 12)
     assert [hrs_of_one[0] for hrs_of_one in found] == [hr.path.name for hr in hrs]

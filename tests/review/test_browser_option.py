@@ -113,12 +113,12 @@ def test_the_port_can_be_chosen(run: Run, report: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("flags", [["--port", "1"], ["--no_open"], ["--no-open"]])
-def test_what_is_for_the_browser_wants_one(run: Run, report: Path, flags: list[str]) -> None:
+def test_what_is_for_the_browser_needs_one(run: Run, report: Path, flags: list[str]) -> None:
     refused(run("review", report, *flags), 2, "--browser")
 
 
 @pytest.mark.parametrize("flags", [["--scale", "2"], ["--interpolation", "area"]])
-def test_what_is_for_the_window_wants_one(run: Run, report: Path, flags: list[str]) -> None:
+def test_what_is_for_the_window_needs_one(run: Run, report: Path, flags: list[str]) -> None:
     refused(run("review", report, "--browser", *flags), 2, flags[0])
 
 

@@ -398,7 +398,7 @@ def test_what_a_killed_review_had_half_written_is_cleared_away(dest: Path) -> No
 
 
 @pytest.mark.parametrize(("when", "left"), [("before", 2), ("after", 3)])
-def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str, left: int) -> None:
+def test_the_report_is_true_after_a_decision_that_was_half_done(dest: Path, when: str, left: int) -> None:
     killed(dest, when)
     assert len(report_of(dest)["pairs"]) == left
     with Review(dest / "report.json") as review:

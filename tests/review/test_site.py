@@ -168,7 +168,7 @@ def test_a_pair_is_accepted_or_not(tab: Tab) -> None:
     assert tab.show()["decisions"] == {"accepted": [], "deleted": []}
 
 
-def test_two_tabs_hear_of_each_other(tab: Tab, folders: Folders) -> None:
+def test_two_tabs_show_the_same_decisions(tab: Tab, folders: Folders) -> None:
     other = Tab(tab.server)
     assert tab.decide("delete", pair=0)[0] == 200
     assert other.decide("delete", pair=0) == (409, "that pair was deleted meanwhile\n")
@@ -303,7 +303,7 @@ def test_a_report_that_names_others_files_is_refused(report: Path, folders: Fold
     assert secret.exists()
 
 
-def test_a_report_that_says_too_little_is_refused(report: Path) -> None:
+def test_a_report_that_holds_too_little_is_refused(report: Path) -> None:
     edited(report, lambda document: document["rejected_images"][0].pop("detail"))
     with pytest.raises(UsageError, match="damaged"), served(report):
         pass

@@ -1,4 +1,4 @@
-"""No link below DEST is written through, be it there from the start or put there meanwhile, unless asked for."""
+"""No link below DEST is written through, be it there from the start or put there meanwhile, without the option."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_folder_for_reports_that_is_a_link_is_refused(run: Run, folders: Folde
     assert run(*folders.flags, "--output", "hr", "--overwrite").code == 0
 
 
-def test_links_are_followed_where_that_is_asked_for(run: Run, folders: Folders, tmp_path: Path) -> None:
+def test_links_are_followed_with_the_option(run: Run, folders: Folders, tmp_path: Path) -> None:
     plain = folders.dest.with_name("plain")
     assert run(*folders.flags[:4], "--dest", plain).code == 0
     for name in ("LR", "HR", ".twimager"):
@@ -139,7 +139,7 @@ def test_what_is_open_is_what_is_written_to(tmp_path: Path, elsewhere: Path, mon
     assert contents(tmp_path / "moved") == {"victim": b"ours"}
 
 
-def test_half_written_files_are_not_looked_for_behind_links(
+def test_half_written_files_are_not_looked_for_through_links(
     folders: Folders, elsewhere: Path, either_way: None
 ) -> None:
     before = contents(elsewhere)

@@ -201,7 +201,9 @@ def reframed(hr: np.ndarray, **framing_of_it: Any) -> tuple[np.ndarray, np.ndarr
     return degraded(seen_through(truth, hr, size), np.random.default_rng(0)), truth
 
 
-def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_lr_that_loses_its_hr_gets_proposals_by_hash(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two pairs of one picture, of which the features propose one HR only."""
     for side in (folders.lr, folders.hr):
         again(next(side.glob("?0.png")), next(side.glob("?1.png")))
@@ -230,7 +232,7 @@ def test_what_few_features_leave_over_is_found_by_many(
     assert len(judged) == len(set(judged))
 
 
-def test_max_error_turns_down_what_is_not_in_place(run: Run, folders: Folders) -> None:
+def test_max_error_rejects_what_is_not_registered(run: Run, folders: Folders) -> None:
     assert run(*folders.flags, "--max_error", 0.5).code == 0
     other = folders.dest.with_name("strict")
     outcome = run(*folders.flags[:5], other, "--max_error", 0.0001, "--report")
@@ -240,7 +242,7 @@ def test_max_error_turns_down_what_is_not_in_place(run: Run, folders: Folders) -
     assert bent == {"l0", "l1"}
 
 
-def test_hrs_with_too_few_pixels_are_said_and_turned_down(run: Run, folders: Folders) -> None:
+def test_hrs_with_too_few_pixels_are_named_and_rejected(run: Run, folders: Folders) -> None:
     plain = run(*folders.flags, "--scale", 3, "--report")
     assert "warning" not in plain.out
     for pair in report_of(folders.dest)["pairs"]:
@@ -253,7 +255,7 @@ def test_hrs_with_too_few_pixels_are_said_and_turned_down(run: Run, folders: Fol
 
 
 @pytest.mark.parametrize("method", ["flow", "auto"])
-def test_a_bent_picture_is_straightened(run: Run, folders: Folders, method: str) -> None:
+def test_a_displaced_picture_is_registered(run: Run, folders: Folders, method: str) -> None:
     size = 150, 100
     flat = Displacement.zero(size, (4, 3))
     displacement = Displacement(np.random.default_rng(1).uniform(-3, 3, flat.controls.shape), flat.to_knots)
@@ -362,7 +364,7 @@ def test_odd_sizes_and_colours_end_without_a_pair_or_a_crash(run: Run, tmp_path:
         ([Answer.ABORT], 130, []),
     ],
 )
-def test_debug_asks_for_each_pair(
+def test_debug_shows_each_pair(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, answers: list[Answer], code: int, written: list[str]
 ) -> None:
     left = iter(answers)

@@ -44,7 +44,7 @@ def test_some_memory_is_free() -> None:
     assert 50 * MB < free_memory() < 1 << 50
 
 
-def test_what_never_fits_is_refused_and_says_so() -> None:
+def test_what_never_fits_is_refused_with_a_reason() -> None:
     with (
         pytest.raises(OverBudget, match="takes 200 MB of memory; --memory leaves 100 MB"),
         Budget(100 * MB).admit(200 * MB),
@@ -221,7 +221,7 @@ def test_a_run_over_large_images_keeps_to_its_budget(tmp_path: Path) -> None:
     assert peak <= 1.2 * 640
 
 
-def test_without_a_word_from_the_system_there_is_a_usual_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_system_tells_nothing_the_budget_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("system_memory", "address_space"):
         monkeypatch.setattr(memory, name, lambda: None)
     monkeypatch.setattr(memory, "group_memory", lambda: iter(()))

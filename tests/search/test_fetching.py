@@ -1,4 +1,4 @@
-"""Queries that are addresses: what is fetched, what is refused, and that one line says why."""
+"""Queries that are addresses: what is fetched, what is refused, and the line that gives the reason."""
 
 import json
 import socket
@@ -97,7 +97,7 @@ def test_no_redirect_leads_from_the_web_into_this_network(monkeypatch: pytest.Mo
 
 @pytest.fixture
 def proxied(monkeypatch: pytest.MonkeyPatch) -> Proxied:
-    """Have all requests sent to a proxy, which redirects some; what it was asked for is yielded."""
+    """Have all requests sent to a proxy, which redirects some; what was requested is yielded."""
     real = socket.getaddrinfo
 
     def look_up(host: str, *args: Any, **settings: Any) -> list[Any]:
@@ -172,7 +172,7 @@ def test_one_who_was_sent_to_the_web_is_not_sent_back(proxied: Proxied) -> None:
         assert asked == [PRIVATE, PUBLIC]
 
 
-def test_a_redirect_that_no_proxy_takes_is_judged_by_where_it_leads(
+def test_a_redirect_that_no_proxy_takes_is_checked_by_its_target(
     proxied: Proxied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with web() as (address, seen), proxied({PUBLIC: f"{address}/image"}):

@@ -65,7 +65,7 @@ def asked(client: Client, path: str, body: bytes) -> dict[str, Any]:
     return json.loads(answer)
 
 
-def test_the_page_may_ask_its_server_and_nobody_else(client: Client) -> None:
+def test_the_page_may_send_requests_to_its_server_only(client: Client) -> None:
     response, html = client.asked("GET", client.base)
     page = Parsed(html)
     assert response.status == 200
@@ -103,7 +103,7 @@ def test_an_address_is_fetched(client: Client) -> None:
         ("address", b"\xff\xfe://\0", "leads to nowhere"),
     ],
 )
-def test_what_is_no_image_is_said_so(client: Client, path: str, body: bytes, words: str) -> None:
+def test_what_is_no_image_is_refused(client: Client, path: str, body: bytes, words: str) -> None:
     answer = asked(client, path, body)
     assert words in answer["error"]
     assert answer["found"] == []
@@ -124,16 +124,16 @@ def test_there_is_nothing_else_and_for_nobody_else(client: Client) -> None:
     assert client.ask("POST", "address", b"http://localhost/", Host="localhost:1")[0] == 403
 
 
-def test_the_command_reads_the_folder_says_where_the_page_is_and_serves(
+def test_the_command_reads_the_folder_prints_the_address_and_serves(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     answers = []
 
-    def ask_and_end(server: LocalServer, opened: bool) -> None:
+    def request_and_end(server: LocalServer, opened: bool) -> None:
         assert not opened
         answers.append(server.site.post("picture", CAT.read_bytes()))
 
-    monkeypatch.setattr(LocalServer, "run", ask_and_end)
+    monkeypatch.setattr(LocalServer, "run", request_and_end)
     outcome = run("serve", HR, "--no_open", "--top", 1, "--save", tmp_path / "store")
     assert outcome.code == 0
     assert "9 images" in outcome.err

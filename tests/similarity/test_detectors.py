@@ -47,6 +47,6 @@ def test_there_may_be_nothing_to_find(detector: Detector) -> None:
         assert (found.matches, found.agreeing, found.share, found.matrix) == (0, 0, 0.0, None)
 
 
-def test_no_more_features_than_wanted() -> None:
+def test_no_more_features_than_the_limit() -> None:
     for detector in HERE:
         assert 0 < len(detect(gray("P1040518"), detector, limit=100).points) <= 110

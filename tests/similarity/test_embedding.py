@@ -1,4 +1,4 @@
-"""A network of the user's own: what it is shown, what is made of its answer, and files that are none."""
+"""A network of the user's own: its input, what is made of its output, and files that are none."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_every_setting_of_the_preparation_is_followed(net: Path) -> None:
     assert Network(net, caffe).embed(cat()) == pytest.approx(expected, abs=1e-4)
 
 
-def test_compare_says_how_alike_the_embeddings_are(run: Run, net: Path) -> None:
+def test_compare_reports_the_cosine_similarity_of_the_embeddings(run: Run, net: Path) -> None:
     outcome = run("compare", A, B, "--model", net, "--model_size", 40, 30, "--json")
     assert outcome.code == 0
     a, b = (wanted(p, IMAGENET_MEAN, IMAGENET_STD) for p in (cat(), picture("P1040102")))
@@ -81,8 +81,8 @@ def test_a_network_that_makes_no_numbers(run: Run, tmp_path: Path) -> None:
     refused(run("compare", A, B, "--model", path), 2, "nan.onnx", "no numbers")
 
 
-def test_an_answer_of_several_places_is_averaged(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    places = np.array([[[[3.0, 0.0]], [[2.0, 2.0]]]], np.float32)
-    loaded = SimpleNamespace(setInput=lambda _: None, forward=lambda: places)
+def test_an_output_of_several_positions_is_averaged(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    positions = np.array([[[[3.0, 0.0]], [[2.0, 2.0]]]], np.float32)
+    loaded = SimpleNamespace(setInput=lambda _: None, forward=lambda: positions)
     monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda _: loaded)
     assert Network(net, SMALL).embed(cat()) == pytest.approx([0.6, 0.8])

@@ -1,4 +1,4 @@
-"""What a browser asks a local server, without a browser."""
+"""Requests to a local server as a browser sends them, without a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twimager.web.server import LocalServer
 
 
 class Client:
-    """Asks as a browser does that shows the server's page, but for what a test has otherwise."""
+    """Sends requests as a browser does that shows the server's page, but for what a test changes."""
 
     def __init__(self, server: LocalServer) -> None:
         parts = urlsplit(server.address)
@@ -48,7 +48,7 @@ class Client:
 
 
 class Tab(Client):
-    """A page of a review, by what it asks and is answered."""
+    """A page of a review, by its requests and the responses."""
 
     def show(self) -> dict[str, Any]:
         status, html = self.ask("GET", "")

@@ -93,7 +93,7 @@ def strips_of(gray: Any, rows: int, compression: int) -> list[bytes]:
 
 
 def claiming(data: bytes, place: int, layout: str, *sides: int) -> bytes:
-    """A file that says at a place of its header that it has other sides."""
+    """A file whose header claims other sides."""
     made = bytearray(data)
     struct.pack_into(layout, made, place, *sides)
     return bytes(made)

@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Proxy(_Handler):
-    """Has an image at every address, but where it is told to redirect."""
+    """Has an image at every address, but where it is to redirect."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ class _Proxy(_Handler):
 
 @contextmanager
 def web() -> Iterator[tuple[str, list[str]]]:
-    """Serve; yield the address, and the list of what was asked for."""
+    """Serve; yield the address, and the list of the requests."""
     with _serving(_Handler) as served:
         yield served
 

@@ -26,7 +26,7 @@ PICTURE = bytes(range(256)) * 5000
 
 
 class Site:
-    """Has a page and a picture, and keeps what it is told."""
+    """Has a page and a picture, and keeps what is posted."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, bytes]] = []
@@ -64,7 +64,7 @@ def serving(site: Site, most_bytes: int = MOST) -> Iterator[Client]:
         thread.join()
 
 
-def test_who_knows_the_address_is_answered(client: Client, site: Site) -> None:
+def test_a_request_for_the_whole_address_is_answered(client: Client, site: Site) -> None:
     assert client.ask("GET", "") == (200, b"<p>page")
     assert client.ask("GET", "", Sec_Fetch_Site="none") == (200, b"<p>page")
     assert client.ask("GET", "", Sec_Fetch_Site=None) == (200, b"<p>page")
@@ -88,7 +88,7 @@ def test_every_answer_is_kept_by_nobody_and_read_as_what_it_is(client: Client) -
 @pytest.mark.parametrize(
     "change", [("{}", "x{}"), ("{}", "{}x"), ("{}", ""), ("{}/", "{}"), ("{}", "%s"), ("{}/", "?")]
 )
-def test_without_the_token_nothing_is_told(client: Client, site: Site, change: tuple[str, str]) -> None:
+def test_without_the_token_nothing_is_served(client: Client, site: Site, change: tuple[str, str]) -> None:
     target = "/{}/file".replace(*change).format(client.base.strip("/"))
     for method in ("GET", "POST"):
         response, data = client.asked(method, target, b"{}" if method == "POST" else None)
@@ -245,7 +245,7 @@ def test_many_at_once_are_all_answered(site: Site, monkeypatch: pytest.MonkeyPat
         server.shutdown()
 
 
-def test_too_many_for_long_are_told_to_come_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_for_long_are_refused_for_now(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CONNECTIONS", 2)
     monkeypatch.setattr(limits, "QUEUE_TIMEOUT", 0.1)
     with serving(site) as client:
@@ -289,18 +289,18 @@ def test_other_addresses_of_this_machine_have_no_such_port(client: Client) -> No
             socket.create_connection((other, port), timeout=2)
 
 
-def test_no_name_server_is_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_name_server_is_queried(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getfqdn", pytest.fail)
     LocalServer(site).server_close()
 
 
-def test_a_port_that_is_taken_is_said(client: Client, site: Site) -> None:
+def test_a_port_that_is_taken_is_reported(client: Client, site: Site) -> None:
     for port in (client.server.server_port, 70_000):
         with pytest.raises(UsageError, match=f"--port {port}"):
             LocalServer(site, port)
 
 
-def test_the_site_says_when_it_is_done(site: Site) -> None:
+def test_the_site_ends_the_server(site: Site) -> None:
     with LocalServer(site) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -341,7 +341,7 @@ def test_the_end_waits_for_what_is_being_answered(capfd: pytest.CaptureFixture[s
         assert answer.result() == (200, b"{}")
 
 
-def test_one_that_says_nothing_keeps_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_connection_keeps_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Handler, "timeout", 0.2)
     with LocalServer(site) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -353,7 +353,7 @@ def test_one_that_says_nothing_keeps_nobody_waiting(site: Site, monkeypatch: pyt
         thread.join()
 
 
-def test_nothing_is_printed_of_what_is_asked(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_of_a_request(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     client.ask("GET", "none")
     client.ask("GET", "", Host="evil.example")
     with socket.create_connection(("127.0.0.1", client.server.server_port)) as rude:

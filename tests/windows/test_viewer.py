@@ -77,7 +77,7 @@ def test_the_size_on_the_screen(size: tuple[int, int], scale: float | None, expe
     assert shown_size(size, Display(scale)) == expected
 
 
-def test_the_lr_is_enlarged_as_is_asked_for() -> None:
+def test_the_lr_is_enlarged_by_the_given_interpolation() -> None:
     shown = {name: drawn_pair(LR, HR, Display(interpolation=name))[LINE_HEIGHT:, 300:600] for name in
              ("cubic", "lanczos", "area")}  # fmt: skip
     assert (shown["area"][::2, ::2] == LR).all()
