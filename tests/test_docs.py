@@ -19,7 +19,7 @@ from twimager.report.summary import Summary
 PAGES = [ROOT / "README.md", *sorted([*ROOT.glob("[!R]*.md"), *(ROOT / "docs").glob("*.md")])]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 LARGEST_PICTURE = 150_000
-# Where the options of each subcommand are explained.
+# Where the options of each subcommand are documented.
 MANUALS = {
     "review": "review", "gallery": "report", "verify": "runs", "search": "search", "serve": "search",
     "compare": "compare", "cluster": "cluster",
@@ -128,10 +128,10 @@ def test_the_readme_names_every_subcommand_in_its_table() -> None:
 
 @pytest.mark.parametrize("page", sorted(set(MANUALS.values())))
 def test_a_manual_has_a_row_for_every_option_of_its_commands_and_no_other(page: str) -> None:
-    explained = [name for name in COMMANDS if MANUALS[name] == page]
-    rows = [row.split("|")[1] for row in option_rows(explained[0])]
+    documented = [name for name in COMMANDS if MANUALS[name] == page]
+    rows = [row.split("|")[1] for row in option_rows(documented[0])]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z_]*", " ".join(rows)))
-    assert named == set[str]().union(*(names_of(command_parser(name)) for name in explained)) - {"-h", "--help"}
+    assert named == set[str]().union(*(names_of(command_parser(name)) for name in documented)) - {"-h", "--help"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -159,6 +159,6 @@ def test_a_mirrored_picture_is_remembered_as_its_mirror_image(remembered) -> Non
     ],
 )
 def test_implausible_transforms(matrix: np.ndarray, flaw: str) -> None:
-    said = implausible(matrix, (640, 480))
-    assert flaw in said
-    assert bool(said) == bool(flaw)
+    flaws_found = implausible(matrix, (640, 480))
+    assert flaw in flaws_found
+    assert bool(flaws_found) == bool(flaw)

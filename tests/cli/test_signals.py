@@ -51,7 +51,7 @@ COMMANDS = {
     "gallery": ("twimager.report.page", "rebuild", ["report.json"]),
     "review": ("twimager.web.server", "LocalServer.server_bind", ["report.json", "--browser"]),
 }
-# Where files are flushed to the disk, so that there are temporary ones; those that are asked for stand in for results.
+# Where files are flushed to the disk, so that there are temporary ones; those given stand in for results.
 WRITING = {
     "search": [STILL, "--in", HR, "--report", "found.html"],
     "compare": [STILL, HR / "P1040518.jpg", "--draw", "drawn.png"],
@@ -167,7 +167,7 @@ def test_serve_ends_while_it_searches_and_leaves_no_upload(place: Place, name: s
 
     def upload() -> None:
         with suppress(OSError, HTTPException):
-            client.ask("POST", "picture", STILL.read_bytes())
+            client.request("POST", "picture", STILL.read_bytes())
 
     threading.Thread(target=upload, daemon=True).start()
     assert process.stdout

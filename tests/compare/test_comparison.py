@@ -126,9 +126,9 @@ def test_a_resized_and_turned_part(compare: Compare) -> None:
     assert found["transform"]["scale"] == pytest.approx(2, abs=1e-3)
     assert found["scored_size"] == pytest.approx([350, 300], abs=1)
     assert found["ssim"] > 0.98
-    turn = cv2.getRotationMatrix2D((300, 260), -10, 1)
-    turned = cv2.warpAffine(whole, turn, (600, 520), flags=cv2.INTER_CUBIC)[80:440, 90:510]
-    found = compare(turned, whole)
+    rotation = cv2.getRotationMatrix2D((300, 260), -10, 1)
+    rotated = cv2.warpAffine(whole, rotation, (600, 520), flags=cv2.INTER_CUBIC)[80:440, 90:510]
+    found = compare(rotated, whole)
     assert found["transform"]["degrees"] == pytest.approx(-10, abs=0.05)
     assert not found["crop"]["upright"]
 
@@ -141,11 +141,11 @@ def test_what_does_not_align_is_compared_in_the_smaller_size(compare: Compare) -
 
 def test_the_text_is_for_people(run: Run, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "part.png"), cat()[40:240, 100:400])
-    said = run("compare", tmp_path / "part.png", A).out
-    assert "A is a crop of B: x y w h = 100 40 300 200." in said
-    assert "found by features, " in said
-    assert "what both show" in said
-    assert all(f"\n{detector.value} " in said for detector in Detector)
+    text = run("compare", tmp_path / "part.png", A).out
+    assert "A is a crop of B: x y w h = 100 40 300 200." in text
+    assert "found by features, " in text
+    assert "what both show" in text
+    assert all(f"\n{detector.value} " in text for detector in Detector)
     assert "do not lie on each other" in run("compare", A, B).out
 
 

@@ -134,8 +134,8 @@ def test_the_second_run_evaluates_nothing_and_reports_the_same(
 ) -> None:
     shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
     x, y = np.meshgrid(np.arange(450, dtype=np.float32), np.arange(300, dtype=np.float32))
-    bent = cv2.remap(cat()[:300, :450], x + 4 * np.sin(y / 40), y + 4 * np.sin(x / 50), cv2.INTER_CUBIC)
-    cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(bent, (150, 100), interpolation=cv2.INTER_AREA))
+    displaced = cv2.remap(cat()[:300, :450], x + 4 * np.sin(y / 40), y + 4 * np.sin(x / 50), cv2.INTER_CUBIC)
+    cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(displaced, (150, 100), interpolation=cv2.INTER_AREA))
     same = *folders.flags[:4], "--save", tmp_path / "kept", "--report", *flags
     assert run(*same, "--dest", tmp_path / "first").code == 0
     assert set(evaluated) == {"l0.png", "l1.png"}

@@ -42,8 +42,8 @@ def test_color_transfer_gives_the_hr_the_mean_and_standard_deviation_of_the_lr()
     hr = cat()
     lr = np.clip(hr * [0.6, 0.8, 0.9] + [30, 10, 5], 0, 255).astype(np.uint8)
     carried = transfer_color(hr, hr, lr, ColorTransfer.PLAIN)
-    for moment, wanted in zip(cv2.meanStdDev(carried), cv2.meanStdDev(lr), strict=True):
-        assert moment == pytest.approx(wanted, abs=0.5)
+    for moment, expected in zip(cv2.meanStdDev(carried), cv2.meanStdDev(lr), strict=True):
+        assert moment == pytest.approx(expected, abs=0.5)
 
 
 @pytest.mark.parametrize("side", ["hr", "lr", "both"])

@@ -227,8 +227,8 @@ def test_any_damage_ends_in_an_image_or_a_clean_no(
     """Cut and turned bits, all over the file or (early) among its first bytes, where its structure is."""
     made = SMALL[kind]
     data = bytearray(made[which % len(made)])
-    for place, bits in damage:
-        data[int(place * (min(len(data), 200) if early else len(data)))] ^= bits
+    for position, bits in damage:
+        data[int(position * (min(len(data), 200) if early else len(data)))] ^= bits
     whole = bytes(data[: max(1, int(len(data) * keep))] if keep < 0.9 else data)
     for form in Format:
         is_plain(whole, form)

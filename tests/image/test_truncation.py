@@ -78,7 +78,7 @@ def test_a_jpeg_that_is_cut_is_unreadable_however_it_ends(kind: str, share: floa
 @pytest.mark.parametrize("kind", ["progressive", "gray progressive"])
 def test_a_progressive_jpeg_that_lacks_scans_is_unreadable(kind: str) -> None:
     data = JPEGS[kind]
-    starts = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xda"]
+    starts = [offset for offset in range(len(data)) if data[offset : offset + 2] == b"\xff\xda"]
     for start in starts[1:]:
         refuse(data[:start] + END)
 

@@ -54,8 +54,8 @@ def test_density_counts_source_pixels_along_a_side() -> None:
 def test_tiles_make_the_same_picture(
     monkeypatch: pytest.MonkeyPatch, rotation: float, scale: float, tolerance: int, longest: int
 ) -> None:
-    turn = scale * np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
-    matrix = translation(20.3, -12.7) @ np.block([[turn, np.zeros((2, 1))], [0, 0, 1]])
+    linear = scale * np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
+    matrix = translation(20.3, -12.7) @ np.block([[linear, np.zeros((2, 1))], [0, 0, 1]])
     whole = resample(cat(), matrix, (310, 240))
     monkeypatch.setattr(warp, "TILE_PIXELS", 5000)
     monkeypatch.setattr(warp, "MAX_SOURCE_SIDE", longest)

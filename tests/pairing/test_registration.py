@@ -76,8 +76,8 @@ def test_on_a_repetitive_pattern_the_hypothesis_of_the_best_correlation_is_taken
 
 def test_a_perspective_that_few_features_started_is_disambiguated(tmp_path: Path) -> None:
     hr = cat()[:300, :450]
-    bent = np.array([[1, 0.02, 0], [0, 1.03, 0], [4e-4, 2e-4, 1]])
-    truth = resize_matrix((450, 300), (225, 150)) @ bent
+    tilted = np.array([[1, 0.02, 0], [0, 1.03, 0], [4e-4, 2e-4, 1]])
+    truth = resize_matrix((450, 300), (225, 150)) @ tilted
     lr = cv2.warpPerspective(cv2.GaussianBlur(hr, (0, 0), 0.8), truth, (180, 130))
     wrong = np.array([[1, 0, 0], [0, 1, 0], [2e-4, -1e-4, 1]]) @ truth
     candidate = placed(tmp_path, hr, lr, Match(wrong, CERTAIN_INLIERS - 1))

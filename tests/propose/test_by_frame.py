@@ -86,7 +86,7 @@ def test_of_too_many_alike_none_is_proposed(tmp_path: Path) -> None:
 
 
 def test_of_many_alike_those_go_first_that_show_what_frames_differ_in(tmp_path: Path) -> None:
-    """A small ball in a picture that is shown a little off its place, in other tones and with noise."""
+    """A small ball in a picture that is shown a little displaced, in other tones and with noise."""
     rng = np.random.default_rng(0)
     frames = [cv2.circle(cat().copy(), (60 + 8 * n, 150), 9, (255, 255, 255), -1) for n in range(3 * MAX_PROPOSED)]
     hrs = [known(tmp_path / f"{n}.png", frame) for n, frame in enumerate(frames)]
@@ -155,10 +155,10 @@ def test_neighbouring_frames_are_discriminated_and_the_rest_goes_by_features(
 def test_what_is_as_similar_as_the_best_is_compared_at_full_resolution(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    read: list[str] = []
     precise = candidates.precise_picture
-    monkeypatch.setattr(candidates, "precise_picture", lambda *how: asked.append(how[0].path.name) or precise(*how))
+    monkeypatch.setattr(candidates, "precise_picture", lambda *how: read.append(how[0].path.name) or precise(*how))
     whole = cv2.imread(str(folders.hr / "h0.png"))
     cv2.imwrite(str(folders.hr / "twin.png"), whole, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     assert run(*folders.flags).code == 0
-    assert set(asked) == {"h0.png", "l0.png", "twin.png"}
+    assert set(read) == {"h0.png", "l0.png", "twin.png"}

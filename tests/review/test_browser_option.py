@@ -72,11 +72,11 @@ def test_ctrl_c_ends_it_as_cleanly(run: Run, report: Path, folders: Folders, mon
 
 def test_without_a_browser_the_address_is_enough(run: Run, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", seen.append)  # opens nothing, which None says
-    said = Console.warn
+    monkeypatch.setattr(webbrowser, "open", seen.append)  # opens nothing, as None tells
+    warn = Console.warn
 
     def warned(console: Console, message: str) -> None:
-        said(console, message)
+        warn(console, message)
         assert Tab(SimpleNamespace(address=seen[0])).decide("done")[0] == 200
 
     monkeypatch.setattr(Console, "warn", warned)

@@ -41,9 +41,9 @@ def evaluations(browser: Browser) -> list[str]:
     return browser.run("[...document.querySelectorAll('.card')].map(card => card.dataset.verdict)")
 
 
-def wait_for(browser: Browser, *wanted: str) -> None:
+def wait_for(browser: Browser, *expected: str) -> None:
     shown = "[...document.querySelectorAll('.card')].map(card => card.dataset.verdict)"
-    browser.wait(f"{shown}.join() === {json.dumps(','.join(wanted))}")
+    browser.wait(f"{shown}.join() === {json.dumps(','.join(expected))}")
 
 
 def accepted(folders: Folders) -> list[bool]:

@@ -538,10 +538,10 @@ def test_a_deletion_that_is_none_is_left_alone_and_named(run: Run, dest: Path, s
     note = note_of(dest)
     spoil(note)
     before = everything(dest.parent)
-    said: list[str] = []
-    with suppress(KeyboardInterrupt), Review(dest / "report.json", said.append) as review:
-        assert len(said) == 1
-        assert "left alone" in said[0]
+    warnings: list[str] = []
+    with suppress(KeyboardInterrupt), Review(dest / "report.json", warnings.append) as review:
+        assert len(warnings) == 1
+        assert "left alone" in warnings[0]
         assert len(review.deletions) == 1
         review.delete(review.pairs[0])
         raise KeyboardInterrupt
@@ -559,10 +559,10 @@ def test_what_lies_in_the_trash_and_is_of_no_deletion_stays(dest: Path) -> None:
         (note.parent / name).write_text("mine")
     (note.parents[1] / "000009").mkdir()
     (note.parents[1] / "000009/mine.txt").write_text("mine")
-    said: list[str] = []
-    with Review(dest / "report.json", said.append) as review:
+    warnings: list[str] = []
+    with Review(dest / "report.json", warnings.append) as review:
         assert len(review.deletions) == 2
-    assert len(said) == 1
+    assert len(warnings) == 1
     assert everything(note.parents[1]) == {
         "000001/mine.txt": b"mine",
         "000001/HR/mine.png": b"mine",

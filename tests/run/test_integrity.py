@@ -30,10 +30,10 @@ def found(run: Run, dest: Path) -> tuple[int, dict[str, str]]:
     """What verify prints of each file, and its exit code."""
     outcome = run("verify", dest, "--json", "--quiet")
     assert outcome.err == ""
-    said = json.loads(outcome.out)
-    assert said["exit_code"] == outcome.code
-    differences = {one["file"]: one["problem"] for one in said["differences"]}
-    assert len(differences) == len(said["differences"])
+    printed = json.loads(outcome.out)
+    assert printed["exit_code"] == outcome.code
+    differences = {one["file"]: one["problem"] for one in printed["differences"]}
+    assert len(differences) == len(printed["differences"])
     return outcome.code, differences
 
 

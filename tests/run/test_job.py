@@ -238,8 +238,8 @@ def test_max_error_rejects_what_is_not_registered(run: Run, folders: Folders) ->
     outcome = run(*folders.flags[:5], other, "--max_error", 0.0001, "--report")
     assert outcome.code == 4
     rejected = report_of(other)["rejected_pairs"]
-    bent = {Path(pair["lr"]).stem for pair in rejected if pair["reason"] == "aligned pair is shifted or bent"}
-    assert bent == {"l0", "l1"}
+    displaced = {Path(pair["lr"]).stem for pair in rejected if pair["reason"] == "aligned pair is shifted or bent"}
+    assert displaced == {"l0", "l1"}
 
 
 def test_hrs_with_too_few_pixels_are_named_and_rejected(run: Run, folders: Folders) -> None:

@@ -44,11 +44,11 @@ def test_every_still_finds_its_photograph_and_the_unrelated_none(run: Run) -> No
 
 def test_the_table_lists_what_shows_the_picture_and_what_does_not(run: Run) -> None:
     outcome = run("search", LR / "still_07.jpg", LR / "still_04.png", "--in", HR, "--top", 2)
-    cats, stranger = outcome.out.split("\n\n")
+    cats, unrelated = outcome.out.split("\n\n")
     first, second = cats.splitlines()[2:]
     assert first.endswith(f" 100%  {CAT}")
     assert " -  " in second
-    assert "none of them shows the picture" in stranger
+    assert "none of them shows the picture" in unrelated
     assert (outcome.code, outcome.err) == (0, "")
 
 

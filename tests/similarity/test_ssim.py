@@ -23,8 +23,8 @@ def test_ssim_is_scikit_images(change: str) -> None:
         "equal": a, "blurred": cv2.GaussianBlur(a, (0, 0), 2), "other": gray("P1040102"),
         "noisy": np.clip(a + noise, 0, 255).astype(np.uint8),
     }[change]  # fmt: skip
-    wanted = structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
-    assert ssim.ssim(a, b) == pytest.approx(wanted, abs=1e-9)
+    expected = structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    assert ssim.ssim(a, b) == pytest.approx(expected, abs=1e-9)
 
 
 def test_ssim_of_what_is_smaller_than_its_window() -> None:
@@ -46,8 +46,8 @@ def test_the_histogram_depends_on_colours_and_not_on_positions() -> None:
     assert ssim.histogram_correlation(a, a.astype(np.uint16) * 257) == pytest.approx(1)
     assert ssim.histogram_correlation(a, a[:, :, ::-1]) < 0.9
     rows = [np.histogramdd(p.reshape(-1, 3) // 32, [np.arange(9)] * 3)[0].ravel() for p in (a, picture("P1040102"))]
-    wanted = np.corrcoef(rows)[0, 1]
-    assert ssim.histogram_correlation(a, picture("P1040102")) == pytest.approx(wanted, abs=1e-3)
+    expected = np.corrcoef(rows)[0, 1]
+    assert ssim.histogram_correlation(a, picture("P1040102")) == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_colour_difference_is_cie_1976() -> None:

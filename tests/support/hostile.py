@@ -80,8 +80,8 @@ def tiff(strips: list[bytes], size: tuple[int, int], rows: int, compression: int
     ]
     entries = sorted((*own, *more), key=lambda entry: entry[0])
     directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    places = b"".join(struct.pack(f"<{number}I", *numbers) for _, numbers in arrays.values())
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + places + b"".join(strips)
+    arrays_packed = b"".join(struct.pack(f"<{number}I", *numbers) for _, numbers in arrays.values())
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + arrays_packed + b"".join(strips)
 
 
 def strips_of(gray: Any, rows: int, compression: int) -> list[bytes]:
@@ -92,10 +92,10 @@ def strips_of(gray: Any, rows: int, compression: int) -> list[bytes]:
     return [data[start : start + count] for start, count in zip(found.offsets, found.counts, strict=True)]
 
 
-def claiming(data: bytes, place: int, layout: str, *sides: int) -> bytes:
+def claiming(data: bytes, offset: int, layout: str, *sides: int) -> bytes:
     """A file whose header claims other sides."""
     made = bytearray(data)
-    struct.pack_into(layout, made, place, *sides)
+    struct.pack_into(layout, made, offset, *sides)
     return bytes(made)
 
 
