@@ -19,7 +19,7 @@ from twimager.report.summary import Summary
 PAGES = [ROOT / "README.md", *sorted([*ROOT.glob("[!R]*.md"), *(ROOT / "docs").glob("*.md")])]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 LARGEST_PICTURE = 150_000
-# Where the options of each subcommand are explained.
+# Where the options of each subcommand are documented.
 MANUALS = {
     "review": "review", "gallery": "report", "verify": "runs", "search": "search", "serve": "search",
     "compare": "compare", "cluster": "cluster",
@@ -84,7 +84,7 @@ def test_the_readme_leads_to_every_page() -> None:
     assert {(ROOT / link).resolve() for link in links(ROOT / "README.md")} >= set(PAGES[1:])
 
 
-def test_every_reason_is_explained_and_no_other() -> None:
+def test_every_reason_is_documented_and_no_other() -> None:
     table = TEXTS[ROOT / "docs/tuning.md"].split("\n## Reasons\n")[1]
     assert re.findall(r"^\| `([^`]+)` \|", table, flags=re.M) == [reason.value for reason in Reason]
 
@@ -103,7 +103,7 @@ def test_the_report_page_names_all_that_the_report_holds() -> None:
     assert {key for key in held if f"`{key}`" not in text} <= {"twimager", "versions"}
 
 
-def test_the_keys_of_the_summary_are_explained() -> None:
+def test_the_keys_of_the_summary_are_documented() -> None:
     text = TEXTS[ROOT / "docs/runs.md"]
     assert all(f"`{key}`" in text for key in Summary.__struct_fields__)
 
@@ -128,10 +128,10 @@ def test_the_readme_names_every_subcommand_in_its_table() -> None:
 
 @pytest.mark.parametrize("page", sorted(set(MANUALS.values())))
 def test_a_manual_has_a_row_for_every_option_of_its_commands_and_no_other(page: str) -> None:
-    explained = [name for name in COMMANDS if MANUALS[name] == page]
-    rows = [row.split("|")[1] for row in option_rows(explained[0])]
+    documented = [name for name in COMMANDS if MANUALS[name] == page]
+    rows = [row.split("|")[1] for row in option_rows(documented[0])]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z_]*", " ".join(rows)))
-    assert named == set[str]().union(*(names_of(command_parser(name)) for name in explained)) - {"-h", "--help"}
+    assert named == set[str]().union(*(names_of(command_parser(name)) for name in documented)) - {"-h", "--help"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,4 +1,4 @@
-"""The README, and what else says things twice, says what the code does."""
+"""The README, and what else repeats the code, is true of it."""
 
 import re
 from argparse import SUPPRESS
@@ -30,7 +30,7 @@ def test_the_option_table_gives_the_defaults() -> None:
         assert f"| {shown} |" in row
 
 
-def test_every_exit_code_is_explained() -> None:
+def test_every_exit_code_is_documented() -> None:
     assert all(f"| {int(code)} |" in README for code in ExitCode)
 
 

@@ -85,7 +85,7 @@ def test_pairs_are_found_and_aligned(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["flow", "auto"])
-def test_bent_pictures_are_straightened(run: Run, sets: Path, tmp_path: Path, method: str) -> None:
+def test_displaced_pictures_are_registered(run: Run, sets: Path, tmp_path: Path, method: str) -> None:
     found = scored(run, sets / "bent", tmp_path / "out", 2, "--method", method)
     assert found["recall"] == 1
     assert found["wrong"] == 0
@@ -93,7 +93,7 @@ def test_bent_pictures_are_straightened(run: Run, sets: Path, tmp_path: Path, me
     assert found["tile_p90"] <= 0.5
 
 
-def test_strangers_are_not_paired(run: Run, sets: Path, tmp_path: Path) -> None:
+def test_unrelated_images_are_not_paired(run: Run, sets: Path, tmp_path: Path) -> None:
     """LRs of one half of the photographs, HRs of the other."""
     pairs = sorted((lr, truth["hr"]) for lr, truth in json.loads((sets / "exact4/truth.json").read_text()).items())
     for side, names in (("LR", [lr for lr, _ in pairs[:50]]), ("HR", [hr for _, hr in pairs[50:]])):

@@ -1,4 +1,4 @@
-"""Known warps are recovered; what no picture of a picture does is turned down."""
+"""Known warps are recovered; what no picture of a picture does is rejected."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def made_up(
     return Fingerprint(Path(name), size, (), Features(points.astype(np.float32), radii, angles, descriptors))
 
 
-def test_matches_that_collapse_into_a_point_are_turned_down() -> None:
+def test_matches_that_collapse_into_a_point_are_rejected() -> None:
     features = np.eye(12, 128, dtype=np.uint8) * 200
     hr = made_up(np.random.default_rng(0).uniform(0, 400, (12, 2)), features, "hr", (640, 480))
     lr = made_up(np.full((12, 2), 50.0), features, "lr", (320, 240))
@@ -159,6 +159,6 @@ def test_a_mirrored_picture_is_remembered_as_its_mirror_image(remembered) -> Non
     ],
 )
 def test_implausible_transforms(matrix: np.ndarray, flaw: str) -> None:
-    said = implausible(matrix, (640, 480))
-    assert flaw in said
-    assert bool(said) == bool(flaw)
+    flaws_found = implausible(matrix, (640, 480))
+    assert flaw in flaws_found
+    assert bool(flaws_found) == bool(flaw)

@@ -1,4 +1,4 @@
-"""What no transform explains is bent into place; what one does is left alone."""
+"""What no transform fits is registered by a displacement field; what one fits is left alone."""
 
 import cv2
 import numpy as np
@@ -25,8 +25,8 @@ def wavy(size: Size, pixels: float) -> Displacement:
     return Displacement(random * pixels / abs(random).max(), flat.to_knots)
 
 
-def bent_pair(name: str, pixels: float) -> tuple[WorkingImage, WorkingImage, Matrix, Displacement]:
-    """An HR and its LR, framed, bent and degraded, with what was done to it."""
+def displaced_pair(name: str, pixels: float) -> tuple[WorkingImage, WorkingImage, Matrix, Displacement]:
+    """An HR and its LR, framed, displaced and degraded, with what was done to it."""
     hr = picture(name)
     truth, size = framing(frame_size(hr), keep=0.9, scale=0.6, degrees=1)
     fine = scaling(2) @ truth, (size[0] * 2, size[1] * 2)
@@ -36,8 +36,8 @@ def bent_pair(name: str, pixels: float) -> tuple[WorkingImage, WorkingImage, Mat
 
 
 @pytest.mark.parametrize("name", ["P1040518", "P1040771", "P1040102"])
-def test_a_smooth_bend_is_found(name: str) -> None:
-    hr, lr, matrix, truth = bent_pair(name, 4.0)
+def test_a_smooth_displacement_is_found(name: str) -> None:
+    hr, lr, matrix, truth = displaced_pair(name, 4.0)
     found = register_nonrigid(matrix, hr, lr)
     assert found is not None
     wrong = np.hypot(*(found.shifts(lr.size) - truth.shifts(lr.size)))[4:-4, 4:-4]
@@ -46,15 +46,15 @@ def test_a_smooth_bend_is_found(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["P1040518", "P1040771", "P1040102"])
-def test_what_a_transform_explains_is_not_bent(name: str) -> None:
+def test_what_a_transform_fits_is_not_displaced(name: str) -> None:
     hr = picture(name)
     truth, size = framing(frame_size(hr), keep=0.8, scale=0.5, degrees=4)
     lr = degraded(seen_through(truth, hr, size), np.random.default_rng(0))
     assert register_nonrigid(truth, copy(hr), copy(lr)) is None
 
 
-def test_where_there_is_nothing_to_see_nothing_is_bent() -> None:
-    hr, lr, matrix, _ = bent_pair("P1040771", 4.0)
+def test_where_there_is_no_contrast_nothing_is_displaced() -> None:
+    hr, lr, matrix, _ = displaced_pair("P1040771", 4.0)
     assert register_nonrigid(matrix, hr, WorkingImage(np.full_like(lr.gray, 90), lr.size)) is None
     assert register_nonrigid(translation(2000, 0) @ matrix, hr, lr) is None
 
@@ -76,7 +76,7 @@ def test_a_constant_flow_is_a_shift() -> None:
     assert np.abs(resample(pixels, scaling(1), (60, 40), displacement=displacement).astype(int) - shifted).max() <= 1
 
 
-def test_what_a_bent_hr_does_not_cover_is_cut() -> None:
+def test_what_a_displaced_hr_does_not_cover_is_cut() -> None:
     displacement = wavy((120, 80), 6.0)
     inside = covered(scaling(0.5), displacement, (240, 160), (120, 80))
     assert 0 < inside.mean() < 1

@@ -1,4 +1,4 @@
-"""Pixels take a transform the last fraction of a pixel, or from a wrong start to its place."""
+"""Pixels take a transform the last fraction of a pixel, or from a wrong start to the right one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -41,11 +41,11 @@ def refined(
     return refine(start, pair.hr, pair.lr, method, levels)
 
 
-TURN = np.array([[1, -0.004, 0.6], [0.004, 1, -0.6], [0, 0, 1]])
+ROTATION = np.array([[1, -0.004, 0.6], [0.004, 1, -0.6], [0, 0, 1]])
 STARTS = {
     "shift": translation(0.3, -0.2),
     "scale": translation(-0.5, -0.4) @ scaling(1.004, 1.002),
-    "turn": TURN,
+    "rotation": ROTATION,
     "perspective": np.array([[1, 0, 0], [0, 1, 0], [5e-5, -5e-5, 1]]),
 }
 
@@ -56,7 +56,7 @@ STARTS = {
     [
         ("shift", Method.TRANSFORM, 0.0),
         ("scale", Method.TRANSFORM, 0.0),
-        ("turn", Method.TRANSFORM, 0.0),
+        ("rotation", Method.TRANSFORM, 0.0),
         ("shift", Method.WARP, 0.06),
         ("perspective", Method.WARP, 0.06),
     ],
@@ -70,7 +70,7 @@ def test_a_fraction_of_a_pixel_is_undone(name: str, start: str, method: Method, 
 
 def test_an_hr_that_is_not_turned_stays_so() -> None:
     pair = known("P1040771", degrees=0)
-    found = refined(TURN @ pair.truth, pair)
+    found = refined(ROTATION @ pair.truth, pair)
     assert found[0, 1] == found[1, 0] == 0
     assert error(found, pair.truth, pair.size) < 0.02
 
@@ -107,7 +107,7 @@ def test_where_the_steps_lead_nowhere_the_transform_stays_plausible(method: Meth
     """An LR of something else: the error must not rise, nor the HR be thrown out of the frame."""
     pair = known("P1040771")
     other = known("P1040102").lr
-    stranger = pair._replace(lr=WorkingImage(cv2.resize(other.gray, pair.size), pair.size))
-    found = refined(pair.truth, stranger, method, COARSE)
+    unrelated = pair._replace(lr=WorkingImage(cv2.resize(other.gray, pair.size), pair.size))
+    found = refined(pair.truth, unrelated, method, COARSE)
     assert np.isfinite(found).all()
     assert error(found, pair.truth, pair.size) < min(pair.size)

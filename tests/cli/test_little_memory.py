@@ -52,7 +52,7 @@ def test_a_limit_below_what_the_libraries_take(command: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no such limit, or none that holds")
 @pytest.mark.parametrize("command", ["job", "search", "compare", "cluster"])
 def test_a_limit_just_above_it(command: str) -> None:
-    """How much is enough depends on the processor and the libraries; it works or says so."""
+    """How much is enough depends on the processor and the libraries; it works or ends with one line."""
     for megabytes in (1050, 1100):
         code, lines = limited(megabytes, *COMMANDS[command], "--jobs", 1)
         assert (code in (0, 4) and not lines) or (code == 1 and lines == [OUT])

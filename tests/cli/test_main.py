@@ -151,7 +151,7 @@ def test_bad_files_are_reported_and_the_rest_goes_on(run: Run, folders: Folders)
     assert "files that could not be read: 3" in outcome.out
 
 
-def test_no_pair_is_told_by_the_exit_code(run: Run, folders: Folders) -> None:
+def test_the_exit_code_tells_that_there_is_no_pair(run: Run, folders: Folders) -> None:
     for path in folders.lr.iterdir():
         path.unlink()
     cv2.imwrite(str(folders.lr / "flat.png"), np.full((60, 80, 3), 90, np.uint8))
@@ -160,7 +160,7 @@ def test_no_pair_is_told_by_the_exit_code(run: Run, folders: Folders) -> None:
     assert "pairs written: 0" in outcome.out
 
 
-def test_a_crop_that_does_not_fit_turns_that_pair_down(run: Run, folders: Folders) -> None:
+def test_a_pair_whose_crop_does_not_fit_is_rejected(run: Run, folders: Folders) -> None:
     outcome = run(*folders.flags, "--crop", 160, 110, "--report")
     assert outcome.code == 0
     report = json.loads((folders.dest / "report.json").read_text())
@@ -179,11 +179,11 @@ def test_interrupting_ends_without_a_traceback(run: Run, folders: Folders, monke
     refused(run(*folders.flags), 130, "interrupted")
 
 
-def test_quiet_says_nothing(run: Run, folders: Folders) -> None:
+def test_quiet_prints_nothing(run: Run, folders: Folders) -> None:
     assert run(*folders.flags, "--quiet") == (0, "", "")
 
 
-def test_verbose_explains_every_pair(run: Run, folders: Folders) -> None:
+def test_verbose_reports_every_pair(run: Run, folders: Folders) -> None:
     outcome = run(*folders.flags, "--verbose")
     assert "l0.png = h0.png: same frame, correlation" in outcome.err
     outcome = run(*folders.flags, "--verbose", "--search", "features", "--overwrite")

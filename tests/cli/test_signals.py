@@ -1,4 +1,4 @@
-"""Signals: every command ends in time, says so, and leaves no temporary file and no process behind."""
+"""Signals: every command ends in time, with one line, and leaves no temporary file and no process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ WORK = """\
 import sys, time
 from importlib import import_module
 from pathlib import Path
-from twimager.cli import main as cli
+import {module}
+from twimager.cli.main import main
 from twimager.image.decoders import decoders
 def work(*_, **__):
     decoders.decode(Path({file!r}).read_bytes())
@@ -42,16 +43,16 @@ def work(*_, **__):
     finally:
         time.sleep({deaf})
 import_module({module!r}).{name} = work
-sys.exit(cli.main())
+sys.exit(main())
 """
 COMMANDS = {
     "cluster": ("twimager.cluster.job", "cluster_hashes", [HR, "--dry"]),
     "search": ("twimager.search.job", "search", [STILL, "--in", HR]),
-    "compare": ("twimager.cli.commands.compare", "_compared", [STILL, HR / "P1040518.jpg"]),
+    "compare": ("twimager.compare.comparison", "compare", [STILL, HR / "P1040518.jpg"]),
     "gallery": ("twimager.report.page", "rebuild", ["report.json"]),
     "review": ("twimager.web.server", "LocalServer.server_bind", ["report.json", "--browser"]),
 }
-# Where files are flushed to the disk, so that there are temporary ones; those that are asked for stand in for results.
+# Where files are flushed to the disk, so that there are temporary ones; those given stand in for results.
 WRITING = {
     "search": [STILL, "--in", HR, "--report", "found.html"],
     "compare": [STILL, HR / "P1040518.jpg", "--draw", "drawn.png"],
@@ -154,7 +155,7 @@ def test_what_was_fetched_is_gone(place: Place, deaf: float) -> None:
 
 
 def page_of(process: subprocess.Popen[str]) -> SimpleNamespace:
-    """Return what a browser knows of a server that has just begun."""
+    """Return what a browser gets from a server that has just started."""
     assert process.stdout
     return SimpleNamespace(address=process.stdout.readline().strip())
 
@@ -167,7 +168,7 @@ def test_serve_ends_while_it_searches_and_leaves_no_upload(place: Place, name: s
 
     def upload() -> None:
         with suppress(OSError, HTTPException):
-            client.ask("POST", "picture", STILL.read_bytes())
+            client.request("POST", "picture", STILL.read_bytes())
 
     threading.Thread(target=upload, daemon=True).start()
     assert process.stdout
@@ -192,8 +193,8 @@ def test_a_review_in_the_browser_ends_as_with_done(place: Place, name: str) -> N
 @linux
 def test_a_result_that_nobody_takes_is_no_reason_to_stay(place: Place) -> None:
     """stdout is a pipe that is full."""
-    script = "import os, sys\nfrom twimager.cli import main as cli\nfrom twimager.report import page as gallery\n"
-    script += "gallery.rebuild = lambda _: os.write(2, b'there') and 'x' * 10**6\nsys.exit(cli.main())"
+    script = "import os, sys\nfrom twimager.cli.main import main\nfrom twimager.report import page\n"
+    script += "page.rebuild = lambda _: os.write(2, b'there') and 'x' * 10**6\nsys.exit(main())"
     process = place.start("-c", script, "gallery", "report.json")
     assert process.stderr
     assert process.stderr.read(5) == "there"

@@ -95,7 +95,7 @@ def test_groups_are_within_reach(linkage: Linkage, values: list[int], most: int)
 @given(values=st.lists(st.integers(0, 2**16 - 1), min_size=2, max_size=40), most=st.integers(0, 15))
 @pytest.mark.parametrize("matrix_up_to", [1, 10, 100])
 def test_no_two_groups_are_left_that_are_near(matrix_up_to: int, values: list[int], most: int) -> None:
-    """However ties fall, by average linkage: what brute force says of all distances between every two groups."""
+    """However ties fall, by average linkage: what brute force finds of all distances between every two groups."""
     hashes = pack_hashes(values, 16)
     labels = cluster_hashes(hashes, 16, most / 16, Linkage.AVERAGE, matrix_up_to)
     apart = np.array([[(a ^ b).bit_count() for b in values] for a in values])

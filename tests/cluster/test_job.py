@@ -26,7 +26,7 @@ from twimager.cli.commands import cluster
 from twimager.cluster import links
 from twimager.cluster.quality import sharpness
 from twimager.fingerprint import working_image
-from twimager.image import decode as decoded
+from twimager.image import decode
 
 NAMES = ("P1040102", "P1040355", "P1040518")
 
@@ -90,7 +90,7 @@ def test_groups_become_folders_of_links(run: Run, photos: Path, dest: Path) -> N
     assert not list(dest.rglob(".*"))
 
 
-def test_json_tells_all(run: Run, photos: Path, dest: Path) -> None:
+def test_json_holds_all(run: Run, photos: Path, dest: Path) -> None:
     document = found(run, photos, "--dest", dest, "--quiet")
     assert document["sizes"] == {"1": 7, "2": 3}
     assert (document["images"], document["unreadable"], document["bits"], document["similarity"]) == (13, 0, 64, 0.2)
@@ -129,7 +129,7 @@ def test_result_depends_on_neither_workers_nor_the_order_of_folders(run: Run, ph
     assert documents[0] == documents[1] == documents[2]
 
 
-def test_plain_pictures_are_told_apart_by_their_tone(run: Run, tmp_path: Path) -> None:
+def test_plain_pictures_differ_by_their_tone(run: Run, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
     for name, level, size in (("black", 0, 90), ("black_small", 0, 50), ("gray", 128, 90), ("gray_too", 128, 90)):
@@ -210,7 +210,7 @@ def test_a_second_run_reads_nothing(
     (photos / "twin.png").write_bytes((photos / "alone.png").read_bytes())
     flags += ["--dry", "--save", str(tmp_path / "kept")]
     first = found(run, photos, *flags)
-    monkeypatch.setattr(decoded, "read_bytes", no_link)
+    monkeypatch.setattr(decode, "read_bytes", no_link)
     assert found(run, photos, *flags) == first
 
 
@@ -220,7 +220,7 @@ def test_kept_copies_stand_for_the_images(
     """Other hashes and other questions, and not one image is read again."""
     flags = "--dry", "--resize", 0.8, "--save", tmp_path / "kept"
     assert names(found(run, photos, *flags)) == copies("whole", "small")
-    monkeypatch.setattr(decoded, "read_bytes", no_link)
+    monkeypatch.setattr(decode, "read_bytes", no_link)
     monkeypatch.setattr(working_image, "recent", working_image.LRUCache(working_image.RECENT_BYTES))
     unread = contextlib.nullcontext(np.zeros((9, 9, 3), np.uint8))
     monkeypatch.setattr("twimager.cluster.quality.picture", lambda *_, **__: unread)

@@ -17,7 +17,6 @@ from tests.support.command import Run, refused
 from tests.support.paths import BENCH, EXAMPLES
 from tests.support.pictures import cat, picture
 from twimager.compare import comparison
-from twimager.errors import UnreadableImage
 from twimager.similarity.detectors import Detector
 
 A, B = EXAMPLES / "HR/P1040518.jpg", EXAMPLES / "HR/P1040102.jpg"
@@ -127,9 +126,9 @@ def test_a_resized_and_turned_part(compare: Compare) -> None:
     assert found["transform"]["scale"] == pytest.approx(2, abs=1e-3)
     assert found["scored_size"] == pytest.approx([350, 300], abs=1)
     assert found["ssim"] > 0.98
-    turn = cv2.getRotationMatrix2D((300, 260), -10, 1)
-    turned = cv2.warpAffine(whole, turn, (600, 520), flags=cv2.INTER_CUBIC)[80:440, 90:510]
-    found = compare(turned, whole)
+    rotation = cv2.getRotationMatrix2D((300, 260), -10, 1)
+    rotated = cv2.warpAffine(whole, rotation, (600, 520), flags=cv2.INTER_CUBIC)[80:440, 90:510]
+    found = compare(rotated, whole)
     assert found["transform"]["degrees"] == pytest.approx(-10, abs=0.05)
     assert not found["crop"]["upright"]
 
@@ -140,13 +139,13 @@ def test_what_does_not_align_is_compared_in_the_smaller_size(compare: Compare) -
     assert found["ssim"] < 0.5
 
 
-def test_the_text_says_it_to_a_person(run: Run, tmp_path: Path) -> None:
+def test_the_text_is_for_people(run: Run, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "part.png"), cat()[40:240, 100:400])
-    said = run("compare", tmp_path / "part.png", A).out
-    assert "A is a crop of B: x y w h = 100 40 300 200." in said
-    assert "found by features, " in said
-    assert "what both show" in said
-    assert all(f"\n{detector.value} " in said for detector in Detector)
+    text = run("compare", tmp_path / "part.png", A).out
+    assert "A is a crop of B: x y w h = 100 40 300 200." in text
+    assert "found by features, " in text
+    assert "what both show" in text
+    assert all(f"\n{detector.value} " in text for detector in Detector)
     assert "do not lie on each other" in run("compare", A, B).out
 
 
@@ -212,14 +211,18 @@ def test_what_can_not_be_compared(run: Run, tmp_path: Path) -> None:
 
 
 def test_an_image_that_goes_meanwhile(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(*_: object) -> None:
-        raise UnreadableImage("No such file or directory")
+    describe, files = comparison.describe, [tmp_path / "0.jpg", tmp_path / "1.jpg"]
 
-    monkeypatch.setattr(comparison, "_pixels", gone)
-    refused(run("compare", A, B), 3, "unreadable", A.name)
-    for number in range(2):
-        shutil.copy(A, tmp_path / f"{number}.jpg")
-    refused(run("compare", tmp_path), 3, "unreadable", "0.jpg")
+    def meanwhile(path: Path, *more: Any) -> comparison.ImageDescriptors:
+        described = describe(path, *more)
+        path.unlink()
+        return described
+
+    monkeypatch.setattr(comparison, "describe", meanwhile)
+    for images in (files, [tmp_path]):
+        for file in files:
+            shutil.copy(A, file)
+        refused(run("compare", *images), 3, "unreadable", "0.jpg")
 
 
 def test_an_image_of_too_many_pixels(run: Run) -> None:

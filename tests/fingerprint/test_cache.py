@@ -28,8 +28,7 @@ from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Features,
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.fingerprint.working_image import DecodedImage, decode_image
 from twimager.image.pixels import Gray
-from twimager.pairing import evaluate as evaluating
-from twimager.pairing import read as reading
+from twimager.pairing import evaluate, read
 
 LR, HR = LIGHT_LR, LIGHT_HR._replace(srgb=True)
 
@@ -42,21 +41,21 @@ def outputs(dest: Path) -> dict[str, bytes]:
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the LRs whose proposals are evaluated, as they are."""
     names: list[str] = []
-    align = evaluating.align
+    align = evaluate.align
 
     def counted(proposals, method):
         names.append(proposals[0].lr.path.name)
         return align(proposals, method)
 
-    monkeypatch.setattr(evaluating, "align", counted)
+    monkeypatch.setattr(evaluate, "align", counted)
     return names
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are fingerprinted, as they are; once more when features are looked for."""
     names: list[str] = []
-    extract_features = reading.extract_features
+    extract_features = read.extract_features
 
     def named(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerprint:
         names.append(image.path.name)
@@ -66,8 +65,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return decode_image(path, recipe)
 
-    monkeypatch.setattr(reading, "decode_image", counted)
-    monkeypatch.setattr(reading, "extract_features", named)
+    monkeypatch.setattr(read, "decode_image", counted)
+    monkeypatch.setattr(read, "extract_features", named)
     return names
 
 
@@ -105,27 +104,27 @@ def test_an_image_without_features_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_second_run_reads_nothing_for_hashing_and_finds_the_same(
-    run: Run, folders: Folders, read: list[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, folders: Folders, files_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(*folders.flags, "--save").code == 0
-    assert sorted(read) == ["h0.png", "h1.png", "l0.png", "l1.png"]
+    assert sorted(files_read) == ["h0.png", "h1.png", "l0.png", "l1.png"]
     assert (folders.dest.parent / STORE).is_file()
     first = outputs(folders.dest)
-    read.clear()
+    files_read.clear()
     monkeypatch.setattr(working_image, "recent", working_image.LRUCache(working_image.RECENT_BYTES))
     assert run(*folders.flags, "--save", "--overwrite").code == 0
-    assert read == []
+    assert files_read == []
     assert outputs(folders.dest) == first != {}
 
 
-def test_a_file_that_has_changed_is_read_again(run: Run, folders: Folders, read: list[str]) -> None:
+def test_a_file_that_has_changed_is_read_again(run: Run, folders: Folders, files_read: list[str]) -> None:
     run(*folders.flags, "--save")
     os.utime(folders.lr / "l0.png", ns=(1, 1))
     cv2.imwrite(str(folders.hr / "h1.png"), cat()[:200, :300])
-    read.clear()
+    files_read.clear()
     run(*folders.flags, "--save", "--overwrite")
     # The changed ones; then, as the other one's partner is gone, what is left over is looked at for features, and more.
-    assert sorted(read) == sorted(["h1.png", "l0.png", *2 * ["h1.png", "l1.png"]])
+    assert sorted(files_read) == sorted(["h1.png", "l0.png", *2 * ["h1.png", "l1.png"]])
 
 
 def without_times(dest: Path) -> dict:
@@ -134,13 +133,13 @@ def without_times(dest: Path) -> dict:
 
 
 @pytest.mark.parametrize("flags", [(), ("--method", "flow"), ("--all_matches",)])
-def test_the_second_run_evaluates_nothing_and_says_the_same(
+def test_the_second_run_evaluates_nothing_and_reports_the_same(
     run: Run, folders: Folders, tmp_path: Path, evaluated: list[str], flags: tuple[str, ...]
 ) -> None:
     shutil.copy(folders.hr / "h0.png", folders.hr / "twin.png")
     x, y = np.meshgrid(np.arange(450, dtype=np.float32), np.arange(300, dtype=np.float32))
-    bent = cv2.remap(cat()[:300, :450], x + 4 * np.sin(y / 40), y + 4 * np.sin(x / 50), cv2.INTER_CUBIC)
-    cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(bent, (150, 100), interpolation=cv2.INTER_AREA))
+    displaced = cv2.remap(cat()[:300, :450], x + 4 * np.sin(y / 40), y + 4 * np.sin(x / 50), cv2.INTER_CUBIC)
+    cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(displaced, (150, 100), interpolation=cv2.INTER_AREA))
     same = *folders.flags[:4], "--save", tmp_path / "kept", "--report", *flags
     assert run(*same, "--dest", tmp_path / "first").code == 0
     assert set(evaluated) == {"l0.png", "l1.png"}
@@ -197,12 +196,14 @@ def test_evaluations_hold_for_the_same_scale_and_files_only(run: Run, folders: F
     assert evaluated == ["l1.png"]
 
 
-def test_a_file_by_another_name_serves_any_dest(run: Run, folders: Folders, tmp_path: Path, read: list[str]) -> None:
+def test_a_file_by_another_name_serves_any_dest(
+    run: Run, folders: Folders, tmp_path: Path, files_read: list[str]
+) -> None:
     kept = tmp_path / "kept.db"
     run("--lr", folders.lr, "--hr", folders.hr, "--dry", "--save", kept)
-    read.clear()
+    files_read.clear()
     assert run(*folders.flags, "--save", kept).code == 0
-    assert read == []
+    assert files_read == []
 
 
 def damaged(path: Path) -> None:
@@ -233,25 +234,25 @@ def older(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [damaged, cut_short, foreign, another_database, older])
-def test_what_is_no_store_is_set_aside_in_one_line(run: Run, folders: Folders, read: list[str], spoil) -> None:
+def test_what_is_no_store_is_set_aside_in_one_line(run: Run, folders: Folders, files_read: list[str], spoil) -> None:
     run(*folders.flags, "--save")
     first, path = outputs(folders.dest), folders.dest.parent / STORE
     spoil(path)
     spoiled = path.read_bytes()
-    read.clear()
+    files_read.clear()
     outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
     assert outcome.code == 0
     assert len(outcome.err.splitlines()) == 1
     assert f"set aside as {STORE}.1" in outcome.err
     assert path.with_name(f"{STORE}.1").read_bytes() == spoiled
-    assert len(read) == 4
+    assert len(files_read) == 4
     assert outputs(folders.dest) == first
-    read.clear()
+    files_read.clear()
     assert run(*folders.flags, "--save", "--overwrite", "--quiet").err == ""
-    assert read == []
+    assert files_read == []
 
 
-def test_a_damaged_entry_is_not_trusted(run: Run, folders: Folders, read: list[str]) -> None:
+def test_a_damaged_entry_is_not_used(run: Run, folders: Folders, files_read: list[str]) -> None:
     run(*folders.flags, "--save")
     with sqlite3.connect(folders.dest.parent / STORE) as database:
         database.execute(
@@ -259,9 +260,9 @@ def test_a_damaged_entry_is_not_trusted(run: Run, folders: Folders, read: list[s
             [f"fingerprint {tuple(HR.without_features)}"],
         )
     database.close()
-    read.clear()
+    files_read.clear()
     assert run(*folders.flags, "--save", "--overwrite").code == 0
-    assert sorted(read) == ["h0.png", "h1.png"]
+    assert sorted(files_read) == ["h0.png", "h1.png"]
 
 
 def first_page_flipped(path: Path) -> None:
@@ -347,8 +348,8 @@ IMAGES: dict[str, Callable[[bytes], object]] = {
 
 
 @pytest.mark.parametrize("value", IMAGES.values(), ids=IMAGES.keys())
-def test_a_fingerprint_that_is_none_is_not_used(
-    run: Run, folders: Folders, read: list[str], value: Callable[[bytes], object]
+def test_an_invalid_fingerprint_is_not_used(
+    run: Run, folders: Folders, files_read: list[str], value: Callable[[bytes], object]
 ) -> None:
     run(*folders.flags, "--save")
     first = outputs(folders.dest)
@@ -358,14 +359,14 @@ def test_a_fingerprint_that_is_none_is_not_used(
             checksum = zlib.crc32(spoiled if isinstance(spoiled, bytes) else str(spoiled).encode())
             database.execute(SPOIL, (spoiled, checksum, row))
     database.close()
-    read.clear()
+    files_read.clear()
     outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
-    assert len(read) == 4
+    assert len(files_read) == 4
     assert outputs(folders.dest) == first
-    read.clear()
+    files_read.clear()
     assert run(*folders.flags, "--save", "--overwrite", "--quiet").code == 0
-    assert read == []
+    assert files_read == []
 
 
 def test_features_that_are_none_are_not_used(tmp_path: Path) -> None:
@@ -433,7 +434,7 @@ EVALUATIONS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("value", EVALUATIONS.values(), ids=EVALUATIONS.keys())
-def test_an_evaluation_that_is_none_is_not_used(
+def test_an_invalid_evaluation_is_not_used(
     run: Run, folders: Folders, evaluated: list[str], value: Callable[[str], object]
 ) -> None:
     run(*folders.flags, "--save")

@@ -227,10 +227,10 @@ def test_what_is_kept_may_be_anything(run: Run, place: Place, what: str, batch: 
             outcome = run(*flags, "--resume", "--jobs", 1)
         else:
             outcome = run("gallery", place.folders.dest / "report.json")
-        said = "" if what == "store" else review(place, change)
+        message = "" if what == "store" else review(place, change)
         faulthandler.cancel_dump_traceback_later()
         endings.add(outcome.code)
         assert outcome.code in (0, 2), (number, outcome)
-        assert [outcome.err.count("\n"), said.count("\n")] in ([0, 0], [1, 0]), (number, outcome, said)
+        assert [outcome.err.count("\n"), message.count("\n")] in ([0, 0], [1, 0]), (number, outcome, message)
         assert place.outside() == outside, number
     assert endings == ({0} if what in ("store", "trash") else {0, 2})

@@ -68,8 +68,8 @@ PIXELS: list[Callable[[Any, Generator], Any]] = [
 
 
 def turned(data: bytearray, rng: Generator) -> bytearray:
-    for place in rng.integers(0, len(data), int(rng.integers(1, 8))):
-        data[place] ^= 1 << int(rng.integers(8))
+    for offset in rng.integers(0, len(data), int(rng.integers(1, 8))):
+        data[offset] ^= 1 << int(rng.integers(8))
     return data
 
 
@@ -78,15 +78,15 @@ def cut(data: bytearray, rng: Generator) -> bytearray:
 
 
 def doubled(data: bytearray, rng: Generator) -> bytearray:
-    start, end = sorted(int(place) for place in rng.integers(0, len(data), 2))
+    start, end = sorted(int(offset) for offset in rng.integers(0, len(data), 2))
     return data[:end] + data[start:]
 
 
 def promising(data: bytearray, rng: Generator) -> bytearray:
-    """A PNG that says it has other sides, its checksum mended; other kinds have numbers turned near their beginning."""
+    """A PNG whose header claims other sides, its checksum mended; of other kinds, numbers near the beginning change."""
     if not data.startswith(b"\x89PNG"):
-        place = int(rng.integers(0, min(60, len(data))))
-        return data[:place] + bytearray(struct.pack("<H", int(rng.integers(1 << 16)))) + data[place + 2 :]
+        offset = int(rng.integers(0, min(60, len(data))))
+        return data[:offset] + bytearray(struct.pack("<H", int(rng.integers(1 << 16)))) + data[offset + 2 :]
     sides = struct.pack(">II", *(int(2 ** rng.uniform(0, 16)) for _ in range(2)))
     head = b"IHDR" + sides + bytes(data[24:29])
     return data[:12] + bytearray(head + struct.pack(">I", zlib.crc32(head))) + data[33:]

@@ -38,12 +38,12 @@ def test_16_bit_gradients_stay_smooth() -> None:
         assert len(np.unique(carried[0, :, 0])) > 4000, how
 
 
-def test_color_transfer_gives_the_hr_the_mean_and_deviation_of_the_lr() -> None:
+def test_color_transfer_gives_the_hr_the_mean_and_standard_deviation_of_the_lr() -> None:
     hr = cat()
     lr = np.clip(hr * [0.6, 0.8, 0.9] + [30, 10, 5], 0, 255).astype(np.uint8)
     carried = transfer_color(hr, hr, lr, ColorTransfer.PLAIN)
-    for moment, wanted in zip(cv2.meanStdDev(carried), cv2.meanStdDev(lr), strict=True):
-        assert moment == pytest.approx(wanted, abs=0.5)
+    for moment, expected in zip(cv2.meanStdDev(carried), cv2.meanStdDev(lr), strict=True):
+        assert moment == pytest.approx(expected, abs=0.5)
 
 
 @pytest.mark.parametrize("side", ["hr", "lr", "both"])

@@ -139,12 +139,12 @@ def test_png_is_small_for_drawings_and_quick_for_photographs(monkeypatch: pytest
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     assert len(encode(drawing, Format.PNG)) <= len(cv2.imencode(".png", drawing)[1])
     assert len(encode(noise, Format.PNG)) <= 1.01 * len(cv2.imencode(".png", noise)[1])
-    asked = []
+    used = []
     write = cv2.imencode
-    monkeypatch.setattr(cv2, "imencode", lambda *how: asked.append(how[2]) or write(*how))
+    monkeypatch.setattr(cv2, "imencode", lambda *how: used.append(how[2]) or write(*how))
     encode(drawing, Format.PNG)
     encode(noise, Format.PNG)
-    assert [cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY in settings for settings in asked] == [False, True]
+    assert [cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY in settings for settings in used] == [False, True]
     assert np.array_equal(decode(encode(drawing[:1, :1], Format.PNG)), drawing[:1, :1])
 
 

@@ -18,8 +18,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders, contents
 from tests.support.report import report_of
 from twimager.errors import UnreadableImage, UnsupportedFormat
-from twimager.image import headers
-from twimager.image import icc as profiles
+from twimager.image import headers, icc
 from twimager.image.decode import decode
 from twimager.image.decoders import Decoders
 from twimager.image.files import is_animated, is_plain, read_bytes
@@ -38,7 +37,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", hostile.damaged())
-def test_what_is_damaged_is_refused_and_says_why(name: str) -> None:
+def test_what_is_damaged_is_refused_with_a_reason(name: str) -> None:
     with pytest.raises(UnreadableImage, match=r"\w+"):
         decode(hostile.damaged()[name])
 
@@ -108,13 +107,13 @@ def decoders_that(does: str, timeout: float = 5) -> Decoders:
     """Children that do as they should but for what they do with an image that begins with `bad`."""
     program = f"""
         import os, time, sys
-        from twimager.image import decoder_process as decoding
-        def answer(data, flags, before=decoding._answer):
+        from twimager.image import decoder_process
+        def answer(data, flags, before=decoder_process.answer):
             if data.startswith(b"bad"):
                 {does}
             return before(data, flags)
-        decoding._answer = answer
-        decoding._serve()
+        decoder_process.answer = answer
+        decoder_process.serve()
     """
     return Decoders((sys.executable, "-c", textwrap.dedent(program)), timeout)
 
@@ -151,7 +150,7 @@ def test_a_decoder_that_hangs_costs_one_file(does: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited where /proc tells how much is taken")
 def test_a_decoder_that_takes_too_much_memory_costs_one_file() -> None:
-    decoders = decoders_that("decoding.np.ones(200_000_000, float)")
+    decoders = decoders_that("decoder_process.np.ones(200_000_000, float)")
     with pytest.raises(UnreadableImage, match=r"crashed|memory"):
         decoders.decode(b"bad")
     decoders.close()
@@ -211,8 +210,8 @@ def test_an_animation_is_used_and_noted(run: Run, folders: Folders) -> None:
 def test_profiles_that_are_damaged_change_no_colour() -> None:
     deep, flat = np.zeros((4, 5, 3), np.uint16), np.zeros((4, 5, 3), np.uint8)
     for profile in (b"", b"x" * 131, bytes(128) + b"\xff\xff\xff\xff", bytes(128) + b"\0\0\0\1rXYZ" + b"\xff" * 8):
-        assert (profiles.to_srgb(deep, profile) == deep).all()
-        assert (profiles.to_srgb(flat, profile) == flat).all()
+        assert (icc.to_srgb(deep, profile) == deep).all()
+        assert (icc.to_srgb(flat, profile) == flat).all()
 
 
 damages = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=6)
@@ -228,12 +227,12 @@ def test_any_damage_ends_in_an_image_or_a_clean_no(
     """Cut and turned bits, all over the file or (early) among its first bytes, where its structure is."""
     made = SMALL[kind]
     data = bytearray(made[which % len(made)])
-    for place, bits in damage:
-        data[int(place * (min(len(data), 200) if early else len(data)))] ^= bits
+    for position, bits in damage:
+        data[int(position * (min(len(data), 200) if early else len(data)))] ^= bits
     whole = bytes(data[: max(1, int(len(data) * keep))] if keep < 0.9 else data)
     for form in Format:
         is_plain(whole, form)
-    profiles.embedded_profile(whole)
+    icc.embedded_profile(whole)
     with suppress(UnreadableImage):
         pixels = decode(whole)
         assert pixels.dtype in (np.uint8, np.uint16)

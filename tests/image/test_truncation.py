@@ -20,8 +20,7 @@ from tests.support.folders import Folders
 from tests.support.pictures import cat
 from tests.support.report import report_of
 from twimager.errors import UnreadableImage
-from twimager.image import decoder_process as decoding
-from twimager.image import headers, jpeg
+from twimager.image import decoder_process, headers, jpeg
 from twimager.image.decode import decode, decode_gray, decode_rows
 from twimager.image.headers import PNG_END, PNG_SIGNATURE
 from twimager.runtime.console import own_stderr
@@ -79,7 +78,7 @@ def test_a_jpeg_that_is_cut_is_unreadable_however_it_ends(kind: str, share: floa
 @pytest.mark.parametrize("kind", ["progressive", "gray progressive"])
 def test_a_progressive_jpeg_that_lacks_scans_is_unreadable(kind: str) -> None:
     data = JPEGS[kind]
-    starts = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xda"]
+    starts = [offset for offset in range(len(data)) if data[offset : offset + 2] == b"\xff\xda"]
     for start in starts[1:]:
         refuse(data[:start] + END)
 
@@ -220,17 +219,17 @@ def test_other_files_that_are_cut_are_unreadable_though_their_lengths_are_mended
 
 def test_what_is_not_recorded_is_decoded_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process whose damaged files leave no trace, all is left to the decoder's process."""
-    monkeypatch.setattr(decoding, "_are_warnings_recorded", lambda: False)
-    assert decoding.decode_unwarned(JPEGS["baseline"]) is None
+    monkeypatch.setattr(decoder_process, "are_warnings_recorded", lambda: False)
+    assert decoder_process.decode_unwarned(JPEGS["baseline"]) is None
     same(JPEGS["baseline"], JPEGS["baseline"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="OpenCV may have a stderr of its own there")
 def test_whole_files_are_decoded_in_this_process() -> None:
     with own_stderr():
-        decoding._try_damaged.cache_clear()
-        assert all(decoding.decode_unwarned(data) is not None for data in JPEGS.values())
-    assert decoding.decode_unwarned(hostile.encoded(".png")) is not None
+        decoder_process.try_damaged.cache_clear()
+        assert all(decoder_process.decode_unwarned(data) is not None for data in JPEGS.values())
+    assert decoder_process.decode_unwarned(hostile.encoded(".png")) is not None
 
 
 def shown(data: bytes, whole: bytes) -> int:

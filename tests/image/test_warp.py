@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.pictures import cat
 from twimager.geometry import scaling, translation
-from twimager.image import warp as resampling
+from twimager.image import warp
 from twimager.image.displacement import Displacement
 from twimager.image.warp import resample, source_density
 
@@ -54,11 +54,11 @@ def test_density_counts_source_pixels_along_a_side() -> None:
 def test_tiles_make_the_same_picture(
     monkeypatch: pytest.MonkeyPatch, rotation: float, scale: float, tolerance: int, longest: int
 ) -> None:
-    turn = scale * np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
-    matrix = translation(20.3, -12.7) @ np.block([[turn, np.zeros((2, 1))], [0, 0, 1]])
+    linear = scale * np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
+    matrix = translation(20.3, -12.7) @ np.block([[linear, np.zeros((2, 1))], [0, 0, 1]])
     whole = resample(cat(), matrix, (310, 240))
-    monkeypatch.setattr(resampling, "TILE_PIXELS", 5000)
-    monkeypatch.setattr(resampling, "MAX_SOURCE_SIDE", longest)
+    monkeypatch.setattr(warp, "TILE_PIXELS", 5000)
+    monkeypatch.setattr(warp, "MAX_SOURCE_SIDE", longest)
     assert np.abs(resample(cat(), matrix, (310, 240)).astype(int) - whole).max() <= tolerance
 
 
@@ -67,7 +67,7 @@ def test_a_displaced_picture_is_the_same_from_a_part_of_its_source(monkeypatch: 
         np.random.default_rng(1).normal(0, 4, (2, 8, 9)), translation(0.5, 0.5) @ scaling(5 / 250)
     )
     whole = resample(cat(), scaling(0.5), (250, 180), displacement=displacement)
-    monkeypatch.setattr(resampling, "MAX_SOURCE_SIDE", 100)
+    monkeypatch.setattr(warp, "MAX_SOURCE_SIDE", 100)
     assert np.abs(resample(cat(), scaling(0.5), (250, 180), displacement=displacement).astype(int) - whole).max() <= 1
 
 

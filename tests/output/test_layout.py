@@ -22,7 +22,7 @@ def test_a_lone_stem_is_the_name() -> None:
     assert named("a.jpg", "sub/b.png") == {"a.jpg": "a", str(Path("sub/b.png")): "b"}
 
 
-def test_equal_stems_are_told_apart() -> None:
+def test_equal_stems_get_different_names() -> None:
     names = named("a.jpg", "a.png", "x/a.png", "y/a.png")
     assert sorted(names.values()) == ["a_jpg", "a_png", "x_a_png", "y_a_png"]
 

@@ -71,7 +71,7 @@ def test_hr_size_is_exactly_the_scale_times_the_lr_size(text: str) -> None:
     assert 0 <= 107 - window.width < scale.denominator
 
 
-def test_a_frame_too_small_for_the_scale_is_turned_down() -> None:
+def test_a_frame_too_small_for_the_scale_is_rejected() -> None:
     assert isinstance(output_window(Rect(0, 0, 1, 60), Rect(0, 0, 100, 60), Framing(scale=Fraction(1, 2))), Rejection)
 
 
@@ -97,10 +97,10 @@ def test_a_jpeg_lr_is_written_as_its_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scale", ["1", "2", "3", "1.5", "0.5"])
 def test_hr_output_lies_on_the_lr_grid(tmp_path: Path, scale: str) -> None:
     lr, hr = thirds()
-    wanted = Framing(scale=parse_scale(scale))
-    pair = pair_of(tmp_path, lr, hr, scaling(1 / 3), wanted)
-    made = render_hr(pair, wanted, None)
-    assert frame_size(made) == output_size(pair.window, wanted.scale)
+    framing = Framing(scale=parse_scale(scale))
+    pair = pair_of(tmp_path, lr, hr, scaling(1 / 3), framing)
+    made = render_hr(pair, framing, None)
+    assert frame_size(made) == output_size(pair.window, framing.scale)
     expected = cv2.resize(hr, frame_size(made), interpolation=cv2.INTER_AREA)
     assert shift(expected, made) < 0.02
 
@@ -115,8 +115,8 @@ def test_crop_border_leaves_no_black(tmp_path: Path) -> None:
 
 def test_keep_border_is_black_only_where_the_hr_has_nothing(tmp_path: Path) -> None:
     lr, hr = thirds()
-    wanted = Framing(border=Border.KEEP)
-    made = render_hr(pair_of(tmp_path, lr, hr // 2 + 60, translation(10, 0) @ scaling(1 / 3), wanted), wanted, None)
+    framing = Framing(border=Border.KEEP)
+    made = render_hr(pair_of(tmp_path, lr, hr // 2 + 60, translation(10, 0) @ scaling(1 / 3), framing), framing, None)
     assert frame_size(made) == (300, 200)
     assert (made[:, :20] == 0).all()
     assert (made[:, 20:] > 40).all()
@@ -156,6 +156,6 @@ def test_edges_do_not_ring_beyond_the_source(tmp_path: Path, depth: Any) -> None
     step[:, 60:] = 192
     step[30:60] = step[30:60, ::-1]
     lr = cv2.resize(cat(), (120, 90))
-    wanted = Framing(scale=Fraction(3))
-    made = render_hr(pair_of(tmp_path, lr, step, scaling(1), wanted), wanted, None)
+    framing = Framing(scale=Fraction(3))
+    made = render_hr(pair_of(tmp_path, lr, step, scaling(1), framing), framing, None)
     assert (made.min(), made.max()) == (64, 192)

@@ -1,4 +1,4 @@
-"""Who stands by for an LR's best candidate costs little, and is paired only after having passed every gate."""
+"""A deferred candidate costs little, and is paired only after having passed every gate."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.geometry import scaling, translation
 from twimager.options import Method, PairSettings
-from twimager.pairing import evaluate as evaluating
+from twimager.pairing import evaluate
 from twimager.pairing.candidates import align, overlaid
 from twimager.pairing.decide import neighbours_together
 from twimager.pairing.registration import register_coarsely
@@ -50,13 +50,13 @@ def contested(smaller: Folders) -> Folders:
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the HRs that are put through the gates, as they are."""
     names: list[str] = []
-    verify = evaluating.verify
+    verify = evaluate.verify
 
     def counted(candidate, settings):
         names.append(candidate.proposal.hr.path.name)
         return verify(candidate, settings)
 
-    monkeypatch.setattr(evaluating, "verify", counted)
+    monkeypatch.setattr(evaluate, "verify", counted)
     return names
 
 
@@ -99,14 +99,14 @@ def test_a_deferred_candidate_that_is_assigned_is_refined_and_verified(
 def test_a_deferred_candidate_that_does_not_pass_is_not_paired(
     run: Run, contested: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = evaluating.verify
+    verify = evaluate.verify
 
     def strict(candidate, settings):
         if candidate.proposal.hr.path.name == "small.png":
             return reject(candidate, Rejection(Reason.HASH, "for once"))
         return verify(candidate, settings)
 
-    monkeypatch.setattr(evaluating, "verify", strict)
+    monkeypatch.setattr(evaluate, "verify", strict)
     assert run(*contested.flags, "--report").code == 0
     assert sorted(Path(pair["hr"]).name for pair in partners(contested).values()) == ["h0.png", "h1.png"]
     why = {(Path(p["lr"]).name, Path(p["hr"]).name): p["reason"] for p in report_of(contested.dest)["rejected_pairs"]}
@@ -125,11 +125,11 @@ def test_a_deferred_candidate_is_compared_with_the_best_where_both_lie(contested
         return Deferred(proposal, Match(translation(off, off) @ scaling(1 / 3 / size), 50), Scores(0.9, 1.0), 0.0)
 
     fewer_pixels = pytest.approx(np.log(1 / 0.6), abs=0.1)
-    compared = evaluating.evaluate_deferred(lying("small.png", 0.6, off=0.8), lying("h0.png", 1), PairSettings())
+    compared = evaluate.evaluate_deferred(lying("small.png", 0.6, off=0.8), lying("h0.png", 1), PairSettings())
     assert [pair.score_gap for pair in compared.pairs] == [fewer_pixels]
-    compared = evaluating.evaluate_deferred(lying("h0.png", 1, off=0.8), lying("small.png", 0.6), PairSettings())
+    compared = evaluate.evaluate_deferred(lying("h0.png", 1, off=0.8), lying("small.png", 0.6), PairSettings())
     assert [-pair.score_gap for pair in compared.pairs] == [fewer_pixels]
-    compared = evaluating.evaluate_deferred(lying("next.png", 1), lying("h0.png", 1), PairSettings())
+    compared = evaluate.evaluate_deferred(lying("next.png", 1), lying("h0.png", 1), PairSettings())
     assert not compared.pairs
     assert [pair.rejection.reason for pair in compared.rejected] == [Reason.LOOK_ALIKE]
 

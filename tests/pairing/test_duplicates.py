@@ -15,9 +15,7 @@ from tests.support.folders import Folders
 from tests.support.report import report_of
 from twimager.errors import Reason
 from twimager.fingerprint.stamp import stamp
-from twimager.pairing import candidates
-from twimager.pairing import evaluate as evaluating
-from twimager.pairing import read as reading
+from twimager.pairing import candidates, evaluate, read
 from twimager.pairing.duplicates import find_duplicates
 
 
@@ -25,13 +23,13 @@ from twimager.pairing.duplicates import find_duplicates
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each pair is put through the gates."""
     counts: Counter[str] = Counter()
-    verify = evaluating.verify
+    verify = evaluate.verify
 
     def counted(candidate, settings):
         counts["-".join(image.path.stem for image in candidate.proposal.images)] += 1
         return verify(candidate, settings)
 
-    monkeypatch.setattr(evaluating, "verify", counted)
+    monkeypatch.setattr(evaluate, "verify", counted)
     return counts
 
 
@@ -126,7 +124,7 @@ def test_a_copy_that_changes_meanwhile_is_not_taken_for_one(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     multiply(folders.hr / "h0.png", 1)
-    find = reading.find_duplicates
+    find = read.find_duplicates
 
     def changing(paths, *how):
         found = find(paths, *how)
@@ -134,7 +132,7 @@ def test_a_copy_that_changes_meanwhile_is_not_taken_for_one(
             shutil.copy(folders.hr / "h1.png", folders.hr / "h0.png")
         return found
 
-    monkeypatch.setattr(reading, "find_duplicates", changing)
+    monkeypatch.setattr(read, "find_duplicates", changing)
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 3
     assert "h0_0.png: unreadable: a copy of it changed while the job went on" in outcome.err
@@ -147,11 +145,11 @@ def test_what_is_flat_is_only_read(run: Run, folders: Folders, monkeypatch: pyte
         for number in range(30):
             flat = np.full((90, 120, 3), rng.integers(0, 256, 3), np.uint8)
             cv2.imwrite(str(side / f"flat{number}.{'jpg' if number % 2 else 'png'}"), flat)
-    evaluate, seen = candidates.match, set[str]()
+    match, seen = candidates.match, set[str]()
 
     def watched(hr, lr, method):
         seen.update((hr.path.stem, lr.path.stem))
-        return evaluate(hr, lr, method)
+        return match(hr, lr, method)
 
     monkeypatch.setattr(candidates, "match", watched)
     assert run(*folders.flags, "--report", "--search", "features").code == 0

@@ -1,4 +1,4 @@
-"""Where features misplace an HR, its pixels put it in place."""
+"""Where features misplace an HR, its pixels register it."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_an_hr_is_registered_however_many_features_misplaced_it(tmp_path: Path) 
 
 @pytest.mark.parametrize("is_mirrored", [False, True])
 @pytest.mark.parametrize("windows", [(1, 0), (-2, 1), (0, -3)])
-def test_on_a_repetitive_pattern_the_hypothesis_that_explains_the_lr_best_is_taken(
+def test_on_a_repetitive_pattern_the_hypothesis_of_the_best_correlation_is_taken(
     tmp_path: Path, windows: tuple[int, int], is_mirrored: bool
 ) -> None:
     hr = facade()
@@ -76,8 +76,8 @@ def test_on_a_repetitive_pattern_the_hypothesis_that_explains_the_lr_best_is_tak
 
 def test_a_perspective_that_few_features_started_is_disambiguated(tmp_path: Path) -> None:
     hr = cat()[:300, :450]
-    bent = np.array([[1, 0.02, 0], [0, 1.03, 0], [4e-4, 2e-4, 1]])
-    truth = resize_matrix((450, 300), (225, 150)) @ bent
+    tilted = np.array([[1, 0.02, 0], [0, 1.03, 0], [4e-4, 2e-4, 1]])
+    truth = resize_matrix((450, 300), (225, 150)) @ tilted
     lr = cv2.warpPerspective(cv2.GaussianBlur(hr, (0, 0), 0.8), truth, (180, 130))
     wrong = np.array([[1, 0, 0], [0, 1, 0], [2e-4, -1e-4, 1]]) @ truth
     candidate = placed(tmp_path, hr, lr, Match(wrong, CERTAIN_INLIERS - 1))
@@ -96,7 +96,7 @@ def test_a_pair_is_disambiguated_before_it_is_verified(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(("start", "inliers"), [((0, 0), MIN_INLIERS), ((1, 0), MANY_INLIERS), ((1, 0), None)])
-def test_what_is_explained_or_has_many_inliers_is_not_ambiguous(
+def test_what_correlates_well_or_has_many_inliers_is_not_ambiguous(
     tmp_path: Path, start: tuple[int, int], inliers: int | None
 ) -> None:
     hr = facade()

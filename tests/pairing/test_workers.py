@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ import pytest
 from tests.support.command import Run
 from tests.support.paths import EXAMPLES
 from twimager.fingerprint import working_image
-from twimager.pairing import workers as evaluators
+from twimager.pairing import workers
+from twimager.runtime import child
 
 FLAGS = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--report"
 # What a process does that evaluates nothing.
@@ -23,17 +25,18 @@ CRASHES = {"at once": "", "with the first question": "import pickle, sys; pickle
 
 
 @pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> list[evaluators._Process]:
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[Popen[bytes]]:
     """Have even few LRs evaluated in processes; return those that were started."""
-    started = []
+    start, started = child.start, list[Popen[bytes]]()
 
-    class Listed(evaluators._Process):
-        def __init__(self) -> None:
-            super().__init__()
-            started.append(self)
+    def listed(command: Sequence[str], *more: Any) -> Popen[bytes]:
+        process = start(command, *more)
+        if tuple(command[:-1]) == workers.COMMAND:
+            started.append(process)
+        return process
 
-    monkeypatch.setattr(evaluators, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(evaluators, "_Process", Listed)
+    monkeypatch.setattr(workers, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(child, "start", listed)
     return started
 
 
@@ -44,17 +47,17 @@ def decided(dest: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     return written, {key: report[key] for key in ("pairs", "rejected_pairs", "rejected_images")}
 
 
-def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes: list[evaluators._Process]) -> None:
+def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes: list[Popen[bytes]]) -> None:
     assert run(*FLAGS, "--dest", tmp_path / "threads", "--jobs", 1).code == 0
     assert not processes
     assert run(*FLAGS, "--dest", tmp_path / "processes", "--jobs", 2).code == 0
     assert len(processes) == 2
     assert decided(tmp_path / "processes") == decided(tmp_path / "threads")
-    assert all(process._child.poll() is not None for process in processes)
+    assert all(process.poll() is not None for process in processes)
 
 
 def test_paths_are_as_seen_from_where_the_run_began(
-    run: Run, tmp_path: Path, processes: list[evaluators._Process], monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, processes: list[Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(EXAMPLES)
     monkeypatch.setattr(working_image.recent, "limit", 0)  # every copy has to be read again
@@ -65,9 +68,9 @@ def test_paths_are_as_seen_from_where_the_run_began(
 
 @pytest.mark.parametrize("when", CRASHES)
 def test_a_process_that_crashes_costs_nothing(
-    run: Run, tmp_path: Path, processes: list[evaluators._Process], monkeypatch: pytest.MonkeyPatch, when: str
+    run: Run, tmp_path: Path, processes: list[Popen[bytes]], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    monkeypatch.setattr(evaluators, "COMMAND", (sys.executable, "-c", CRASHES[when]))
+    monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", CRASHES[when]))
     outcome = run(*FLAGS, "--dest", tmp_path / "out", "--jobs", 2)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("pairs written: 8\n")
@@ -77,13 +80,11 @@ def test_a_process_that_crashes_costs_nothing(
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     program = (
-        "import sys; from twimager.cli import main as cli; from twimager.pairing import workers; "
-        "workers.WORTH_PROCESSES = 1; sys.exit(cli.main())"
+        "import sys; from twimager.cli.main import main; from twimager.pairing import workers; "
+        "workers.WORTH_PROCESSES = 1; sys.exit(main())"
     )
     flags = [*map(str, FLAGS), "--dest", str(tmp_path / "out"), "--jobs", "2"]
-    with subprocess.Popen(
-        [sys.executable, "-c", program, *flags], env={**os.environ, "MARK": str(tmp_path)}
-    ) as process:
+    with Popen([sys.executable, "-c", program, *flags], env={**os.environ, "MARK": str(tmp_path)}) as process:
         wait_for(2, tmp_path)
         process.kill()
     wait_for(0, tmp_path)

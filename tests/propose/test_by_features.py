@@ -8,7 +8,7 @@ import pytest
 
 from twimager.fingerprint.fingerprint import NO_FEATURES, Fingerprint
 from twimager.fingerprint.rootsift import MIRRORED_BINS
-from twimager.propose import by_features as features
+from twimager.propose import by_features
 from twimager.propose.by_features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDE_CANDIDATES, FeatureIndex
 from twimager.propose.proposal import CANDIDATES
 
@@ -81,7 +81,7 @@ def test_how_many_are_looked_up_at_a_time_changes_nothing(monkeypatch: pytest.Mo
     index = FeatureIndex(hrs, threads=1)
     found = []
     for at_once in (1, 250, 1_000_000):
-        monkeypatch.setattr(features, "QUERIES_AT_ONCE", at_once)
+        monkeypatch.setattr(by_features, "QUERIES_AT_ONCE", at_once)
         found.append([[proposal.hr.path for proposal in of_one_lr] for of_one_lr in index.propose(lrs)])
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == count

@@ -13,7 +13,7 @@ from tests.support.folders import Folders
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat
 from tests.support.report import report_of
-from twimager.fingerprint import rootsift as root_sift
+from twimager.fingerprint import rootsift
 from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint
 from twimager.pairing import candidates
@@ -86,7 +86,7 @@ def test_of_too_many_alike_none_is_proposed(tmp_path: Path) -> None:
 
 
 def test_of_many_alike_those_go_first_that_show_what_frames_differ_in(tmp_path: Path) -> None:
-    """A small ball in a picture that is shown a little off its place, in other tones and with noise."""
+    """A small ball in a picture that is shown a little displaced, in other tones and with noise."""
     rng = np.random.default_rng(0)
     frames = [cv2.circle(cat().copy(), (60 + 8 * n, 150), 9, (255, 255, 255), -1) for n in range(3 * MAX_PROPOSED)]
     hrs = [known(tmp_path / f"{n}.png", frame) for n, frame in enumerate(frames)]
@@ -116,18 +116,18 @@ def test_nothing_is_like_a_single_colour(tmp_path: Path) -> None:
 def test_no_features_are_looked_for_where_all_frames_are_the_same(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(root_sift.cv2, "SIFT_create", lambda *_, **__: pytest.fail("features were looked for"))
+    monkeypatch.setattr(rootsift.cv2, "SIFT_create", lambda *_, **__: pytest.fail("features were looked for"))
     assert run(*folders.flags, "--report").code == 0
     assert [pair["source"] for pair in report_of(folders.dest)["pairs"]] == ["frame", "frame"]
 
 
 @pytest.mark.parametrize("flags", [("--search", "features"), ("--search", "hash"), ("--all_matches",)])
-def test_who_asks_for_features_hashes_or_all_gets_them(run: Run, folders: Folders, flags: tuple[str, ...]) -> None:
+def test_the_flags_choose_features_hashes_or_all(run: Run, folders: Folders, flags: tuple[str, ...]) -> None:
     assert run(*folders.flags, *flags, "--report").code == 0
     assert "frame" not in {pair["source"] for pair in report_of(folders.dest)["pairs"]}
 
 
-def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(
+def test_neighbouring_frames_are_discriminated_and_the_rest_goes_by_features(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ball that rolls through a picture, HRs without an LR, and an LR that is cropped; no file need be read again."""
@@ -155,10 +155,10 @@ def test_neighbouring_frames_are_told_apart_and_the_rest_goes_by_features(
 def test_what_is_as_similar_as_the_best_is_compared_at_full_resolution(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    read: list[str] = []
     precise = candidates.precise_picture
-    monkeypatch.setattr(candidates, "precise_picture", lambda *how: asked.append(how[0].path.name) or precise(*how))
+    monkeypatch.setattr(candidates, "precise_picture", lambda *how: read.append(how[0].path.name) or precise(*how))
     whole = cv2.imread(str(folders.hr / "h0.png"))
     cv2.imwrite(str(folders.hr / "twin.png"), whole, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     assert run(*folders.flags).code == 0
-    assert set(asked) == {"h0.png", "l0.png", "twin.png"}
+    assert set(read) == {"h0.png", "l0.png", "twin.png"}

@@ -1,4 +1,4 @@
-"""The hash index answers as brute force does."""
+"""The hash index equals brute force."""
 
 from pathlib import Path
 
@@ -23,12 +23,12 @@ HASHES = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 40) | st.just(2**64
 
 
 @pytest.mark.parametrize("vp_tree_up_to", [0, 100])
-@given(owned=HASHES, asked=HASHES, distance=st.integers(0, 64))
+@given(owned=HASHES, queries=HASHES, distance=st.integers(0, 64))
 def test_vp_tree_and_faiss_equal_brute_force(
-    vp_tree_up_to: int, owned: list[int], asked: list[int], distance: int
+    vp_tree_up_to: int, owned: list[int], queries: list[int], distance: int
 ) -> None:
     index = HashIndex(((value, owner) for owner, value in enumerate(owned)), vp_tree_up_to)
-    for value, near in zip(asked, index.within(asked, distance), strict=True):
+    for value, near in zip(queries, index.within(queries, distance), strict=True):
         found = [(owner, bits) for bits, owners in near for owner in owners]
         brute = [(owner, (value ^ other).bit_count()) for owner, other in enumerate(owned)]
         assert sorted(found) == [couple for couple in brute if couple[1] <= distance]
@@ -61,7 +61,7 @@ def test_a_pair_is_proposed_once_by_its_nearest_hashes() -> None:
     assert nearest_hashes(lr, near)[0] == 1
 
 
-def test_copies_of_one_picture_do_not_all_ask_for_the_first() -> None:
+def test_copies_of_one_picture_do_not_all_propose_the_first() -> None:
     lrs, hrs = ([image(f"{side}{number:02}", 5) for number in range(30)] for side in "lh")
     found = proposed(lrs, hrs, 12)
     assert [hrs_of_one[0] for hrs_of_one in found] == [hr.path.name for hr in hrs]

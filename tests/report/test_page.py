@@ -1,4 +1,4 @@
-"""The page of a report: it shows what the report says, whatever the names are, and asks nothing of a network."""
+"""The page of a report: it shows what the report holds, whatever the names are, and requests nothing of a network."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ def report(run: Run, folders: Folders) -> dict[str, Any]:
     return report_of(folders.dest)
 
 
-def test_the_page_shows_what_the_report_says(folders: Folders, report: dict[str, Any]) -> None:
+def test_the_page_shows_what_the_report_holds(folders: Folders, report: dict[str, Any]) -> None:
     shown = Parsed((folders.dest / "report.html").read_bytes()).data
     assert len(shown["pairs"]) == len(report["pairs"]) == 2
     for card, pair in zip(shown["pairs"], report["pairs"], strict=True):
@@ -39,7 +39,7 @@ def test_the_page_shows_what_the_report_says(folders: Folders, report: dict[str,
     assert left["closest"]["name"] in ("l0.png", "l1.png")
 
 
-def test_the_one_that_came_closest_is_the_likest(folders: Folders, report: dict[str, Any]) -> None:
+def test_the_one_that_came_closest_has_the_highest_score(folders: Folders, report: dict[str, Any]) -> None:
     plain = report["rejected_pairs"][0]
     hr = report["rejected_images"][0]["path"]
     report["rejected_pairs"] = [

@@ -79,7 +79,7 @@ def test_sort_filter_and_search(shown: Browser) -> None:
     assert shown.run("document.querySelectorAll('figure svg rect').length") == 3 * 32
 
 
-def test_all_images_are_there_and_nothing_else_is_asked_for(shown: Browser, folders: Folders) -> None:
+def test_all_images_are_there_and_nothing_else_is_requested(shown: Browser, folders: Folders) -> None:
     shown.wait("[...document.images].filter(i => i.currentSrc).every(i => i.complete && i.naturalWidth)")
     shown.click("#tab-down")
     shown.wait("[...document.querySelectorAll('.row img')].length === 2")
@@ -170,7 +170,7 @@ def test_nothing_is_wider_than_the_window(
         browser.resize(1280, 800)
 
 
-def test_the_page_is_dark_where_that_is_wanted(shown: Browser) -> None:
+def test_the_page_is_dark_where_that_is_preferred(shown: Browser) -> None:
     def brightness() -> int:
         rgb = shown.run("getComputedStyle(document.body).backgroundColor")
         return sum(int(part) for part in rgb.removeprefix("rgb(").rstrip(")").split(","))

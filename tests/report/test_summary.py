@@ -1,4 +1,4 @@
-"""What a run says at its end, to people and to programs."""
+"""What a run prints at its end, for people and for programs."""
 
 import json
 import shlex
@@ -47,7 +47,7 @@ def test_json_has_the_same_keys_whatever_came_of_it(run: Run, mixed: Folders) ->
     assert list(json.loads(nothing.out)) == KEYS
 
 
-def test_json_says_the_same_when_there_is_nothing_left_to_do(run: Run, folders: Folders) -> None:
+def test_json_is_the_same_when_there_is_nothing_left_to_do(run: Run, folders: Folders) -> None:
     first = run(*folders.flags, "--json")
     assert run(*folders.flags, "--json", "--resume") == first
     assert "pairs written: 2\n" in run(*folders.flags, "--resume").out
@@ -57,7 +57,7 @@ def test_a_run_that_was_refused_prints_no_json(run: Run, folders: Folders) -> No
     assert run(*folders.flags, "--json", "--scale", 99)[:2] == (2, "")
 
 
-def test_a_person_hears_what_was_found_what_not_and_why(run: Run, mixed: Folders) -> None:
+def test_the_text_names_what_was_found_what_not_and_why(run: Run, mixed: Folders) -> None:
     lines = run(*mixed.flags, "--report", "--min_overlap", 0.9).out.splitlines()
     assert lines[:3] == [
         "pairs written: 2",

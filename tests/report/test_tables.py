@@ -95,7 +95,7 @@ def test_without_hrs_there_is_no_meta_info(run: Run, folders: Folders, flag: lis
     assert not folders.dest.exists()
 
 
-def test_resume_adds_documents_that_were_not_asked_for_before(run: Run, folders: Folders) -> None:
+def test_resume_adds_documents_that_are_new_to_the_run(run: Run, folders: Folders) -> None:
     first = run(*folders.flags)
     assert run(*folders.flags, "--resume", "--meta_info", "--report").code == first.code == 0
     assert len((folders.dest / "meta_info.txt").read_text().splitlines()) == 2

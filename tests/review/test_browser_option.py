@@ -72,11 +72,11 @@ def test_ctrl_c_ends_it_as_cleanly(run: Run, report: Path, folders: Folders, mon
 
 def test_without_a_browser_the_address_is_enough(run: Run, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", seen.append)  # opens nothing, which None says
-    said = Console.warn
+    monkeypatch.setattr(webbrowser, "open", seen.append)  # opens nothing, as None tells
+    warn = Console.warn
 
     def warned(console: Console, message: str) -> None:
-        said(console, message)
+        warn(console, message)
         assert Tab(SimpleNamespace(address=seen[0])).decide("done")[0] == 200
 
     monkeypatch.setattr(Console, "warn", warned)
@@ -113,12 +113,12 @@ def test_the_port_can_be_chosen(run: Run, report: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("flags", [["--port", "1"], ["--no_open"], ["--no-open"]])
-def test_what_is_for_the_browser_wants_one(run: Run, report: Path, flags: list[str]) -> None:
+def test_what_is_for_the_browser_needs_one(run: Run, report: Path, flags: list[str]) -> None:
     refused(run("review", report, *flags), 2, "--browser")
 
 
 @pytest.mark.parametrize("flags", [["--scale", "2"], ["--interpolation", "area"]])
-def test_what_is_for_the_window_wants_one(run: Run, report: Path, flags: list[str]) -> None:
+def test_what_is_for_the_window_needs_one(run: Run, report: Path, flags: list[str]) -> None:
     refused(run("review", report, "--browser", *flags), 2, flags[0])
 
 

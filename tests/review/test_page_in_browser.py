@@ -41,9 +41,9 @@ def evaluations(browser: Browser) -> list[str]:
     return browser.run("[...document.querySelectorAll('.card')].map(card => card.dataset.verdict)")
 
 
-def wait_for(browser: Browser, *wanted: str) -> None:
+def wait_for(browser: Browser, *expected: str) -> None:
     shown = "[...document.querySelectorAll('.card')].map(card => card.dataset.verdict)"
-    browser.wait(f"{shown}.join() === {json.dumps(','.join(wanted))}")
+    browser.wait(f"{shown}.join() === {json.dumps(','.join(expected))}")
 
 
 def accepted(folders: Folders) -> list[bool]:
@@ -138,7 +138,7 @@ def test_what_was_decided_can_be_chosen(tab: Tab, browser: Browser) -> None:
     assert evaluations(browser) == ["undecided", "undecided"]
 
 
-def test_decisions_in_another_tab_are_shown(tab: Tab, browser: Browser) -> None:
+def test_a_decision_in_another_tab_is_shown(tab: Tab, browser: Browser) -> None:
     assert tab.decide("delete", pair=0)[0] == 200
     browser.click(".card [data-decide=delete]")
     wait_for(browser, "deleted", "undecided")
@@ -149,7 +149,7 @@ def test_decisions_in_another_tab_are_shown(tab: Tab, browser: Browser) -> None:
     assert browser.run("document.getElementById('problem').hidden")
 
 
-def test_a_review_that_is_over_is_said(tab: Tab, browser: Browser, folders: Folders) -> None:
+def test_the_end_of_a_review_is_shown(tab: Tab, browser: Browser, folders: Folders) -> None:
     tab.server.shutdown()
     tab.server.server_close()
     browser.run("document.querySelector('.open').focus()")

@@ -346,13 +346,15 @@ def test_one_review_at_a_time_and_no_run_meanwhile(run: Run, dest: Path) -> None
 KILLED = """
 import os, sys
 from pathlib import Path
-from twimager.review import document, review as module
-review = module.Review(Path(sys.argv[1]))
+from twimager.review import document
+from twimager.review.review import Review
+from twimager.review.trash import Trash
+review = Review(Path(sys.argv[1]))
 review.delete(review.pairs[0])
 if sys.argv[2] == "before":
     document.write_files = lambda *_, **__: os._exit(9)
 elif sys.argv[2] == "after":
-    review._trash.restore = lambda *_: os._exit(9)
+    Trash.restore = lambda *_: os._exit(9)
     review.undo()
 review.delete(review.pairs[0])
 os._exit(9)
@@ -396,7 +398,7 @@ def test_what_a_killed_review_had_half_written_is_cleared_away(dest: Path) -> No
 
 
 @pytest.mark.parametrize(("when", "left"), [("before", 2), ("after", 3)])
-def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str, left: int) -> None:
+def test_the_report_is_true_after_a_decision_that_was_half_done(dest: Path, when: str, left: int) -> None:
     killed(dest, when)
     assert len(report_of(dest)["pairs"]) == left
     with Review(dest / "report.json") as review:
@@ -407,7 +409,7 @@ def test_the_report_tells_what_holds_of_what_was_half_done(dest: Path, when: str
 def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(dest)
     with Review(dest / "report.json") as review:
-        monkeypatch.setattr("twimager.output.atomic._store", full)
+        monkeypatch.setattr("twimager.output.atomic.sync_file", full)
         for decide in (review.delete, lambda pair: review.accept(pair, True)):
             with pytest.raises(TwimagerError, match=r"can't go on: .*No space") as error:
                 decide(review.pairs[0])
@@ -436,8 +438,8 @@ def test_a_decision_that_is_interrupted_is_none(dest: Path, monkeypatch: pytest.
             assert images(dest) == before[1]
 
 
-def full(path: Path, *_: object) -> None:
-    raise OSError(28, "No space left on device", str(path))
+def full(_: int) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -536,10 +538,10 @@ def test_a_deletion_that_is_none_is_left_alone_and_named(run: Run, dest: Path, s
     note = note_of(dest)
     spoil(note)
     before = everything(dest.parent)
-    said: list[str] = []
-    with suppress(KeyboardInterrupt), Review(dest / "report.json", said.append) as review:
-        assert len(said) == 1
-        assert "left alone" in said[0]
+    warnings: list[str] = []
+    with suppress(KeyboardInterrupt), Review(dest / "report.json", warnings.append) as review:
+        assert len(warnings) == 1
+        assert "left alone" in warnings[0]
         assert len(review.deletions) == 1
         review.delete(review.pairs[0])
         raise KeyboardInterrupt
@@ -557,10 +559,10 @@ def test_what_lies_in_the_trash_and_is_of_no_deletion_stays(dest: Path) -> None:
         (note.parent / name).write_text("mine")
     (note.parents[1] / "000009").mkdir()
     (note.parents[1] / "000009/mine.txt").write_text("mine")
-    said: list[str] = []
-    with Review(dest / "report.json", said.append) as review:
+    warnings: list[str] = []
+    with Review(dest / "report.json", warnings.append) as review:
         assert len(review.deletions) == 2
-    assert len(said) == 1
+    assert len(warnings) == 1
     assert everything(note.parents[1]) == {
         "000001/mine.txt": b"mine",
         "000001/HR/mine.png": b"mine",

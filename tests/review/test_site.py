@@ -19,7 +19,6 @@ from tests.support.marks import links
 from tests.support.page import Parsed
 from tests.support.report import hr_names, report_of
 from twimager.errors import TwimagerError, UsageError
-from twimager.review.review import Review
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def edited(report: Path, change: Any) -> None:
 
 
 def test_the_page_is_the_reports_own(tab: Tab, folders: Folders) -> None:
-    response, html = tab.asked("GET", tab.base)
+    response, html = tab.response("GET", tab.base)
     page, plain = Parsed(html), Parsed((folders.dest / "report.html").read_bytes())
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert response.headers["Content-Security-Policy"] == page.policy + "; frame-ancestors 'none'"
@@ -108,8 +107,8 @@ def test_the_next_review_can_undo_what_a_killed_one_deleted(report: Path, folder
 def test_looking_changes_nothing(tab: Tab, folders: Folders) -> None:
     before = contents(folders.dest)
     for path in ("accept", "delete", "undo", "done", "delete?pair=0", "accept?pair=0&accepted=true", "delete/0"):
-        assert tab.ask("GET", path)[0] == 404
-        assert tab.ask("GET", path, b'{"pair": 0}')[0] == 400
+        assert tab.request("GET", path)[0] == 404
+        assert tab.request("GET", path, b'{"pair": 0}')[0] == 400
     for path in ("", "decisions", "image/0", "x", "delete/", "Delete", "delete%20", "../delete"):
         assert tab.decide(path, pair=0)[0] == 404
     assert tab.decide("delete", pair=0)[0] == 200
@@ -121,8 +120,8 @@ def test_others_decide_nothing(tab: Tab, folders: Folders) -> None:
     unsupported = {"Origin": "http://evil.example", "Host": "evil.example", "Sec_Fetch_Site": "same-site"}
     for headers in [*({name: value} for name, value in unsupported.items()), {"Origin": None}]:
         for what in ("accept", "delete", "undo", "done"):
-            assert tab.ask("POST", what, b'{"pair": 0, "accepted": true}', **headers)[0] == 403
-    assert tab.asked("POST", "/delete", b'{"pair": 0}')[0].status == 403
+            assert tab.request("POST", what, b'{"pair": 0, "accepted": true}', **headers)[0] == 403
+    assert tab.response("POST", "/delete", b'{"pair": 0}')[0].status == 403
     assert contents(folders.dest) == before
 
 
@@ -132,14 +131,14 @@ def test_no_request_is_a_path(tab: Tab, report: Path, folders: Folders) -> None:
     up = ["..", "%2e%2e", "%2E.", "..%2f", "%252e%252e", "..%5c", "..\\", "....//", "%c0%ae%c0%ae", "%u002e%u002e"]
     forms = "{}/secret.png", "image/{}/{}/secret.png", "image/0/{}/{}/{}/secret.png", "{}/out/report.json", "HR/{}/x"
     for path in [form.replace("{}", dots) for form in forms for dots in up]:
-        assert tab.ask("GET", path)[0] == 404, path
+        assert tab.request("GET", path)[0] == 404, path
     for path in (
         "report.json", "report.html", "HR/h0.png", ".twimager/journal.jsonl", str(secret), f"/{secret}",
         f"image/{secret}", f"file://{secret}", "image/999", "image/-1", "image/00", "image/0/", "image/0%00",
         "image/0.png", "image/0?", "image/", "image", "image/none", "IMAGE/0", "image/%30", "image/0;x", "page.js",
         "CON", "C:/secret.png", "\\\\host\\share",
     ):  # fmt: skip
-        assert tab.ask("GET", path)[0] == 404, path
+        assert tab.request("GET", path)[0] == 404, path
     assert tab.image("image/0")
 
 
@@ -157,7 +156,7 @@ def test_no_request_is_a_path(tab: Tab, report: Path, folders: Folders) -> None:
 def test_a_request_that_is_none_is_refused(tab: Tab, folders: Folders, body: bytes) -> None:
     before = contents(folders.dest)
     for what in ("accept", "delete", "undo"):
-        assert tab.ask("POST", what, body)[0] == 400
+        assert tab.request("POST", what, body)[0] == 400
     assert contents(folders.dest) == before
 
 
@@ -165,16 +164,16 @@ def test_a_pair_is_accepted_or_not(tab: Tab) -> None:
     for accepted in (1, 0, "true", None, []):
         assert tab.decide("accept", pair=0, accepted=accepted)[0] == 400
     assert tab.decide("accept", pair=0)[0] == 400
-    assert tab.ask("POST", "delete", b'{"pair": 0, "x": "%s"}' % (b"x" * 2000))[0] == 413
+    assert tab.request("POST", "delete", b'{"pair": 0, "x": "%s"}' % (b"x" * 2000))[0] == 413
     assert tab.show()["decisions"] == {"accepted": [], "deleted": []}
 
 
-def test_two_tabs_show_the_decisions_of_each_other(tab: Tab, folders: Folders) -> None:
+def test_two_tabs_show_the_same_decisions(tab: Tab, folders: Folders) -> None:
     other = Tab(tab.server)
     assert tab.decide("delete", pair=0)[0] == 200
     assert other.decide("delete", pair=0) == (409, "that pair was deleted meanwhile\n")
     assert other.decide("accept", pair=0, accepted=True) == (409, "that pair was deleted meanwhile\n")
-    assert json.loads(other.ask("GET", "decisions")[1]) == {"accepted": [], "deleted": [0]}
+    assert json.loads(other.request("GET", "decisions")[1]) == {"accepted": [], "deleted": [0]}
     assert other.decide("delete", pair=1)[0] == 200
     assert tab.decide("undo", pair=0) == (409, "that is not the pair that was deleted last\n")
     assert tab.decide("undo", pair=1)[0] == 200
@@ -217,7 +216,7 @@ def test_what_cannot_be_done_is_said_in_a_line(tab: Tab, folders: Folders, monke
     def full(*_: object, **__: object) -> None:
         raise TwimagerError("the disk is full\nand more")
 
-    monkeypatch.setattr(Review, "_write", full)
+    monkeypatch.setattr("twimager.review.document.write_files", full)
     before = contents(folders.dest)
     for request in ({"what": "accept", "accepted": True}, {"what": "delete"}):
         assert tab.decide(pair=0, **request) == (500, "the disk is full\N{REPLACEMENT CHARACTER}and more\n")
@@ -304,7 +303,7 @@ def test_a_report_that_names_others_files_is_refused(report: Path, folders: Fold
     assert secret.exists()
 
 
-def test_a_report_that_says_too_little_is_refused(report: Path) -> None:
+def test_a_report_that_holds_too_little_is_refused(report: Path) -> None:
     edited(report, lambda document: document["rejected_images"][0].pop("detail"))
     with pytest.raises(UsageError, match="damaged"), served(report):
         pass
@@ -330,7 +329,7 @@ def test_what_browsers_show_is_sent_as_it_is(run: Run, folders: Folders, kind: s
     run(*folders.flags, "--report", "--format", kind, "--output", "hr")
     with served(folders.dest / "report" / "report.json") as tab:
         lr, hr = tab.show()["pairs"][0]["images"]
-        response, data = tab.asked("GET", tab.base + hr)
+        response, data = tab.response("GET", tab.base + hr)
         assert response.headers["Content-Type"] == content
         assert data == Path(report_of(folders.dest / "report")["pairs"][0]["hr_output"]).read_bytes()
         assert tab.image(lr) == Path(report_of(folders.dest / "report")["pairs"][0]["lr"]).read_bytes()
@@ -340,6 +339,6 @@ def test_names_stay_text(report: Path, folders: Folders) -> None:
     nasty = "</script><script>alert(1)</script>"
     edited(report, lambda document: document["rejected_images"][0].update(detail=nasty, path=str(folders.hr / nasty)))
     with served(report) as tab:
-        html = tab.ask("GET", "")[1]
+        html = tab.request("GET", "")[1]
     assert Parsed(html).data["down"][0]["detail"] == nasty
     assert html.count(b"<script") == 2

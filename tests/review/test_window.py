@@ -127,7 +127,7 @@ def test_one_side_is_shown_alone(run: Run, folders, output: str) -> None:
         assert one.after(RIGHT, LEFT) != one.after(RIGHT)
 
 
-def test_undo_says_what_is_in_its_way(opened: Opened) -> None:
+def test_undo_names_what_is_in_its_way(opened: Opened) -> None:
     lr, _ = opened.review.outputs(opened.review.pairs[0])
     opened.after("d")
     lr.write_bytes(b"theirs")

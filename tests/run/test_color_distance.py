@@ -61,7 +61,7 @@ def test_the_right_colour_is_chosen_and_the_wrong_one_rejected(run: Run, twins: 
     assert report["settings"]["max_color_distance"] == 8
 
 
-def test_without_it_colours_have_no_say(run: Run, twins: Folders) -> None:
+def test_without_it_colours_have_zero_weight(run: Run, twins: Folders) -> None:
     assert run(*twins.flags, "--report").code == 0
     report = report_of(twins.dest)
     assert pairs_of(report) != {name: CAST[name] for name in COLORED}
@@ -92,7 +92,7 @@ def test_a_part_in_the_right_colour_beats_the_whole_in_another(run: Run, folders
     assert pairs_of(report_of(folders.dest))["l0"] == "h0"
 
 
-def test_an_hr_is_compared_as_its_colour_profile_says(run: Run, folders: Folders) -> None:
+def test_an_hr_is_compared_in_the_colours_of_its_profile(run: Run, folders: Folders) -> None:
     """Adobe RGB read as sRGB is paler, by a Delta E of three and more in vivid pictures."""
     vivid = cv2.imread(str(next((EXAMPLES / "HR").glob(f"{CAST['still_09']}.*"))))
     cv2.imwrite(str(folders.lr / "l1.png"), cv2.resize(vivid, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA))

@@ -1,4 +1,4 @@
-"""No link below DEST is written through, be it there from the start or put there meanwhile, unless asked for."""
+"""No link below DEST is written through, be it there from the start or put there meanwhile, without the option."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from tests.support.report import report_of
 from twimager.errors import UsageError
 from twimager.output.atomic import remove_temporary, write_files
 from twimager.review.review import Review
-from twimager.run import writer as writing
-from twimager.runtime import folders as open_folders
-from twimager.runtime.folders import Folder, LinkInDest, is_link, open_file, opened
+from twimager.run import writer
+from twimager.runtime.folders import HAS_DESCRIPTORS, Folder, LinkInDest, is_link, open_file, opened
 
 pytestmark = links
 
@@ -29,8 +28,8 @@ RUN = "d" * 32
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With descriptors of folders and, as on Windows, without."""
     if request.param == "paths":
-        monkeypatch.setattr(open_folders, "HAS_DESCRIPTORS", False)
-        monkeypatch.setattr(open_folders, "NO_LINK", 0)
+        monkeypatch.setattr("twimager.runtime.folders.HAS_DESCRIPTORS", False)
+        monkeypatch.setattr("twimager.runtime.folders.NO_LINK", 0)
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_a_folder_for_reports_that_is_a_link_is_refused(run: Run, folders: Folde
     assert run(*folders.flags, "--output", "hr", "--overwrite").code == 0
 
 
-def test_links_are_followed_where_that_is_asked_for(run: Run, folders: Folders, tmp_path: Path) -> None:
+def test_links_are_followed_with_the_option(run: Run, folders: Folders, tmp_path: Path) -> None:
     plain = folders.dest.with_name("plain")
     assert run(*folders.flags[:4], "--dest", plain).code == 0
     for name in ("LR", "HR", ".twimager"):
@@ -106,7 +105,7 @@ def test_dest_itself_may_be_a_link(run: Run, folders: Folders, tmp_path: Path) -
 def test_a_folder_that_becomes_a_link_meanwhile_ends_the_run(
     run: Run, folders: Folders, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, output: str, either_way: None
 ) -> None:
-    render = writing.render_hr
+    render = writer.render_hr
     name = "HR" if output == "all" else "report"
 
     def meanwhile(pair, *how):
@@ -115,7 +114,7 @@ def test_a_folder_that_becomes_a_link_meanwhile_ends_the_run(
             (folders.dest / name).symlink_to(elsewhere)
         return render(pair, *how)
 
-    monkeypatch.setattr(writing, "render_hr", meanwhile)
+    monkeypatch.setattr(writer, "render_hr", meanwhile)
     before = contents(elsewhere)
     outcome = run(*folders.flags, "--jobs", 1, "--report", "--output", output)
     refused(outcome, 1, f"{folders.dest / name} is a link")
@@ -124,7 +123,7 @@ def test_a_folder_that_becomes_a_link_meanwhile_ends_the_run(
 
 def test_what_is_open_is_what_is_written_to(tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is swapped at the worst moment: after it was looked at."""
-    if not open_folders.HAS_DESCRIPTORS:
+    if not HAS_DESCRIPTORS:
         pytest.skip("no descriptors of folders here")
     dest, before, open_in = tmp_path / "out", contents(elsewhere), Folder.open
 
@@ -140,7 +139,7 @@ def test_what_is_open_is_what_is_written_to(tmp_path: Path, elsewhere: Path, mon
     assert contents(tmp_path / "moved") == {"victim": b"ours"}
 
 
-def test_half_written_files_are_not_looked_for_behind_links(
+def test_half_written_files_are_not_looked_for_through_links(
     folders: Folders, elsewhere: Path, either_way: None
 ) -> None:
     before = contents(elsewhere)

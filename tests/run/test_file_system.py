@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -23,9 +24,8 @@ from twimager.fingerprint.working_image import picture
 from twimager.image.files import list_files, read_bytes
 from twimager.output import atomic
 from twimager.output.atomic import write_files
-from twimager.pairing import candidates
-from twimager.pairing import read as reading
-from twimager.run import writer as writing
+from twimager.pairing import candidates, read
+from twimager.run import writer
 
 RUN = "e" * 32
 posix = pytest.mark.skipif(os.name != "posix", reason="has no pipes among its files")
@@ -213,7 +213,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
 
 
 def test_pixels_of_another_size_are_not_cut_as_before(folders: Folders) -> None:
-    image = reading.remember(reading.File(folders.hr / "h0.png"), LIGHT_HR)
+    image = read.remember(read.File(folders.hr / "h0.png"), LIGHT_HR)
     cv2.imwrite(str(folders.hr / "h0.png"), cat()[:90, :90])
     with pytest.raises(UnreadableImage, match="changed"), picture(image):
         pass
@@ -250,18 +250,18 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, monkeypatch: pytes
 def test_permission_lost_half_way_ends_the_run_and_resume_goes_on(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
-    store, calls = atomic._store, []
+    flush, files = atomic.sync_file, []
 
-    def lost(path: Path, *more: object) -> None:
-        calls.append(path)
-        if len(calls) > 3:
+    def lost(descriptor: int) -> None:
+        files.append(stat.S_ISREG(os.fstat(descriptor).st_mode))
+        if sum(files) > 3:
             raise error
-        store(path, *more)
+        flush(descriptor)
 
     whole = folders.dest.with_name("whole")
     assert run(*folders.flags[:4], "--dest", whole).code == 0
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, "_store", lost)
+        patch.setattr(atomic, "sync_file", lost)
         refused(run(*folders.flags, "--jobs", 1), 1, error.strerror, "--resume")
     left = contents(folders.dest)
     assert len(left) == 2
@@ -273,7 +273,7 @@ def test_permission_lost_half_way_ends_the_run_and_resume_goes_on(
 def test_what_appears_in_dest_meanwhile_is_not_replaced(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    render = writing.render_hr
+    render = writer.render_hr
 
     def meanwhile(pair, *how):
         if pair.proposal.hr.path.name == "h0.png":
@@ -281,7 +281,7 @@ def test_what_appears_in_dest_meanwhile_is_not_replaced(
             (folders.dest / "HR/h0.png").write_bytes(b"theirs")
         return render(pair, *how)
 
-    monkeypatch.setattr(writing, "render_hr", meanwhile)
+    monkeypatch.setattr(writer, "render_hr", meanwhile)
     outcome = run(*folders.flags)
     assert outcome.code == 3
     assert "h0.png is there already, and not of this job" in outcome.err

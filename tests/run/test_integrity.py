@@ -1,4 +1,4 @@
-"""What `verify` says of a DEST: every file that is not as it was written, and nothing else."""
+"""What `verify` finds in a DEST: every file that is not as it was written, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def written(run: Run, folders: Folders) -> Folders:
 
 
 def found(run: Run, dest: Path) -> tuple[int, dict[str, str]]:
-    """What verify says of each file, and its exit code."""
+    """What verify prints of each file, and its exit code."""
     outcome = run("verify", dest, "--json", "--quiet")
     assert outcome.err == ""
-    said = json.loads(outcome.out)
-    assert said["exit_code"] == outcome.code
-    differences = {one["file"]: one["problem"] for one in said["differences"]}
-    assert len(differences) == len(said["differences"])
+    printed = json.loads(outcome.out)
+    assert printed["exit_code"] == outcome.code
+    differences = {one["file"]: one["problem"] for one in printed["differences"]}
+    assert len(differences) == len(printed["differences"])
     return outcome.code, differences
 
 
@@ -151,7 +151,7 @@ def test_what_an_earlier_run_left_is_in_neither(run: Run, written: Folders) -> N
     assert found(run, written.dest) == (0, {})
 
 
-def test_a_report_of_another_run_is_said(run: Run, written: Folders) -> None:
+def test_a_report_of_another_run_is_named(run: Run, written: Folders) -> None:
     assert run(*written.flags, "--overwrite", "--prefix", "new").code == 0
     code, differences = found(run, written.dest)
     assert code == 3
@@ -179,7 +179,7 @@ def test_a_report_that_names_other_files_is_unreadable(run: Run, written: Folder
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b'{"schema_version": 1}', b"\xff"])
-def test_a_damaged_report_is_said(run: Run, written: Folders, data: bytes) -> None:
+def test_a_damaged_report_is_named(run: Run, written: Folders, data: bytes) -> None:
     (written.dest / "report.json").write_bytes(data)
     assert found(run, written.dest) == (3, {"report.json": "unreadable"})
 

@@ -21,7 +21,7 @@ from twimager.geometry import scaling
 from twimager.image.displacement import Displacement
 from twimager.image.warp import resample
 from twimager.pairing import rounds
-from twimager.propose import by_frame as frames
+from twimager.propose import by_frame
 from twimager.propose.by_features import FeatureIndex
 from twimager.propose.proposal import Proposal, Source
 from twimager.windows import viewer
@@ -201,7 +201,9 @@ def reframed(hr: np.ndarray, **framing_of_it: Any) -> tuple[np.ndarray, np.ndarr
     return degraded(seen_through(truth, hr, size), np.random.default_rng(0)), truth
 
 
-def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_lr_that_loses_its_hr_gets_proposals_by_hash(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two pairs of one picture, of which the features propose one HR only."""
     for side in (folders.lr, folders.hr):
         again(next(side.glob("?0.png")), next(side.glob("?1.png")))
@@ -210,7 +212,7 @@ def test_an_lr_that_loses_its_hr_hears_its_hashes(run: Run, folders: Folders, mo
         first = fingerprint(folders.hr / "h0.png", LIGHT_HR)
         yield from ([Proposal(lr, first, Source.FEATURES)] for lr in lrs)
 
-    monkeypatch.setattr(frames, "MIN_SHARE", 2)
+    monkeypatch.setattr(by_frame, "MIN_SHARE", 2)
     monkeypatch.setattr(FeatureIndex, "propose", first_hr_only)
     assert run(*folders.flags, "--report").code == 0
     pairs = report_of(folders.dest)["pairs"]
@@ -230,17 +232,17 @@ def test_what_few_features_leave_over_is_found_by_many(
     assert len(judged) == len(set(judged))
 
 
-def test_max_error_turns_down_what_is_not_in_place(run: Run, folders: Folders) -> None:
+def test_max_error_rejects_what_is_not_registered(run: Run, folders: Folders) -> None:
     assert run(*folders.flags, "--max_error", 0.5).code == 0
     other = folders.dest.with_name("strict")
     outcome = run(*folders.flags[:5], other, "--max_error", 0.0001, "--report")
     assert outcome.code == 4
     rejected = report_of(other)["rejected_pairs"]
-    bent = {Path(pair["lr"]).stem for pair in rejected if pair["reason"] == "aligned pair is shifted or bent"}
-    assert bent == {"l0", "l1"}
+    displaced = {Path(pair["lr"]).stem for pair in rejected if pair["reason"] == "aligned pair is shifted or bent"}
+    assert displaced == {"l0", "l1"}
 
 
-def test_hrs_with_too_few_pixels_are_said_and_turned_down(run: Run, folders: Folders) -> None:
+def test_hrs_with_too_few_pixels_are_named_and_rejected(run: Run, folders: Folders) -> None:
     plain = run(*folders.flags, "--scale", 3, "--report")
     assert "warning" not in plain.out
     for pair in report_of(folders.dest)["pairs"]:
@@ -253,7 +255,7 @@ def test_hrs_with_too_few_pixels_are_said_and_turned_down(run: Run, folders: Fol
 
 
 @pytest.mark.parametrize("method", ["flow", "auto"])
-def test_a_bent_picture_is_straightened(run: Run, folders: Folders, method: str) -> None:
+def test_a_displaced_picture_is_registered(run: Run, folders: Folders, method: str) -> None:
     size = 150, 100
     flat = Displacement.zero(size, (4, 3))
     displacement = Displacement(np.random.default_rng(1).uniform(-3, 3, flat.controls.shape), flat.to_knots)
@@ -301,7 +303,7 @@ def test_mirrored_pairs_are_found_and_turned_the_lrs_way(run: Run, folders: Fold
 def test_an_lr_with_too_few_features_is_framed_by_its_hash(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "MIN_SHARE", 2)
+    monkeypatch.setattr(by_frame, "MIN_SHARE", 2)
     smooth = cv2.GaussianBlur(cat()[:300, :450], (0, 0), 60)
     cv2.imwrite(str(folders.hr / "h0.png"), smooth)
     cv2.imwrite(str(folders.lr / "l0.png"), cv2.resize(smooth, (150, 100), interpolation=cv2.INTER_AREA))
@@ -339,7 +341,7 @@ def test_many_copies_are_compared_a_few_at_a_time_and_the_report_says_so(run: Ru
     assert "pairs written: 26" in outcome.out
     report = report_of(folders.dest)
     # The others are paired by their frame before.
-    assert report["candidates"]["lrs_with_more"] == 25 - frames.MAX_PROPOSED
+    assert report["candidates"]["lrs_with_more"] == 25 - by_frame.MAX_PROPOSED
     assert len(report["rejected_pairs"]) < 26 * 24
 
 
@@ -362,7 +364,7 @@ def test_odd_sizes_and_colours_end_without_a_pair_or_a_crash(run: Run, tmp_path:
         ([Choice.ABORT], 130, []),
     ],
 )
-def test_debug_asks_for_each_pair(
+def test_debug_shows_each_pair(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, answers: list[Choice], code: int, written: list[str]
 ) -> None:
     left = iter(answers)

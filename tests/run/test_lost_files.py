@@ -73,7 +73,7 @@ def test_what_is_gone_at_the_end_is_named_and_resume_writes_it_again(
     assert contents(folders.dest).items() >= images.items()
 
 
-def test_how_many_are_gone_is_said(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_many_are_gone_is_reported(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     lose(monkeypatch, 2, LOSSES["a folder"][0], folders.dest)
     assert "2 of the 4 files" in run(*folders.flags).err
 

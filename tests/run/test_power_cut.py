@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -18,8 +19,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders, contents
 from twimager.output.layout import JOURNALS
 from twimager.report.ledger import Ledger
-from twimager.run import journal
-from twimager.run import writer as writing
+from twimager.run import journal, writer
 from twimager.run.journal_lines import JOURNAL
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files are read through /proc")
@@ -99,13 +99,13 @@ def each_flushed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """The names of the HRs that are rendered."""
     names: set[str] = set()
-    render = writing.render_hr
+    render = writer.render_hr
 
     def noted(pair, *how):
         names.add(pair.proposal.hr.path.name)
         return render(pair, *how)
 
-    monkeypatch.setattr(writing, "render_hr", noted)
+    monkeypatch.setattr(writer, "render_hr", noted)
     return names
 
 
@@ -190,7 +190,7 @@ def test_no_folder_is_flushed_where_there_is_no_way(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", flush)
         patch.setattr(sys, "platform", "win32")
-        patch.setattr("twimager.output.lock._acquire", lambda _: True)
+        patch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_NBLCK=0, locking=lambda *_: None))
         assert run(*folders.flags).code == 0
     assert flushed
     assert all(flushed)

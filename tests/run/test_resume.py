@@ -22,12 +22,12 @@ from tests.support.processes import Job, wait_for_none
 from tests.support.report import report_of
 from twimager.fingerprint.fingerprint import Recipe
 from twimager.fingerprint.working_image import DecodedImage, decode_image
-from twimager.image import decoders as isolation
+from twimager.image import decoders
 from twimager.output.layout import JOURNALS
 from twimager.output.lock import LOCK
-from twimager.pairing import read as reading
+from twimager.pairing import read
 from twimager.report.ledger import Ledger
-from twimager.run import writer as writing
+from twimager.run import writer
 from twimager.run.journal import STORE
 from twimager.run.journal_lines import JOURNAL
 
@@ -114,7 +114,7 @@ def test_an_interrupted_run_says_so_and_keeps_its_report(job: Job, undisturbed, 
 @linux
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool) -> None:
-    """Also a run that hears nothing, as its main thread is busy in a library."""
+    """Also a run whose main thread is busy in a library."""
     script = tmp_path / "busy.py"
     deaf = "print(flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
     sleep = "try: print(flush=True); time.sleep(60)\n    finally: time.sleep(60)"
@@ -186,10 +186,10 @@ def test_a_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on(job: Job,
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def work_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are fingerprinted or rendered, as they are."""
     names: list[str] = []
-    render = writing.render_hr
+    render = writer.render_hr
 
     def counted(path: Path, recipe: Recipe) -> DecodedImage:
         names.append(path.name)
@@ -199,8 +199,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(f"rendered {pair.proposal.hr.path.name}")
         return render(pair, *how)
 
-    monkeypatch.setattr(reading, "decode_image", counted)
-    monkeypatch.setattr(writing, "render_hr", rendered)
+    monkeypatch.setattr(read, "decode_image", counted)
+    monkeypatch.setattr(writer, "render_hr", rendered)
     return names
 
 
@@ -221,24 +221,24 @@ def interrupted(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> 
     return folders
 
 
-def test_nothing_is_done_twice(run: Run, interrupted: Folders, read: list[str]) -> None:
+def test_nothing_is_done_twice(run: Run, interrupted: Folders, work_done: list[str]) -> None:
     done = {name: (interrupted.dest / name).stat() for name in contents(interrupted.dest)}
     assert "HR/h0.png" in done
     outcome = run(*interrupted.flags, "--resume", "--jobs", 2)
     assert outcome.code == 0
     assert "pairs written: 2" in outcome.out
-    assert set(read) <= {"rendered h1.png"}
+    assert set(work_done) <= {"rendered h1.png"}
     assert all((interrupted.dest / name).stat() == status for name, status in done.items())
     assert not (interrupted.dest / JOURNALS / STORE).exists()
 
 
-def test_a_run_that_has_ended_has_nothing_left_to_do(run: Run, folders: Folders, read: list[str]) -> None:
+def test_a_run_that_has_ended_has_nothing_left_to_do(run: Run, folders: Folders, work_done: list[str]) -> None:
     (folders.lr / "notes.txt").write_text("not an image")
     first = run(*folders.flags, "--report")
     files = contents(folders.dest)
-    read.clear()
+    work_done.clear()
     assert run(*folders.flags, "--resume", "--report") == (first.code, first.out, "")
-    assert read == []
+    assert work_done == []
     assert contents(folders.dest) == files
 
 
@@ -345,7 +345,7 @@ def test_a_torn_line_is_forgotten(run: Run, interrupted: Folders) -> None:
     ids=["empty", "zeros", "cut", "cut, then zeros", "its beginning is zeros"],
 )
 def test_a_journal_whose_first_line_is_lost_is_begun_anew(
-    run: Run, interrupted: Folders, torn, read: list[str]
+    run: Run, interrupted: Folders, torn, work_done: list[str]
 ) -> None:
     path = interrupted.dest / JOURNALS / JOURNAL
     path.write_bytes(torn(path.read_bytes()))
@@ -354,7 +354,7 @@ def test_a_journal_whose_first_line_is_lost_is_begun_anew(
     assert run(*interrupted.flags, "--resume").code == 0
     assert contents(interrupted.dest).items() >= before.items()
     assert len(contents(interrupted.dest)) == 4
-    assert {"rendered h0.png", "rendered h1.png"} <= set(read)
+    assert {"rendered h0.png", "rendered h1.png"} <= set(work_done)
 
 
 def test_a_journal_whose_first_line_is_lost_lets_nothing_be_replaced(run: Run, interrupted: Folders) -> None:
@@ -374,11 +374,13 @@ def test_a_journal_whose_first_line_is_lost_lets_nothing_be_replaced(run: Run, i
 
 
 @pytest.mark.parametrize("tail", [bytes(5000), b'{"lr": "' + bytes(80) + b"\n"])
-def test_zeros_after_the_last_line_are_forgotten(run: Run, interrupted: Folders, tail: bytes, read: list[str]) -> None:
+def test_zeros_after_the_last_line_are_forgotten(
+    run: Run, interrupted: Folders, tail: bytes, work_done: list[str]
+) -> None:
     with (interrupted.dest / JOURNALS / JOURNAL).open("ab") as file:
         file.write(tail)
     assert run(*interrupted.flags, "--resume").code == 0
-    assert set(read) <= {"rendered h1.png"}
+    assert set(work_done) <= {"rendered h1.png"}
 
 
 def test_without_resume_the_folder_is_not_empty(run: Run, interrupted: Folders) -> None:
@@ -452,4 +454,4 @@ def test_no_decoder_outlives_the_run(job: Job, tmp_path: Path) -> None:
     wait_for_none(job)
     assert job.finish(tmp_path / "out", "--resume")[0] == 0
     wait_for_none(job)
-    assert isolation.COMMAND[0] == sys.executable
+    assert decoders.COMMAND[0] == sys.executable

@@ -18,8 +18,7 @@ from tests.support.folders import Folders, contents
 from tests.support.paths import ROOT
 from tests.support.pictures import cat
 from tests.support.report import report_of
-from twimager.pairing import candidates, registration
-from twimager.pairing import read as reading
+from twimager.pairing import candidates, read, registration
 from twimager.runtime import memory
 from twimager.runtime.memory import BIG_FILE, MB, Budget, OverBudget, free_memory, parse_size
 
@@ -45,7 +44,7 @@ def test_some_memory_is_free() -> None:
     assert 50 * MB < free_memory() < 1 << 50
 
 
-def test_what_never_fits_is_refused_and_says_so() -> None:
+def test_what_never_fits_is_refused_with_a_reason() -> None:
     with (
         pytest.raises(OverBudget, match="takes 200 MB of memory; --memory leaves 100 MB"),
         Budget(100 * MB).admit(200 * MB),
@@ -80,13 +79,13 @@ def test_large_files_that_wait_for_their_pixels_do_not_wait_for_each_other(tmp_p
             file.truncate(BIG_FILE + 1)
     budget = Budget(2 * BIG_FILE + 2)
 
-    def read(number: int) -> int:
+    def read_one(number: int) -> int:
         with budget.admit_file(tmp_path / f"{number}") as admit:
             admit(BIG_FILE)
             return number
 
     with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(read, range(6), timeout=30)) == list(range(6))
+        assert list(pool.map(read_one, range(6), timeout=30)) == list(range(6))
 
 
 def test_whatever_is_admitted_in_whatever_order_nobody_waits_for_ever(tmp_path: Path) -> None:
@@ -168,7 +167,7 @@ def test_a_pair_that_is_beyond_the_libraries_costs_itself(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, error: Exception, step: str
 ) -> None:
     """Whatever fails for one HR, the pair of the other one is found and written."""
-    module = {"refine": registration, "make_overlay": candidates, "extract_features": reading}[step]
+    module = {"refine": registration, "make_overlay": candidates, "extract_features": read}[step]
     inner = getattr(module, step)
 
     def failing(*arguments, **settings):
@@ -222,10 +221,10 @@ def test_a_run_over_large_images_keeps_to_its_budget(tmp_path: Path) -> None:
     assert peak <= 1.2 * 640
 
 
-def test_without_a_word_from_the_system_there_is_a_usual_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_system_memory", "_address_space"):
+def test_where_the_system_tells_nothing_the_budget_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("system_memory", "address_space"):
         monkeypatch.setattr(memory, name, lambda: None)
-    monkeypatch.setattr(memory, "_group_memory", lambda: iter(()))
+    monkeypatch.setattr(memory, "group_memory", lambda: iter(()))
     assert free_memory() == 2 * memory.USUAL
 
 

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or that nobody reads: what is to be said is lost, and nothing else."""
+"""Standard streams that are closed, full, or that nobody reads: what is printed is lost, and nothing else."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_reader_that_has_gone_is_said_once(folders: Folders) -> None:
 
 @shell
 @pytest.mark.parametrize("how", ["2>&-", "<&- 2>&-", "2>/dev/full"])
-def test_complaints_that_nobody_hears_change_nothing(damaged: Folders, how: str) -> None:
+def test_warnings_that_nobody_reads_change_nothing(damaged: Folders, how: str) -> None:
     if "full" in how and not Path("/dev/full").exists():
         pytest.skip("there is no such device")
     code, _ = redirected(f"{how} >{damaged.lr.parent}/said", *damaged.flags, "--json")
@@ -95,14 +95,14 @@ def test_no_file_of_the_run_becomes_a_standard_stream(damaged: Folders, how: str
         ["serve", HR, "--no_open"],
     ],
 )
-def test_every_command_says_what_it_could_not_print(arguments: list[object]) -> None:
+def test_every_command_reports_what_it_could_not_print(arguments: list[object]) -> None:
     code, lines = redirected(">&-", *arguments)
     assert code == 1
     assert [line for line in lines if "Ctrl-C" not in line] == [f"{LOST}Bad file descriptor"]
 
 
 @shell
-def test_bad_usage_is_bad_usage_though_nobody_hears() -> None:
+def test_bad_usage_is_bad_usage_though_nobody_reads() -> None:
     assert redirected(">&- 2>&-", "--nothing") == (2, [])
 
 

@@ -17,8 +17,7 @@ from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat, picture
 from twimager.fingerprint import working_image
 from twimager.geometry import frame_corners, transform_points
-from twimager.image import decode as decoded
-from twimager.image import files as images
+from twimager.image import decode, files
 from twimager.search import collection
 from twimager.similarity.detectors import Detector
 
@@ -33,7 +32,7 @@ def found(run: Run, query: Path, *flags: object, folder: Path = HR, code: int = 
     return one["found"]
 
 
-def test_every_still_finds_its_photograph_and_the_stranger_none(run: Run) -> None:
+def test_every_still_finds_its_photograph_and_the_unrelated_none(run: Run) -> None:
     outcome = run("search", *sorted(LR.iterdir()), "--in", HR, "--json")
     assert outcome.code == 0
     kept = json.loads(outcome.out)
@@ -43,13 +42,13 @@ def test_every_still_finds_its_photograph_and_the_stranger_none(run: Run) -> Non
     assert len({first["path"] for first in firsts.values() if first["aligned"]}) == 8
 
 
-def test_the_table_says_what_shows_the_picture_and_what_does_not(run: Run) -> None:
+def test_the_table_lists_what_shows_the_picture_and_what_does_not(run: Run) -> None:
     outcome = run("search", LR / "still_07.jpg", LR / "still_04.png", "--in", HR, "--top", 2)
-    cats, stranger = outcome.out.split("\n\n")
+    cats, unrelated = outcome.out.split("\n\n")
     first, second = cats.splitlines()[2:]
     assert first.endswith(f" 100%  {CAT}")
     assert " -  " in second
-    assert "none of them shows the picture" in stranger
+    assert "none of them shows the picture" in unrelated
     assert (outcome.code, outcome.err) == (0, "")
 
 
@@ -70,7 +69,7 @@ def test_a_part_of_the_query_is_found_too(run: Run, tmp_path: Path) -> None:
     assert transform_points(np.array(first["matrix"]), np.zeros((1, 2)))[0] == pytest.approx((150, 60), abs=0.2)
 
 
-def test_a_mirror_image_is_found_unless_none_is_wanted(run: Run, tmp_path: Path) -> None:
+def test_a_mirror_image_is_found_unless_excluded(run: Run, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "flipped.png"), cat()[:, ::-1])
     (first, *_) = found(run, tmp_path / "flipped.png")
     assert (first["path"], first["mirrored"]) == (str(CAT), True)
@@ -96,7 +95,7 @@ def test_copies_are_one_line_and_what_only_looks_the_same_is_another(run: Run, t
     assert "(the same: b.png, c.bmp, e0.png and 5 more)" in run("search", CAT, "--in", folder).out
 
 
-def test_the_query_itself_is_no_answer(run: Run, tmp_path: Path) -> None:
+def test_the_query_itself_is_no_result(run: Run, tmp_path: Path) -> None:
     for name in ("query.jpg", "copy.jpg"):
         shutil.copy(CAT, tmp_path / name)
     assert [Path(one["path"]).name for one in found(run, tmp_path / "query.jpg", folder=tmp_path)] == ["copy.jpg"]
@@ -117,7 +116,7 @@ def _copied(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("detector", [d.value for d in Detector if d is not Detector.ROOTSIFT])
-def test_every_detector_tells_the_true_one(run: Run, detector: str) -> None:
+def test_every_detector_finds_the_true_one(run: Run, detector: str) -> None:
     if not Detector(detector).is_available:
         refused(run("search", CAT, "--in", LR, "--detector", detector), 2, "--detector", detector)
         return
@@ -235,9 +234,9 @@ def _counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def read_bytes(path: Path) -> bytes:
         read.append(path.name)
-        return images.read_bytes(path)
+        return files.read_bytes(path)
 
-    for module in (decoded, collection):
+    for module in (decode, collection):
         monkeypatch.setattr(module, "read_bytes", read_bytes)
     return read
 

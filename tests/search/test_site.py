@@ -59,14 +59,14 @@ def client(server: LocalServer) -> Client:
     return Client(server)
 
 
-def asked(client: Client, path: str, body: bytes) -> dict[str, Any]:
-    status, answer = client.ask("POST", path, body)
+def posted(client: Client, path: str, body: bytes) -> dict[str, Any]:
+    status, answer = client.request("POST", path, body)
     assert status == 200
     return json.loads(answer)
 
 
-def test_the_page_may_request_of_its_own_server_only(client: Client) -> None:
-    response, html = client.asked("GET", client.base)
+def test_the_page_may_send_requests_to_its_server_only(client: Client) -> None:
+    response, html = client.response("GET", client.base)
     page = Parsed(html)
     assert response.status == 200
     assert "default-src 'none'" in page.policy
@@ -76,7 +76,7 @@ def test_the_page_may_request_of_its_own_server_only(client: Client) -> None:
 
 
 def test_an_uploaded_picture_is_found(client: Client) -> None:
-    answer = asked(client, "picture", CAT.read_bytes())
+    answer = posted(client, "picture", CAT.read_bytes())
     assert (answer["error"], answer["aligned"], len(answer["found"])) == ("", True, 3)
     first = answer["found"][0]
     assert first["path"] == "P1040518.jpg"
@@ -86,9 +86,9 @@ def test_an_uploaded_picture_is_found(client: Client) -> None:
 
 def test_an_address_is_fetched(client: Client) -> None:
     with web() as (address, _):
-        assert asked(client, "address", f" {address}/moved\n".encode())["found"][0]["path"] == "P1040518.jpg"
-        assert "a web page" in asked(client, "address", f"{address}/page".encode())["error"]
-        assert "leads to file:" in asked(client, "address", f"{address}/to_file".encode())["error"]
+        assert posted(client, "address", f" {address}/moved\n".encode())["found"][0]["path"] == "P1040518.jpg"
+        assert "a web page" in posted(client, "address", f"{address}/page".encode())["error"]
+        assert "leads to file:" in posted(client, "address", f"{address}/to_file".encode())["error"]
 
 
 @pytest.mark.parametrize(
@@ -103,37 +103,37 @@ def test_an_address_is_fetched(client: Client) -> None:
         ("address", b"\xff\xfe://\0", "leads to nowhere"),
     ],
 )
-def test_what_is_no_image_is_said_so(client: Client, path: str, body: bytes, words: str) -> None:
-    answer = asked(client, path, body)
+def test_what_is_no_image_is_refused(client: Client, path: str, body: bytes, words: str) -> None:
+    answer = posted(client, path, body)
     assert words in answer["error"]
     assert answer["found"] == []
 
 
 def test_what_is_too_large_is_refused_before_it_is_sent(client: Client) -> None:
-    status, answer = client.ask("POST", "picture", b"", Content_Length=str(MOST_BYTES + 1))
+    status, answer = client.request("POST", "picture", b"", Content_Length=str(MOST_BYTES + 1))
     assert status == 413
     assert str(MOST_BYTES) in answer.decode()
 
 
 def test_there_is_nothing_else_and_for_nobody_else(client: Client) -> None:
     for path in ("P1040518.jpg", "../README.md", "picture"):
-        assert client.ask("GET", path)[0] == 404
-    assert client.ask("POST", "elsewhere", b"")[0] == 404
-    assert client.asked("GET", "/")[0].status == 403
-    assert client.ask("POST", "picture", CAT.read_bytes(), Origin="http://example.org")[0] == 403
-    assert client.ask("POST", "address", b"http://localhost/", Host="localhost:1")[0] == 403
+        assert client.request("GET", path)[0] == 404
+    assert client.request("POST", "elsewhere", b"")[0] == 404
+    assert client.response("GET", "/")[0].status == 403
+    assert client.request("POST", "picture", CAT.read_bytes(), Origin="http://example.org")[0] == 403
+    assert client.request("POST", "address", b"http://localhost/", Host="localhost:1")[0] == 403
 
 
-def test_the_command_reads_the_folder_says_where_the_page_is_and_serves(
+def test_the_command_reads_the_folder_prints_the_address_and_serves(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     answers = []
 
-    def ask_and_end(server: LocalServer, opened: bool) -> None:
+    def request_and_end(server: LocalServer, opened: bool) -> None:
         assert not opened
         answers.append(server.site.post("picture", CAT.read_bytes()))
 
-    monkeypatch.setattr(LocalServer, "run", ask_and_end)
+    monkeypatch.setattr(LocalServer, "run", request_and_end)
     outcome = run("serve", HR, "--no_open", "--top", 1, "--save", tmp_path / "store")
     assert outcome.code == 0
     assert "9 images" in outcome.err
@@ -151,7 +151,7 @@ def test_what_does_not_fit_is_said_in_one_line(run: Run, tmp_path: Path) -> None
 def test_no_upload_is_kept(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for body in (CAT.read_bytes(), CAT.read_bytes()[:3000], b"no image"):
-        asked(client, "picture", body)
+        posted(client, "picture", body)
         assert list(tmp_path.iterdir()) == []
 
 

@@ -65,7 +65,7 @@ def frames() -> tuple[Overlay, Overlay]:
     return found[0], found[1]
 
 
-def test_a_neighbouring_frame_is_told_from_the_true_one() -> None:
+def test_a_neighbouring_frame_is_discriminated_from_the_true_one() -> None:
     true, following = frames()
     assert partial_correlation(true, following) > DECISIVE
     assert partial_correlation(following, true) < -DECISIVE

@@ -1,7 +1,8 @@
-"""A network of the user's own: what it is shown, what is made of its answer, and files that are none."""
+"""A network of the user's own: its input, what is made of its output, and files that are none."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -26,7 +27,9 @@ def net(tmp_path: Path) -> Path:
     return path
 
 
-def wanted(pixels: np.ndarray, mean: object, std: object, scale: float = 1 / 255, bgr: bool = False) -> np.ndarray:
+def expected_embedding(
+    pixels: np.ndarray, mean: object, std: object, scale: float = 1 / 255, bgr: bool = False
+) -> np.ndarray:
     """What the network is to make of a picture, in plain NumPy."""
     small = cv2.resize(pixels, SMALL.size, interpolation=cv2.INTER_AREA).astype(np.float64)
     normal = ((small if bgr else small[..., ::-1]) * scale - np.array(mean)) / np.array(std)
@@ -35,21 +38,23 @@ def wanted(pixels: np.ndarray, mean: object, std: object, scale: float = 1 / 255
 
 
 def test_a_picture_is_prepared_as_imagenets_are(net: Path) -> None:
-    assert Network(net, SMALL).embed(cat()) == pytest.approx(wanted(cat(), IMAGENET_MEAN, IMAGENET_STD), abs=1e-4)
+    assert Network(net, SMALL).embed(cat()) == pytest.approx(
+        expected_embedding(cat(), IMAGENET_MEAN, IMAGENET_STD), abs=1e-4
+    )
     deep = cat().astype(np.uint16) * 257
     assert Network(net, SMALL).embed(deep) == pytest.approx(Network(net, SMALL).embed(cat()), abs=1e-4)
 
 
 def test_every_setting_of_the_preparation_is_followed(net: Path) -> None:
     caffe = Preprocessing(SMALL.size, 1.0, (103.9, 116.8, 123.7), (2.0, 1.0, 1.0), bgr=True)
-    expected = wanted(cat(), caffe.mean, caffe.std, 1.0, bgr=True)
+    expected = expected_embedding(cat(), caffe.mean, caffe.std, 1.0, bgr=True)
     assert Network(net, caffe).embed(cat()) == pytest.approx(expected, abs=1e-4)
 
 
-def test_compare_says_how_alike_the_embeddings_are(run: Run, net: Path) -> None:
+def test_compare_reports_the_cosine_similarity_of_the_embeddings(run: Run, net: Path) -> None:
     outcome = run("compare", A, B, "--model", net, "--model_size", 40, 30, "--json")
     assert outcome.code == 0
-    a, b = (wanted(p, IMAGENET_MEAN, IMAGENET_STD) for p in (cat(), picture("P1040102")))
+    a, b = (expected_embedding(p, IMAGENET_MEAN, IMAGENET_STD) for p in (cat(), picture("P1040102")))
     assert json.loads(outcome.out)["cosine_similarity"] == pytest.approx(a @ b, abs=1e-4)
 
 
@@ -80,8 +85,8 @@ def test_a_network_that_makes_no_numbers(run: Run, tmp_path: Path) -> None:
     refused(run("compare", A, B, "--model", path), 2, "nan.onnx", "no numbers")
 
 
-def test_an_answer_of_several_places_is_averaged(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Network(net, SMALL)
-    places = np.array([[[[3.0, 0.0]], [[2.0, 2.0]]]], np.float32)
-    monkeypatch.setattr(network, "_net", type("Net", (), {"setInput": lambda *_: None, "forward": lambda _: places})())
-    assert network.embed(cat()) == pytest.approx([0.6, 0.8])
+def test_an_output_of_several_positions_is_averaged(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    positions = np.array([[[[3.0, 0.0]], [[2.0, 2.0]]]], np.float32)
+    loaded = SimpleNamespace(setInput=lambda _: None, forward=lambda: positions)
+    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda _: loaded)
+    assert Network(net, SMALL).embed(cat()) == pytest.approx([0.6, 0.8])

@@ -52,7 +52,7 @@ class Browser:
         self.resize(width, height)
 
     def call(self, method: str, **params: Any) -> Any:
-        """Have the browser do something; return its answer."""
+        """Have the browser do something; return the result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": params}
         if self._session:
@@ -133,7 +133,7 @@ class Browser:
 
     @property
     def complaints(self) -> list[Any]:
-        """What the console was told, and what went wrong."""
+        """What was logged on the console, and what went wrong."""
         return [
             event["params"]
             for event in self.events

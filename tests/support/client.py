@@ -1,4 +1,4 @@
-"""What a browser asks a local server, without a browser."""
+"""Requests to a local server as a browser sends them, without a browser."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from twimager.web.server import LocalServer
 
 
 class Client:
-    """Asks as a browser does that shows the server's page, but for what a test has otherwise."""
+    """Sends requests as a browser does that shows the server's page, but for what a test changes."""
 
     def __init__(self, server: LocalServer) -> None:
         parts = urlsplit(server.address)
         self.server, self.host, self.base = server, parts.netloc, parts.path
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str | None) -> tuple[int, bytes]:
-        response, data = self.asked(method, self.base + path, body, **headers)
+    def request(self, method: str, path: str, body: bytes | None = None, **headers: str | None) -> tuple[int, bytes]:
+        response, data = self.response(method, self.base + path, body, **headers)
         return response.status, data
 
-    def asked(
+    def response(
         self, method: str, target: str, body: bytes | None = None, **headers: str | None
     ) -> tuple[HTTPResponse, bytes]:
         usual = {"Host": self.host, "Origin": f"http://{self.host}" if method != "GET" else None}
@@ -48,21 +48,21 @@ class Client:
 
 
 class Tab(Client):
-    """A page of a review, by what it asks and is answered."""
+    """A page of a review, by its requests and the responses."""
 
     def show(self) -> dict[str, Any]:
-        status, html = self.ask("GET", "")
+        status, html = self.request("GET", "")
         assert status == 200
         return Parsed(html).data
 
     def image(self, link: str) -> bytes | None:
         """Return an image, None if there is none."""
-        response, data = self.asked("GET", self.base + link)
+        response, data = self.response("GET", self.base + link)
         assert (response.status, response.headers["Content-Type"].split("/")[0]) in ((200, "image"), (404, "text"))
         return data if response.status == 200 else None
 
     def decide(self, what: str, **wish: Any) -> tuple[int, Any]:
-        status, data = self.ask("POST", what, json.dumps(wish).encode(), Content_Type="application/json")
+        status, data = self.request("POST", what, json.dumps(wish).encode(), Content_Type="application/json")
         return status, json.loads(data) if status == 200 else data.decode()
 
 

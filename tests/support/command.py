@@ -1,4 +1,4 @@
-"""Run the command line, in process or in one of its own, and assert what it says."""
+"""Run the command line, in process or in one of its own, and assert what it prints."""
 
 from __future__ import annotations
 

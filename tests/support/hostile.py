@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tests.support.pictures import cat
-from twimager.image.tiff import directory as read_directory
+from twimager.image.tiff import directory
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -80,22 +80,22 @@ def tiff(strips: list[bytes], size: tuple[int, int], rows: int, compression: int
     ]
     entries = sorted((*own, *more), key=lambda entry: entry[0])
     directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    places = b"".join(struct.pack(f"<{number}I", *numbers) for _, numbers in arrays.values())
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + places + b"".join(strips)
+    arrays_packed = b"".join(struct.pack(f"<{number}I", *numbers) for _, numbers in arrays.values())
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + arrays_packed + b"".join(strips)
 
 
 def strips_of(gray: Any, rows: int, compression: int) -> list[bytes]:
     """The strips of a gray image, as OpenCV writes them."""
     settings = (cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_ROWSPERSTRIP, rows)
     data = encoded(".tif", gray, (*settings, cv2.IMWRITE_TIFF_PREDICTOR, 1))
-    found = read_directory(data).segments
+    found = directory(data).segments
     return [data[start : start + count] for start, count in zip(found.offsets, found.counts, strict=True)]
 
 
-def claiming(data: bytes, place: int, layout: str, *sides: int) -> bytes:
-    """A file that says at a place of its header that it has other sides."""
+def claiming(data: bytes, offset: int, layout: str, *sides: int) -> bytes:
+    """A file whose header claims other sides."""
     made = bytearray(data)
-    struct.pack_into(layout, made, place, *sides)
+    struct.pack_into(layout, made, offset, *sides)
     return bytes(made)
 
 

@@ -25,7 +25,7 @@ REDIRECTS = {
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         where, data, kind = self.path.rstrip("?"), IMAGE.read_bytes(), "image/jpeg"
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.server.requested.append(self.path)  # type: ignore[attr-defined]
         if where in REDIRECTS:
             self.send_response(302)
             self.send_header("Location", REDIRECTS[where] + self.path[len(where) :])
@@ -70,10 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Proxy(_Handler):
-    """Has an image at every address, but where it is told to redirect."""
+    """Has an image at every address, but where it is to redirect."""
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.server.requested.append(self.path)  # type: ignore[attr-defined]
         where = self.server.redirects.get(self.path)  # type: ignore[attr-defined]
         if where is None:
             self._send(IMAGE.read_bytes(), "image/jpeg")
@@ -83,13 +83,13 @@ class _Proxy(_Handler):
             self.end_headers()
 
     def do_CONNECT(self) -> None:
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.server.requested.append(self.path)  # type: ignore[attr-defined]
         self.send_error(502)
 
 
 @contextmanager
 def web() -> Iterator[tuple[str, list[str]]]:
-    """Serve; yield the address, and the list of what was asked for."""
+    """Serve; yield the address, and the list of the requests."""
     with _serving(_Handler) as served:
         yield served
 
@@ -105,7 +105,7 @@ def proxy(redirects: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
 def _serving(kind: type[_Handler], redirects: Mapping[str, str] | None = None) -> Iterator[tuple[str, list[str]]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
         server.daemon_threads = True
-        server.asked, server.redirects = [], redirects  # type: ignore[attr-defined]
+        server.requested, server.redirects = [], redirects  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", server.asked  # type: ignore[attr-defined]
+        yield f"http://127.0.0.1:{server.server_port}", server.requested  # type: ignore[attr-defined]
         server.shutdown()

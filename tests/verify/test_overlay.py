@@ -51,7 +51,7 @@ def test_correlation_sees_the_picture_not_its_tones() -> None:
     assert coarse_scores(seen(gray(), np.full_like(gray(), 90))).correlation == pytest.approx(0, abs=0.01)
 
 
-def test_tones_and_blur_explain_an_lr_but_another_place_does_not() -> None:
+def test_tones_and_blur_fit_an_lr_but_another_position_does_not() -> None:
     noisy = gray() * 0.6 + 30 + np.random.default_rng(1).normal(0, 6, gray().shape)
     lr = np.asarray(cv2.GaussianBlur(np.clip(noisy, 0, 255).astype(np.uint8), (0, 0), 1.5))
     assert unexplained_variance(seen(lr, gray())) < MAX_UNEXPLAINED / 3
@@ -86,7 +86,7 @@ def test_the_residual_shift_is_measured_in_lr_pixels() -> None:
     assert score(seen(gray(), shifted), (640, 480)).residual_shift == pytest.approx(1.2, abs=0.4)
 
 
-def test_of_two_tiles_the_one_that_tells_more_has_the_residual() -> None:
+def test_the_residual_shift_is_that_of_the_tile_of_more_contrast() -> None:
     clear, faint = gray()[:48, :48], gray()[:48, 100:148].astype(np.float32)
     noise = np.random.default_rng(3).normal(0, 1, (2, 48, 48))
     shifted = np.roll(faint, 4, axis=1)
@@ -119,7 +119,7 @@ def page(seed: int) -> np.ndarray:
     return paper
 
 
-def test_pages_of_text_are_told_apart() -> None:
+def test_pages_of_text_are_discriminated() -> None:
     found = score(seen(page(1), page(2)), (360, 480))
     assert failed_gate(found, threshold=90, min_overlap=0.3) is not None
     assert failed_gate(score(seen(page(1), page(1)), (360, 480)), threshold=90, min_overlap=0.3) is None

@@ -11,12 +11,22 @@ from twimager.align.matching import CERTAIN_INLIERS, RANSAC_TOLERANCE
 from twimager.geometry import transform_points
 from twimager.image.pixels import frame_size
 from twimager.propose.proposal import Source
-from twimager.run import writer as writing
+from twimager.run import writer
 from twimager.windows import keys, viewer
 from twimager.windows.keys import key_name
 from twimager.windows.pair_preview import matched_points, preview
-from twimager.windows.panels import LINE_HEIGHT, MAX_SIDE, Display, drawn_matches, drawn_pair, shown_size, text, wrapped
-from twimager.windows.panels import _width as width_of
+from twimager.windows.panels import (
+    FONT,
+    FONT_SCALE,
+    LINE_HEIGHT,
+    MAX_SIDE,
+    Display,
+    drawn_matches,
+    drawn_pair,
+    shown_size,
+    text,
+    wrapped,
+)
 from twimager.windows.viewer import Choice, read_choice
 
 HR = cat()[:200, :300]
@@ -67,7 +77,7 @@ def test_the_size_on_the_screen(size: tuple[int, int], scale: float | None, expe
     assert shown_size(size, Display(scale)) == expected
 
 
-def test_the_lr_is_enlarged_as_is_asked_for() -> None:
+def test_the_lr_is_enlarged_by_the_given_interpolation() -> None:
     shown = {name: drawn_pair(LR, HR, Display(interpolation=name))[LINE_HEIGHT:, 300:600] for name in
              ("cubic", "lanczos", "area")}  # fmt: skip
     assert (shown["area"][::2, ::2] == LR).all()
@@ -79,7 +89,7 @@ def test_the_lr_is_enlarged_as_is_asked_for() -> None:
 def test_text_is_never_cut(words: str) -> None:
     lines = wrapped(words, 300)
     assert "".join(lines).replace(" ", "") == words.replace(" ", "")
-    assert all(width_of(line) <= 300 for line in lines)
+    assert all(cv2.getTextSize(line, FONT, FONT_SCALE, 1)[0][0] <= 300 for line in lines)
     assert frame_size(text(words, 316)) == (316, LINE_HEIGHT * len(lines))
 
 
@@ -104,7 +114,7 @@ def test_what_is_drawn_are_the_inliers(
     pairs = []
     monkeypatch.setattr(viewer, "require_display", lambda _: None)
     monkeypatch.setattr(viewer, "read_choice", lambda _: Choice.ACCEPT)
-    monkeypatch.setattr(writing, "preview", lambda pair, options: pairs.append(pair) or preview(pair, options))
+    monkeypatch.setattr(writer, "preview", lambda pair, options: pairs.append(pair) or preview(pair, options))
     assert run(*folders.flags, "--debug").code == 0
     assert len(pairs) == 2
     for pair in pairs:

@@ -77,21 +77,21 @@ def decode_unwarned(data: bytes, flags: int = READ_FLAGS) -> Pixels | None:
     """
     if not data.startswith(WARNED_OF):
         return decode_here(data, flags)
-    if decoder_warnings.length() is None or not _are_warnings_recorded():
+    if decoder_warnings.length() is None or not are_warnings_recorded():
         return None
     before = decoder_warnings.length()
     pixels = decode_here(data, flags)
     return pixels if decoder_warnings.length() == before else None
 
 
-def _are_warnings_recorded() -> bool:
-    """Tell whether damaged files leave a trace; tested once, before any thread decodes."""
+def are_warnings_recorded() -> bool:
+    """Tell whether damaged files leave a trace; found out once, before any thread decodes."""
     with _TRYING:
-        return _try_damaged()
+        return try_damaged()
 
 
 @cache
-def _try_damaged() -> bool:
+def try_damaged() -> bool:
     """Tell whether OpenCV warns of damaged files; not where its log is silenced or its stderr is another one."""
     noise = (np.arange(256) * 97 % 251).astype(np.uint8).reshape(16, 16)
     jpg = bytes(cv2.imencode(".jpg", noise)[1])
@@ -148,7 +148,7 @@ def _is_complete(data: bytes) -> bool:
     return False
 
 
-def _serve() -> None:
+def serve() -> None:
     """Decode what comes in on stdin until it ends; the answers go to stdout."""
     answers = child.answers()
     decoder_warnings.recorded_by_parent()
@@ -156,7 +156,7 @@ def _serve() -> None:
     requests: queue.Queue[tuple[bytes, int]] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
     while True:
-        for part in _answer(*requests.get()):
+        for part in answer(*requests.get()):
             answers.write(part)
         answers.flush()
 
@@ -170,7 +170,8 @@ def _listen(stdin: BinaryIO, requests: queue.Queue[tuple[bytes, int]]) -> None:
     os._exit(0)
 
 
-def _answer(data: bytes, flags: int) -> list[Any]:
+def answer(data: bytes, flags: int) -> list[Any]:
+    """Return what is sent in answer to a request: a head, and the pixels or why there are none."""
     try:
         pixels, missing = decode_complete_rows(data) if flags == COMPLETE_ROWS else (decode_in_full(data, flags), 0)
         pixels = np.ascontiguousarray(pixels)
@@ -192,4 +193,4 @@ def _limit_memory(allowance: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    serve()

@@ -164,12 +164,13 @@ def keep_freed_memory() -> None:
 
 
 def free_memory() -> int:
-    """Return how many bytes this process may still take, by the system's free memory and limits."""
-    known = [value for value in (_system_memory(), *_group_memory(), _address_space()) if value is not None]
+    """Return how many bytes this process may still take, by what the system tells of memory and of limits."""
+    known = [value for value in (system_memory(), *group_memory(), address_space()) if value is not None]
     return max(0, min(known, default=2 * USUAL))
 
 
-def _system_memory() -> int | None:
+def system_memory() -> int | None:
+    """Return the memory that is free, as the system tells; None where it does not."""
     if sys.platform == "win32":
         return _windows_memory()
     with suppress(OSError, ValueError, IndexError):
@@ -192,7 +193,7 @@ def _windows_memory() -> int | None:
     return None
 
 
-def _group_memory() -> Iterator[int]:
+def group_memory() -> Iterator[int]:
     """Yield what the control group of a container leaves, version 2 or 1."""
     group = Path("/sys/fs/cgroup")
     for most, used in (
@@ -203,7 +204,7 @@ def _group_memory() -> Iterator[int]:
             yield int((group / most).read_text()) - int((group / used).read_text())
 
 
-def _address_space() -> int | None:
+def address_space() -> int | None:
     """Return what a limit on this process's addresses (ulimit -v) leaves, None without one."""
     with suppress(ImportError, OSError, ValueError):
         import resource
