@@ -40,11 +40,11 @@ def test_a_report_is_valid_where_a_library_finds_it_valid(run: Run, folders: Fol
     report, check, change = report_of(folders.dest), compiled(SCHEMA, SCHEMA["$defs"]), random.Random(3)
     assert check(report)
     answers = []
-    for _ in range(1500):
+    for _ in range(500):
         other = changed(report, change)
         answers.append(check(other))
         assert answers[-1] == VALIDATOR.is_valid(other), json.dumps(other)
-    assert 50 < sum(answers) < 1450
+    assert 15 < sum(answers) < 485
 
 
 @pytest.mark.parametrize(

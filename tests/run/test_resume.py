@@ -111,7 +111,7 @@ def test_an_interrupted_run_says_so_and_keeps_its_report(job: Job, undisturbed, 
 
 
 @linux
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool) -> None:
     """Also a run whose main thread is busy in a library."""
     script = tmp_path / "busy.py"
@@ -417,7 +417,9 @@ def test_a_file_of_another_is_never_replaced(run: Run, interrupted: Folders) -> 
     assert not (interrupted.dest / "LR/h1.png").exists()
 
 
-@pytest.mark.parametrize("flags", [(), ("--resume",), ("--overwrite",)])
+@pytest.mark.parametrize(
+    "flags", [(), *(pytest.param((flag,), marks=pytest.mark.slow) for flag in ("--resume", "--overwrite"))]
+)
 def test_one_run_at_a_time(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]) -> None:
     accept, seen = Ledger.accept, []
 
