@@ -333,6 +333,7 @@ def test_a_true_tie_names_its_rivals(run: Run, folders: Folders) -> None:
     assert [Path(rival).name for rival in pair["rivals"]] == ["twin.png"]
 
 
+@pytest.mark.slow
 def test_many_copies_are_compared_a_few_at_a_time_and_the_report_says_so(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
