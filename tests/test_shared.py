@@ -20,6 +20,7 @@ from tests.support.paths import BENCH, ROOT, SHARED
 COARSER = 0.004 if cv2.__version__.startswith("4.") else 0.0
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.shared,
     pytest.mark.skipif(not BENCH.is_dir(), reason="the shared photographs are not here"),
 ]
@@ -55,16 +56,16 @@ def scored(run: Run, folder: Path, dest: Path, scale: float, *flags: object) -> 
     ("name", "flags", "scale", "recall", "median", "ninth", "psnr"),
     [
         ("exact4", "", 1, 1.0, 0.010, 0.020, 51),
-        pytest.param("exact4", "", 4, 1.0, 0.010, 0.020, 51, marks=pytest.mark.slow),
+        ("exact4", "", 4, 1.0, 0.010, 0.020, 51),
         ("formats", "", 2, 1.0, 0.010, 0.020, 51),
         ("wild", "", 2, 1.0, 0.010, 0.020, 51),
-        pytest.param("wild", "--method auto", 3, 1.0, 0.010, 0.020, 51, marks=pytest.mark.slow),
-        pytest.param("wild", "--method flow", 2, 1.0, 0.010, 0.020, 51, marks=pytest.mark.slow),
+        ("wild", "--method auto", 3, 1.0, 0.010, 0.020, 51),
+        ("wild", "--method flow", 2, 1.0, 0.010, 0.020, 51),
         ("persp", "--method warp", 2, 1.0, 0.012, 0.025, 50),
-        pytest.param("bars", "", 2, 1.0, 0.012, 0.025, 50, marks=pytest.mark.slow),
+        ("bars", "", 2, 1.0, 0.012, 0.025, 50),
         ("hard", "", 2, 0.98, 0.016, 0.040, 48),
-        pytest.param("extreme", "", 2, 0.92, 0.018, 0.045, 48, marks=pytest.mark.slow),
-        pytest.param("mirror", "", 2, 0.99, 0.010, 0.020, 51, marks=pytest.mark.slow),
+        ("extreme", "", 2, 0.92, 0.018, 0.045, 48),
+        ("mirror", "", 2, 0.99, 0.010, 0.020, 51),
         ("video", "", 2, 0.99, 0.018, 0.030, 60),
     ],
 )
@@ -83,7 +84,6 @@ def test_pairs_are_found_and_aligned(
     assert found["bad_size"] == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["flow", "auto"])
 def test_displaced_pictures_are_registered(run: Run, sets: Path, tmp_path: Path, method: str) -> None:
     found = scored(run, sets / "bent", tmp_path / "out", 2, "--method", method)
@@ -125,7 +125,6 @@ def whole_run(*arguments: object) -> tuple[int, str, int]:
     return ended.returncode, ended.stderr, int(ended.stdout)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are counted in Linux's kilobytes")
 def test_the_corpus_among_photographs_changes_nothing(sets: Path, tmp_path: Path) -> None:
     """Every malformed or unusual file in LR and in HR: each is read or named, and all pairs are as without them."""

@@ -9,9 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from http.client import HTTPException
+from itertools import product
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -48,10 +51,12 @@ sys.exit(main())
 COMMANDS = {
     "cluster": ("twimager.cluster.job", "cluster_hashes", [HR, "--dry"]),
     "search": ("twimager.search.job", "search", [STILL, "--in", HR]),
-    "compare": ("twimager.compare.comparison", "compare", [STILL, HR / "P1040518.jpg"]),
+    "compare": ("twimager.compare.comparison", "describe", [STILL, HR / "P1040518.jpg"]),
     "gallery": ("twimager.report.page", "rebuild", ["report.json"]),
     "review": ("twimager.web.server", "LocalServer.server_bind", ["report.json", "--browser"]),
 }
+# Those of them that start soonest.
+QUICK = ("gallery", "review")
 # Where files are flushed to the disk, so that there are temporary ones; those given stand in for results.
 WRITING = {
     "search": [STILL, "--in", HR, "--report", "found.html"],
@@ -59,6 +64,7 @@ WRITING = {
     "cluster": [HR, "--dest", "groups"],
     "gallery": ["report.json"],
 }
+ONE, TWO = (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)
 
 
 class Place:
@@ -111,8 +117,21 @@ def ended(process: subprocess.Popen[str], *numbers: int) -> tuple[int, str, str,
     return process.returncode, out, err, time.monotonic() - started
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("command", COMMANDS)
+def every_two(first: Iterable[Any], second: Iterable[Any], *quick: tuple[Any, Any]) -> list[Any]:
+    """Return every two of both as parameters, all but the `quick` ones marked as slow."""
+    return [pytest.param(*both, marks=() if both in quick else pytest.mark.slow) for both in product(first, second)]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    every_two(
+        COMMANDS,
+        ("SIGINT", "SIGTERM", "SIGHUP"),
+        *((command, "SIGINT") for command in COMMANDS),
+        ("gallery", "SIGTERM"),
+        ("gallery", "SIGHUP"),
+    ),
+)
 def test_every_command_ends_at_the_first_signal(place: Place, command: str, name: str) -> None:
     if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
         pytest.skip("ignored here, and so by what is started")
@@ -123,7 +142,9 @@ def test_every_command_ends_at_the_first_signal(place: Place, command: str, name
     place.assert_clean()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in COMMANDS]
+)
 def test_the_second_signal_ends_every_command_at_once(place: Place, command: str) -> None:
     module, stub, arguments = COMMANDS[command]
     process = place.working(module, stub, command, *arguments, deaf=60)
@@ -133,9 +154,11 @@ def test_the_second_signal_ends_every_command_at_once(place: Place, command: str
     place.assert_clean()
 
 
-@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
-@pytest.mark.parametrize("command", WRITING)
-def test_what_is_half_written_is_gone(place: Place, command: str, numbers: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("command", "numbers"),
+    every_two(WRITING, (ONE, TWO), ("gallery", ONE), ("gallery", TWO), ("cluster", TWO)),
+)
+def test_what_is_half_written_is_gone(place: Place, command: str, numbers: tuple[int, ...]) -> None:
     before = sorted(place.folder.rglob("*"))
     process = place.working("os", "fsync", command, *WRITING[command], deaf=60 * (len(numbers) - 1))
     assert list(place.folder.rglob("*.tmp"))
@@ -145,7 +168,7 @@ def test_what_is_half_written_is_gone(place: Place, command: str, numbers: list[
         assert sorted(place.folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("deaf", [0, 60])
+@pytest.mark.parametrize("deaf", [0, pytest.param(60, marks=pytest.mark.slow)])
 def test_what_was_fetched_is_gone(place: Place, deaf: float) -> None:
     with web() as (address, _):
         process = place.working("twimager.search.job", "search", "search", f"{address}/image", "--in", HR, deaf=deaf)
@@ -160,7 +183,7 @@ def page_of(process: subprocess.Popen[str]) -> SimpleNamespace:
     return SimpleNamespace(address=process.stdout.readline().strip())
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
 def test_serve_ends_while_it_searches_and_leaves_no_upload(place: Place, name: str) -> None:
     script = WORK.format(module="twimager.search.job", name="search", file=str(place.animation), deaf=60)
     process = place.start("-c", script, "serve", HR, "--no_open", "--quiet")
@@ -180,7 +203,7 @@ def test_serve_ends_while_it_searches_and_leaves_no_upload(place: Place, name: s
     place.assert_clean()
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
 def test_a_review_in_the_browser_ends_as_with_done(place: Place, name: str) -> None:
     process = place.start(ROOT / "twimager.py", "review", "report.json", "--browser", "--no_open")
     assert Tab(page_of(process)).decide("delete", pair=0)[0] == 200  # type: ignore[arg-type]

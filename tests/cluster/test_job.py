@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -31,11 +32,9 @@ from twimager.image import decode
 NAMES = ("P1040102", "P1040355", "P1040518")
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Three photographs, four images of each: whole, small, a part, mirrored; and one that is alone."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
     for name in NAMES:
         whole = picture(name)
         height, width = whole.shape[:2]
@@ -46,6 +45,12 @@ def photos(tmp_path: Path) -> Path:
             cv2.imwrite(str(folder / f"{name}_{variant}.png"), pixels)
     cv2.imwrite(str(folder / "alone.png"), picture("P1040209"))
     return folder
+
+
+@pytest.fixture
+def photos(made_once: Path, tmp_path: Path) -> Path:
+    """Three photographs, four images of each: whole, small, a part, mirrored; and one that is alone."""
+    return shutil.copytree(made_once, tmp_path / "photos")
 
 
 @pytest.fixture
@@ -116,6 +121,8 @@ def test_verify_splits_what_is_not_the_same(run: Run, photos: Path) -> None:
 
 
 def test_result_depends_on_neither_workers_nor_the_order_of_folders(run: Run, photos: Path, tmp_path: Path) -> None:
+    for path in [*photos.glob("P1040102*"), *photos.glob("P1040355*")]:
+        path.unlink()
     other = tmp_path / "a_second"
     other.mkdir()
     for path in sorted(photos.glob("*small*")):
@@ -203,7 +210,9 @@ def test_overwriting_deletes_nothing(run: Run, photos: Path, dest: Path) -> None
     assert not list(dest.rglob(".twimager*"))
 
 
-@pytest.mark.parametrize("flags", [[], ["--verify"], ["--verify", "--resize", "0.5"]])
+@pytest.mark.parametrize(
+    "flags", [[], pytest.param(["--verify"], marks=pytest.mark.slow), ["--verify", "--resize", "0.5"]]
+)
 def test_a_second_run_reads_nothing(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str]
 ) -> None:

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from tests.support.command import Run
-from tests.support.folders import Folders
+from tests.support.folders import Folders, make_folders
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat
 from twimager.cli.common import STORE
+from twimager.cli.main import main
 from twimager.fingerprint import records, working_image
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.extract import fingerprint
@@ -75,6 +76,24 @@ def values(image: Fingerprint) -> list[object]:
     return known + [getattr(image.features, field.name) for field in fields(Features)]
 
 
+@pytest.fixture(scope="module")
+def saved_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pairs, their DEST and what --save kept; to be put in its place, `now`, which is beside it."""
+    place = tmp_path_factory.mktemp("saved")
+    assert main([*map(str, make_folders(place / "now").flags), "--save", "--quiet"]) == 0
+    return (place / "now").rename(place / "kept")
+
+
+@pytest.fixture
+def saved(saved_once: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    """Two pairs, after a run with --save."""
+    monkeypatch.setattr(working_image, "recent", working_image.LRUCache(working_image.RECENT_BYTES))
+    now = saved_once.with_name("now")
+    shutil.rmtree(now, ignore_errors=True)
+    shutil.copytree(saved_once, now)
+    return Folders(now / "low", now / "high", now / "out")
+
+
 def test_what_is_kept_is_what_was_found(tmp_path: Path) -> None:
     image = fingerprint(EXAMPLES / "HR" / "P1040102.jpg", HR)
     image = replace(image, bars=Bars(1, 2, 3, 4))
@@ -117,12 +136,10 @@ def test_the_second_run_reads_nothing_for_hashing_and_finds_the_same(
     assert outputs(folders.dest) == first != {}
 
 
-def test_a_file_that_has_changed_is_read_again(run: Run, folders: Folders, files_read: list[str]) -> None:
-    run(*folders.flags, "--save")
-    os.utime(folders.lr / "l0.png", ns=(1, 1))
-    cv2.imwrite(str(folders.hr / "h1.png"), cat()[:200, :300])
-    files_read.clear()
-    run(*folders.flags, "--save", "--overwrite")
+def test_a_file_that_has_changed_is_read_again(run: Run, saved: Folders, files_read: list[str]) -> None:
+    os.utime(saved.lr / "l0.png", ns=(1, 1))
+    cv2.imwrite(str(saved.hr / "h1.png"), cat()[:200, :300])
+    run(*saved.flags, "--save", "--overwrite")
     # The changed ones; then, as the other one's partner is gone, what is left over is looked at for features, and more.
     assert sorted(files_read) == sorted(["h1.png", "l0.png", *2 * ["h1.png", "l1.png"]])
 
@@ -167,32 +184,26 @@ def test_the_second_run_evaluates_nothing_and_reports_the_same(
     ],
 )
 def test_what_no_evaluation_depends_on_evaluates_nothing_anew(
-    run: Run, folders: Folders, evaluated: list[str], flags: tuple[object, ...]
+    run: Run, saved: Folders, evaluated: list[str], flags: tuple[object, ...]
 ) -> None:
-    run(*folders.flags, "--save")
-    evaluated.clear()
-    assert run(*folders.flags, "--save", "--overwrite", *flags).code == 0
+    assert run(*saved.flags, "--save", "--overwrite", *flags).code == 0
     assert evaluated == []
 
 
 @pytest.mark.parametrize("flags", [("--threshold", 80), ("--border", "keep"), ("--keep_icc",), ("--all_matches",)])
 def test_what_an_evaluation_depends_on_evaluates_anew(
-    run: Run, folders: Folders, evaluated: list[str], flags: tuple[object, ...]
+    run: Run, saved: Folders, evaluated: list[str], flags: tuple[object, ...]
 ) -> None:
-    run(*folders.flags, "--save")
-    evaluated.clear()
-    assert run(*folders.flags, "--save", "--overwrite", *flags).code == 0
+    assert run(*saved.flags, "--save", "--overwrite", *flags).code == 0
     assert sorted(evaluated) == ["l0.png", "l1.png"]
 
 
-def test_evaluations_hold_for_the_same_scale_and_files_only(run: Run, folders: Folders, evaluated: list[str]) -> None:
-    run(*folders.flags, "--save")
-    evaluated.clear()
-    run(*folders.flags, "--save", "--overwrite", "--scale", 3)
+def test_evaluations_hold_for_the_same_scale_and_files_only(run: Run, saved: Folders, evaluated: list[str]) -> None:
+    run(*saved.flags, "--save", "--overwrite", "--scale", 3)
     assert sorted(evaluated) == ["l0.png", "l1.png"]
     evaluated.clear()
-    os.utime(folders.hr / "h1.png", ns=(1, 1))
-    run(*folders.flags, "--save", "--overwrite", "--scale", 3)
+    os.utime(saved.hr / "h1.png", ns=(1, 1))
+    run(*saved.flags, "--save", "--overwrite", "--scale", 3)
     assert evaluated == ["l1.png"]
 
 
@@ -234,34 +245,30 @@ def older(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [damaged, cut_short, foreign, another_database, older])
-def test_what_is_no_store_is_set_aside_in_one_line(run: Run, folders: Folders, files_read: list[str], spoil) -> None:
-    run(*folders.flags, "--save")
-    first, path = outputs(folders.dest), folders.dest.parent / STORE
+def test_what_is_no_store_is_set_aside_in_one_line(run: Run, saved: Folders, files_read: list[str], spoil) -> None:
+    first, path = outputs(saved.dest), saved.dest.parent / STORE
     spoil(path)
     spoiled = path.read_bytes()
-    files_read.clear()
-    outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
+    outcome = run(*saved.flags, "--save", "--overwrite", "--quiet")
     assert outcome.code == 0
     assert len(outcome.err.splitlines()) == 1
     assert f"set aside as {STORE}.1" in outcome.err
     assert path.with_name(f"{STORE}.1").read_bytes() == spoiled
     assert len(files_read) == 4
-    assert outputs(folders.dest) == first
+    assert outputs(saved.dest) == first
     files_read.clear()
-    assert run(*folders.flags, "--save", "--overwrite", "--quiet").err == ""
+    assert run(*saved.flags, "--save", "--overwrite", "--quiet").err == ""
     assert files_read == []
 
 
-def test_a_damaged_entry_is_not_used(run: Run, folders: Folders, files_read: list[str]) -> None:
-    run(*folders.flags, "--save")
-    with sqlite3.connect(folders.dest.parent / STORE) as database:
+def test_a_damaged_entry_is_not_used(run: Run, saved: Folders, files_read: list[str]) -> None:
+    with sqlite3.connect(saved.dest.parent / STORE) as database:
         database.execute(
             "UPDATE entries SET value = zeroblob(length(value)) WHERE kind = ?",
             [f"fingerprint {tuple(HR.without_features)}"],
         )
     database.close()
-    files_read.clear()
-    assert run(*folders.flags, "--save", "--overwrite").code == 0
+    assert run(*saved.flags, "--save", "--overwrite").code == 0
     assert sorted(files_read) == ["h0.png", "h1.png"]
 
 
@@ -297,17 +304,16 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("spoil", FOREIGN.values(), ids=FOREIGN.keys())
-def test_what_is_no_store_of_ours_is_set_aside(run: Run, folders: Folders, spoil: Callable[[Path], None]) -> None:
-    run(*folders.flags, "--save")
-    first, path = outputs(folders.dest), folders.dest.parent / STORE
+def test_what_is_no_store_of_ours_is_set_aside(run: Run, saved: Folders, spoil: Callable[[Path], None]) -> None:
+    first, path = outputs(saved.dest), saved.dest.parent / STORE
     spoil(path)
-    outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
+    outcome = run(*saved.flags, "--save", "--overwrite", "--quiet")
     assert outcome.code == 0
     assert len(outcome.err.splitlines()) == 1
     assert len(outcome.err) < 600
     assert f"set aside as {STORE}.1" in outcome.err
-    assert outputs(folders.dest) == first
-    assert run(*folders.flags, "--save", "--overwrite", "--quiet").err == ""
+    assert outputs(saved.dest) == first
+    assert run(*saved.flags, "--save", "--overwrite", "--quiet").err == ""
 
 
 def test_a_file_that_sqlite_s_journal_names_is_not_deleted(tmp_path: Path) -> None:
@@ -349,23 +355,21 @@ IMAGES: dict[str, Callable[[bytes], object]] = {
 
 @pytest.mark.parametrize("value", IMAGES.values(), ids=IMAGES.keys())
 def test_an_invalid_fingerprint_is_not_used(
-    run: Run, folders: Folders, files_read: list[str], value: Callable[[bytes], object]
+    run: Run, saved: Folders, files_read: list[str], value: Callable[[bytes], object]
 ) -> None:
-    run(*folders.flags, "--save")
-    first = outputs(folders.dest)
-    with sqlite3.connect(folders.dest.parent / STORE) as database:
+    first = outputs(saved.dest)
+    with sqlite3.connect(saved.dest.parent / STORE) as database:
         for row, image in database.execute(f"{ROWS} WHERE kind LIKE 'fingerprint %'").fetchall():
             spoiled = value(image)
             checksum = zlib.crc32(spoiled if isinstance(spoiled, bytes) else str(spoiled).encode())
             database.execute(SPOIL, (spoiled, checksum, row))
     database.close()
-    files_read.clear()
-    outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
+    outcome = run(*saved.flags, "--save", "--overwrite", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
     assert len(files_read) == 4
-    assert outputs(folders.dest) == first
+    assert outputs(saved.dest) == first
     files_read.clear()
-    assert run(*folders.flags, "--save", "--overwrite", "--quiet").code == 0
+    assert run(*saved.flags, "--save", "--overwrite", "--quiet").code == 0
     assert files_read == []
 
 
@@ -435,11 +439,10 @@ EVALUATIONS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("value", EVALUATIONS.values(), ids=EVALUATIONS.keys())
 def test_an_invalid_evaluation_is_not_used(
-    run: Run, folders: Folders, evaluated: list[str], value: Callable[[str], object]
+    run: Run, saved: Folders, evaluated: list[str], value: Callable[[str], object]
 ) -> None:
-    run(*folders.flags, "--save")
-    first = outputs(folders.dest)
-    with sqlite3.connect(folders.dest.parent / STORE) as database:
+    first = outputs(saved.dest)
+    with sqlite3.connect(saved.dest.parent / STORE) as database:
         for row, text in database.execute(f"{ROWS} WHERE kind = 'evaluation'").fetchall():
             spoiled = value(text.decode())
             if spoiled is None:
@@ -451,13 +454,12 @@ def test_an_invalid_evaluation_is_not_used(
             checksum = zlib.crc32(spoiled if isinstance(spoiled, bytes) else str(spoiled).encode())
             database.execute(SPOIL, (spoiled, checksum, row))
     database.close()
-    evaluated.clear()
-    outcome = run(*folders.flags, "--save", "--overwrite", "--quiet")
+    outcome = run(*saved.flags, "--save", "--overwrite", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
     assert sorted(evaluated) == ["l0.png", "l1.png"]
-    assert outputs(folders.dest) == first
+    assert outputs(saved.dest) == first
     evaluated.clear()
-    assert run(*folders.flags, "--save", "--overwrite", "--quiet").code == 0
+    assert run(*saved.flags, "--save", "--overwrite", "--quiet").code == 0
     assert evaluated == []
 
 

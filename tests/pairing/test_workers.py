@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -15,13 +16,28 @@ import pytest
 
 from tests.support.command import Run
 from tests.support.paths import EXAMPLES
+from tests.support.pictures import CAST
 from twimager.fingerprint import working_image
 from twimager.pairing import workers
 from twimager.runtime import child
 
-FLAGS = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--report"
+NAMES = "still_03", "still_07", "still_09"
 # What a process does that evaluates nothing.
 CRASHES = {"at once": "", "with the first question": "import pickle, sys; pickle.load(sys.stdin.buffer)"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of three pairs of the examples."""
+    for side, names in (("LR", NAMES), ("HR", map(CAST.get, NAMES))):
+        (tmp_path / side).mkdir()
+        for name in names:
+            shutil.copy(next((EXAMPLES / side).glob(f"{name}.*")), tmp_path / side)
+    return tmp_path
+
+
+def flags(folder: Path, dest: str, jobs: int) -> tuple[object, ...]:
+    return "--lr", folder / "LR", "--hr", folder / "HR", "--dest", folder / dest, "--report", "--jobs", jobs
 
 
 @pytest.fixture
@@ -47,47 +63,48 @@ def decided(dest: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     return written, {key: report[key] for key in ("pairs", "rejected_pairs", "rejected_images")}
 
 
-def test_processes_and_threads_decide_alike(run: Run, tmp_path: Path, processes: list[Popen[bytes]]) -> None:
-    assert run(*FLAGS, "--dest", tmp_path / "threads", "--jobs", 1).code == 0
+def test_processes_and_threads_decide_alike(run: Run, folder: Path, processes: list[Popen[bytes]]) -> None:
+    assert run(*flags(folder, "threads", 1)).code == 0
     assert not processes
-    assert run(*FLAGS, "--dest", tmp_path / "processes", "--jobs", 2).code == 0
+    assert run(*flags(folder, "processes", 2)).code == 0
     assert len(processes) == 2
-    assert decided(tmp_path / "processes") == decided(tmp_path / "threads")
+    assert decided(folder / "processes") == decided(folder / "threads")
     assert all(process.poll() is not None for process in processes)
 
 
 def test_paths_are_as_seen_from_where_the_run_began(
-    run: Run, tmp_path: Path, processes: list[Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    run: Run, folder: Path, processes: list[Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(EXAMPLES)
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(working_image.recent, "limit", 0)  # every copy has to be read again
-    assert run("--lr", "LR", "--hr", "HR", "--dest", tmp_path / "out", "--jobs", 2, "--report").code == 0
+    assert run(*flags(Path(), "out", 2)).code == 0
     assert len(processes) == 2
-    assert len(decided(tmp_path / "out")[0]) == 16
+    assert len(decided(folder / "out")[0]) == 2 * len(NAMES)
 
 
 @pytest.mark.parametrize("when", CRASHES)
 def test_a_process_that_crashes_costs_nothing(
-    run: Run, tmp_path: Path, processes: list[Popen[bytes]], monkeypatch: pytest.MonkeyPatch, when: str
+    run: Run, folder: Path, processes: list[Popen[bytes]], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", CRASHES[when]))
-    outcome = run(*FLAGS, "--dest", tmp_path / "out", "--jobs", 2)
+    outcome = run(*flags(folder, "out", 2))
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("pairs written: 8\n")
+    assert outcome.out.startswith("pairs written: 3\n")
     assert processes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+def test_no_process_outlives_a_run_that_is_killed(folder: Path) -> None:
     program = (
         "import sys; from twimager.cli.main import main; from twimager.pairing import workers; "
         "workers.WORTH_PROCESSES = 1; sys.exit(main())"
     )
-    flags = [*map(str, FLAGS), "--dest", str(tmp_path / "out"), "--jobs", "2"]
-    with Popen([sys.executable, "-c", program, *flags], env={**os.environ, "MARK": str(tmp_path)}) as process:
-        wait_for(2, tmp_path)
+    with Popen(
+        [sys.executable, "-c", program, *map(str, flags(folder, "out", 2))], env={**os.environ, "MARK": str(folder)}
+    ) as process:
+        wait_for(2, folder)
         process.kill()
-    wait_for(0, tmp_path)
+    wait_for(0, folder)
 
 
 def wait_for(number: int, mark: Path) -> None:

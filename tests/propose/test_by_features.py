@@ -57,7 +57,7 @@ def test_for_a_few_lrs_every_feature_is_compared_however_many_there_are() -> Non
     assert len(most) == 50
 
 
-@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("mirror", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_an_approximate_index_names_the_true_hr_first(mirror: bool) -> None:
     hrs, lrs = collection(count=100, features=80)
     assert EXACT_UP_TO < 100 * 80

@@ -71,11 +71,11 @@ def test_a_report_is_read_or_refused_as_its_schema_says(report: dict[str, Any]) 
     change, validator, answers = random.Random(3), documented(), []
     assert is_report(report)
     VALIDATOR.validate(report)
-    for _ in range(3000):
+    for _ in range(1000):
         other = changed(report, change)
         answers.append(is_report(other))
         assert answers[-1] == validator.is_valid(other), json.dumps(other)
-    assert 100 < sum(answers) < 2900
+    assert 30 < sum(answers) < 970
 
 
 @pytest.mark.parametrize(

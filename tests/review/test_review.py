@@ -448,10 +448,22 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def note_of(dest: Path) -> Path:
-    """The note of a deletion that a killed review has left."""
-    killed(dest, "")
-    return dest / ".twimager/trash/000001/deleted.json"
+@pytest.fixture(scope="module")
+def killed_once(kept: Path) -> Path:
+    """What `kept` holds, after a review of it was killed."""
+    now = kept.with_name("now")
+    shutil.rmtree(now, ignore_errors=True)
+    shutil.copytree(kept, now)
+    killed(now / "out", "")
+    return now.rename(kept.with_name("killed"))
+
+
+@pytest.fixture
+def note(killed_once: Path) -> Path:
+    """The note of a deletion that a killed review has left; its DEST is the one of `dest`."""
+    now = killed_once.with_name("now")
+    shutil.rmtree(now, ignore_errors=True)
+    return shutil.copytree(killed_once, now) / "out/.twimager/trash/000001/deleted.json"
 
 
 def with_value(key: str, value: Any) -> Callable[[Path], None]:
@@ -532,10 +544,10 @@ FOREIGN = {
 
 @links
 @pytest.mark.parametrize("spoil", FOREIGN.values(), ids=FOREIGN.keys())
-def test_a_deletion_that_is_none_is_left_alone_and_named(run: Run, dest: Path, spoil: Callable[[Path], None]) -> None:
+def test_a_deletion_that_is_none_is_left_alone_and_named(note: Path, spoil: Callable[[Path], None]) -> None:
+    dest = note.parents[3]
     (dest.parent / "victim").mkdir(exist_ok=True)
     (dest.parent / "victim/file").write_text("theirs")
-    note = note_of(dest)
     spoil(note)
     before = everything(dest.parent)
     warnings: list[str] = []
@@ -553,8 +565,8 @@ def test_a_deletion_that_is_none_is_left_alone_and_named(run: Run, dest: Path, s
     assert [path.name for path in note.parents[1].iterdir()] == ["000001"]
 
 
-def test_what_lies_in_the_trash_and_is_of_no_deletion_stays(dest: Path) -> None:
-    note = note_of(dest)
+def test_what_lies_in_the_trash_and_is_of_no_deletion_stays(note: Path) -> None:
+    dest = note.parents[3]
     for name in ("mine.txt", "HR/mine.png"):
         (note.parent / name).write_text("mine")
     (note.parents[1] / "000009").mkdir()
@@ -579,8 +591,8 @@ def test_a_trash_that_becomes_a_link_meanwhile_is_not_emptied(dest: Path) -> Non
     assert everything(trash) == before != {}
 
 
-def test_the_command_names_what_it_leaves_alone(run: Run, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    note = note_of(dest)
+def test_the_command_names_what_it_leaves_alone(run: Run, note: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dest = note.parents[3]
     with_value("number", "../../../victim")(note)
     monkeypatch.setattr("twimager.web.server.LocalServer.run", lambda *_: None)
     outcome = run("review", dest / "report.json", "--browser")

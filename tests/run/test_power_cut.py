@@ -89,7 +89,9 @@ def kept(dest: Path) -> dict[str, object]:
     return {**{name: data for name, data in files.items() if name != "report.html"}, "report.json": report}
 
 
-@pytest.fixture(params=[True, False], ids=["each pair is flushed", "one only before the end"])
+@pytest.fixture(
+    params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["each pair is flushed", "one only before the end"]
+)
 def each_flushed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(journal, "SYNC_SHARE", 1e9 if request.param else 1e-9)
     return bool(request.param)

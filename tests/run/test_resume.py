@@ -112,16 +112,16 @@ def test_an_interrupted_run_says_so_and_keeps_its_report(job: Job, undisturbed, 
 
 
 @linux
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool) -> None:
     """Also a run whose main thread is busy in a library."""
     script = tmp_path / "busy.py"
     deaf = "print(flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
     sleep = "try: print(flush=True); time.sleep(60)\n    finally: time.sleep(60)"
     script.write_text(
-        "import hashlib, sys, time\nfrom twimager.cli import main as cli\nfrom twimager.run import job\n"
+        "import hashlib, sys, time\nfrom twimager.cli.main import main\nfrom twimager.run import job\n"
         f"def work(*_):\n    {deaf if busy else sleep}\n"
-        "job.find_pairs = work\nsys.exit(cli.main())\n"
+        "job.find_pairs = work\nsys.exit(main())\n"
     )
     command = [sys.executable, script, "--lr", job.folder / "LR", "--hr", job.folder / "HR", "--dest", tmp_path / "out"]
     for signals, least, most in ((1, 2, 3), (2, 0, 1)):
@@ -418,7 +418,9 @@ def test_a_file_of_another_is_never_replaced(run: Run, interrupted: Folders) -> 
     assert not (interrupted.dest / "LR/h1.png").exists()
 
 
-@pytest.mark.parametrize("flags", [(), ("--resume",), ("--overwrite",)])
+@pytest.mark.parametrize(
+    "flags", [(), *(pytest.param((flag,), marks=pytest.mark.slow) for flag in ("--resume", "--overwrite"))]
+)
 def test_one_run_at_a_time(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]) -> None:
     accept, seen = Ledger.accept, []
 

@@ -37,7 +37,7 @@ def damaged(folders: Folders) -> Folders:
 
 
 @shell
-@pytest.mark.parametrize("how", [">&-", "<&- >&-", ">/dev/full"])
+@pytest.mark.parametrize("how", [">&-", pytest.param("<&- >&-", marks=pytest.mark.slow), ">/dev/full"])
 def test_a_summary_that_cannot_be_printed_is_fatal_and_the_pairs_are_there(folders: Folders, how: str) -> None:
     if "full" in how and not Path("/dev/full").exists():
         pytest.skip("there is no such device")
@@ -60,7 +60,7 @@ def test_a_reader_that_has_gone_is_said_once(folders: Folders) -> None:
 
 
 @shell
-@pytest.mark.parametrize("how", ["2>&-", "<&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("how", ["2>&-", pytest.param("<&- 2>&-", marks=pytest.mark.slow), "2>/dev/full"])
 def test_warnings_that_nobody_reads_change_nothing(damaged: Folders, how: str) -> None:
     if "full" in how and not Path("/dev/full").exists():
         pytest.skip("there is no such device")
@@ -71,15 +71,15 @@ def test_warnings_that_nobody_reads_change_nothing(damaged: Folders, how: str) -
 
 
 @shell
-@pytest.mark.parametrize("how", ["<&-", "<&- >&- 2>&-"])
-def test_no_file_of_the_run_becomes_a_standard_stream(damaged: Folders, how: str) -> None:
+@pytest.mark.parametrize("how", [pytest.param("<&-", marks=pytest.mark.slow), "<&- >&- 2>&-"])
+def test_no_file_of_the_run_becomes_a_standard_stream(run: Run, damaged: Folders, how: str) -> None:
     """What libraries print would else be in it."""
     plain, dest = damaged.dest.with_name("plain"), damaged.dest
-    for place, streams in ((plain, ""), (dest, how)):
-        redirected(streams, *damaged.flags[:4], "--dest", place, "--save", place.with_suffix(".sqlite"))
+    run(*damaged.flags[:4], "--dest", plain)
+    redirected(how, *damaged.flags, "--save", dest.with_suffix(".sqlite"))
     assert contents(plain) == contents(dest) != {}
-    code, lines = redirected("", *damaged.flags, "--overwrite", "--save", dest.with_suffix(".sqlite"))
-    assert (code, len(lines)) == (3, 1)
+    outcome = run(*damaged.flags, "--overwrite", "--quiet", "--save", dest.with_suffix(".sqlite"))
+    assert (outcome.code, outcome.err.count("\n")) == (3, 1)
 
 
 @shell
@@ -90,7 +90,7 @@ def test_no_file_of_the_run_becomes_a_standard_stream(damaged: Folders, how: str
         ["--help"],
         ["serve", "--help"],
         ["search", STILL, "--in", HR],
-        ["compare", STILL, HR / "P1040518.jpg"],
+        pytest.param(["compare", STILL, HR / "P1040518.jpg"], marks=pytest.mark.slow),
         ["cluster", HR, "--dry"],
         ["serve", HR, "--no_open"],
     ],
