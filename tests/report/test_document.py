@@ -24,7 +24,7 @@ from twimager.verify.overlay import Scores
 
 @pytest.fixture
 def odd_folders(folders: Folders) -> Folders:
-    """Pairs, one of them mirrored, and all that may be turned down: a broken file, no partner, too little overlap."""
+    """Pairs, one of them mirrored, and all that may be rejected: a broken file, no partner, too little overlap."""
     cv2.imwrite(str(folders.hr / "h1.png"), picture("P1040102")[:399, 600:0:-1])
     cv2.imwrite(str(folders.hr / "h2.png"), picture("P1040771")[:, :500])
     cv2.imwrite(str(folders.lr / "l2.png"), picture("P1040771")[::4, ::4])
@@ -59,7 +59,7 @@ def test_the_schema_knows_every_option_and_reason() -> None:
     assert SCHEMA["$defs"]["reason"]["enum"] == [reason.value for reason in Reason]
 
 
-def test_of_two_attempts_the_one_that_came_further_is_told() -> None:
+def test_of_two_attempts_the_one_that_came_further_is_reported() -> None:
     lr, hr = (fingerprint(EXAMPLES / name, LIGHT_LR) for name in ("LR/still_02.jpg", "HR/P1040847.jpg"))
     shifted = RejectedPair(
         Proposal(lr, hr, Source.HASH), Rejection(Reason.RESIDUAL), Match(np.eye(3), 0), Scores(0.9, 1.0)

@@ -57,7 +57,7 @@ def test_a_run_that_was_refused_prints_no_json(run: Run, folders: Folders) -> No
     assert run(*folders.flags, "--json", "--scale", 99)[:2] == (2, "")
 
 
-def test_a_person_hears_what_was_found_what_not_and_why(run: Run, mixed: Folders) -> None:
+def test_the_text_has_what_was_found_what_not_and_why(run: Run, mixed: Folders) -> None:
     lines = run(*mixed.flags, "--report", "--min_overlap", 0.9).out.splitlines()
     assert lines[:3] == [
         "pairs written: 2",

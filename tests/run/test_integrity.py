@@ -1,4 +1,4 @@
-"""What `verify` says of a DEST: every file that is not as it was written, and nothing else."""
+"""What `verify` reports of a DEST: every file that is not as it was written, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def written(run: Run, folders: Folders) -> Folders:
 
 
 def found(run: Run, dest: Path) -> tuple[int, dict[str, str]]:
-    """What verify says of each file, and its exit code."""
+    """How each file differs by verify, and its exit code."""
     outcome = run("verify", dest, "--json", "--quiet")
     assert outcome.err == ""
-    said = json.loads(outcome.out)
-    assert said["exit_code"] == outcome.code
-    differences = {one["file"]: one["problem"] for one in said["differences"]}
-    assert len(differences) == len(said["differences"])
+    output = json.loads(outcome.out)
+    assert output["exit_code"] == outcome.code
+    differences = {one["file"]: one["problem"] for one in output["differences"]}
+    assert len(differences) == len(output["differences"])
     return outcome.code, differences
 
 
@@ -123,7 +123,7 @@ def test_what_a_review_deleted_is_not_missed(run: Run, written: Folders) -> None
     assert found(run, written.dest) == (3, {"LR/h0.png": UNKNOWN})
 
 
-def test_a_run_that_has_not_ended_is_said_and_resume_ends_it(
+def test_a_run_that_has_not_ended_is_named_and_resume_ends_it(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
@@ -151,7 +151,7 @@ def test_what_an_earlier_run_left_is_in_neither(run: Run, written: Folders) -> N
     assert found(run, written.dest) == (0, {})
 
 
-def test_a_report_of_another_run_is_said(run: Run, written: Folders) -> None:
+def test_a_report_of_another_run_is_reported(run: Run, written: Folders) -> None:
     assert run(*written.flags, "--overwrite", "--prefix", "new").code == 0
     code, differences = found(run, written.dest)
     assert code == 3
@@ -179,7 +179,7 @@ def test_a_report_that_names_other_files_is_unreadable(run: Run, written: Folder
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b'{"schema_version": 1}', b"\xff"])
-def test_a_damaged_report_is_said(run: Run, written: Folders, data: bytes) -> None:
+def test_a_damaged_report_is_reported(run: Run, written: Folders, data: bytes) -> None:
     (written.dest / "report.json").write_bytes(data)
     assert found(run, written.dest) == (3, {"report.json": "unreadable"})
 

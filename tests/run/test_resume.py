@@ -113,7 +113,7 @@ def test_an_interrupted_run_says_so_and_keeps_its_report(job: Job, undisturbed, 
 @linux
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool) -> None:
-    """Also a run that hears nothing, as its main thread is busy in a library."""
+    """Also a run that handles no signals, as its main thread is busy in a library."""
     script = tmp_path / "busy.py"
     deaf = "print(flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
     sleep = "try: print(flush=True); time.sleep(60)\n    finally: time.sleep(60)"
