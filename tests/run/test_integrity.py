@@ -123,7 +123,7 @@ def test_what_a_review_deleted_is_not_missed(run: Run, written: Folders) -> None
     assert found(run, written.dest) == (3, {"LR/h0.png": UNKNOWN})
 
 
-def test_a_run_that_has_not_ended_is_said_and_resume_ends_it(
+def test_a_run_that_has_not_ended_is_named_and_resume_ends_it(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The evaluation of one LR's proposals, as text and back: what the store keeps of it."""
+"""The evaluation of one LR's proposals, and its text, which the store keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
 
 from twimager.align.matching import Match, implausible
 from twimager.errors import Reason, Rejection
@@ -18,9 +21,10 @@ from twimager.image.displacement import Displacement
 from twimager.options import PairSettings
 from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
+from twimager.runtime.typed_json import dumps
 from twimager.verify.scores import Scores
 
-# What a matrix, or a number of an evaluation, is at most; only what is damaged has more.
+# Upper bounds of a matrix's condition, and of an evaluation's numbers; only damaged ones have more.
 MAX_CONDITION = 1e14
 MAX_NUMBER = 1e12
 
@@ -39,12 +43,12 @@ class Evaluation(NamedTuple):
 
 
 def cache_key(kind: str, settings: PairSettings, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> str:
-    """Return all that an evaluation depends on beside the images' contents: the same text, the same evaluation.
+    """Return a text of all that an evaluation depends on beside the images' contents.
 
     Parameters
     ----------
     kind : which evaluation it is
-    settings : what it was given
+    settings : those of the evaluation
     proposals : of one LR
     starts : the transforms that it starts from, where those are known
     """
@@ -63,92 +67,75 @@ def failure(evaluation: Evaluation) -> Rejection | None:
 
 
 def is_final(evaluation: Evaluation) -> bool:
-    """Tell whether the same images would get the same evaluation again: not if one could not be read, or compared."""
+    """Return whether the same images would get the same evaluation again: not if one could not be read, or compared."""
     return all(pair.rejection.reason not in (Reason.UNREADABLE, Reason.FAILED) for pair in evaluation.rejected)
 
 
+class _Stored(Struct, frozen=True):
+    """An evaluation as its text holds it: of a proposal, its number."""
+
+    pairs: list[tuple[int, Match, Scores, Rect, Rect, float, float]]
+    deferred: list[tuple[int, Match, Scores, float]]
+    rejected: list[tuple[int, Rejection, Match | None, Scores | None]]
+
+
 def to_text(evaluation: Evaluation, proposals: Sequence[Proposal]) -> str:
-    """Return an evaluation on these proposals as JSON."""
-    places = {id(proposal): place for place, proposal in enumerate(proposals)}
-    document = {
-        "pairs": [
-            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.common, pair.window,
-             pair.score_gap, pair.native_scale]
-            for pair in evaluation.pairs
+    """Return an evaluation of these proposals as JSON."""
+    numbers = {id(proposal): number for number, proposal in enumerate(proposals)}
+    stored = _Stored(
+        [
+            (numbers[id(one.proposal)], one.match, one.scores, one.common, one.window, one.score_gap, one.native_scale)
+            for one in evaluation.pairs
         ],
-        "deferred": [
-            [places[id(pair.proposal)], _match_to_json(pair.match), astuple(pair.scores), pair.score_gap]
-            for pair in evaluation.deferred
-        ],
-        "rejected": [
-            [places[id(pair.proposal)], pair.rejection.reason.name, pair.rejection.detail,
-             pair.match and _match_to_json(pair.match), pair.scores and astuple(pair.scores)]
-            for pair in evaluation.rejected
-        ],
-    }  # fmt: skip
-    return json.dumps(document, default=lambda number: number.item())
+        [(numbers[id(one.proposal)], one.match, one.scores, one.score_gap) for one in evaluation.deferred],
+        [(numbers[id(one.proposal)], one.rejection, one.match, one.scores) for one in evaluation.rejected],
+    )
+    return dumps(stored)
 
 
 def from_text(text: str, proposals: Sequence[Proposal]) -> Evaluation:
-    """Return what `to_text` was given."""
-    document = json.loads(text)
+    """Return the evaluation that `to_text` was given."""
+    stored = msgspec.convert(json.loads(text), _Stored, dec_hook=_array)
     numbered = dict(enumerate(proposals))
     pairs = [
-        VerifiedPair(numbered[place], _match_from_json(match), Scores(*scores), Rect(*common), Rect(*window),
-                     score_gap=score_gap, native_scale=native_scale)
-        for place, match, scores, common, window, score_gap, native_scale in document["pairs"]
-    ]  # fmt: skip
-    deferred = [
-        Deferred(numbered[place], _match_from_json(match), Scores(*scores), score_gap)
-        for place, match, scores, score_gap in document["deferred"]
+        VerifiedPair(numbered[number], match, scores, common, window, score_gap=gap, native_scale=native_scale)
+        for number, match, scores, common, window, gap, native_scale in stored.pairs
     ]
-    rejected = [
-        RejectedPair(numbered[place], Rejection(Reason[reason], detail), match and _match_from_json(match),
-                     scores and Scores(*scores))
-        for place, reason, detail, match, scores in document["rejected"]
-    ]  # fmt: skip
+    deferred = [Deferred(numbered[number], match, scores, gap) for number, match, scores, gap in stored.deferred]
+    rejected = [RejectedPair(numbered[number], why, match, scores) for number, why, match, scores in stored.rejected]
     return Evaluation(pairs, deferred, rejected)
 
 
 def from_kept(text: str, proposals: Sequence[Proposal]) -> Evaluation | None:
-    """Return what `to_text` was given; None if it can't have been given that, on these proposals."""
+    """Return the evaluation that `to_text` was given; None if there is none of these proposals with this text."""
     try:
         evaluation = from_text(text, proposals)
         sound = all(map(_is_sound, (*evaluation.choices, *evaluation.rejected)))
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
+    except (LookupError, ValueError, ArithmeticError, RecursionError):
         return None
     return evaluation if sound else None
 
 
-def _match_to_json(match: Match) -> list[Any]:
-    displacement = match.displacement and [match.displacement.controls.tolist(), match.displacement.to_knots.tolist()]
-    return [match.matrix.tolist(), match.inliers, displacement]
-
-
-def _match_from_json(match: list[Any]) -> Match:
-    matrix, inliers, displacement = match
-    return Match(
-        np.array(matrix, np.float64),
-        inliers,
-        displacement and Displacement(*(np.array(one, np.float64) for one in displacement)),
-    )
+def _array(_: type, numbers: Any) -> NDArray[np.float64]:
+    """Return an array as JSON has it; ValueError or TypeError if these are no numbers of one shape."""
+    return np.array(numbers, np.float64)
 
 
 def _is_sound(pair: Choice | RejectedPair) -> bool:
-    """Tell whether all that is said of a pair may be said of one."""
+    """Return whether the numbers of a pair may be those of one."""
     if pair.match and not _is_sound_match(pair.match):
         return False
-    if pair.scores and not _are_sound(pair.scores):
+    if pair.scores and not all(map(_is_bounded, astuple(pair.scores))):
         return False
     if isinstance(pair, RejectedPair):
-        return isinstance(pair.rejection.detail, str)
-    if not _is_number(pair.score_gap) or not _is_plausible(pair.match.matrix, pair.proposal):
+        return True
+    if not _is_bounded(pair.score_gap) or not _is_plausible(pair.match.matrix, pair.proposal):
         return False
     if isinstance(pair, Deferred):
         return True
     frame = pair.proposal.lr.frame
-    positive = _is_number(pair.native_scale) and pair.native_scale > 0
-    return positive and all(_is_inside(rect, frame) for rect in (pair.common, pair.window))
+    inside = all(rect.intersection(frame) == rect for rect in (pair.common, pair.window))
+    return inside and 0 < pair.native_scale <= MAX_NUMBER
 
 
 def _is_plausible(matrix: Matrix, proposal: Proposal) -> bool:
@@ -157,10 +144,10 @@ def _is_plausible(matrix: Matrix, proposal: Proposal) -> bool:
 
 
 def _is_sound_match(match: Match) -> bool:
-    """Tell whether numbers say how an HR lies: a matrix that can be inverted, maybe a displacement."""
-    inliers, displacement = match.inliers, match.displacement
+    """Return whether matrices can be inverted, and the number of inliers and the displacement are in bounds."""
+    inliers, displacement = match.inliers or 0, match.displacement
     return (
-        (inliers is None or (type(inliers) is int and 0 <= inliers <= MAX_NUMBER))
+        0 <= inliers <= MAX_NUMBER
         and _is_sound_matrix(match.matrix)
         and (displacement is None or (_is_sound_matrix(displacement.to_knots) and _are_sound_controls(displacement)))
     )
@@ -175,14 +162,5 @@ def _are_sound_controls(displacement: Displacement) -> bool:
     return controls.ndim == 3 and len(controls) == 2 and min(controls.shape) > 0 and bool(np.isfinite(controls).all())
 
 
-def _are_sound(scores: Scores) -> bool:
-    known = [value for value in astuple(scores) if value is not None]
-    return None not in (scores.correlation, scores.coverage) and all(map(_is_number, known))
-
-
-def _is_inside(rect: Rect, frame: Rect) -> bool:
-    return all(type(value) is int for value in rect) and rect.intersection(frame) == rect
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= MAX_NUMBER
+def _is_bounded(value: float | None) -> bool:
+    return value is None or abs(value) <= MAX_NUMBER

@@ -96,7 +96,7 @@ class Summary(Struct, frozen=True):
         return [
             f"warning: {self.enlarged} of {self.pairs} HRs have fewer pixels than --scale {self.scale:g} "
             f"asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
-            f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 turns down what is enlarged)",
+            f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 rejects what is enlarged)",
         ]
 
 
