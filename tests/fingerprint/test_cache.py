@@ -402,7 +402,7 @@ def inside(*keys: object, value: object) -> Callable[[str], str]:
     return change
 
 
-PLACE, MATCH, SCORES, COMMON, WINDOW, BEHIND, NATIVE = range(7)
+PLACE, MATCH, SCORES, COMMON, WINDOW, SCORE_GAP, NATIVE = range(7)
 EVALUATIONS: dict[str, Callable[[str], object]] = {
     "a number": lambda _: 5,
     "bytes": lambda _: b"\xff\xfe",
@@ -412,28 +412,30 @@ EVALUATIONS: dict[str, Callable[[str], object]] = {
     "an empty object": lambda _: "{}",
     "a nest": lambda _: "[" * 100_000,
     "pairs that are none": lambda _: '{"pairs": [1], "deferred": [], "rejected": []}',
-    "an unknown reason": lambda _: '{"pairs": [], "deferred": [], "rejected": [[0, "WHY", "", null, null]]}',
+    "an unknown reason": lambda _: '{"pairs": [], "deferred": [], "rejected": [[0, "WHY", null, null]]}',
     "a reason without words": lambda _: '{"pairs": [], "deferred": [], "rejected": [[0, "HASH", 3, null, null]]}',
     "a place before the first": inside(PLACE, value=-1),
     "a place beyond the last": inside(PLACE, value=99),
-    "a matrix of text": inside(MATCH, 0, value="text"),
-    "a matrix of another shape": inside(MATCH, 0, value=[1, 2]),
-    "a matrix without inverse": inside(MATCH, 0, value=[[0, 0, 0]] * 3),
-    "a matrix that folds": inside(MATCH, 0, 2, value=[1, 1, -1]),
-    "a matrix that is no number": inside(MATCH, 0, 0, 0, value=float("nan")),
-    "inliers as text": inside(MATCH, 1, value="9"),
-    "a flow of one": inside(MATCH, 2, value=[[1]]),
-    "a flow of nothing": inside(MATCH, 2, value=[[[], []], [[1, 0, 0], [0, 1, 0], [0, 0, 1]]]),
-    "scores as text": inside(SCORES, 0, value="0.9"),
+    "a matrix of text": inside(MATCH, "matrix", value="text"),
+    "a matrix of another shape": inside(MATCH, "matrix", value=[1, 2]),
+    "a matrix without inverse": inside(MATCH, "matrix", value=[[0, 0, 0]] * 3),
+    "a matrix that folds": inside(MATCH, "matrix", 2, value=[1, 1, -1]),
+    "a matrix that is no number": inside(MATCH, "matrix", 0, 0, value=float("nan")),
+    "inliers as text": inside(MATCH, "inliers", value="9"),
+    "a displacement of one": inside(MATCH, "displacement", value=[[1]]),
+    "a displacement of nothing": inside(
+        MATCH, "displacement", value={"controls": [[], []], "to_knots": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}
+    ),
+    "scores as text": inside(SCORES, "correlation", value="0.9"),
     "too many scores": inside(SCORES, value=[1] * 9),
-    "no scores": inside(SCORES, 0, value=None),
+    "no scores": inside(SCORES, "correlation", value=None),
     "a window beyond the frame": inside(WINDOW, value=[0, 0, 10**9, 10**9]),
     "an empty window": inside(WINDOW, value=[0, 0, 0, 0]),
     "a window of halves": inside(WINDOW, value=[0.5, 0, 10, 10]),
     "a corner for what both show": inside(COMMON, value=[5]),
     "a size as text": inside(NATIVE, value="1"),
     "no size": inside(NATIVE, value=0),
-    "a number without end": inside(BEHIND, value=10**400),
+    "a number without end": inside(SCORE_GAP, value=10**400),
 }
 
 
