@@ -332,7 +332,7 @@ within.close()
 twimager.align(hr + "/P1040518.jpg", lr + "/still_07.jpg")
 twimager.search(lr + "/still_07.jpg", hr)
 assert state() == before, (state(), before)
-assert twimager.align.__module__ == twimager.search.__module__ == "twimager.api"
+assert twimager.align.__module__ == twimager.search.__module__ == "twimager.api.calls"
 """
 
 
@@ -406,6 +406,6 @@ def test_the_examples_of_the_page_are_typed(tmp_path: Path) -> None:
     )  # fmt: skip
     revealed, misspelt, found = checked.stdout.splitlines()
     assert "method: Literal['transform']" in revealed
-    assert "twimager.api.Alignment" in revealed
+    assert "twimager.api.results.Alignment" in revealed
     assert 'no attribute "allign"' in misspelt
     assert found.startswith("Found 1 error")

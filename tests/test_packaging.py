@@ -4,7 +4,7 @@ import re
 from runpy import run_path
 
 from tests.support.paths import ROOT
-from twimager import __version__
+from twimager.version import __version__
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

@@ -18,11 +18,11 @@ from twimager.errors import (
     UnsupportedFormat,
     UsageError,
 )
+from twimager.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from twimager.api import Alignment, Pair, Scores, SearchResult, align, find_pairs, search
 
-__version__ = "0.2.0"
 __all__ = [
     "Alignment",
     "AlignmentError",

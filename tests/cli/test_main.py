@@ -15,11 +15,11 @@ from tests.support.command import Run, launched, refused
 from tests.support.folders import Folders, contents
 from tests.support.paths import ROOT
 from tests.support.pictures import cat
-from twimager import __version__
 from twimager.cli.commands import COMMANDS
 from twimager.cli.main import main
 from twimager.cli.pair import parser
 from twimager.output import layout
+from twimager.version import __version__
 
 
 @pytest.mark.parametrize(

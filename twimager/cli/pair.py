@@ -8,7 +8,6 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 
-from twimager import __version__
 from twimager.cli.common import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
 from twimager.options import (
     AlignSettings,
@@ -33,6 +32,7 @@ from twimager.options import (
     parse_scale,
 )
 from twimager.runtime.program import program
+from twimager.version import __version__
 
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their

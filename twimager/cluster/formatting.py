@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twimager import __version__
 from twimager.cluster.clusters import Cluster, Clustering
 from twimager.cluster.page import PAGE
+from twimager.version import __version__
 
 HEADING = "items per cluster : number of such clusters"
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import cv2
 
-from twimager import __version__
+from twimager.version import __version__
 
 
 class Stamp(NamedTuple):

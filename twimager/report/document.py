@@ -9,7 +9,6 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from twimager import __version__
 from twimager.align.matching import Match
 from twimager.geometry import translation
 from twimager.options import plain_settings
@@ -27,6 +26,7 @@ from twimager.report.schema import (
     ReportDocument,
     Versions,
 )
+from twimager.version import __version__
 
 # Numbers of a pair are rounded to so many digits after the point.
 DIGITS = 4

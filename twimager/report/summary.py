@@ -14,7 +14,6 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from twimager import __version__
 from twimager.errors import ExitCode, Reason
 from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, document_paths
@@ -24,6 +23,7 @@ from twimager.report.records import NOT_READ, Report, how_far
 from twimager.runtime.console import printable
 from twimager.runtime.program import program
 from twimager.runtime.typed_json import Count, Text, dumps
+from twimager.version import __version__
 
 # No HR has more source pixels per output pixel, along a side.
 MAX_NATIVE_SCALE = 1e6

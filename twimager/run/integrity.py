@@ -10,7 +10,6 @@ from enum import Enum
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from twimager import __version__
 from twimager.errors import ExitCode, UsageError
 from twimager.options import Output
 from twimager.output.layout import HR, JOURNALS, LR, REPORT, REPORT_FOLDER
@@ -22,6 +21,7 @@ from twimager.run.journal_lines import Deleted, Written, damaged_journal, read_j
 from twimager.run.marks import Mark
 from twimager.runtime.console import Console, printable
 from twimager.runtime.folders import LinkInDest, open_file, opened
+from twimager.version import __version__
 
 # Bytes that are read in one go.
 BLOCK = 1 << 20

@@ -13,9 +13,9 @@ from typing import IO, Any
 from urllib import request
 from urllib.parse import urljoin, urlsplit
 
-from twimager import __version__
 from twimager.errors import UnreadableImage
 from twimager.search.addresses import host_addresses, is_public
+from twimager.version import __version__
 
 SCHEMES = ("http", "https")
 REDIRECTS = 5

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from twimager import __version__
 from twimager.errors import ExitCode
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import Matrix, translation
 from twimager.runtime.console import printable
 from twimager.search.job import QueryResult
 from twimager.search.ranking import Hit
+from twimager.version import __version__
 
 HEADINGS = "  score   SSIM  features  colours{model}  shown"
 MODEL = "  model"

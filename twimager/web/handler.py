@@ -6,18 +6,17 @@ import io
 import re
 import socket
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from threading import Semaphore
+from typing import Any, Protocol, cast
 
 from twimager.runtime.console import printable
 from twimager.web import limits
-from twimager.web.site import HEADERS, NO_PAGE, Refusal, Response
-
-if TYPE_CHECKING:
-    from twimager.web.server import LocalServer
+from twimager.web.guard import Guard
+from twimager.web.site import HEADERS, NO_PAGE, Refusal, Response, Site
 
 # What RFC 9112 has for the request line, from HTTP/1.0 on, and for the headers: no folded lines, no space before a
 # colon, no control characters.
@@ -50,10 +49,27 @@ class _TimedReader(io.RawIOBase):
         return count
 
 
+class Server(Protocol):
+    """The server that a handler serves."""
+
+    site: Site
+    guard: Guard
+    most_bytes: int
+    bodies: Semaphore
+
+    def is_full(self) -> bool:
+        """Return whether no more connections are taken."""
+
+    def responding(self) -> AbstractContextManager[None]:
+        """Let the end of the server wait for the block; Refusal if it has ended."""
+
+    def shutdown(self) -> None:
+        """End the server."""
+
+
 class Handler(BaseHTTPRequestHandler):
     """Reads the requests of one connection strictly, and sends the responses of the server's site."""
 
-    server: LocalServer
     raw_requestline: bytes
     protocol_version, default_request_version = "HTTP/1.1", "HTTP/1.0"
     server_version, sys_version = "twimager", ""
@@ -63,6 +79,7 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         """Read the connection with a deadline for each request."""
         super().setup()
+        self._server = cast(Server, self.server)
         self.rfile.close()
         self._reader = _TimedReader(self.connection, self.timeout)
         self.rfile = io.BufferedReader(self._reader)
@@ -120,38 +137,38 @@ class Handler(BaseHTTPRequestHandler):
     def _respond(self) -> None:
         self._unread = self.command == "POST"
         try:
-            path = self.server.guard.admit(self.command, self.path, self.headers)
+            path = self._server.guard.admit(self.command, self.path, self.headers)
             response = self._get(path) if self.command == "GET" else self._post(path)
         except Refusal as refusal:
             response = Response(f"{printable(str(refusal))}\n".encode(), "text/plain; charset=utf-8", refusal.status)
-        if self._unread or self.server.is_full():
+        if self._unread or self._server.is_full():
             self.close_connection = True  # what is left of a body is no request
         self._send(response)
         if self._unread:
             self._drain()
         if response.last:
-            self.server.shutdown()
+            self._server.shutdown()
 
     def _get(self, path: str) -> Response:
-        with self.server.responding():
-            return self.server.site.get(path)
+        with self._server.responding():
+            return self._server.site.get(path)
 
     def _post(self, path: str) -> Response:
         if "Content-Length" not in self.headers:
             raise Refusal(HTTPStatus.LENGTH_REQUIRED, "how long is it?")
         length = int(self.headers["Content-Length"])
-        if length > self.server.most_bytes:
-            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self.server.most_bytes} bytes")
+        if length > self._server.most_bytes:
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._server.most_bytes} bytes")
         queued = time.monotonic()
-        with self.server.bodies:
+        with self._server.bodies:
             if self._reader.deadline:
                 self._reader.deadline += time.monotonic() - queued
             body = self.rfile.read(length)
             if len(body) < length:
                 raise Refusal(HTTPStatus.BAD_REQUEST, "cut short")
             self._unread = False
-            with self.server.responding():
-                return self.server.site.post(path, body)
+            with self._server.responding():
+                return self._server.site.post(path, body)
 
     def _drain(self) -> None:
         """Read on for a moment, and let the client know that nothing more will come."""

@@ -1,0 +1,3 @@
+"""The version."""
+
+__version__ = "0.2.0"
