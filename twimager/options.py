@@ -95,7 +95,7 @@ class Format(str, Enum):
 
 @dataclass(frozen=True)
 class Crop:
-    """What `--crop` asks for, in LR pixels: `margin` off every side, or a window of `width` x `height`.
+    """The crop, in LR pixels: `margin` off every side, or a window of `width` x `height`.
 
     A window without a position is centred.
     """
@@ -266,7 +266,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for, by the stage that uses it; the README's option table says what each means."""
+    """All options, by the stage that uses them; README's option table has what each means."""
 
     lr: Path
     hr: Path

@@ -213,7 +213,7 @@ def test_an_image_that_changes_meanwhile_is_not_written(
 
 
 def test_pixels_of_another_size_are_not_cut_as_before(folders: Folders) -> None:
-    image = read.remember(read.File(folders.hr / "h0.png"), LIGHT_HR)
+    image = read.read_fingerprint(read.File(folders.hr / "h0.png"), LIGHT_HR)
     cv2.imwrite(str(folders.hr / "h0.png"), cat()[:90, :90])
     with pytest.raises(UnreadableImage, match="changed"), picture(image):
         pass

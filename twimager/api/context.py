@@ -69,7 +69,7 @@ class LogConsole(Console):
         log.info("%s", message)
 
     def detail(self, message: str) -> None:
-        """Log what only a curious user wants to know."""
+        """Log a detail."""
         log.debug("%s", message)
 
 

@@ -68,7 +68,7 @@ def _prepare(max_pixels: int, jobs: int, memory: int | None) -> None:
     # OpenCV's limit, for what only it can tell the size of; the decoders' processes inherit it.
     os.environ[LIMIT_VARIABLE] = str(max_pixels)
     os.environ[MEMORY_VARIABLE] = str(memory or usual())
-    # Pillow has more to say of odd files than users want to hear; what can't be read is said by us.
+    # Pillow warns of odd files in general; files that can't be read are named by the run.
     warnings.filterwarnings("ignore", module="PIL")
 
 

@@ -39,7 +39,7 @@ class File(NamedTuple):
     hashed: Fingerprint | None = None
 
 
-def remember(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
+def read_fingerprint(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
     """Return the fingerprint of a file; without features if it may be paired by its frame."""
     if file.known:
         return file.known
@@ -156,7 +156,7 @@ class Reader:
                 files.append(file)
                 yield file
 
-        task = partial(remember, recipe=recipe, frames=frames)
+        task = partial(read_fingerprint, recipe=recipe, frames=frames)
         for result in self.progress.counted(self.in_order(task, looked_up())):
             file = files.popleft()
             if isinstance(result, Fingerprint) and result not in (file.known, file.hashed):

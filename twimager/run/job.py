@@ -74,7 +74,7 @@ def _find_and_write(
     """Find pairs among the LRs and HRs and write them, until no more are to be written; enter what came of it."""
     names = Names(options, *paths)
     lrs, hrs = map(len, paths)
-    # What is stored only for --resume is no loss: a user who asked for nothing need not hear that it can't be.
+    # Without --save the store only serves --resume: that it can't be kept is a detail.
     stored, warn = (options.run.save, console.warn) if options.run.save else (journal.store, console.detail)
     evaluate = evaluate_all if options.select.all_matches else evaluate_best
     with (
