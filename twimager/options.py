@@ -47,7 +47,7 @@ class Method(str, Enum):
 
 
 class Search(str, Enum):
-    """What proposes pairs: features, and hashes where those find none; hashes alone; features alone."""
+    """What proposes pairs: the same frame, features, then hashes; hashes alone; features alone."""
 
     AUTO = "auto"
     HASH = "hash"

@@ -25,7 +25,7 @@ from twimager.propose import by_frame
 from twimager.propose.by_features import FeatureIndex
 from twimager.propose.proposal import Proposal, Source
 from twimager.windows import viewer
-from twimager.windows.viewer import Choice
+from twimager.windows.viewer import Action
 
 
 def again(path: Path, to: Path, number: int = 0) -> None:
@@ -362,18 +362,18 @@ def test_odd_sizes_and_colours_end_without_a_pair_or_a_crash(run: Run, tmp_path:
 @pytest.mark.parametrize(
     ("answers", "code", "written"),
     [
-        ([Choice.ACCEPT, Choice.ACCEPT], 0, ["h0.png", "h1.png"]),
-        ([Choice.SKIP, Choice.ACCEPT], 0, ["h1.png"]),
-        ([Choice.ACCEPT, Choice.ABORT], 130, ["h0.png"]),
-        ([Choice.ABORT], 130, []),
+        ([Action.ACCEPT, Action.ACCEPT], 0, ["h0.png", "h1.png"]),
+        ([Action.SKIP, Action.ACCEPT], 0, ["h1.png"]),
+        ([Action.ACCEPT, Action.ABORT], 130, ["h0.png"]),
+        ([Action.ABORT], 130, []),
     ],
 )
 def test_debug_shows_each_pair(
-    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, answers: list[Choice], code: int, written: list[str]
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, answers: list[Action], code: int, written: list[str]
 ) -> None:
     left = iter(answers)
     monkeypatch.setattr(viewer, "require_display", lambda _: None)
-    monkeypatch.setattr(viewer, "read_choice", lambda *_: next(left))
+    monkeypatch.setattr(viewer, "read_action", lambda *_: next(left))
     monkeypatch.setattr(viewer, "close", lambda: None)
     assert run(*folders.flags, "--debug", "--report").code == code
     found = sorted(p.name for p in (folders.dest / "HR").iterdir()) if (folders.dest / "HR").exists() else []
@@ -385,7 +385,7 @@ def test_debug_shows_each_pair(
 def test_debug_and_limit_and_dry_work_together(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
     monkeypatch.setattr(viewer, "require_display", lambda _: None)
-    monkeypatch.setattr(viewer, "read_choice", lambda picture: shown.append(picture) or Choice.ACCEPT)
+    monkeypatch.setattr(viewer, "read_action", lambda picture: shown.append(picture) or Action.ACCEPT)
     monkeypatch.setattr(viewer, "close", lambda: None)
     assert run(*folders.flags, "--debug", "--dry", "--limit", 1, "--report").code == 0
     assert len(shown) == 1

@@ -27,7 +27,7 @@ from twimager.windows.panels import (
     text,
     wrapped,
 )
-from twimager.windows.viewer import Choice, read_choice
+from twimager.windows.viewer import Action, read_action
 
 HR = cat()[:200, :300]
 LR = cv2.resize(HR, (150, 100), interpolation=cv2.INTER_AREA)
@@ -113,7 +113,7 @@ def test_what_is_drawn_are_the_inliers(
             cv2.imwrite(str(path), cv2.imread(str(path))[:, ::-1])
     pairs = []
     monkeypatch.setattr(viewer, "require_display", lambda _: None)
-    monkeypatch.setattr(viewer, "read_choice", lambda _: Choice.ACCEPT)
+    monkeypatch.setattr(viewer, "read_action", lambda _: Action.ACCEPT)
     monkeypatch.setattr(writer, "preview", lambda pair, options: pairs.append(pair) or preview(pair, options))
     assert run(*folders.flags, "--debug").code == 0
     assert len(pairs) == 2
@@ -156,22 +156,22 @@ def test_other_keys_are_none_of_these() -> None:
 @pytest.mark.parametrize(
     ("key", "answer"),
     [
-        (27, Choice.ABORT),
-        (ord("n"), Choice.SKIP),
-        (0xFFFF, Choice.SKIP),
-        (0x2E0000, Choice.SKIP),
-        (0xF728, Choice.SKIP),
-        (32, Choice.ACCEPT),
-        (13, Choice.ACCEPT),
+        (27, Action.ABORT),
+        (ord("n"), Action.SKIP),
+        (0xFFFF, Action.SKIP),
+        (0x2E0000, Action.SKIP),
+        (0xF728, Action.SKIP),
+        (32, Action.ACCEPT),
+        (13, Action.ACCEPT),
     ],
 )
-def test_keys_of_debug(monkeypatch: pytest.MonkeyPatch, key: int, answer: Choice) -> None:
+def test_keys_of_debug(monkeypatch: pytest.MonkeyPatch, key: int, answer: Action) -> None:
     codes = iter([-1, key])
     for name in ("namedWindow", "imshow"):
         monkeypatch.setattr(viewer.cv2, name, lambda *_: None)
     monkeypatch.setattr(viewer.cv2, "waitKeyEx", lambda _: next(codes))
     monkeypatch.setattr(viewer.cv2, "getWindowProperty", lambda *_: 1.0)
-    assert read_choice(HR) is answer
+    assert read_action(HR) is answer
 
 
 @pytest.mark.parametrize("toolkit", ["GTK", "Qt"])
@@ -185,4 +185,4 @@ def test_closing_the_window_aborts(monkeypatch: pytest.MonkeyPatch, toolkit: str
         monkeypatch.setattr(viewer.cv2, name, lambda *_: None)
     monkeypatch.setattr(viewer.cv2, "waitKeyEx", lambda _: -1)
     monkeypatch.setattr(viewer.cv2, "getWindowProperty", gone)
-    assert read_choice(HR) is Choice.ABORT
+    assert read_action(HR) is Action.ABORT

@@ -118,7 +118,8 @@ def find_pairs(
     lr_dir, hr_dir : the folders of the LRs and of the HRs
     recursive : whether to look into the folders inside them
     search : what proposes pairs: "auto", "hash" or "features"
-    distance : bits, 0 to 64, in which the 64-bit hashes of a pair may differ to be proposed by them
+    distance : bits, 0 to 64, in which the 64-bit hashes of a pair that is proposed by them, or as the same frame, may
+        differ
     mirror : whether mirrored pairs are looked for
     method, threshold, min_overlap, max_error, max_color_distance : see `align`
     scale : output pixels per LR pixel, along a side

@@ -50,16 +50,16 @@ class Store:
         """Keep the decoded image of a file that had this stamp before it was read."""
         self._insert(_decoded_image(recipe), path, stamp, packed)
 
-    def evaluation(self, images: Sequence[Path], circumstances: str) -> str | None:
-        """Return the evaluation of these images under the same circumstances, if none of them has changed."""
-        key = self._evaluation_key(images, circumstances)
-        data = self._database.select(EVALUATION, key) if key else None
+    def evaluation(self, images: Sequence[Path], key: str) -> str | None:
+        """Return the evaluation of images that have not changed, by its `pairing.evaluation.cache_key`."""
+        digest = self._evaluation_digest(images, key)
+        data = self._database.select(EVALUATION, digest) if digest else None
         return data.decode("utf-8", "replace") if data is not None else None
 
-    def keep_evaluation(self, images: Sequence[Path], circumstances: str, evaluation: str) -> None:
+    def keep_evaluation(self, images: Sequence[Path], key: str, evaluation: str) -> None:
         """Keep an evaluation of these images."""
-        if key := self._evaluation_key(images, circumstances):
-            self._database.insert(EVALUATION, key, evaluation.encode())
+        if digest := self._evaluation_digest(images, key):
+            self._database.insert(EVALUATION, digest, evaluation.encode())
 
     def __enter__(self) -> Store:
         return self
@@ -77,12 +77,12 @@ class Store:
     def _key(self, path: Path) -> bytes:
         return os.fsencode(self._absolute(path))
 
-    def _evaluation_key(self, images: Sequence[Path], circumstances: str) -> bytes | None:
-        """Return the key of an evaluation; None where the stamp of an image is not known, or nothing is kept."""
+    def _evaluation_digest(self, images: Sequence[Path], key: str) -> bytes | None:
+        """Return a digest of images and a key; None where the stamp of an image is not known, or nothing is kept."""
         if not self.keeps or not all(path in self._stamps for path in images):
             return None
         files = [(self._key(path), *self._stamps[path]) for path in images]
-        return hashlib.sha256(repr((files, circumstances)).encode()).digest()
+        return hashlib.sha256(repr((files, key)).encode()).digest()
 
 
 def _fingerprint(recipe: Recipe) -> str:

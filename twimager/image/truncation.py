@@ -1,4 +1,8 @@
-"""Files that are cut short: their complete rows, where a format stores rows from the top down."""
+"""The complete rows of files that are cut short, where a format stores rows from the top down.
+
+That a file is cut short is detected before: by its structure in `headers` and `jpeg.check_scans`, by what the decoder
+warns of in `decoder_process`.
+"""
 
 from __future__ import annotations
 

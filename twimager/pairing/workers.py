@@ -44,7 +44,7 @@ class Evaluators:
     def __init__(self, pool: Executor, jobs: int, task: Task, processes: bool = True) -> None:
         """Do `task`, which can be pickled, in the `jobs` threads of `pool`, or in as many processes if those may be."""
         self._pool, self._jobs, self._task, self._processes = pool, jobs, task, processes
-        self._askers: Executor | None = None
+        self._threads: Executor | None = None
         self._all: list[_Process] = []
         self._idle: list[_Process] = []
         self._ended = False
@@ -55,19 +55,19 @@ class Evaluators:
         if worth and self._processes and not self._all:
             self._start()
         ahead = AHEAD * self._jobs
-        if self._askers is None:
+        if self._threads is None:
             return in_order(self._pool, self._task, cases, ahead)
-        return in_order(self._askers, self._ask, cases, ahead)
+        return in_order(self._threads, self._in_process, cases, ahead)
 
     def _start(self) -> None:
         with suppress(OSError):  # no more processes are to be had; threads will do
             while len(self._all) < self._jobs:
                 self._all.append(_Process())
             self._idle = list(self._all)
-            self._askers = ThreadPoolExecutor(self._jobs)
+            self._threads = ThreadPoolExecutor(self._jobs)
 
-    def _ask(self, proposals: Sequence[Proposal]) -> Evaluation:
-        """Evaluate an LR's proposals in a process; here, if that has died."""
+    def _in_process(self, proposals: Sequence[Proposal]) -> Evaluation:
+        """Evaluate an LR's proposals in a process; here, if that has ended."""
         process = self._idle.pop()
         try:
             with budget.admit(_evaluation_bytes(proposals)):
@@ -84,8 +84,8 @@ class Evaluators:
 
     def __exit__(self, *_: object) -> None:
         self._ended = True
-        if self._askers:
-            self._askers.shutdown(wait=False, cancel_futures=True)
+        if self._threads:
+            self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._all:
             process.kill()
 
@@ -103,7 +103,7 @@ class _Process:
         self._child = child.start((*COMMAND, os.getcwd()), {MEMORY_VARIABLE: str(total())})
 
     def evaluate(self, proposals: Sequence[Proposal], task: Task) -> Evaluation:
-        """Return the evaluation of one LR's proposals; raises EOFError and others if the process has died."""
+        """Return the evaluation of one LR's proposals; raises EOFError and others if the process has ended."""
         assert self._child.stdin
         assert self._child.stdout
         copies = recent.these({image.path for proposal in proposals for image in proposal.images})
@@ -131,11 +131,11 @@ def _serve(folder: str) -> None:
     answers = child.answers()
     with suppress(EOFError):
         while True:
-            pickle.dump(_answer(*pickle.load(sys.stdin.buffer)), answers, pickle.HIGHEST_PROTOCOL)
+            pickle.dump(_evaluate_task(*pickle.load(sys.stdin.buffer)), answers, pickle.HIGHEST_PROTOCOL)
             answers.flush()
 
 
-def _answer(proposals: Sequence[Proposal], task: Task, copies: dict[Any, Any]) -> tuple[str, dict[Any, Any]]:
+def _evaluate_task(proposals: Sequence[Proposal], task: Task, copies: dict[Any, Any]) -> tuple[str, dict[Any, Any]]:
     for path, gray in copies.items():
         recent.keep(path, gray)
     text = to_text(task(proposals), proposals)

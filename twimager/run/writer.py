@@ -83,15 +83,15 @@ class Writer:
 
     def _approved(self, pair: VerifiedPair) -> bool:
         try:
-            choice = viewer.read_choice(preview(pair, self._options))
+            action = viewer.read_action(preview(pair, self._options))
         except (UnreadableImage, *LIBRARY_ERRORS) as error:
             why = str(error) if isinstance(error, UnreadableImage) else complaint(error)
             self._ledger.reject(reject(pair, Rejection(Reason.NOT_WRITTEN, why)))
             return False
-        self._ledger.aborted = choice is viewer.Choice.ABORT
-        if choice is viewer.Choice.SKIP:
+        self._ledger.aborted = action is viewer.Action.ABORT
+        if action is viewer.Action.SKIP:
             self._ledger.reject(reject(pair, Rejection(Reason.SKIPPED)))
-        return choice is viewer.Choice.ACCEPT
+        return action is viewer.Action.ACCEPT
 
     def _collect(self) -> None:
         """Wait for the oldest write and record what came of it."""

@@ -1,4 +1,4 @@
-"""The names of keys, whatever toolkit OpenCV's windows are made with."""
+"""The names of keys, whatever toolkit OpenCV's windows are made with; `viewer` reads them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ TITLE = "Twimager - esc: abort, n or del: skip, any other key: accept"
 POLL_MS = 50
 
 
-class Choice(Enum):
+class Action(Enum):
     """What to do with a pair that --debug shows."""
 
     ACCEPT = "accept"
@@ -56,14 +56,14 @@ def close() -> None:
         cv2.waitKey(1)
 
 
-def read_choice(picture: Pixels) -> Choice:
+def read_action(picture: Pixels) -> Action:
     """Show a pair, (h, w, 3), and wait for a key: esc (or closing the window) aborts, n or del skips, others accept."""
     show(TITLE, picture)
     while not (key := next_key(TITLE)):
         pass
     if key == ESCAPE:
-        return Choice.ABORT
-    return Choice.SKIP if key in (DELETE, "n") else Choice.ACCEPT
+        return Action.ABORT
+    return Action.SKIP if key in (DELETE, "n") else Action.ACCEPT
 
 
 def _is_open(title: str) -> bool:
