@@ -23,6 +23,7 @@ from twimager.errors import UnreadableImage
 from twimager.image import decoder_process, headers, jpeg
 from twimager.image.decode import decode, decode_gray, decode_rows
 from twimager.image.headers import PNG_END, PNG_SIGNATURE
+from twimager.runtime import decoder_warnings
 from twimager.runtime.console import own_stderr
 
 PLAIN, LZW, DEFLATE, PACKBITS = 1, 5, 8, 32773
@@ -285,6 +286,45 @@ def test_what_has_no_complete_rows_or_is_damaged_elsewhere_has_none_to_be_had() 
     ):
         with pytest.raises(UnreadableImage, match=r"\w+"):
             decode_rows(data)
+
+
+def cut_in_half() -> dict[str, bytes]:
+    """Files of every kind of which complete rows can be had, cut in their midst."""
+    gray, png = gray_part(), hostile.encoded(".png", part())
+    kinds = ("baseline", "gray", "restarts", "full colour", "CMYK")
+    files = {kind: JPEGS[kind] for kind in kinds} | {"PNG": png}
+    for compression in (PLAIN, LZW, DEFLATE, PACKBITS):
+        strips = hostile.strips_of(gray, 16, compression)
+        files[f"TIFF {compression}"] = hostile.tiff(strips, gray.shape[::-1], 16, compression)
+    files["one strip"] = hostile.tiff([gray.tobytes()], gray.shape[::-1], 220, PLAIN)
+    return {kind: data[: len(data) * 6 // 10] for kind, data in files.items()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="OpenCV may have a stderr of its own there")
+@pytest.mark.parametrize("kind", cut_in_half())
+def test_a_decoder_gets_the_same_rows_in_whatever_process_it_is(kind: str) -> None:
+    data = cut_in_half()[kind]
+    with decoder_warnings.recorded():
+        rows, missing = decoder_process.decode_complete_rows(data)
+    others, others_missing = decode_rows(data)
+    assert missing == others_missing > 0
+    assert np.array_equal(rows, others)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="OpenCV may have a stderr of its own there")
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"RIFF", "not stored row by row"),
+        (JPEGS["baseline"][: JPEGS["baseline"].find(b"\xff\xda") + 20], r"no rows|damaged"),
+        (JPEGS["progressive"][: len(JPEGS["progressive"]) // 2], r"\w+"),
+        (PNG_SIGNATURE + hostile.header(9, 9), "no rows"),
+        (PNG_SIGNATURE + hostile.header(9, 9)[:-9], "damaged"),
+    ],
+)
+def test_where_there_are_none_it_says_why_in_whatever_process_it_is(data: bytes, why: str) -> None:
+    with decoder_warnings.recorded(), pytest.raises(UnreadableImage, match=why):
+        decoder_process.decode_complete_rows(data)
 
 
 def cut_files(folders: Folders) -> None:
