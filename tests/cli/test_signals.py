@@ -27,7 +27,7 @@ from tests.support.paths import EXAMPLES, ROOT
 from tests.support.processes import MARK, Job, wait_for_none
 from tests.support.web import web
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")]
 
 HR, STILL = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg"
 # What stands in for a command's work: it starts a decoder, says so, and goes on until it is interrupted.
