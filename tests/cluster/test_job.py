@@ -238,10 +238,11 @@ def test_kept_copies_stand_for_the_images(
     assert document["bits"] == 144
 
 
-def test_files_that_cannot_be_read_are_named(run: Run, photos: Path) -> None:
+@pytest.mark.parametrize("flags", [[], ["--resize", "0.5"]])
+def test_files_that_cannot_be_read_are_named(run: Run, photos: Path, flags: list[str]) -> None:
     (photos / "broken.png").write_bytes((photos / "alone.png").read_bytes()[:2000])
     (photos / "odd\n\udcff.txt" if sys.platform == "linux" else photos / "odd.txt").write_bytes(b"no image")
-    outcome = run("cluster", photos, "--dry", "--json")
+    outcome = run("cluster", photos, "--dry", "--json", *flags)
     assert outcome.code == 3
     assert json.loads(outcome.out)["unreadable"] == 2
     assert len(outcome.err.splitlines()) == 2

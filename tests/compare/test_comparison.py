@@ -148,6 +148,22 @@ def test_the_text_is_for_people(run: Run, tmp_path: Path) -> None:
     assert "do not lie on each other" in run("compare", A, B).out
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ((0, 0, 300, 200), (60, 40, 160, 120), "B is a crop of A: x y w h = 60 40 160 120."),
+        ((0, 0, 300, 200), (0, 0, 300, 200), "Both show the same."),
+        ((0, 0, 200, 200), (50, 0, 300, 200), "They overlap: B shows 75% of A, A 50% of B."),
+    ],
+)
+def test_the_text_tells_which_shows_what_part_of_the_other(
+    run: Run, tmp_path: Path, first: tuple[int, ...], second: tuple[int, ...], words: str
+) -> None:
+    for name, (x, y, width, height) in (("a.png", first), ("b.png", second)):
+        cv2.imwrite(str(tmp_path / name), cat()[y : y + height, x : x + width])
+    assert words in run("compare", tmp_path / "a.png", tmp_path / "b.png").out
+
+
 @pytest.mark.parametrize("name", ["matches.png", pytest.param("matches.JPG", marks=pytest.mark.slow)])
 def test_matches_are_drawn(run: Run, tmp_path: Path, name: str) -> None:
     cv2.imwrite(str(tmp_path / "part.png"), cat()[40:240, 100:400])

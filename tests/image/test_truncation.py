@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 import zlib
@@ -22,6 +23,7 @@ from tests.support.report import report_of
 from twimager.errors import UnreadableImage
 from twimager.image import decoder_process, headers, jpeg
 from twimager.image.decode import decode, decode_gray, decode_rows
+from twimager.image.decoder_process import ANSWER, READ_FLAGS
 from twimager.image.headers import PNG_END, PNG_SIGNATURE
 from twimager.runtime import decoder_warnings
 from twimager.runtime.console import own_stderr
@@ -311,20 +313,71 @@ def test_a_decoder_gets_the_same_rows_in_whatever_process_it_is(kind: str) -> No
     assert np.array_equal(rows, others)
 
 
+HEAD = PNG_SIGNATURE + hostile.header(9, 9)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="OpenCV may have a stderr of its own there")
 @pytest.mark.parametrize(
     ("data", "why"),
     [
+        (PNG_SIGNATURE + hostile.chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 0, 0, 0, 1)), "not stored row by row"),
+        (HEAD + hostile.chunk(b"IDAT", zlib.compress(bytes(99)))[:-4] + bytes(4), "damaged"),
+        (hostile.tiff([bytes(99)], (9, 22), 22, PLAIN, (257, 4, 1, 11)), "not stored row by row"),
         (b"RIFF", "not stored row by row"),
         (JPEGS["baseline"][: JPEGS["baseline"].find(b"\xff\xda") + 20], r"no rows|damaged"),
         (JPEGS["progressive"][: len(JPEGS["progressive"]) // 2], r"\w+"),
-        (PNG_SIGNATURE + hostile.header(9, 9), "no rows"),
-        (PNG_SIGNATURE + hostile.header(9, 9)[:-9], "damaged"),
+        (HEAD, "no rows"),
+        (HEAD[:-9], "damaged"),
     ],
 )
 def test_where_there_are_none_it_says_why_in_whatever_process_it_is(data: bytes, why: str) -> None:
     with decoder_warnings.recorded(), pytest.raises(UnreadableImage, match=why):
         decoder_process.decode_complete_rows(data)
+
+
+def test_what_stands_before_the_pixels_of_a_cut_png_holds_for_its_rows() -> None:
+    head = HEAD.replace(hostile.header(9, 9), hostile.header(9, 9, color=3))
+    palette = hostile.chunk(b"PLTE", bytes(range(99, 99 + 9)))
+    packed = hostile.chunk(b"IDAT", zlib.compress(b"\0" + bytes([2, 1, 0] * 3)))
+    with decoder_warnings.recorded():
+        rows, missing = decoder_process.decode_complete_rows(head + palette + packed)
+    assert missing == 8
+    assert rows[0, :3].tolist() == [[107, 106, 105], [104, 103, 102], [101, 100, 99]]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="OpenCV may have a stderr of its own there")
+@pytest.mark.parametrize("oddity", ODD)
+def test_a_decoder_answers_with_the_pixels_of_a_whole_jpeg_whatever_is_odd_about_it(oddity: str) -> None:
+    with decoder_warnings.recorded():
+        head, pixels = decoder_process.answer(ODD[oddity](JPEGS["baseline"]), READ_FLAGS)
+    assert np.array_equal(pixels, decode(JPEGS["baseline"]))
+    assert ANSWER.unpack(head) == (1, *pixels.shape[:2], 0, pixels.nbytes)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="OpenCV may have a stderr of its own there")
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (JPEGS["baseline"][:9000], "damaged or cut short: Corrupt JPEG data: premature end"),
+        (hostile.encoded(".tiff", part().astype(np.float32)), "float32 pixels; only 8 and 16 bit are supported"),
+        (b"P6 2000000 9 255\n" + bytes(999), r"too many pixels; --max_pixels \d+ is the limit"),
+        (b"", "cannot be decoded: "),
+        (b"no image", "not an image"),
+    ],
+)
+def test_a_decoder_answers_with_the_reason_where_there_are_no_pixels(data: bytes, why: str) -> None:
+    with decoder_warnings.recorded():
+        head, message = decoder_process.answer(data, READ_FLAGS)
+    assert re.match(why, message.decode())
+    assert ANSWER.unpack(head) == (0, 0, 0, 0, len(message))
+
+
+def test_zeros_before_the_marker_that_is_warned_of_are_padding_and_nothing_else_is() -> None:
+    whole, warning = JPEGS["baseline"], b"Corrupt JPEG data: 7 extraneous bytes before marker 0xd9"
+    scan = whole.removesuffix(END)
+    assert jpeg.without_padding(scan + bytes(7) + END, warning) == whole
+    assert jpeg.without_padding(scan + b"\1" * 7 + END, warning) is None
+    assert jpeg.without_padding(scan + bytes(7) + END, b"Premature end of JPEG file") is None
 
 
 def cut_files(folders: Folders) -> None:

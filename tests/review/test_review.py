@@ -406,6 +406,26 @@ def test_the_report_is_true_after_a_decision_that_was_half_done(dest: Path, when
     assert len(images(dest)) == 2 * left
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda _: None, lambda _: b"", lambda data: data[:100], lambda data: data + b'{"lr": 1, "hr": 2, "files": 3}\n'],
+    ids=["gone", "empty", "cut", "damaged"],
+)
+def test_where_no_journal_can_be_resumed_decisions_are_in_the_report_only(
+    dest: Path, spoil: Callable[[bytes], bytes | None]
+) -> None:
+    journal = dest / ".twimager/journal.jsonl"
+    left = spoil(journal.read_bytes())
+    if left is None:
+        journal.unlink()
+    else:
+        journal.write_bytes(left)
+    with Review(dest / "report.json") as review:
+        review.delete(review.pairs[0])
+    assert len(report_of(dest)["pairs"]) == 2
+    assert (journal.read_bytes() if journal.exists() else None) == left
+
+
 def test_a_decision_that_cannot_be_kept_is_none(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(dest)
     with Review(dest / "report.json") as review:

@@ -14,7 +14,8 @@ from tests.support.command import Run, launched, refused
 from tests.support.folders import images
 from tests.support.report import report_of
 from twimager.review.review import Review
-from twimager.review.window import Session
+from twimager.review.window import Session, browse
+from twimager.windows import viewer
 from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
 from twimager.windows.panels import Display
 
@@ -133,6 +134,21 @@ def test_undo_names_what_is_in_its_way(opened: Opened) -> None:
     lr.write_bytes(b"theirs")
     assert opened.after("u") == "l1"
     assert "is there already" in opened.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "left", "shown"), [(["d", "", "q", "d"], 2, 2), (["d", "d", "d"], 0, 3), (["", "", ESCAPE], 3, 1)]
+)
+def test_a_window_is_drawn_anew_after_a_key_and_closed_in_the_end(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, keys: list[str], left: int, shown: int
+) -> None:
+    pressed, done = iter(keys), list[str]()
+    monkeypatch.setattr(viewer, "show", lambda *_: done.append("shown"))
+    monkeypatch.setattr(viewer, "next_key", lambda _: next(pressed))
+    monkeypatch.setattr(viewer, "close", lambda: done.append("closed"))
+    browse(opened.review, Display(), opened.warnings.append)
+    assert len(opened.review.pairs) == left
+    assert done == ["shown"] * shown + ["closed"]
 
 
 @pytest.mark.parametrize("flags", [["--scale", "0"], ["--scale", "inf"], ["--interpolation", "none"], ["--nothing"]])

@@ -15,6 +15,7 @@ from tests.support.folders import KEPT, Folders, contents
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import CAST, cat, picture, shift
 from tests.support.report import report_of
+from twimager.errors import UnreadableImage
 from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
 from twimager.geometry import scaling
@@ -380,6 +381,27 @@ def test_debug_shows_each_pair(
     assert found == written
     assert len(report_of(folders.dest)["pairs"]) == len(written)
     assert list(left) == []
+
+
+def test_debug_rejects_a_pair_that_can_not_be_shown(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter((UnreadableImage("h0.png is gone"), MemoryError()))
+
+    def failing(_: object) -> Action:
+        raise next(failures)
+
+    monkeypatch.setattr(viewer, "require_display", lambda _: None)
+    monkeypatch.setattr(viewer, "read_action", failing)
+    monkeypatch.setattr(viewer, "close", lambda: None)
+    outcome = run(*folders.flags, "--debug", "--report")
+    assert outcome.code == 4
+    assert "pairs that could not be written: 2" in outcome.out
+    assert outcome.err.count("could not be written") == 2
+    report = report_of(folders.dest)
+    assert report["pairs"] == []
+    assert {pair["reason"] for pair in report["rejected_pairs"]} == {"could not be written"}
+    assert "h0.png is gone" in {pair["detail"] for pair in report["rejected_pairs"]}
 
 
 def test_debug_and_limit_and_dry_work_together(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:

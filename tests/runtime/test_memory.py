@@ -228,6 +228,29 @@ def test_where_the_system_tells_nothing_the_budget_is_the_usual_one(monkeypatch:
     assert free_memory() == 2 * memory.USUAL
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what is taken is in /proc there")
+def test_a_limit_on_addresses_leaves_what_is_not_taken_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = 1 << 45
+    monkeypatch.setattr("resource.getrlimit", lambda _: (limit, limit))
+    left = memory.address_space()
+    assert left
+    assert MB < limit - left < 1 << 40
+    monkeypatch.setattr("resource.getrlimit", lambda _: (-1, -1))
+    assert memory.address_space() is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells it in another way")
+def test_where_free_memory_is_unknown_half_of_all_is_taken_for_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", unreadable)
+    monkeypatch.setattr("os.sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert memory.system_memory() == 500 * 4096
+    monkeypatch.delattr("os.sysconf")
+    assert memory.system_memory() is None
+
+
 @pytest.mark.parametrize("command", ["search", "cluster"])
 def test_other_commands_name_the_pair_that_is_beyond_the_libraries(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, command: str

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,33 @@ def test_what_cannot_be_read_is_named_and_counts(run: Run, tmp_path: Path) -> No
     assert "broken.png" in outcome.err
     (tmp_path / "cat.jpg").unlink()
     assert run("search", CAT, "--in", tmp_path).code == 4
+
+
+@pytest.mark.parametrize(
+    ("names", "becomes"),
+    [(["a"], lambda path: path.unlink()), (["a", "b"], lambda path: path.unlink()),
+     (["a", "b"], lambda path: path.write_bytes(path.read_bytes()[:5000]))],
+    ids=["gone", "copies gone", "copies damaged"],
+)  # fmt: skip
+def test_what_can_not_be_read_any_more_is_named_and_counts(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], becomes: Callable[[Path], object]
+) -> None:
+    propose = collection.Collection.propose
+    paths = [tmp_path / f"{name}.jpg" for name in names]
+    for path in paths:
+        shutil.copy(CAT, path)
+
+    def meanwhile(self: collection.Collection, *how: Any) -> Any:
+        found = propose(self, *how)
+        for path in paths:
+            becomes(path)
+        return found
+
+    monkeypatch.setattr(collection.Collection, "propose", meanwhile)
+    outcome = run("search", LR / "still_07.jpg", "--in", tmp_path)
+    assert outcome.code == 4
+    assert sum(path.name in outcome.err for path in paths) >= 1
+    assert "cat" not in outcome.out
 
 
 def test_what_does_not_fit_is_said_in_one_line(run: Run, tmp_path: Path) -> None:

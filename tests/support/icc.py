@@ -10,10 +10,19 @@ ADOBE = {
 }  # fmt: skip
 
 
+def formula(kind: int, *parameters: float) -> bytes:
+    """A tone curve as a formula: ICC.1:2010, 10.15."""
+    numbers = (round(value * 65536) for value in parameters)
+    return b"para" + bytes(4) + struct.pack(f">HH{len(parameters)}i", kind, 0, *numbers)
+
+
 CURVES = {
     "gamma": b"curv" + bytes(4) + struct.pack(">IH", 1, 563) + bytes(2),
     "table": b"curv" + bytes(4) + struct.pack(">I256H", 256, *(round(65535 * (i / 255) ** 2.2) for i in range(256))),
-    "formula": b"para" + bytes(4) + struct.pack(">HHi", 0, 0, round(563 / 256 * 65536)),
+    "formula": formula(0, 563 / 256),
+    "formula, black below a value": formula(1, 2.4, 1 / 1.055, 0.055 / 1.055),
+    "formula, a level below a value": formula(2, 2.4, 1 / 1.055, 0.055 / 1.055, 0.002),
+    "formula, straight below a value": formula(3, 2.4, 1 / 1.055, 0.055 / 1.055, 0.244, 0.3),
 }
 
 

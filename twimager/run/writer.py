@@ -46,7 +46,7 @@ class Writer:
         self._in_flight: deque[tuple[Record, Future[Marks | Rejection]]] = deque()
 
     def accept(self, pair: VerifiedPair) -> bool:
-        """Write a pair; tell whether there is to be another one."""
+        """Write a pair; return whether another one may follow."""
         if not self._has_room():
             return False
         images = pair.proposal.lr.path, pair.proposal.hr.path
@@ -73,7 +73,7 @@ class Writer:
         self._in_flight.append((record, self._pool.submit(write_pair, job, self._options)))
 
     def _has_room(self) -> bool:
-        """Tell whether the limit allows another pair; where it is the last, wait for those not yet written."""
+        """Return whether the limit allows another pair; near it, wait for those not yet written."""
         limit = self._options.select.limit
         while limit is not None and len(self._ledger) + len(self._in_flight) >= limit:
             if not self._in_flight:
@@ -86,7 +86,7 @@ class Writer:
             action = viewer.read_action(preview(pair, self._options))
         except (UnreadableImage, *LIBRARY_ERRORS) as error:
             why = str(error) if isinstance(error, UnreadableImage) else complaint(error)
-            self._ledger.reject(reject(pair, Rejection(Reason.NOT_WRITTEN, why)))
+            self._fail(pair, Rejection(Reason.NOT_WRITTEN, why))
             return False
         self._ledger.aborted = action is viewer.Action.ABORT
         if action is viewer.Action.SKIP:
@@ -94,16 +94,20 @@ class Writer:
         return action is viewer.Action.ACCEPT
 
     def _collect(self) -> None:
-        """Wait for the oldest write and record what came of it."""
+        """Wait for the oldest write and enter its result."""
         _, future = self._in_flight[0]
         written = future.result()
         record, _ = self._in_flight.popleft()
         if isinstance(written, Rejection):
-            self._console.warn(f"{record.pair.proposal.hr.path}: {written}")
-            self._ledger.reject(reject(record.pair, written))
+            self._fail(record.pair, written)
             return
         self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written)
         self._ledger.accept(record)
+
+    def _fail(self, pair: VerifiedPair, why: Rejection) -> None:
+        """Enter and name a pair that could not be shown or written."""
+        self._console.warn(f"{pair.proposal.hr.path}: {why}")
+        self._ledger.reject(reject(pair, why))
 
     def finish(self) -> None:
         """Wait for all that is in flight."""
