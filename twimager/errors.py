@@ -62,6 +62,7 @@ class Reason(Enum):
     CORRELATION = "pixels of the aligned pair differ"
     ENLARGED = "HR has too few pixels for the scale"
     RESIDUAL = "aligned pair is shifted or bent"
+    DIFFERENT = "part of the LR shows something else"
     COLOR = "colours of the aligned pair differ"
     TAKEN = "in a better pair"
     SKIPPED = "skipped by hand"

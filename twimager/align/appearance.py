@@ -57,24 +57,31 @@ class AppearanceFit(NamedTuple):
         return float((self.error * self.error * self.weights).sum() / max(self.weights.sum(), 1e-12))
 
 
-def fit_appearance(hr: Picture, lr: Picture, blurred: Sequence[Picture]) -> AppearanceFit:
+def fit_appearance(
+    hr: Picture, lr: Picture, blurred: Sequence[Picture], valid: NDArray[np.bool_] | None = None
+) -> AppearanceFit:
     """Fit tone (a cubic polynomial) and blur of an HR to an LR on the same grid.
 
     Parameters
     ----------
     hr, lr : (h, w) float32, 0 to 255
     blurred : the `blurs` of `hr`, of its shape
+    valid : (h, w), the pixels that show the same; the others have zero weight. None: all
     """
     tone = (hr - hr.mean()) / 64
     bands = [fine - coarse for fine, coarse in pairwise((hr, *blurred))]
     basis = np.stack([np.ones_like(tone), tone, tone * tone, tone * tone * tone, *bands])
     sample = np.ascontiguousarray(basis.reshape(len(basis), -1)[:, ::STRIDE])  # BLAS is slow on strided rows
-    coefficients, _ = weighted_least_squares(sample, lr.ravel()[::STRIDE])
+    sampled = None if valid is None else valid.ravel()[::STRIDE].astype(np.float32)
+    coefficients, _ = weighted_least_squares(sample, lr.ravel()[::STRIDE], sampled)
     fitted = np.dot(coefficients.astype(np.float32), basis.reshape(len(basis), -1)).reshape(lr.shape)
     error = lr - fitted
     variance = cv2.blur(error * error, (VARIANCE_SIDE, VARIANCE_SIDE))
-    overall = np.median(variance[::STRIDE, ::STRIDE])
+    usual = variance[::STRIDE, ::STRIDE]
+    overall = np.median(usual if valid is None else usual[valid[::STRIDE, ::STRIDE]])
     weights = np.asarray(1 / (variance + (overall + MIN_VARIANCE)), np.float32)
+    if valid is not None:
+        weights *= valid
     return AppearanceFit(basis, fitted, error, weights)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from twimager.align.appearance import Picture, blurs, fit_appearance, gaussian_blur, weighted_least_squares
 from twimager.align.motion import Motion, MotionModel, steepest_descent_images
@@ -15,6 +16,9 @@ from twimager.geometry import Matrix, Rect, common_rectangle
 from twimager.image.pixels import frame_size, limited
 from twimager.image.warp import resample, source_density
 from twimager.options import Method
+
+# (h, w), the pixels that count.
+Mask = NDArray[np.bool_]
 
 # Rim of what both show that is left out, in pixels: blurred by the interpolation from beyond.
 RIM = 2
@@ -61,7 +65,7 @@ def refine(
     Parameters
     ----------
     matrix : (3, 3), takes positions in the full-size HR to positions in the full-size LR
-    hr, lr : working images, of any size
+    hr, lr : working images, of any size; of the LR, only `valid` pixels have weight
     method : whether a perspective may be found
     levels : from coarse to fine
 
@@ -95,7 +99,7 @@ def refine(
         model = MotionModel.AFFINE if method is Method.TRANSFORM or level.sigma else MotionModel.PERSPECTIVE
         reference = gaussian_blur(lr.gray.astype(np.float32), level.sigma)
         to_grid = lr.from_full @ refined @ np.linalg.inv(source.from_full)
-        stepped = _gauss_newton(to_grid, source.gray.astype(np.float32), reference, model, level)
+        stepped = _gauss_newton(to_grid, source.gray.astype(np.float32), reference, model, level, lr.valid)
         if stepped is None:
             return matrix
         refined = np.asarray(np.linalg.inv(lr.from_full) @ stepped @ source.from_full, np.float64)
@@ -110,11 +114,13 @@ def _downsampled(hr: WorkingImage, lr: WorkingImage, matrix: Matrix) -> WorkingI
     return WorkingImage(limited(hr.gray, max(1, round(min(hr.gray.shape) / density))), hr.size)
 
 
-def _gauss_newton(start: Matrix, hr: Picture, lr: Picture, model: MotionModel, level: PyramidLevel) -> Matrix | None:
+def _gauss_newton(
+    start: Matrix, hr: Picture, lr: Picture, model: MotionModel, level: PyramidLevel, valid: Mask | None
+) -> Matrix | None:
     """Return the matrix after a level's steps, `start` if the error has grown, None if the steps diverge."""
     to_grid, errors = start, list[float]()
     for _ in range(level.max_steps):
-        step = _step(to_grid, hr, lr, model, level.sigma)
+        step = _step(to_grid, hr, lr, model, level.sigma, valid)
         if step is None:
             return None
         motion, error = step
@@ -135,7 +141,9 @@ def _without_insignificant(motion: Motion, model: MotionModel, to_grid: Matrix) 
     return model, to_grid
 
 
-def _step(to_grid: Matrix, hr: Picture, lr: Picture, model: MotionModel, sigma: float) -> tuple[Motion, float] | None:
+def _step(
+    to_grid: Matrix, hr: Picture, lr: Picture, model: MotionModel, sigma: float, valid: Mask | None
+) -> tuple[Motion, float] | None:
     """Return the next motion, and the weighted mean square error before it, in levels squared.
 
     None if both show too little in common, too little contrast, or the motion is too large.
@@ -150,7 +158,10 @@ def _step(to_grid: Matrix, hr: Picture, lr: Picture, model: MotionModel, sigma: 
     warped = gaussian_blur(resample(hr, to_grid, grid, interpolation=cv2.INTER_LINEAR), sigma)
     if min(frame.cut(warped).std(), frame.cut(lr).std()) < MIN_CONTRAST:
         return None
-    fit = fit_appearance(frame.cut(warped), frame.cut(lr), [frame.cut(blurred) for blurred in blurs(warped)])
+    seen = None if valid is None else frame.cut(valid)
+    if seen is not None and np.count_nonzero(seen) < MIN_SIDE**2:
+        return None
+    fit = fit_appearance(frame.cut(warped), frame.cut(lr), [frame.cut(blurred) for blurred in blurs(warped)], seen)
     regressors = np.stack([*steepest_descent_images(fit.fitted, model), *fit.basis])
     coefficients, standard_errors = weighted_least_squares(regressors, fit.error, fit.weights)
     motion = Motion.of_model(model, coefficients, standard_errors, frame)

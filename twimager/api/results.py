@@ -73,7 +73,7 @@ class Alignment:
         """How similar the LR and the aligned HR are."""
         scores = self._pair.scores
         return Scores(
-            scores.correlation, scores.coverage, scores.agreement, scores.residual_shift, scores.color_distance
+            scores.correlation, scores.coverage, scores.hash_agreement, scores.residual_shift, scores.color_distance
         )
 
     @property

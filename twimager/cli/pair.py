@@ -77,6 +77,7 @@ def to_options(values: argparse.Namespace) -> Options:
             Gates(
                 values.threshold, values.min_overlap, values.max_error, values.min_native_scale,
                 values.max_color_distance,
+                values.max_difference,
             ),
             Framing(
                 values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None
@@ -188,6 +189,13 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         metavar="DE",
         help="reject pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
         "white balance fitted: 8 keeps faded copies with colour casts and rejects what is recoloured",
+    )
+    group.add_argument(
+        "--max_difference",
+        type=float,
+        default=0.006,
+        metavar="F",
+        help="reject pairs if more than this share of the LR shows something else than the HR (default: 0.006)",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(

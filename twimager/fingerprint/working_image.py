@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
@@ -90,10 +91,12 @@ class WorkingImage(NamedTuple):
     ----------
     gray : (h, w) uint8 or float32; (h, w, 3) uint8 BGR for comparing colours
     size : (width, height) of the image itself, no smaller than the copy
+    valid : (h, w) bool, the pixels that count; None: all
     """
 
     gray: Gray
     size: Size
+    valid: NDArray[np.bool_] | None = None
 
     @property
     def from_full(self) -> Matrix:

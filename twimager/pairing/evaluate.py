@@ -15,6 +15,7 @@ from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.pixels import frame_size
 from twimager.options import Gates, PairSettings
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
+from twimager.pairing.by_parts import in_full, register_by_agreement
 from twimager.pairing.candidates import (
     NOTHING_IN_COMMON,
     align,
@@ -202,11 +203,13 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
         candidate = disambiguate(candidate, settings.align.method)
     if settings.align.method.is_nonrigid:
         candidate = _registered_nonrigid(candidate)
+    candidate, agreeing = register_by_agreement(candidate, settings.align.method)
     proposal, found, lr_size, scale = candidate.proposal, candidate.match, candidate.lr.size, settings.framing.scale
     common = common_area(found, candidate.hr.size, lr_size, scale)
+    common = common and common.intersection(in_full(candidate.overlay.common, candidate.lr))
     if common is None:
         return reject(candidate, NOTHING_IN_COMMON)
-    scores, gates = score(candidate.overlay, lr_size), settings.gates
+    scores, gates = score(candidate.overlay, lr_size, agreeing), settings.gates
     if gates.max_color_distance is not None:
         colored = with_color_distance(candidate, scores)
         if isinstance(colored, RejectedPair):
@@ -215,7 +218,7 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
     native = native_scale(found, candidate.hr.size, scale)
     failure = failed_gate(
-        scores, gates.threshold, gates.min_overlap, max_residual_shift, gates.max_color_distance
+        scores, gates.threshold, gates.min_overlap, max_residual_shift, gates.max_color_distance, gates.max_difference
     ) or _enlarged(native, gates)
     window = failure or output_window(common, proposal.lr.frame, settings.framing)
     if isinstance(window, Rejection):

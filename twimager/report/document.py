@@ -111,9 +111,13 @@ def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
         "inliers": pair.match and pair.match.inliers,
         "coverage": scores and _rounded(scores.coverage),
         "correlation": scores and _rounded(scores.correlation),
-        "hash_agreement": scores and _rounded(scores.agreement),
+        "hash_agreement": scores and _rounded(scores.hash_agreement),
         "residual": scores and _rounded(scores.residual_shift),
         "color_distance": scores and _rounded(scores.color_distance),
+        "agreed": scores and _rounded(scores.agreed),
+        "different": scores and _rounded(scores.different),
+        "unjudged": scores and _rounded(scores.unjudged),
+        "contradicted": scores and _rounded(scores.contradicted),
     }
 
 

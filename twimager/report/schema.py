@@ -44,6 +44,10 @@ class PairNumbers(Struct, kw_only=True, forbid_unknown_fields=True):
     hash_agreement: Percent | None
     residual: NotNegative | None
     color_distance: NotNegative | None
+    agreed: Share | None
+    different: Share | None
+    unjudged: Share | None
+    contradicted: Share | None
 
 
 class PairRecord(PairNumbers):

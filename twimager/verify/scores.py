@@ -15,7 +15,7 @@ from twimager.errors import Reason, Rejection
 from twimager.fingerprint.phash import perceptual_hash
 from twimager.geometry import Size
 from twimager.image.pixels import frame_size
-from twimager.verify.inserts import without_inserts
+from twimager.verify.agreement import Agreement
 from twimager.verify.overlay import Overlay
 
 # 1,500 couples of unrelated photographs, frame on frame, stayed below 0.14; true pairs, some faded and noisy, reach
@@ -45,16 +45,23 @@ class Scores:
     ----------
     correlation : zero-mean normalised correlation of the locally normalised luma of what both show, -1..1
     coverage : share of the LR frame that the HR covers, 0..1
-    agreement : equal bits of the 256-bit pHashes of what both show, logos and the like left out, in percent
+    hash_agreement : equal bits of the 256-bit pHashes of what both show, in the same tones, where they agree, in percent
     residual_shift : shift that is left between LR and HR, the median over tiles, in LR pixels
     color_distance : mean CIE Delta E of the local colours of what both show, exposure and white balance fitted
+    agreed, different, unjudged : the shares of what both show in which they agree, the LR shows something else, and
+        neither shows anything above the noise, 0..1
+    contradicted : the share of it in which the LR lacks what the HR shows, 0..1
     """
 
     correlation: float
     coverage: float
-    agreement: float | None = None
+    hash_agreement: float | None = None
     residual_shift: float | None = None
     color_distance: float | None = None
+    agreed: float | None = None
+    different: float | None = None
+    unjudged: float | None = None
+    contradicted: float | None = None
 
     @property
     def similarity(self) -> float:
@@ -67,13 +74,14 @@ def coarse_scores(overlay: Overlay) -> Scores:
     return Scores(overlay.correlation, overlay.coverage)
 
 
-def score(overlay: Overlay, lr_size: Size) -> Scores:
+def score(overlay: Overlay, lr_size: Size, found: Agreement) -> Scores:
     """Return all scores of an overlay but that of its colours.
 
     Parameters
     ----------
     overlay : of two gray pictures
     lr_size : (width, height) of the full LR
+    found : the agreement of what both show
 
     Examples
     --------
@@ -81,22 +89,28 @@ def score(overlay: Overlay, lr_size: Size) -> Scores:
 
     >>> from twimager.fingerprint.working_image import WorkingImage
     >>> from twimager.geometry import translation
+    >>> from twimager.verify.agreement import agreement
     >>> from twimager.verify.overlay import make_overlay
     >>> from twimager.verify.scores import score
     >>> noise = np.random.default_rng(0).integers(0, 256, (100, 100), np.uint8)
     >>> image = WorkingImage(cv2.GaussianBlur(noise, (0, 0), 1), (100, 100))
-    >>> scores = score(make_overlay(image, image, translation(2, 0)), (100, 100))
+    >>> overlay = make_overlay(image, image, translation(2, 0))
+    >>> both = [overlay.common.cut(gray) for gray in (overlay.hr, overlay.lr)]
+    >>> scores = score(overlay, (100, 100), agreement(*both))
     >>> scores.coverage, round(scores.residual_shift, 1)
     (0.98, 2.0)
     """
-    hr, lr = overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr)
-    bits = perceptual_hash(hr, REHASH_SIDE) ^ perceptual_hash(without_inserts(lr, hr), REHASH_SIDE)
+    bits = perceptual_hash(found.fitted, REHASH_SIDE) ^ perceptual_hash(found.without_differences, REHASH_SIDE)
     shift = tile_shift(*overlay.contrasts)
     return Scores(
         overlay.correlation,
         overlay.coverage,
-        agreement=100 * (1 - bits.bit_count() / REHASH_SIDE**2),
+        hash_agreement=100 * (1 - bits.bit_count() / REHASH_SIDE**2),
         residual_shift=None if shift is None else shift * lr_size[0] / frame_size(overlay.lr)[0],
+        agreed=found.agreed,
+        different=found.different,
+        unjudged=found.unjudged,
+        contradicted=found.contradicted,
     )
 
 
@@ -106,6 +120,7 @@ def failed_gate(
     min_overlap: float,
     max_residual_shift: float = math.inf,
     max_color_distance: float | None = None,
+    max_difference: float = 1.0,
 ) -> Rejection | None:
     """Return the first gate that the scores do not pass, or None; what was not measured passes.
 
@@ -115,15 +130,18 @@ def failed_gate(
     min_overlap : of the coverage, 0..1
     max_residual_shift : in LR pixels
     max_color_distance : CIE Delta E; None: any
+    max_difference : of the share that is contradicted, 0..1
     """
     if scores.coverage < min_overlap:
         return Rejection(Reason.OVERLAP, f"{scores.coverage:.2f} of the LR frame, at least {min_overlap:.2f}")
     if scores.correlation < MIN_CORRELATION:
         return Rejection(Reason.CORRELATION, f"correlation {scores.correlation:.2f}, at least {MIN_CORRELATION:.2f}")
-    if scores.agreement is not None and scores.agreement < threshold:
-        return Rejection(Reason.HASH, f"{scores.agreement:.1f} % of the bits agree, at least {threshold:g} %")
+    if scores.hash_agreement is not None and scores.hash_agreement < threshold:
+        return Rejection(Reason.HASH, f"{scores.hash_agreement:.1f} % of the bits agree, at least {threshold:g} %")
     if scores.residual_shift is not None and scores.residual_shift > max_residual_shift:
         return Rejection(Reason.RESIDUAL, f"{scores.residual_shift:.2f} LR pixels, at most {max_residual_shift:.2f}")
+    if scores.contradicted is not None and scores.contradicted > max_difference:
+        return Rejection(Reason.DIFFERENT, f"{scores.different:.1%} of the LR shows something else")
     color = scores.color_distance
     if color is not None and max_color_distance is not None and color > max_color_distance:
         return Rejection(Reason.COLOR, f"Delta E {color:.1f}, at most {max_color_distance:g}")

@@ -1,0 +1,74 @@
+"""Register a candidate by those parts in which LR and HR agree, and find what at the rim is no part of the picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.align.refinement import FINE
+from twimager.fingerprint.working_image import WorkingImage
+from twimager.geometry import Rect
+from twimager.image.pixels import frame_size
+from twimager.options import Method
+from twimager.pairing.registration import register
+from twimager.pairs import Candidate
+from twimager.verify.agreeing_rectangle import agreeing_rectangle
+from twimager.verify.agreement import Agreement, agreement
+
+# A pair in which more than this share differs is registered anew, without what differs, so many times at most, as long
+# as that makes so much more of it agree.
+WORTH_REGISTERING, MOST_TIMES, GAIN = 0.004, 3, 0.002
+# Pixels of the map around what differs that don't count either.
+MARGIN = 2
+
+
+def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candidate, Agreement]:
+    """Return a refined candidate registered by what agrees, its overlay without the rim, and the agreement of that."""
+    found = _agreement(candidate)
+    if found.different <= WORTH_REGISTERING:
+        return candidate, found
+    for _ in range(MOST_TIMES):
+        moved = register(_only_where_valid(candidate, found), FINE, method)
+        better = _agreement(moved)
+        if better.different > found.different - GAIN:
+            break
+        candidate, found = moved._replace(lr=candidate.lr), better
+    overlay = candidate.overlay
+    inner = agreeing_rectangle(found, *_both(candidate), bars_only=True)
+    if inner and inner[2:] != overlay.common[2:]:
+        inner = inner.moved(*overlay.common[:2])
+        candidate = candidate._replace(overlay=replace(overlay, common=inner))
+        found = _agreement(candidate)
+    return candidate, found
+
+
+def in_full(area: Rect, lr: WorkingImage) -> Rect:
+    """Return the whole pixels of an LR that lie in an area of its working image."""
+    across, down = (full / small for full, small in zip(lr.size, frame_size(lr.gray), strict=True))
+    x, y = math.ceil(area.x * across - 1e-6), math.ceil(area.y * down - 1e-6)
+    right, bottom = int((area.x + area.width) * across + 1e-6), int((area.y + area.height) * down + 1e-6)
+    return Rect(x, y, right - x, bottom - y)
+
+
+def _agreement(candidate: Candidate) -> Agreement:
+    return agreement(*_both(candidate))
+
+
+def _both(candidate: Candidate) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    overlay = candidate.overlay
+    hr, lr = (np.asarray(overlay.common.cut(pixels), np.uint8) for pixels in (overlay.hr, overlay.lr))
+    return hr, lr
+
+
+def _only_where_valid(candidate: Candidate, found: Agreement) -> Candidate:
+    """Return a candidate of whose LR only what agrees is valid."""
+    common, lr = candidate.overlay.common, candidate.lr
+    side = 2 * MARGIN + 1
+    differs = cv2.dilate(found.differs.astype(np.uint8), np.ones((side, side), np.uint8))
+    valid = np.ones(lr.gray.shape, bool)
+    common.cut(valid)[:] = cv2.resize(differs, common[2:], interpolation=cv2.INTER_NEAREST) == 0
+    return candidate._replace(lr=lr._replace(valid=valid))

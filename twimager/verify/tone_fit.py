@@ -1,0 +1,165 @@
+"""An HR in the tones of its LR, whatever differs elsewhere: tone curve, sharpness, vignette, robustly fitted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.geometry import Rect
+
+# (h, w), or (h, w, 3) BGR, float32 in levels.
+Picture = NDArray[np.float32]
+# (k, h, w): k regressors at each pixel.
+Regressors = NDArray[np.float32]
+
+# Levels per unit of tone. A cubic alone does not follow a gamma of 0.5 into black; with the root it does.
+TONE_UNIT = 64.0
+# An LR may be blurrier or sharper by any mixture of the bands between these Gaussians, in pixels.
+BANDS = (0.8, 1.6)
+# What such a curve leaves is the same for all pixels of a level (posterised pictures, clipped ones): it is taken in
+# steps of so many levels, and counts less of fewer pixels than this.
+STEP, FEW = 4, 5.0
+# Both pictures are denoised by a Gaussian first: what covers half of a grainy picture is no outlier else.
+DENOISE = 1.0
+# About so many pixels, evenly spread, are fitted by; of small pictures all.
+ENOUGH_PIXELS = 2500
+# The fit begins where squares of this side correlate: tones and vignettes do not change that, and of a picture of which
+# 45 % are covered the rest alone is fitted. Contrast below so many levels is noise; below a correlation of 0.5 pixels
+# have no weight, above 0.8 full weight. With less weight than LEAST_WEIGHT in the mean, all pixels have the same.
+CORRELATED_SIDE, NOISE_CONTRAST, UNCORRELATED, CORRELATED, LEAST_WEIGHT = 9, 4.0, 0.5, 0.8, 0.02
+# Tukey's biweight is 0 beyond so many standard deviations. Those are told by the smaller errors, up to this quantile,
+# which in a normal distribution is at 0.524 standard deviations: more than half of the pixels may be outliers.
+BIWEIGHT, QUANTILE, NORMAL_QUANTILE = 4.0, 0.4, 0.5244
+LEAST_DEVIATION, ITERATIONS = 5.0, 5
+# A regressor of a lesser root mean square is none: those of flat pictures are rounding errors.
+WEAK = 0.01
+# Relative to the strongest regressor; the vignette's keeps it from being extrapolated wildly into what is covered.
+RIDGE, VIGNETTE_RIDGE = 1e-6, 1e-3
+
+
+class ToneFit(NamedTuple):
+    """How the tones of an LR come from those of its HR.
+
+    Attributes
+    ----------
+    coefficients : (k,) of the regressors
+    residual_curve : (256,) what is to be added to each fitted level
+    mean : the HR's mean gray, in levels
+    size : (width, height) of the pictures that were fitted
+    """
+
+    coefficients: NDArray[np.float32]
+    residual_curve: NDArray[np.float32]
+    mean: float
+    size: tuple[int, int]
+
+    def apply(self, hr: Picture, part: Rect, size: tuple[int, int]) -> Picture:
+        """Return part of an HR in the LR's tones, (h, w) in levels.
+
+        `hr` is what lies in `part` of a picture of `size` (width, height), which may be larger than what was fitted.
+        """
+        scale = min(size) / min(self.size)
+        regressors = _regressors(hr, self.mean, part, size, scale)
+        fitted = self.coefficients @ regressors.reshape(len(regressors), -1)
+        fitted = fitted.reshape(hr.shape[:2])
+        return np.asarray(fitted + cv2.LUT(whole_levels(fitted), self.residual_curve), np.float32)
+
+
+def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
+    """Fit the tones of an HR to those of an LR on the same grid.
+
+    The model is a cubic and the root of the HR's gray (and two tints, if it has three channels: an LR may be of one),
+    more or less of two bands of detail, and a gain and an offset that are quadratic in x and y. Iteratively reweighted
+    least squares with Tukey's biweight, begun where the two correlate locally.
+
+    Parameters
+    ----------
+    hr : (h, w) or (h, w, 3) float32, in levels
+    lr : (h, w) float32, in levels
+
+    Examples
+    --------
+    >>> hr = np.linspace(0, 255, 1600, dtype=np.float32).reshape(40, 40)
+    >>> tones = fit_tones(hr, 0.5 * hr + 20)
+    >>> bool(abs(tones.apply(hr, Rect(0, 0, 40, 40), (40, 40)) - (0.5 * hr + 20)).max() < 0.5)
+    True
+    """
+    gray, size = _gray(hr), (lr.shape[1], lr.shape[0])
+    mean = float(gray.mean())
+    regressors = _regressors(blurred(hr, DENOISE), mean, Rect(0, 0, *size), size, 1.0)
+    sampled = np.s_[:: (step := max(1, round((lr.size / ENOUGH_PIXELS) ** 0.5))), ::step]
+    rows = np.stack([row[sampled].ravel() for row in regressors])
+    wanted, weights = blurred(lr, DENOISE)[sampled].ravel(), _first_weights(gray, lr)[sampled].ravel()
+    ridge = np.full(len(rows), RIDGE)
+    ridge[-_VIGNETTE:] = VIGNETTE_RIDGE
+    coefficients = np.zeros(len(rows), np.float32)
+    for _ in range(ITERATIONS):
+        weighted = rows * weights
+        gram = (weighted @ rows.T).astype(np.float64)
+        length = np.sqrt(gram.diagonal() + WEAK**2 * weights.sum() + 1e-9)
+        normal = gram / np.outer(length, length) + np.diag(ridge)
+        coefficients = (np.linalg.solve(normal, weighted @ wanted / length) / length).astype(np.float32)
+        error = wanted - coefficients @ rows
+        deviation = max(float(np.quantile(abs(error), QUANTILE)) / NORMAL_QUANTILE, LEAST_DEVIATION)
+        weights = np.maximum(1 - (error / (BIWEIGHT * deviation)) ** 2, 0) ** 2
+    fitted = coefficients @ rows
+    return ToneFit(coefficients, _residual_curve(fitted, wanted - fitted, weights), mean, size)
+
+
+# Gain and offset have five terms each: x, y, x * x, x * y, y * y.
+_VIGNETTE = 10
+
+
+def _regressors(hr: Picture, mean: float, part: Rect, size: tuple[int, int], scale: float) -> Regressors:
+    """Return what an LR's tones may be made of; the vignette's terms come last."""
+    gray = _gray(hr)
+    tone = (gray - mean) / TONE_UNIT
+    fine, coarse = (blurred(gray, sigma * scale) for sigma in BANDS)
+    tints = [(hr[..., channel] - gray) / TONE_UNIT for channel in (0, 2)] if hr.ndim > gray.ndim else []
+    x, y = (
+        (2 * (start + np.arange(length, dtype=np.float32)) + 1) / whole - 1
+        for start, length, whole in zip(part[:2], part[2:], size, strict=True)
+    )
+    y = y[:, None]
+    terms = [np.broadcast_to(term, gray.shape) for term in (x, y, x * x - 1 / 3, x * y, y * y - 1 / 3)]
+    root = np.sqrt(np.maximum(gray, 0) / TONE_UNIT)
+    curve = [np.ones_like(tone), root, tone, tone * tone, tone * tone * tone, gray - fine, fine - coarse]
+    return np.stack([*curve, *tints, *terms, *(tone * term for term in terms)]).astype(np.float32, copy=False)
+
+
+def _residual_curve(fitted: Picture, error: Picture, weights: Picture) -> NDArray[np.float32]:
+    """Return the weighted mean error of pixels of about the same fitted level, for each level."""
+    steps = whole_levels(fitted).ravel() // STEP
+    total, summed = (np.bincount(steps, w, 256 // STEP) for w in (weights, weights * error))
+    middles = np.arange(STEP / 2 - 0.5, 256, STEP)
+    return np.interp(np.arange(256), middles, summed / (total + FEW)).astype(np.float32)
+
+
+def whole_levels(fitted: Picture) -> NDArray[np.uint8]:
+    """Return levels rounded, and those beyond 0 to 255 clipped."""
+    return np.asarray(cv2.convertScaleAbs(np.maximum(fitted, 0)), np.uint8)
+
+
+def _first_weights(gray: Picture, lr: Picture) -> Picture:
+    """Return how well two pictures correlate locally, as weights from 0 to 1."""
+    square = (CORRELATED_SIDE, CORRELATED_SIDE)
+    mean_a, mean_b = cv2.blur(gray, square), cv2.blur(lr, square)
+    var_a, var_b, covariance = (
+        cv2.blur(product, square) - means
+        for product, means in ((gray * gray, mean_a * mean_a), (lr * lr, mean_b * mean_b), (gray * lr, mean_a * mean_b))
+    )
+    correlation = covariance / np.sqrt(np.maximum(var_a, 0) * np.maximum(var_b, 0) + NOISE_CONTRAST**2)
+    weights = np.clip((correlation - UNCORRELATED) / (CORRELATED - UNCORRELATED), 0, 1) ** 2
+    return np.asarray(weights if weights.mean() >= LEAST_WEIGHT else np.ones_like(weights), np.float32)
+
+
+def _gray(picture: Picture) -> Picture:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.float32) if picture.ndim > 2 else picture
+
+
+def blurred(picture: Picture, sigma: float) -> Picture:
+    """Return a picture blurred by a Gaussian."""
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
