@@ -16,7 +16,7 @@ from twimager.image.pixels import frame_size
 from twimager.options import Method
 from twimager.pairing.registration import register
 from twimager.pairs import Candidate
-from twimager.verify.agreeing_rectangle import agreeing_rectangle
+from twimager.verify.agreeing_rectangle import to_the_pixel, without_rim
 from twimager.verify.agreement import Agreement, agreement
 
 # A pair in which more than this share differs is registered anew, without what differs, so many times at most, as long
@@ -38,10 +38,12 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
             break
         candidate, found = moved._replace(lr=candidate.lr), better
     overlay = candidate.overlay
-    inner = agreeing_rectangle(found, *_both(candidate), bars_only=True)
-    if inner and inner[2:] != overlay.common[2:]:
-        inner = inner.moved(*overlay.common[:2])
-        candidate = candidate._replace(overlay=replace(overlay, common=inner))
+    left, top, right, bottom = (bar > 0 for bar in candidate.proposal.lr.bars)
+    inner = without_rim(found.differs, (left, top, right, bottom))
+    exact = to_the_pixel(inner, found, *_both(candidate)) if inner[2:] != frame_size(found.labels) else None
+    if exact:
+        exact = exact.moved(*overlay.common[:2])
+        candidate = candidate._replace(overlay=replace(overlay, common=exact))
         found = _agreement(candidate)
     return candidate, found
 

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-import cv2
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from twimager.geometry import Rect
 from twimager.image.pixels import frame_size
 from twimager.verify.agreement import LEVELS_ALLOWED, LOW, Agreement, Mask, Pixels, error_and_allowed
 from twimager.verify.tone_fit import Picture
 
-# A region that takes up so much of a side of the frame is a bar, or part of a frame; logos do not.
-BAR_SHARE = 0.5
+# A line is part of the rim if so much of it differs. What lies at one side alone is, if it takes no more than so much of
+# the frame: frames and bars have several sides; what is wider is a caption, or another picture.
+RIM_SHARE, AGAIN_SHARE, THIN_RIM = 0.75, 0.3, 0.1
+# Less of the map than this is not left by a rim: pictures of other moments agree in some part.
+LEAST_INNER = 0.25
+# Left, top, right, bottom.
+Sides = tuple[bool, bool, bool, bool]
+NO_SIDES = (False, False, False, False)
 # Its edge is searched for so many pixels of the map further out than the map has it, or further in, in lines along it:
 # against so many inside. The map is blurred, and its regions reach rather too far.
 REACH, TOO_FAR, INSIDE = 5, 1, 8
 
 
-def agreeing_rectangle(found: Agreement, hr: Pixels, lr: Pixels, *, bars_only: bool = False) -> Rect | None:
-    """Return the largest rectangle of whole pixels in which nothing differs, or None.
-
-    With `bars_only` only what takes up half of a side of the frame is kept out: bars, frames, junk lines.
+def to_the_pixel(coarse: Rect, found: Agreement, hr: Pixels, lr: Pixels) -> Rect | None:
+    """Return a rectangle of an agreement map as whole pixels of the pictures, its edges where they cease to agree.
 
     Parameters
     ----------
+    coarse : on the map
     found : the pictures' agreement
     hr, lr : (h, w) uint8 on one grid, the HR maybe (h, w, 3), as `agreement` had them
-    bars_only : whether other differences may lie in the rectangle
+
+    Returns
+    -------
+    None where nothing is left
     """
-    differs = bars(found.differs) if bars_only else found.differs
-    coarse = largest_rectangle(~differs)
-    if coarse is None:
-        return None
     size, (rows, columns) = frame_size(lr), found.labels.shape
     across, down = size[0] / columns, size[1] / rows
     left, top = coarse.x * across, coarse.y * down
@@ -40,14 +46,45 @@ def agreeing_rectangle(found: Agreement, hr: Pixels, lr: Pixels, *, bars_only: b
     return Rect(x0, y0, x1 - x0, y1 - y0) if x1 > x0 and y1 > y0 else None
 
 
-def bars(differs: Mask) -> Mask:
-    """Return the regions of a mask (h, w) that take up at least half of one of its sides."""
-    count, numbers = cv2.connectedComponents(differs.astype(np.uint8), connectivity=4)
-    kept = np.zeros(count, bool)
-    for side in (numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]):
-        kept |= np.bincount(side, minlength=count) >= BAR_SHARE * len(side)
-    kept[0] = False
-    return np.asarray(kept[numbers])
+def without_rim(differs: Mask, known: Sides = NO_SIDES) -> Rect:
+    """Return a map without its rim: frames, bars and junk lines, which most of the lines along an edge differ in.
+
+    Parameters
+    ----------
+    differs : (h, w)
+    known : left, top, right, bottom: whether a bar was taken off there before
+
+    Examples
+    --------
+    >>> differs = np.zeros((40, 60), bool)
+    >>> differs[:9] = differs[-6:] = True
+    >>> without_rim(differs)
+    Rect(x=0, y=9, width=60, height=25)
+    """
+    inner, rims = Rect(0, 0, *frame_size(differs)), np.array(known)
+    while True:
+        part = inner.cut(differs)
+        across, down = part.mean(axis=0), part.mean(axis=1)
+        ends = zip((across, down, across[::-1], down[::-1]), rims, strict=True)
+        depths = np.array([_depth(lines, AGAIN_SHARE if is_rim else RIM_SHARE) for lines, is_rim in ends])
+        sizes = np.array([inner.width, inner.height] * 2)
+        rims |= depths > 0
+        others = rims.sum() - rims
+        depths[(others == 0) & (depths > THIN_RIM * sizes)] = 0
+        left, top, right, bottom = depths.tolist()
+        if not depths.any():
+            return inner
+        width, height = inner.width - left - right, inner.height - top - bottom
+        if min(width, height) <= 0 or width * height < LEAST_INNER * differs.size:
+            return Rect(0, 0, *frame_size(differs))
+        inner = Rect(left, top, width, height).moved(inner.x, inner.y)
+
+
+def _depth(share: NDArray[np.floating[Any]], least: float) -> int:
+    """Return up to which line so much of each, and of all before it, differs."""
+    mean = share.cumsum() / np.arange(1, len(share) + 1)
+    deep = np.flatnonzero((share >= least) & (mean >= least))
+    return int(deep[-1]) + 1 if len(deep) else 0
 
 
 def largest_rectangle(wanted: Mask) -> Rect | None:
