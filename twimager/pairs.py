@@ -11,6 +11,7 @@ from twimager.errors import Rejection
 from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Rect
 from twimager.propose.proposal import Proposal
+from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.overlay import Overlay
 from twimager.verify.scores import Scores
 
@@ -44,6 +45,7 @@ class VerifiedPair(NamedTuple):
     rivals : HRs that show the LR as well as this one
     score_gap : how far its score is below that of the LR's best candidate
     native_scale : HR source pixels, along a side, per output pixel
+    agreement : where both agree; None if nothing differs
     """
 
     proposal: Proposal
@@ -54,6 +56,7 @@ class VerifiedPair(NamedTuple):
     rivals: tuple[Path, ...] = ()
     score_gap: float = 0.0
     native_scale: float = 1.0
+    agreement: AgreementMap | None = None
 
 
 class RejectedPair(NamedTuple):
@@ -63,6 +66,7 @@ class RejectedPair(NamedTuple):
     rejection: Rejection
     match: Match | None = None
     scores: Scores | None = None
+    agreement: AgreementMap | None = None
 
 
 class Deferred(NamedTuple):

@@ -193,9 +193,9 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max_difference",
         type=float,
-        default=0.006,
+        default=0.004,
         metavar="F",
-        help="reject pairs if more than this share of the LR shows something else than the HR (default: 0.006)",
+        help="reject pairs if more than this share of the LR shows something else than the HR (default: 0.004)",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(

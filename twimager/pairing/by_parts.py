@@ -16,7 +16,7 @@ from twimager.image.pixels import frame_size
 from twimager.options import Method
 from twimager.pairing.registration import register
 from twimager.pairs import Candidate
-from twimager.verify.agreeing_rectangle import to_the_pixel, without_rim
+from twimager.verify.agreeing_rectangle import inner_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
 
 # A pair in which more than this share differs is registered anew, without what differs, so many times at most, as long
@@ -27,25 +27,27 @@ MARGIN = 2
 
 
 def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candidate, Agreement]:
-    """Return a refined candidate registered by what agrees, its overlay without the rim, and the agreement of that."""
-    found = _agreement(candidate)
-    if found.different <= WORTH_REGISTERING:
-        return candidate, found
-    for _ in range(MOST_TIMES):
+    """Return a refined candidate registered without what differs, and its agreement."""
+    found = agreement_of(candidate)
+    for _ in range(MOST_TIMES if found.different > WORTH_REGISTERING else 0):
         moved = register(_only_where_valid(candidate, found), FINE, method)
-        better = _agreement(moved)
+        better = agreement_of(moved)
         if better.different > found.different - GAIN:
             break
         candidate, found = moved._replace(lr=candidate.lr), better
-    overlay = candidate.overlay
-    left, top, right, bottom = (bar > 0 for bar in candidate.proposal.lr.bars)
-    inner = without_rim(found.differs, (left, top, right, bottom))
-    exact = to_the_pixel(inner, found, *_both(candidate)) if inner[2:] != frame_size(found.labels) else None
-    if exact:
-        exact = exact.moved(*overlay.common[:2])
-        candidate = candidate._replace(overlay=replace(overlay, common=exact))
-        found = _agreement(candidate)
     return candidate, found
+
+
+def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
+    """Return a candidate whose overlay ends where frames, bars and junk lines begin, and the agreement of that."""
+    left, top, right, bottom = (bar > 0 for bar in candidate.proposal.lr.bars)
+    inner = inner_rectangle(found.differs, (left, top, right, bottom))
+    exact = to_the_pixel(inner, found, *_both(candidate)) if inner[2:] != frame_size(found.labels) else None
+    if exact is None:
+        return candidate, found
+    overlay = candidate.overlay
+    narrowed = candidate._replace(overlay=replace(overlay, common=exact.moved(*overlay.common[:2])))
+    return narrowed, agreement_of(narrowed)
 
 
 def in_full(area: Rect, lr: WorkingImage) -> Rect:
@@ -56,7 +58,8 @@ def in_full(area: Rect, lr: WorkingImage) -> Rect:
     return Rect(x, y, right - x, bottom - y)
 
 
-def _agreement(candidate: Candidate) -> Agreement:
+def agreement_of(candidate: Candidate) -> Agreement:
+    """Return the agreement of what both pictures of a candidate show."""
     return agreement(*_both(candidate))
 
 

@@ -15,7 +15,7 @@ from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.pixels import frame_size
 from twimager.options import Gates, PairSettings
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
-from twimager.pairing.by_parts import in_full, register_by_agreement
+from twimager.pairing.by_parts import agreement_of, in_full, register_by_agreement, without_rim
 from twimager.pairing.candidates import (
     NOTHING_IN_COMMON,
     align,
@@ -37,6 +37,7 @@ from twimager.pairing.registration import (
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.rivals import COARSE_MARGIN, compared_with_best, rank_rivals, split_contenders
+from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
 from twimager.verify.overlay import make_overlay
 from twimager.verify.scores import MAX_RESIDUAL_SHIFT, failed_gate, score
@@ -201,9 +202,11 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     """Disambiguate a refined candidate and displace it, as far as the method does, and put it through every gate."""
     if may_be_ambiguous(candidate, settings.align.method):
         candidate = disambiguate(candidate, settings.align.method)
+    candidate, agreeing = register_by_agreement(candidate, settings.align.method)
     if settings.align.method.is_nonrigid:
         candidate = _registered_nonrigid(candidate)
-    candidate, agreeing = register_by_agreement(candidate, settings.align.method)
+        agreeing = agreement_of(candidate)
+    candidate, agreeing = without_rim(candidate, agreeing)
     proposal, found, lr_size, scale = candidate.proposal, candidate.match, candidate.lr.size, settings.framing.scale
     common = common_area(found, candidate.hr.size, lr_size, scale)
     common = common and common.intersection(in_full(candidate.overlay.common, candidate.lr))
@@ -221,9 +224,14 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
         scores, gates.threshold, gates.min_overlap, max_residual_shift, gates.max_color_distance, gates.max_difference
     ) or _enlarged(native, gates)
     window = failure or output_window(common, proposal.lr.frame, settings.framing)
+    compared = in_full(candidate.overlay.common, candidate.lr)
+    differing = AgreementMap.of(agreeing.labels, compared) if agreeing.differs.any() else None
     if isinstance(window, Rejection):
-        return RejectedPair(proposal, window, found, scores)
-    return VerifiedPair(proposal, found, scores, common, window, score_gap=candidate.score_gap, native_scale=native)
+        return RejectedPair(proposal, window, found, scores, differing)
+    return VerifiedPair(
+        proposal, found, scores, common, window, score_gap=candidate.score_gap, native_scale=native,
+        agreement=differing,
+    )  # fmt: skip
 
 
 def _registered_nonrigid(candidate: Candidate) -> Candidate:

@@ -22,6 +22,7 @@ from twimager.options import PairSettings
 from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
 from twimager.runtime.typed_json import dumps
+from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.scores import Scores
 
 # Upper bounds of a matrix's condition, and of an evaluation's numbers; only damaged ones have more.
@@ -74,9 +75,9 @@ def is_final(evaluation: Evaluation) -> bool:
 class _Stored(Struct, frozen=True):
     """An evaluation as its text holds it: of a proposal, its number."""
 
-    pairs: list[tuple[int, Match, Scores, Rect, Rect, float, float]]
+    pairs: list[tuple[int, Match, Scores, Rect, Rect, float, float, AgreementMap | None]]
     deferred: list[tuple[int, Match, Scores, float]]
-    rejected: list[tuple[int, Rejection, Match | None, Scores | None]]
+    rejected: list[tuple[int, Rejection, Match | None, Scores | None, AgreementMap | None]]
 
 
 def to_text(evaluation: Evaluation, proposals: Sequence[Proposal]) -> str:
@@ -84,11 +85,23 @@ def to_text(evaluation: Evaluation, proposals: Sequence[Proposal]) -> str:
     numbers = {id(proposal): number for number, proposal in enumerate(proposals)}
     stored = _Stored(
         [
-            (numbers[id(one.proposal)], one.match, one.scores, one.common, one.window, one.score_gap, one.native_scale)
+            (
+                numbers[id(one.proposal)],
+                one.match,
+                one.scores,
+                one.common,
+                one.window,
+                one.score_gap,
+                one.native_scale,
+                one.agreement,
+            )
             for one in evaluation.pairs
         ],
         [(numbers[id(one.proposal)], one.match, one.scores, one.score_gap) for one in evaluation.deferred],
-        [(numbers[id(one.proposal)], one.rejection, one.match, one.scores) for one in evaluation.rejected],
+        [
+            (numbers[id(one.proposal)], one.rejection, one.match, one.scores, one.agreement)
+            for one in evaluation.rejected
+        ],
     )
     return dumps(stored)
 
@@ -98,11 +111,16 @@ def from_text(text: str, proposals: Sequence[Proposal]) -> Evaluation:
     stored = msgspec.convert(json.loads(text), _Stored, dec_hook=_array)
     numbered = dict(enumerate(proposals))
     pairs = [
-        VerifiedPair(numbered[number], match, scores, common, window, score_gap=gap, native_scale=native_scale)
-        for number, match, scores, common, window, gap, native_scale in stored.pairs
+        VerifiedPair(
+            numbered[number], match, scores, common, window, score_gap=gap, native_scale=native, agreement=agreement
+        )
+        for number, match, scores, common, window, gap, native, agreement in stored.pairs
     ]
     deferred = [Deferred(numbered[number], match, scores, gap) for number, match, scores, gap in stored.deferred]
-    rejected = [RejectedPair(numbered[number], why, match, scores) for number, why, match, scores in stored.rejected]
+    rejected = [
+        RejectedPair(numbered[number], why, match, scores, agreement)
+        for number, why, match, scores, agreement in stored.rejected
+    ]
     return Evaluation(pairs, deferred, rejected)
 
 
@@ -126,6 +144,8 @@ def _is_sound(pair: Choice | RejectedPair) -> bool:
     if pair.match and not _is_sound_match(pair.match):
         return False
     if pair.scores and not all(map(_is_bounded, astuple(pair.scores))):
+        return False
+    if not isinstance(pair, Deferred) and pair.agreement and not pair.agreement.is_sound:
         return False
     if isinstance(pair, RejectedPair):
         return True

@@ -46,7 +46,7 @@ def to_the_pixel(coarse: Rect, found: Agreement, hr: Pixels, lr: Pixels) -> Rect
     return Rect(x0, y0, x1 - x0, y1 - y0) if x1 > x0 and y1 > y0 else None
 
 
-def without_rim(differs: Mask, known: Sides = NO_SIDES) -> Rect:
+def inner_rectangle(differs: Mask, known: Sides = NO_SIDES) -> Rect:
     """Return a map without its rim: frames, bars and junk lines, which most of the lines along an edge differ in.
 
     Parameters
@@ -58,7 +58,7 @@ def without_rim(differs: Mask, known: Sides = NO_SIDES) -> Rect:
     --------
     >>> differs = np.zeros((40, 60), bool)
     >>> differs[:9] = differs[-6:] = True
-    >>> without_rim(differs)
+    >>> inner_rectangle(differs)
     Rect(x=0, y=9, width=60, height=25)
     """
     inner, rims = Rect(0, 0, *frame_size(differs)), np.array(known)

@@ -47,6 +47,8 @@ GAP, HOLE, LEAST_AREA, LEAST_HIGH = 4, 0.005, 16, 4
 # leaves, averaged (pixels); what is thinner than 2 * THIN + 1 of them is left out.
 ADDED, DETAIL_CONTRAST = 3.0, 3.0
 FINE, HIGH_PASS, DETAIL_AVERAGE, THIN = 0.8, 4.0, 2.0, 3
+# Contradictions no further apart than twice so many pixels are in one place: what has moved is, dust is everywhere.
+NEAR = 8
 
 
 class Label(IntEnum):
@@ -104,8 +106,12 @@ class Agreement:
 
     @property
     def contradicted(self) -> float:
-        """The share (0..1) in which the LR lacks what the HR shows: it is of another moment, or another picture."""
-        return float(self.contradicts.mean())
+        """The share (0..1), in one place, in which the LR lacks what the HR shows: it is of another moment."""
+        if not self.contradicts.any():
+            return 0.0
+        near = cv2.dilate(self.contradicts.astype(np.uint8), np.ones((2 * NEAR + 1, 2 * NEAR + 1), np.uint8))
+        _, places = cv2.connectedComponents(near)
+        return float(np.bincount(places[self.contradicts]).max() / self.contradicts.size)
 
     def soft_mask(self, size: tuple[int, int]) -> Pixels:
         """Return the mask for a picture of `size` (width, height): (height, width), 255 agrees, 0 differs.

@@ -50,7 +50,7 @@ class Scores:
     color_distance : mean CIE Delta E of the local colours of what both show, exposure and white balance fitted
     agreed, different, unjudged : the shares of what both show in which they agree, the LR shows something else, and
         neither shows anything above the noise, 0..1
-    contradicted : the share of it in which the LR lacks what the HR shows, 0..1
+    contradicted : the share of it, in one place, in which the LR lacks what the HR shows, 0..1
     """
 
     correlation: float
