@@ -67,7 +67,7 @@ class Agreement:
     ----------
     labels : (h, w) uint8 of `Label`, on the map: the pictures' grid, shrunk to a shorter side of MAP_SIDE at most
     contradicts : (h, w) bool, the part of what differs in which the LR lacks what the HR shows; no thin parts
-    fitted, lr : (h, w) uint8, the HR in the LR's tones, and the LR, on the map
+    fitted, lr : (h, w) uint8, the HR in the LR's tones, and the LR without noise and what differs, on the map
     tones : how the LR's tones come from the HR's
     noise : variance, in squared levels, that noise leaves of errors on the map, once denoised
     """
@@ -83,11 +83,6 @@ class Agreement:
     def differs(self) -> Mask:
         """Where the LR shows something else: another picture, captions, logos, dust, (h, w)."""
         return np.asarray(self.labels == Label.DIFFER)
-
-    @property
-    def without_differences(self) -> NDArray[np.uint8]:
-        """The LR on the map, (h, w), with the fitted HR where they differ."""
-        return np.where(self.differs, self.fitted, self.lr)
 
     @property
     def agreed(self) -> float:
@@ -163,7 +158,10 @@ def agreement(hr: Pixels, lr: Pixels) -> Agreement:
     pixels, regions = _regions(error / (allowed + floor))
     labels = np.where(regions, Label.DIFFER, np.where(contrast > floor, Label.AGREE, Label.NOTHING_TO_SEE))
     contradicts = _contradicts(fitted, reference, pixels)
-    return Agreement(labels.astype(np.uint8), contradicts, whole_levels(fitted), whole_levels(reference), tones, noise)
+    # The Wiener filter: of the error, what noise does not account for.
+    signal = np.where(regions, 0, np.maximum(1 - (noise + LEVELS_ALLOWED**2) / np.maximum(error, 1e-6), 0))
+    cleaned = fitted + signal * (reference - fitted)
+    return Agreement(labels.astype(np.uint8), contradicts, whole_levels(fitted), whole_levels(cleaned), tones, noise)
 
 
 def error_and_allowed(fitted: Picture, lr: Picture) -> tuple[Picture, Picture, Picture]:

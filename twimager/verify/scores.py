@@ -100,7 +100,7 @@ def score(overlay: Overlay, lr_size: Size, found: Agreement) -> Scores:
     >>> scores.coverage, round(scores.residual_shift, 1)
     (0.98, 2.0)
     """
-    bits = perceptual_hash(found.fitted, REHASH_SIDE) ^ perceptual_hash(found.without_differences, REHASH_SIDE)
+    bits = perceptual_hash(found.fitted, REHASH_SIDE) ^ perceptual_hash(found.lr, REHASH_SIDE)
     shift = tile_shift(*overlay.contrasts)
     return Scores(
         overlay.correlation,
