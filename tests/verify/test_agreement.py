@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twimager.geometry import Rect
-from twimager.verify.agreeing_rectangle import agreeing_rectangle, bars, largest_rectangle
+from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import MAP_SIDE, Label, agreement
 
 Gray = NDArray[np.uint8]

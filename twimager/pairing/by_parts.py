@@ -32,9 +32,12 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
     for _ in range(MOST_TIMES if found.different > WORTH_REGISTERING else 0):
         moved = register(_only_where_valid(candidate, found), FINE, method)
         better = agreement_of(moved)
-        if better.different > found.different - GAIN:
+        gain = found.different - better.different
+        if gain < -GAIN:
             break
         candidate, found = moved._replace(lr=candidate.lr), better
+        if gain < GAIN:
+            break
     return candidate, found
 
 
@@ -70,10 +73,12 @@ def _both(candidate: Candidate) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _only_where_valid(candidate: Candidate, found: Agreement) -> Candidate:
-    """Return a candidate of whose LR only what agrees is valid."""
+    """Return a candidate of whose LR, without its vignette, only what agrees is valid."""
     common, lr = candidate.overlay.common, candidate.lr
     side = 2 * MARGIN + 1
     differs = cv2.dilate(found.differs.astype(np.uint8), np.ones((side, side), np.uint8))
     valid = np.ones(lr.gray.shape, bool)
     common.cut(valid)[:] = cv2.resize(differs, common[2:], interpolation=cv2.INTER_NEAREST) == 0
-    return candidate._replace(lr=lr._replace(valid=valid))
+    flat = lr.gray.astype(np.float32)
+    common.cut(flat)[:] = found.tones.without_vignette(common.cut(flat))
+    return candidate._replace(lr=lr._replace(gray=flat, valid=valid))

@@ -36,6 +36,8 @@ BIWEIGHT, QUANTILE, NORMAL_QUANTILE = 4.0, 0.4, 0.5244
 LEAST_DEVIATION, ITERATIONS = 5.0, 5
 # A regressor of a lesser root mean square is none: those of flat pictures are rounding errors.
 WEAK = 0.01
+# A vignette's gain is no more extreme.
+GAINS = 0.3, 3.0
 # Relative to the strongest regressor; the vignette's keeps it from being extrapolated wildly into what is covered.
 RIDGE, VIGNETTE_RIDGE = 1e-6, 1e-3
 
@@ -48,12 +50,15 @@ class ToneFit(NamedTuple):
     coefficients : (k,) of the regressors
     residual_curve : (256,) what is to be added to each fitted level
     mean : the HR's mean gray, in levels
+    slope, level : of the tone curve at its middle: its gain, per TONE_UNIT, and its value in levels
     size : (width, height) of the pictures that were fitted
     """
 
     coefficients: NDArray[np.float32]
     residual_curve: NDArray[np.float32]
     mean: float
+    slope: float
+    level: float
     size: tuple[int, int]
 
     def apply(self, hr: Picture, part: Rect, size: tuple[int, int]) -> Picture:
@@ -66,6 +71,16 @@ class ToneFit(NamedTuple):
         fitted = self.coefficients @ regressors.reshape(len(regressors), -1)
         fitted = fitted.reshape(hr.shape[:2])
         return np.asarray(fitted + cv2.LUT(whole_levels(fitted), self.residual_curve), np.float32)
+
+
+    def without_vignette(self, lr: Picture) -> Picture:
+        """Return an LR, (h, w) of any size, with the same gain and offset everywhere."""
+        size = lr.shape[1], lr.shape[0]
+        terms = np.stack(_quadratic_terms(Rect(0, 0, *size), size)).reshape(_VIGNETTE // 2, -1)
+        offset, gain = (part @ terms for part in np.split(self.coefficients[-_VIGNETTE:], 2))
+        steep = self.slope if abs(self.slope) > WEAK else 1.0
+        gain = np.clip(1 + gain / steep, *GAINS).reshape(lr.shape)
+        return np.asarray((lr - self.level - offset.reshape(lr.shape)) / gain + self.level, np.float32)
 
 
 def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
@@ -106,11 +121,15 @@ def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
         deviation = max(float(np.quantile(abs(error), QUANTILE)) / NORMAL_QUANTILE, LEAST_DEVIATION)
         weights = np.maximum(1 - (error / (BIWEIGHT * deviation)) ** 2, 0) ** 2
     fitted = coefficients @ rows
-    return ToneFit(coefficients, _residual_curve(fitted, wanted - fitted, weights), mean, size)
+    curve, tone = coefficients[:_CURVE] @ rows[:_CURVE], rows[_TONE]
+    middle, level = (float(np.average(values, weights=weights)) for values in (tone, curve))
+    slope = float(np.average((tone - middle) * (curve - level), weights=weights))
+    slope /= max(float(np.average((tone - middle) ** 2, weights=weights)), WEAK**2)
+    return ToneFit(coefficients, _residual_curve(fitted, wanted - fitted, weights), mean, slope, level, size)
 
 
-# Gain and offset have five terms each: x, y, x * x, x * y, y * y.
-_VIGNETTE = 10
+# Gain and offset have five terms each: x, y, x * x, x * y, y * y. The tone curve's come first, the tone itself third.
+_VIGNETTE, _CURVE, _TONE = 10, 5, 2
 
 
 def _regressors(hr: Picture, mean: float, part: Rect, size: tuple[int, int], scale: float) -> Regressors:
@@ -119,15 +138,21 @@ def _regressors(hr: Picture, mean: float, part: Rect, size: tuple[int, int], sca
     tone = (gray - mean) / TONE_UNIT
     fine, coarse = (blurred(gray, sigma * scale) for sigma in BANDS)
     tints = [(hr[..., channel] - gray) / TONE_UNIT for channel in (0, 2)] if hr.ndim > gray.ndim else []
+    terms = _quadratic_terms(part, size)
+    root = np.sqrt(np.maximum(gray, 0) / TONE_UNIT)
+    curve = [np.ones_like(tone), root, tone, tone * tone, tone * tone * tone, gray - fine, fine - coarse]
+    return np.stack([*curve, *tints, *terms, *(tone * term for term in terms)]).astype(np.float32, copy=False)
+
+
+def _quadratic_terms(part: Rect, size: tuple[int, int]) -> list[Picture]:
+    """Return the terms, (h, w) each, of what is quadratic in x and y, in part of a picture of `size`."""
     x, y = (
         (2 * (start + np.arange(length, dtype=np.float32)) + 1) / whole - 1
         for start, length, whole in zip(part[:2], part[2:], size, strict=True)
     )
     y = y[:, None]
-    terms = [np.broadcast_to(term, gray.shape) for term in (x, y, x * x - 1 / 3, x * y, y * y - 1 / 3)]
-    root = np.sqrt(np.maximum(gray, 0) / TONE_UNIT)
-    curve = [np.ones_like(tone), root, tone, tone * tone, tone * tone * tone, gray - fine, fine - coarse]
-    return np.stack([*curve, *tints, *terms, *(tone * term for term in terms)]).astype(np.float32, copy=False)
+    shape = part.height, part.width
+    return [np.broadcast_to(term, shape) for term in (x, y, x * x - 1 / 3, x * y, y * y - 1 / 3)]
 
 
 def _residual_curve(fitted: Picture, error: Picture, weights: Picture) -> NDArray[np.float32]:
