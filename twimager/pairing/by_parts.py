@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.refinement import FINE
-from twimager.fingerprint.working_image import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage, picture
 from twimager.geometry import Rect
-from twimager.image.pixels import frame_size
+from twimager.image.pixels import frame_size, to_8_bit
 from twimager.options import Method
 from twimager.pairing.registration import register
 from twimager.pairs import Candidate
 from twimager.verify.agreeing_rectangle import inner_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
+from twimager.verify.channel_curves import gray_by_channels
+from twimager.verify.overlay import make_overlay
 
 # A pair in which more than this share differs is registered anew, without what differs, so many times at most, as long
 # as that makes so much more of it agree.
@@ -51,6 +53,22 @@ def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agre
     overlay = candidate.overlay
     narrowed = candidate._replace(overlay=replace(overlay, common=exact.moved(*overlay.common[:2])))
     return narrowed, agreement_of(narrowed)
+
+
+def by_channels(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
+    """Return a candidate whose overlay has the HR's colours as the gray nearest to the LR, if more agrees then."""
+    overlay = candidate.overlay
+    with picture(candidate.proposal.hr) as pixels:
+        colors = WorkingImage(to_8_bit(pixels), candidate.hr.size)
+        colored = make_overlay(colors, candidate.lr, candidate.match.matrix, displacement=candidate.match.displacement)
+    if colored is None:
+        return candidate, found
+    gray = overlay.hr.copy()
+    hr, lr = (np.asarray(overlay.common.cut(pixels), np.uint8) for pixels in (colored.hr, overlay.lr))
+    overlay.common.cut(gray)[:] = gray_by_channels(hr, lr)
+    mapped = candidate._replace(overlay=replace(overlay, hr=gray))
+    better = agreement_of(mapped)
+    return (mapped, better) if better.different < found.different else (candidate, found)
 
 
 def in_full(area: Rect, lr: WorkingImage) -> Rect:

@@ -10,12 +10,12 @@ from itertools import groupby
 from twimager.align.matching import Match
 from twimager.align.nonrigid import register_nonrigid
 from twimager.align.refinement import FINE
-from twimager.errors import Reason, Rejection
+from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.pixels import frame_size
 from twimager.options import Gates, PairSettings
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
-from twimager.pairing.by_parts import agreement_of, in_full, register_by_agreement, without_rim
+from twimager.pairing.by_parts import agreement_of, by_channels, in_full, register_by_agreement, without_rim
 from twimager.pairing.candidates import (
     NOTHING_IN_COMMON,
     align,
@@ -207,6 +207,11 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
         candidate = _registered_nonrigid(candidate)
         agreeing = agreement_of(candidate)
     candidate, agreeing = without_rim(candidate, agreeing)
+    if agreeing.contradicted > settings.gates.max_difference:
+        try:
+            candidate, agreeing = by_channels(candidate, agreeing)
+        except UnreadableImage as error:
+            return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
     proposal, found, lr_size, scale = candidate.proposal, candidate.match, candidate.lr.size, settings.framing.scale
     common = common_area(found, candidate.hr.size, lr_size, scale)
     common = common and common.intersection(in_full(candidate.overlay.common, candidate.lr))
