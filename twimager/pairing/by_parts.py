@@ -23,7 +23,7 @@ from twimager.verify.overlay import make_overlay
 
 # A pair in which more than this share differs is registered anew, without what differs, so many times at most, as long
 # as that makes so much more of it agree.
-WORTH_REGISTERING, MOST_TIMES, GAIN = 0.004, 3, 0.002
+WORTH_REGISTERING, MOST_TIMES, GAIN = 0.0, 3, 0.01
 # Pixels of the map around what differs that don't count either.
 MARGIN = 2
 
