@@ -30,6 +30,8 @@ DENOISE, AVERAGE, CONTRAST_SIDE = 1.0, 1.5, 13
 # What is no difference, as the standard deviation of the error: misregistration by so many pixels, so large a share of
 # the local contrast, so many levels. Film that weaves, sharpening, local tone mapping stay below.
 SHIFT_ALLOWED, CONTRAST_ALLOWED, LEVELS_ALLOWED = 0.5, 0.25, 2.0
+# A part of the picture is misregistered where the error is more than misregistration by so many times less leaves.
+STRICTER = 8.0
 # Noise is no more than so many times the variance of the LR's own finest detail, what the denoising takes away: up to
 # 3.2 in 1,000 true pairs, all but 5 of them film grain below 2.5; of unrelated pictures, where all of the LR is error,
 # 10 to 26 in the median.
@@ -68,6 +70,7 @@ class Agreement:
     labels : (h, w) uint8 of `Label`, on the map: the pictures' grid, shrunk to a shorter side of MAP_SIDE at most
     contradicts : (h, w) bool, the part of what differs in which the LR lacks what the HR shows; no thin parts
     fitted, lr : (h, w) uint8, the HR in the LR's tones, and the LR without noise and what differs, on the map
+    misregistered : (h, w) bool, where a smaller error of registration than is allowed would show
     tones : how the LR's tones come from the HR's
     noise : variance, in squared levels, that noise leaves of errors on the map, once denoised
     """
@@ -76,6 +79,7 @@ class Agreement:
     contradicts: Mask
     fitted: NDArray[np.uint8]
     lr: NDArray[np.uint8]
+    misregistered: Mask
     tones: ToneFit
     noise: float
 
@@ -161,7 +165,10 @@ def agreement(hr: Pixels, lr: Pixels) -> Agreement:
     # The Wiener filter: of the error, what noise does not account for.
     signal = np.where(regions, 0, np.maximum(1 - (noise + LEVELS_ALLOWED**2) / np.maximum(error, 1e-6), 0))
     cleaned = fitted + signal * (reference - fitted)
-    return Agreement(labels.astype(np.uint8), contradicts, whole_levels(fitted), whole_levels(cleaned), tones, noise)
+    misregistered = error > LOW * (allowed / STRICTER**2 + floor)
+    return Agreement(
+        labels.astype(np.uint8), contradicts, whole_levels(fitted), whole_levels(cleaned), misregistered, tones, noise
+    )
 
 
 def error_and_allowed(fitted: Picture, lr: Picture) -> tuple[Picture, Picture, Picture]:

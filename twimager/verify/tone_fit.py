@@ -72,7 +72,6 @@ class ToneFit(NamedTuple):
         fitted = fitted.reshape(hr.shape[:2])
         return np.asarray(fitted + cv2.LUT(whole_levels(fitted), self.residual_curve), np.float32)
 
-
     def without_vignette(self, lr: Picture) -> Picture:
         """Return an LR, (h, w) of any size, with the same gain and offset everywhere."""
         size = lr.shape[1], lr.shape[0]
