@@ -206,6 +206,7 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     if settings.align.method.is_nonrigid:
         candidate = _registered_nonrigid(candidate)
         agreeing = agreement_of(candidate)
+    whole = candidate.overlay.common
     candidate, agreeing = without_rim(candidate, agreeing)
     if agreeing.contradicted > settings.gates.max_difference:
         try:
@@ -214,7 +215,8 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
             return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
     proposal, found, lr_size, scale = candidate.proposal, candidate.match, candidate.lr.size, settings.framing.scale
     common = common_area(found, candidate.hr.size, lr_size, scale)
-    common = common and common.intersection(in_full(candidate.overlay.common, candidate.lr))
+    if common and candidate.overlay.common != whole:
+        common = common.intersection(in_full(candidate.overlay.common, candidate.lr))
     if common is None:
         return reject(candidate, NOTHING_IN_COMMON)
     scores, gates = score(candidate.overlay, lr_size, agreeing), settings.gates
