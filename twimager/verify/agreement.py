@@ -50,7 +50,7 @@ GAP, HOLE, LEAST_AREA, LEAST_HIGH = 4, 0.005, 16, 4
 ADDED, DETAIL_CONTRAST = 3.0, 3.0
 FINE, HIGH_PASS, DETAIL_AVERAGE, THIN = 0.8, 4.0, 2.0, 3
 # Contradictions no further apart than twice so many pixels are in one place: what has moved is, dust is everywhere.
-NEAR = 8
+NEAR = 14
 
 
 class Label(IntEnum):
