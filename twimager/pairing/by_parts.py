@@ -27,8 +27,9 @@ MOST_TIMES, GAIN = 3, 0.01
 # Pixels of the map around what differs that don't count either.
 MARGIN = 2
 # Two parts have moved in two ways where so much of a map is misregistered: parts of it, squares of that side, of which
-# this share is. Each is registered so many times.
-LAYER, LAYER_SIDE, LAYER_SHARE, LAYER_TIMES = 0.1, 21, 0.12, 2
+# this share is. Each is registered so many times, and taken if so much less is misregistered then. More noise (variance,
+# in squared levels) looks the same.
+LAYER, LAYER_SIDE, LAYER_SHARE, LAYER_TIMES, LAYER_GAIN, MOST_NOISE = 0.1, 21, 0.12, 2, 0.012, 5.0
 
 
 def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candidate, Agreement]:
@@ -49,7 +50,7 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
 def _by_larger_layer(candidate: Candidate, found: Agreement, method: Method) -> tuple[Candidate, Agreement]:
     """Return a candidate registered by the larger part of what has moved in two ways, instead of by a compromise."""
     off = _misregistered_parts(found)
-    if off.mean() < LAYER:
+    if off.mean() < LAYER or found.noise > MOST_NOISE:
         return candidate, found
     for other in (off, ~off):
         moved = candidate
@@ -57,7 +58,7 @@ def _by_larger_layer(candidate: Candidate, found: Agreement, method: Method) -> 
             moved = register(_only_where_valid(moved, found, other), FINE, method)._replace(lr=candidate.lr)
             better = agreement_of(moved)
             other = _misregistered_parts(better)
-        if other.mean() < off.mean():
+        if other.mean() < off.mean() - LAYER_GAIN:
             candidate, found, off = moved, better, other
     return candidate, found
 
