@@ -58,7 +58,8 @@ def _by_larger_layer(candidate: Candidate, found: Agreement, method: Method) -> 
             moved = register(_only_where_valid(moved, found, other), FINE, method)._replace(lr=candidate.lr)
             better = agreement_of(moved)
             other = _misregistered_parts(better)
-        if other.mean() < off.mean() - LAYER_GAIN:
+        correlates = moved.scores.correlation > candidate.scores.correlation
+        if correlates and other.mean() < off.mean() - LAYER_GAIN:
             candidate, found, off = moved, better, other
     return candidate, found
 
