@@ -248,8 +248,8 @@ def test_a_report_that_points_elsewhere_is_refused(dest: Path, change: Callable[
         ("", "damaged"),
         ("[]", "damaged"),
         ("[" * 100_000, "damaged"),
-        ('{"schema_version": 3, "pairs": 3}', "damaged"),
-        ('{"schema_version": 3, "settings": {"dry": false}, "pairs": []}', "damaged"),
+        ('{"schema_version": 4, "pairs": 3}', "damaged"),
+        ('{"schema_version": 4, "settings": {"dry": false}, "pairs": []}', "damaged"),
         ('{"schema_version": 2}', "version 2"),
     ],
 )
@@ -281,7 +281,7 @@ OFF_TYPE = [
     ("rejected_pairs", 0, "inliers", "9"), ("rejected_images", 0, "side", "XR"), ("rejected_images", 0, "path", {}),
     ("settings", "dest", 5), ("settings", "scale", "2"), ("settings", "scale", -1), ("settings", "output", 1),
     ("settings", "format", ["png"]), ("settings", "lr", None), ("settings", "dry", "no"), ("settings", []),
-    ("settings", "other", [[[]]]), ("seconds", "reading LR", "1"), ("twimager", None), ("schema_version", "3"),
+    ("settings", "other", [[[]]]), ("seconds", "reading LR", "1"), ("twimager", None), ("schema_version", "4"),
     ("schema_version", True), ("more", 1),
 ]  # fmt: skip
 

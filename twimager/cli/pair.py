@@ -22,6 +22,7 @@ from twimager.options import (
     Options,
     Output,
     PairSettings,
+    Partial,
     ProposeSettings,
     ReadSettings,
     RunSettings,
@@ -76,11 +77,11 @@ def to_options(values: argparse.Namespace) -> Options:
             AlignSettings(Method(values.method)),
             Gates(
                 values.threshold, values.min_overlap, values.max_error, values.min_native_scale,
-                values.max_color_distance,
-                values.max_difference,
+                values.max_color_distance, values.max_difference,
             ),
             Framing(
-                values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None
+                values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None,
+                Partial(values.partial),
             ),
         ),
         SelectSettings(values.all_matches, values.limit),
@@ -226,6 +227,14 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
         choices=_values(Border),
         default=Border.CROP.value,
         help="cut both images to what the HR covers (crop, the default), or keep the LR's frame, black outside (keep)",
+    )
+    group.add_argument(
+        "--partial",
+        choices=_values(Partial),
+        default=Partial.NONE.value,
+        help="reject pairs of which a part shows something else (none, the default), cut them to the largest rectangle "
+        "that agrees (cut), write DEST/MASK/name.png with each pair, white where both agree (mask), or make both black "
+        "where they differ (black)",
     )
     group.add_argument(
         "--crop",

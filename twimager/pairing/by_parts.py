@@ -16,7 +16,7 @@ from twimager.image.pixels import frame_size
 from twimager.options import Method
 from twimager.pairing.registration import register
 from twimager.pairs import Candidate
-from twimager.verify.agreeing_rectangle import inner_rectangle, to_the_pixel
+from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
 
 # A pair in which more than this share differs is registered anew, without what differs, so many times at most, as long
@@ -42,9 +42,25 @@ def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agre
     """Return a candidate whose overlay ends where frames, bars and junk lines begin, and the agreement of that."""
     left, top, right, bottom = (bar > 0 for bar in candidate.proposal.lr.bars)
     inner = inner_rectangle(found.differs, (left, top, right, bottom))
-    exact = to_the_pixel(inner, found, *_both(candidate)) if inner[2:] != frame_size(found.labels) else None
-    if exact is None:
+    return _narrowed(candidate, found, inner) or (candidate, found)
+
+
+def cut_to_agreement(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
+    """Return a candidate whose overlay is the largest rectangle in which both agree, and the agreement of that."""
+    agreeing = largest_rectangle(~found.differs)
+    cut = agreeing and _narrowed(candidate, found, agreeing)
+    if not cut:
         return candidate, found
+    before, after = (math.prod(one.overlay.common[2:]) for one in (candidate, cut[0]))
+    overlay = replace(cut[0].overlay, coverage=candidate.overlay.coverage * after / before)
+    return cut[0]._replace(overlay=overlay), cut[1]
+
+
+def _narrowed(candidate: Candidate, found: Agreement, part: Rect) -> tuple[Candidate, Agreement] | None:
+    """Return a candidate whose overlay is a part of the map, and the agreement of that; None where it is all of it."""
+    exact = to_the_pixel(part, found, *_both(candidate)) if part[2:] != frame_size(found.labels) else None
+    if exact is None:
+        return None
     overlay = candidate.overlay
     narrowed = candidate._replace(overlay=replace(overlay, common=exact.moved(*overlay.common[:2])))
     return narrowed, agreement_of(narrowed)

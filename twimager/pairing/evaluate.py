@@ -13,9 +13,9 @@ from twimager.align.refinement import FINE
 from twimager.errors import Reason, Rejection
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.pixels import frame_size
-from twimager.options import Gates, PairSettings
+from twimager.options import Gates, PairSettings, Partial
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
-from twimager.pairing.by_parts import agreement_of, in_full, register_by_agreement, without_rim
+from twimager.pairing.by_parts import agreement_of, cut_to_agreement, in_full, register_by_agreement, without_rim
 from twimager.pairing.candidates import (
     NOTHING_IN_COMMON,
     align,
@@ -37,10 +37,15 @@ from twimager.pairing.registration import (
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.rivals import COARSE_MARGIN, compared_with_best, rank_rivals, split_contenders
+from twimager.verify.agreement import Agreement
 from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
 from twimager.verify.overlay import make_overlay
 from twimager.verify.scores import MAX_RESIDUAL_SHIFT, failed_gate, score
+
+# A pair is cut if more than this share differs, dust and small logos being less, or it would fail; several times, as
+# what is left may be told apart better.
+WORTH_CUTTING, MOST_CUTS = 0.01, 3
 
 # An evaluation of the proposals of one source.
 Evaluate = Callable[[Sequence[Proposal], PairSettings], Evaluation]
@@ -207,6 +212,8 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
         candidate = _registered_nonrigid(candidate)
         agreeing = agreement_of(candidate)
     candidate, agreeing = without_rim(candidate, agreeing)
+    if settings.framing.partial is Partial.CUT:
+        candidate, agreeing = _cut(candidate, agreeing, settings.gates)
     proposal, found, lr_size, scale = candidate.proposal, candidate.match, candidate.lr.size, settings.framing.scale
     common = common_area(found, candidate.hr.size, lr_size, scale)
     common = common and common.intersection(in_full(candidate.overlay.common, candidate.lr))
@@ -221,8 +228,9 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
     native = native_scale(found, candidate.hr.size, scale)
     failure = failed_gate(
-        scores, gates.threshold, gates.min_overlap, max_residual_shift, gates.max_color_distance, gates.max_difference
-    ) or _enlarged(native, gates)
+        scores, gates.threshold, gates.min_overlap, max_residual_shift, gates.max_color_distance, gates.max_difference,
+        settings.framing.partial,
+    ) or _enlarged(native, gates)  # fmt: skip
     window = failure or output_window(common, proposal.lr.frame, settings.framing)
     compared = in_full(candidate.overlay.common, candidate.lr)
     differing = AgreementMap.of(agreeing.labels, compared) if agreeing.differs.any() else None
@@ -232,6 +240,16 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
         proposal, found, scores, common, window, score_gap=candidate.score_gap, native_scale=native,
         agreement=differing,
     )  # fmt: skip
+
+
+def _cut(candidate: Candidate, found: Agreement, gates: Gates) -> tuple[Candidate, Agreement]:
+    """Return a candidate cut until what is left agrees, and its agreement; as it was if too little would be left."""
+    cut, left = candidate, found
+    for _ in range(MOST_CUTS):
+        if left.contradicted <= gates.max_difference and left.different <= WORTH_CUTTING:
+            break
+        cut, left = cut_to_agreement(cut, left)
+    return (cut, left) if cut.overlay.coverage >= gates.min_overlap else (candidate, found)
 
 
 def _registered_nonrigid(candidate: Candidate) -> Candidate:
