@@ -15,7 +15,15 @@ from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.pixels import frame_size
 from twimager.options import Gates, PairSettings, Partial
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
-from twimager.pairing.by_parts import agreement_of, cut_to_agreement, in_full, register_by_agreement, without_rim
+from twimager.pairing.by_parts import (
+    agreement_of,
+    cut_to_agreement,
+    in_full,
+    register_by_agreement,
+    register_coarsely_or_by_parts,
+    without_differences,
+    without_rim,
+)
 from twimager.pairing.candidates import (
     NOTHING_IN_COMMON,
     align,
@@ -32,7 +40,6 @@ from twimager.pairing.registration import (
     is_registered,
     may_be_ambiguous,
     register,
-    register_coarsely,
 )
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
@@ -146,7 +153,7 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
     """Return candidates coarsely registered, as far as they pass the gates by that, and the others."""
     any_registered = any(map(is_registered, candidates))
     found = [
-        one if is_registered(one) else register_coarsely(one, any_registered, settings.align.method)
+        one if is_registered(one) else register_coarsely_or_by_parts(one, any_registered, settings.align.method)
         for one in candidates
     ]
     return partition(gated(candidate, settings.gates) for candidate in found)
@@ -154,7 +161,8 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
 
 def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
     """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
-    ranked, rejected = rank_rivals([register(one, FINE, settings.align.method) for one in candidates], DECISIVE_COARSE)
+    refined = [register(without_differences(one), FINE, settings.align.method) for one in candidates]
+    ranked, rejected = rank_rivals(refined, DECISIVE_COARSE)
     if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
         compared, failed = partition(at_full_resolution(ranked))
         ranked, look_alikes = rank_rivals(compared, DECISIVE)
