@@ -14,10 +14,11 @@ from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Rect, frame_corners, transform_points
 from twimager.image.pixels import frame_size
 from twimager.options import Method
-from twimager.pairing.registration import is_registered, register, register_coarsely
+from twimager.pairing.registration import register
 from twimager.pairs import Candidate
 from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
+from twimager.verify.scores import PARTLY_CORRELATED
 
 # A pair in which more than this share differs is registered anew, without what differs, so many times at most, until
 # the transform moves no corner by so many LR pixels, or so much more of it differs. What is covered differs as much
@@ -25,9 +26,6 @@ from twimager.verify.agreement import Agreement, agreement
 WORTH_REGISTERING, MOST_TIMES, CONVERGED, LOSS = 0.004, 3, 0.01, 0.002
 # From so much on, a pair is registered without what differs from the first, so that it is not pulled towards that.
 MUCH = 0.1
-# An alignment that correlates less is no place to tell what differs from: in covered pairs those of features that are
-# right have 0.28 and more, others 0.15 at most. What differs is less by so much where it is the better place to begin.
-TELLING_CORRELATION, BETTER = 0.25, 0.02
 # Pixels of the map around what differs that don't count either.
 MARGIN = 2
 
@@ -49,19 +47,10 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
 
 def without_differences(candidate: Candidate) -> Candidate:
     """Return an aligned candidate of whose LR only what agrees is valid, if much differs."""
-    if candidate.scores.correlation < TELLING_CORRELATION:
+    if candidate.scores.correlation < PARTLY_CORRELATED:
         return candidate
     found = agreement_of(candidate)
     return _only_where_valid(candidate, found) if found.different > MUCH else candidate
-
-
-def register_coarsely_or_by_parts(candidate: Candidate, keep_better: bool, method: Method) -> Candidate:
-    """Register a candidate coarsely; where that finds nothing, without what differs, if less differs then."""
-    found = register_coarsely(candidate, keep_better, method)
-    if is_registered(found) or candidate.scores.correlation < TELLING_CORRELATION:
-        return found
-    by_parts = register(_only_where_valid(candidate, agreement_of(candidate)), FINE, method)
-    return by_parts if agreement_of(by_parts).different < agreement_of(found).different - BETTER else found
 
 
 def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:

@@ -20,7 +20,6 @@ from twimager.pairing.by_parts import (
     cut_to_agreement,
     in_full,
     register_by_agreement,
-    register_coarsely_or_by_parts,
     without_differences,
     without_rim,
 )
@@ -40,6 +39,7 @@ from twimager.pairing.registration import (
     is_registered,
     may_be_ambiguous,
     register,
+    register_coarsely,
 )
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
@@ -153,7 +153,7 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
     """Return candidates coarsely registered, as far as they pass the gates by that, and the others."""
     any_registered = any(map(is_registered, candidates))
     found = [
-        one if is_registered(one) else register_coarsely_or_by_parts(one, any_registered, settings.align.method)
+        one if is_registered(one) else register_coarsely(one, any_registered, settings.align.method)
         for one in candidates
     ]
     return partition(gated(candidate, settings.gates) for candidate in found)

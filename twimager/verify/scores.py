@@ -25,6 +25,9 @@ from twimager.verify.overlay import LOCAL_SIDE, Overlay, correlation
 MIN_CORRELATION = 0.3
 # Aligned by their features alone, true pairs rarely stay below; those that do are registered by their pixels.
 GOOD_CORRELATION = 0.6
+# Aligned by their features, pairs of which up to 45 % is covered have more, and are not pulled towards what covers them;
+# those whose features lie had 0.15 at most.
+PARTLY_CORRELATED = 0.25
 # After the first steps of that, 43 of 44 misaligned pairs that it registered had 0.15 or more; 99 of 117 that showed
 # something else had less than this, and take no more steps.
 PROMISING_CORRELATION = 0.1
