@@ -16,6 +16,7 @@ from twimager.image.pixels import frame_size
 from twimager.options import Gates, PairSettings, Partial
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
 from twimager.pairing.by_parts import (
+    LOSS,
     agreement_of,
     cut_to_agreement,
     in_full,
@@ -213,10 +214,14 @@ def _overlaid_again(choice: Choice) -> Candidate | RejectedPair:
 
 def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | RejectedPair:
     """Disambiguate a refined candidate and displace it, as far as the method does, and put it through every gate."""
-    if may_be_ambiguous(candidate, settings.align.method):
-        candidate = disambiguate(candidate, settings.align.method)
-    candidate, agreeing = register_by_agreement(candidate, settings.align.method)
-    if settings.align.method.is_nonrigid:
+    method = settings.align.method
+    candidate, agreeing = register_by_agreement(candidate, method)
+    if may_be_ambiguous(candidate, method) and (other := disambiguate(candidate, method)) is not candidate:
+        other, other_agreeing = register_by_agreement(other, method)
+        # What covers a part of the LR is not explained by any other transform either.
+        if other_agreeing.different <= agreeing.different + LOSS:
+            candidate, agreeing = other, other_agreeing
+    if method.is_nonrigid:
         candidate = _registered_nonrigid(candidate)
         agreeing = agreement_of(candidate)
     candidate, agreeing = without_rim(candidate, agreeing)
