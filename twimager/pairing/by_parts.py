@@ -21,9 +21,10 @@ from twimager.verify.agreement import Agreement, agreement
 from twimager.verify.scores import PARTLY_CORRELATED
 
 # A pair in which more than this share differs is registered anew, without what differs, so many times at most, until
-# the transform moves no corner by so many LR pixels, or so much more of it differs. What is covered differs as much
-# before as after: of covered pairs the median error is 0.010 LR pixels, 0.07 if each time has to make more agree.
-WORTH_REGISTERING, MOST_TIMES, CONVERGED, LOSS = 0.004, 3, 0.01, 0.002
+# the transform moves no corner by so many LR pixels, or more of it differs than a twentieth more and so much. What is
+# covered differs as much before as after: of covered pairs the median error is 0.010 LR pixels, 0.07 if each time has
+# to make more agree.
+WORTH_REGISTERING, MOST_TIMES, CONVERGED, MORE, LOSS = 0.004, 3, 0.01, 1.05, 0.002
 # From so much on, a pair is registered without what differs from the first, so that it is not pulled towards that.
 MUCH = 0.1
 # Pixels of the map around what differs that don't count either.
@@ -36,7 +37,7 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
     for _ in range(MOST_TIMES if found.different > WORTH_REGISTERING else 0):
         moved = register(_only_where_valid(candidate, found), FINE, method)
         agreeing = agreement_of(moved)
-        if agreeing.different > found.different + LOSS:
+        if agreeing.different > MORE * found.different + LOSS:
             break
         moved_by = _moved_by(candidate, moved)
         candidate, found = moved, agreeing
