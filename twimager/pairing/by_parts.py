@@ -40,18 +40,18 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
         if agreeing.different > MORE * found.different + LOSS:
             break
         moved_by = _moved_by(candidate, moved)
-        candidate, found = moved, agreeing
+        candidate, found = moved._replace(lr=candidate.lr), agreeing
         if moved_by < CONVERGED:
             break
     return candidate, found
 
 
-def without_differences(candidate: Candidate) -> Candidate:
-    """Return an aligned candidate of whose LR only what agrees is valid, if much differs."""
-    if candidate.scores.correlation < PARTLY_CORRELATED:
-        return candidate
-    found = agreement_of(candidate)
-    return _only_where_valid(candidate, found) if found.different > MUCH else candidate
+def register_finely(candidate: Candidate, method: Method) -> Candidate:
+    """Refine an aligned candidate's transform, by what agrees from the first if much differs."""
+    found = agreement_of(candidate) if candidate.scores.correlation >= PARTLY_CORRELATED else None
+    if found is None or found.different <= MUCH:
+        return register(candidate, FINE, method)
+    return register(_only_where_valid(candidate, found), FINE, method)._replace(lr=candidate.lr)
 
 
 def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:

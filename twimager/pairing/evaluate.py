@@ -9,7 +9,6 @@ from itertools import groupby
 
 from twimager.align.matching import Match
 from twimager.align.nonrigid import register_nonrigid
-from twimager.align.refinement import FINE
 from twimager.errors import Reason, Rejection
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.pixels import frame_size
@@ -21,7 +20,7 @@ from twimager.pairing.by_parts import (
     cut_to_agreement,
     in_full,
     register_by_agreement,
-    without_differences,
+    register_finely,
     without_rim,
 )
 from twimager.pairing.candidates import (
@@ -39,7 +38,6 @@ from twimager.pairing.registration import (
     disambiguate,
     is_registered,
     may_be_ambiguous,
-    register,
     register_coarsely,
 )
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
@@ -109,7 +107,7 @@ def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     found, failed = partition(_candidate(*one, settings.gates) for one in sorted(aligned, key=coverage, reverse=True))
     candidates, unregistered = _registered(found, settings)
     pairs, unverified = partition(
-        verify(register(candidate, FINE, settings.align.method), settings) for candidate in candidates
+        verify(register_finely(candidate, settings.align.method), settings) for candidate in candidates
     )
     return Evaluation(pairs, [], rejected + failed + unregistered + unverified)
 
@@ -162,7 +160,7 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
 
 def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
     """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
-    refined = [register(without_differences(one), FINE, settings.align.method) for one in candidates]
+    refined = [register_finely(one, settings.align.method) for one in candidates]
     ranked, rejected = rank_rivals(refined, DECISIVE_COARSE)
     if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
         compared, failed = partition(at_full_resolution(ranked))
@@ -195,7 +193,7 @@ def _deferred(deferred: Deferred, best: Choice, settings: PairSettings) -> Evalu
     known, rejected = partition(map(_overlaid_again, (best, deferred)))
     if rejected:
         return Evaluation([], [], rejected)
-    refined = register(known[1], FINE, settings.align.method)
+    refined = register_finely(known[1], settings.align.method)
     compared, rejected = partition(at_full_resolution([known[0], refined]))
     if rejected:
         return Evaluation([], [], rejected)
@@ -241,8 +239,9 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
     native = native_scale(found, candidate.hr.size, scale)
     failure = failed_gate(
-        scores, gates.threshold, gates.min_overlap, max_residual_shift, gates.max_color_distance, gates.max_difference,
-        settings.framing.partial,
+        scores, gates.threshold, gates.min_overlap, max_residual_shift=max_residual_shift,
+        max_color_distance=gates.max_color_distance, max_difference=gates.max_difference,
+        partial=settings.framing.partial,
     ) or _enlarged(native, gates)  # fmt: skip
     window = failure or output_window(common, proposal.lr.frame, settings.framing)
     compared = in_full(candidate.overlay.common, candidate.lr)

@@ -25,8 +25,8 @@ from twimager.verify.overlay import LOCAL_SIDE, Overlay, correlation
 MIN_CORRELATION = 0.3
 # Aligned by their features alone, true pairs rarely stay below; those that do are registered by their pixels.
 GOOD_CORRELATION = 0.6
-# Aligned by their features, pairs of which up to 45 % is covered have more, and are not pulled towards what covers them;
-# those whose features lie had 0.15 at most.
+# Aligned by their features, pairs of which up to 45 % is covered have more, and are not to be pulled towards what
+# covers them; those whose features agreed by chance had 0.15 at most.
 PARTLY_CORRELATED = 0.25
 # After the first steps of that, 43 of 44 misaligned pairs that it registered had 0.15 or more; 99 of 117 that showed
 # something else had less than this, and take no more steps.
@@ -43,7 +43,8 @@ MAX_TILE_SHIFT = 6.0
 MAX_RESIDUAL_SHIFT = 2.5
 # The local contrast of a pixel is that of a square around it: of pixels so near to what differs it is left out.
 LEFT_OUT = LOCAL_SIDE // 2
-# What is written with a mask agrees in so much of what both show; of unrelated pictures some patch does by chance.
+# What is written with a mask agrees in so much of what both show, and is as alike there as what is registered; where
+# unrelated pictures are alike by chance, most correlate less.
 LEAST_AGREED = 0.1
 
 
@@ -135,6 +136,7 @@ def failed_gate(
     scores: Scores,
     threshold: float,
     min_overlap: float,
+    *,
     max_residual_shift: float = math.inf,
     max_color_distance: float | None = None,
     max_difference: float = 1.0,
@@ -159,25 +161,28 @@ def failed_gate(
         return Rejection(Reason.HASH, f"{scores.hash_agreement:.1f} % of the bits agree, at least {threshold:g} %")
     if scores.residual_shift is not None and scores.residual_shift > max_residual_shift:
         return Rejection(Reason.RESIDUAL, f"{scores.residual_shift:.2f} LR pixels, at most {max_residual_shift:.2f}")
-    if failure := _differs_too_much(scores, min_overlap, max_difference, partial):
-        return failure
+    return _differs_too_much(scores, min_overlap, max_difference, partial) or _recolored(scores, max_color_distance)
+
+
+def _recolored(scores: Scores, max_color_distance: float | None) -> Rejection | None:
     color = scores.color_distance
-    if color is not None and max_color_distance is not None and color > max_color_distance:
-        return Rejection(Reason.COLOR, f"Delta E {color:.1f}, at most {max_color_distance:g}")
-    return None
+    if color is None or max_color_distance is None or color <= max_color_distance:
+        return None
+    return Rejection(Reason.COLOR, f"Delta E {color:.1f}, at most {max_color_distance:g}")
 
 
 def _differs_too_much(scores: Scores, min_overlap: float, max_difference: float, partial: Partial) -> Rejection | None:
-    """Return why too much differs: with a mask, too little agrees; else, the LR lacks something that the HR shows."""
-    if scores.contradicted is None or scores.different is None or scores.agreed is None:
+    """Return why too much differs: the LR lacks something that the HR shows, and enough agrees for no mask."""
+    different, agreed, contradicted = scores.different, scores.agreed, scores.contradicted
+    if different is None or agreed is None or contradicted is None or contradicted <= max_difference:
         return None
-    enough = scores.agreeing >= min_overlap and scores.agreed >= LEAST_AGREED
-    if enough if partial.keeps_all else scores.contradicted <= max_difference:
+    enough = scores.agreeing >= min_overlap and agreed >= LEAST_AGREED and scores.correlation >= GOOD_CORRELATION
+    if enough and partial.keeps_all:
         return None
-    more = f", {percent(scores.agreed)} the same"
+    more = f", {percent(agreed)} the same"
     if enough:
         more = "; --partial mask keeps the rest" if partial is Partial.CUT else "; --partial keeps the rest"
-    return Rejection(Reason.DIFFERENT, f"{percent(scores.different)} of the LR shows something else{more}")
+    return Rejection(Reason.DIFFERENT, f"{percent(different)} of the LR shows something else{more}")
 
 
 def percent(share: float) -> str:
