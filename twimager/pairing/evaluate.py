@@ -47,11 +47,10 @@ from twimager.verify.agreement import Agreement
 from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
 from twimager.verify.overlay import make_overlay
-from twimager.verify.scores import MAX_RESIDUAL_SHIFT, failed_gate, score
+from twimager.verify.scores import MAX_RESIDUAL_SHIFT, WORTH_CUTTING, failed_gate, score
 
-# A pair is cut if more than this share differs, dust and small logos being less, or it would fail; several times, as
-# what is left may be told apart better.
-WORTH_CUTTING, MOST_CUTS = 0.01, 3
+# A pair is cut so many times at most: what is left after the first may be told apart better.
+MOST_CUTS = 3
 
 # An evaluation of the proposals of one source.
 Evaluate = Callable[[Sequence[Proposal], PairSettings], Evaluation]

@@ -46,6 +46,8 @@ LEFT_OUT = LOCAL_SIDE // 2
 # What is written with a mask agrees in so much of what both show, and is as alike there as what is registered; where
 # unrelated pictures are alike by chance, most correlate less.
 LEAST_AGREED = 0.1
+# What is cut differs in no more than this: dust and small logos, for which a picture is not cut.
+WORTH_CUTTING = 0.01
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,14 @@ def _recolored(scores: Scores, max_color_distance: float | None) -> Rejection | 
 
 
 def _differs_too_much(scores: Scores, min_overlap: float, max_difference: float, partial: Partial) -> Rejection | None:
-    """Return why too much differs: the LR lacks something that the HR shows, and enough agrees for no mask."""
+    """Return why too much differs: the LR lacks something that the HR shows, and there is no mask, or too little left.
+
+    What is cut shows next to nothing else, be it contradicted or not.
+    """
     different, agreed, contradicted = scores.different, scores.agreed, scores.contradicted
-    if different is None or agreed is None or contradicted is None or contradicted <= max_difference:
+    if different is None or agreed is None or contradicted is None:
+        return None
+    if contradicted <= max_difference and (partial is not Partial.CUT or different <= WORTH_CUTTING):
         return None
     enough = scores.agreeing >= min_overlap and agreed >= LEAST_AGREED and scores.correlation >= GOOD_CORRELATION
     if enough and partial.keeps_all:
