@@ -18,6 +18,7 @@ from twimager.pairing.registration import register
 from twimager.pairs import Candidate
 from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
+from twimager.verify.overlay import make_overlay
 from twimager.verify.scores import PARTLY_CORRELATED
 
 # A pair in which more than this share differs is registered anew, without what differs, so many times at most, until
@@ -48,10 +49,13 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
 
 def register_finely(candidate: Candidate, method: Method) -> Candidate:
     """Refine an aligned candidate's transform, by what agrees from the first if much differs."""
-    found = agreement_of(candidate) if candidate.scores.correlation >= PARTLY_CORRELATED else None
-    if found is None or found.different <= MUCH:
-        return register(candidate, FINE, method)
-    return register(_only_where_valid(candidate, found), FINE, method)._replace(lr=candidate.lr)
+    lr = candidate.lr
+    much = candidate.scores.correlation >= PARTLY_CORRELATED and agreement_of(candidate).different > MUCH
+    # The candidate's overlay may be on a coarse grid.
+    if much and (overlay := make_overlay(candidate.hr, candidate.lr, candidate.match.matrix)):
+        on_grid = candidate._replace(overlay=overlay)
+        candidate = _only_where_valid(on_grid, agreement_of(on_grid))
+    return register(candidate, FINE, method)._replace(lr=lr)
 
 
 def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
