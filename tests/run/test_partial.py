@@ -128,7 +128,11 @@ def test_programs_have_it_too(captioned: Folders) -> None:
     files = captioned.hr / "h0.png", captioned.lr / "l0.png"
     with pytest.raises(AlignmentError, match="--partial"):
         align(*files)
-    assert align(*files, partial="mask").window[3] >= 96
+    masked = align(*files, partial="mask")
+    assert masked.window[3] >= 96
+    assert masked.mask(scale=3).shape == (300, 450)
+    assert masked.mask(scale=3)[210:].max() == 0
+    assert masked.mask().mean() > 150
     assert 66 <= align(*files, partial="cut").window[3] <= 70
     assert align(*files, max_difference=1).window[3] >= 96
 

@@ -196,7 +196,7 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         type=float,
         default=0.004,
         metavar="F",
-        help="reject pairs if more than this share of the LR shows something else than the HR (default: 0.004)",
+        help="share of the LR, in one place, that may lack what the HR shows (default 0.004); see --partial",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(
