@@ -69,6 +69,23 @@ class Border(str, Enum):
     KEEP = "keep"
 
 
+class Partial(str, Enum):
+    """What becomes of a pair of which a part shows something else.
+
+    It is rejected, cut to the largest rectangle that agrees, written with a mask, or black where the two differ.
+    """
+
+    NONE = "none"
+    CUT = "cut"
+    MASK = "mask"
+    BLACK = "black"
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether what differs is written too, masked or black."""
+        return self in (Partial.MASK, Partial.BLACK)
+
+
 class ColorTransfer(str, Enum):
     """How the LR's colours are carried over: by mean and deviation, by those in CIELAB, by histogram."""
 
@@ -170,11 +187,12 @@ class Gates:
     max_error: float | None = None
     min_native_scale: float | None = None
     max_color_distance: float | None = None
-    max_difference: float = 0.004
+    max_difference: float = 0.006
 
     def __post_init__(self) -> None:
         require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")
         require(0 <= self.min_overlap <= 1, "--min_overlap must be 0 to 1 (share of the LR frame)")
+        require(0 <= self.max_difference <= 1, "--max_difference must be 0 to 1 (share of the LR)")
         for name, value, unit in (
             ("max_error", self.max_error, "LR pixels"),
             ("min_native_scale", self.min_native_scale, "source pixels per output pixel"),
@@ -190,6 +208,7 @@ class Framing:
     scale: Fraction = Fraction(2)
     border: Border = Border.CROP
     crop: Crop | None = None
+    partial: Partial = Partial.NONE
 
     def __post_init__(self) -> None:
         require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")

@@ -113,7 +113,7 @@ def test_gallery_writes_the_page_anew(run: Run, folders: Folders, report: dict[s
         ("", "damaged"),
         ("[]", "damaged"),
         ('{"pairs": []}', "damaged"),
-        ('{"schema_version": 3, "pairs": 3}', "damaged"),
+        ('{"schema_version": 4, "pairs": 3}', "damaged"),
         ('{"schema_version": 1}', "version 1"),
     ],
 )

@@ -1,14 +1,18 @@
 """Every gate, and what correlation does and does not see."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.support.pictures import cat, picture
-from twimager.errors import Reason
+from twimager.errors import Reason, Rejection
 from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import scaling, translation
 from twimager.image.pixels import frame_size
+from twimager.options import Partial
+from twimager.verify.agreement import agreement
 from twimager.verify.discrimination import MAX_UNEXPLAINED, unexplained_variance
 from twimager.verify.inserts import without_inserts
 from twimager.verify.overlay import Overlay, make_overlay
@@ -34,6 +38,35 @@ def gray(name: str = "P1040518") -> np.ndarray:
 def test_every_gate(scores: Scores, reason: Reason | None) -> None:
     found = failed_gate(scores, threshold=90, min_overlap=0.3, max_residual_shift=2.0)
     assert (found.reason if found else None) is reason
+
+
+@pytest.mark.parametrize(
+    ("different", "contradicted", "partial", "words"),
+    [
+        (0.4, 0.004, Partial.NONE, None),
+        (0.4, 0.005, Partial.NONE, "40 % of the LR shows something else; --partial keeps the rest"),
+        (0.8, 0.005, Partial.NONE, "80 % of the LR shows something else, 15 % the same"),
+        (0.4, 0.005, Partial.MASK, None),
+        (0.4, 0.005, Partial.BLACK, None),
+        (0.8, 0.005, Partial.MASK, "80 % of the LR shows something else, 15 % the same"),
+        (0.02, 0.001, Partial.CUT, "2.0 % of the LR shows something else; --partial mask keeps the rest"),
+        (0.009, 0.001, Partial.CUT, None),
+    ],
+)
+def test_what_may_differ(different: float, contradicted: float, partial: Partial, words: str | None) -> None:
+    scores = Scores(0.9, 1, agreed=0.15, different=different, unjudged=0.1, contradicted=contradicted)
+    found = failed_gate(scores, threshold=90, min_overlap=0.3, max_difference=0.004, partial=partial)
+    assert found == (words and Rejection(Reason.DIFFERENT, words))
+
+
+@pytest.mark.parametrize(
+    "change", [{"agreed": 0.09}, {"correlation": 0.59}, {"coverage": 0.49, "different": 0.4}, {"different": 0.71}]
+)
+def test_a_mask_needs_enough_that_agrees(change: dict[str, float]) -> None:
+    scores = replace(Scores(0.9, 1, agreed=0.3, different=0.4, unjudged=0.3, contradicted=0.1), **change)
+    found = failed_gate(scores, threshold=90, min_overlap=0.3, max_difference=0.004, partial=Partial.MASK)
+    assert found is not None
+    assert found.reason is Reason.DIFFERENT
 
 
 def seen(lr: np.ndarray, hr: np.ndarray) -> Overlay:
@@ -107,6 +140,19 @@ def test_a_logo_does_not_change_the_hash_but_another_picture_does() -> None:
     assert agreement > 98
     other = gray("P1040771")
     assert (without_inserts(other, gray()) == other).all()
+
+
+def test_scores_are_of_what_agrees() -> None:
+    captioned = cv2.GaussianBlur(gray(), (0, 0), 1)
+    captioned[150:] = gray("P1040771")[150:]
+    overlay = seen(np.asarray(captioned), gray())
+    found = score(overlay, (320, 240), agreement(gray(), np.asarray(captioned)))
+    assert found.different == pytest.approx(90 / 240, abs=0.04)
+    assert found.correlation > 0.9
+    assert coarse_scores(overlay).correlation < 0.7
+    assert found.residual_shift is not None
+    assert found.residual_shift < 0.2
+    assert found.similarity == pytest.approx(found.correlation * (1 - (found.different or 0)))
 
 
 def page(seed: int) -> np.ndarray:

@@ -27,6 +27,7 @@ from twimager.options import (
     Method,
     Options,
     PairSettings,
+    Partial,
     ProposeSettings,
     ReadSettings,
     RunSettings,
@@ -52,11 +53,13 @@ from twimager.search.ranking import Criteria, Hit
 Folder = str | os.PathLike[str]
 MethodName = Literal["transform", "warp", "flow", "auto"]
 SearchName = Literal["auto", "hash", "features"]
+PartialName = Literal["none", "cut", "mask", "black"]
 
 
 def align(
     hr: Image, lr: Image, *, method: MethodName = "transform", mirror: bool = True, threshold: float = 90.0,
     min_overlap: float = 0.3, max_error: float | None = None, max_color_distance: float | None = None,
+    max_difference: float = Gates.max_difference, partial: PartialName = "none",
 ) -> Alignment:  # fmt: skip
     """Find how an HR lies on an LR, to a fraction of a pixel, and verify that both show the same picture.
 
@@ -69,6 +72,9 @@ def align(
     min_overlap : share of the LR frame that the HR must cover
     max_error : LR pixels that the aligned pair may be shifted by; by default it goes by the LR's size
     max_color_distance : mean CIE 1976 Delta E that their colours may be apart; None does not compare them
+    max_difference : share of the LR that may lack what the HR shows, in one place
+    partial : what becomes of a pair of which more shows something else: it is rejected ("none"), its window is the
+        largest rectangle that agrees ("cut"), or it is accepted if enough agrees ("mask", "black")
 
     Raises
     ------
@@ -86,8 +92,10 @@ def align(
     >>> alignment.matrix.shape, alignment.scores.correlation > 0.8, alignment.mirrored
     ((3, 3), True, False)
     """
-    gates = Gates(threshold, min_overlap, max_error, max_color_distance=max_color_distance)
-    settings = PairSettings(AlignSettings(Method(method)), gates)
+    gates = Gates(
+        threshold, min_overlap, max_error, max_color_distance=max_color_distance, max_difference=max_difference
+    )
+    settings = PairSettings(AlignSettings(Method(method)), gates, Framing(partial=Partial(partial)))
     with call, image_file(lr, "lr") as lr_path, image_file(hr, "hr") as hr_path:
         with naming(lr, "lr"):
             lr_image = _fingerprint(lr_path, THOROUGH._replace(srgb=False))
@@ -105,8 +113,8 @@ def find_pairs(
     lr_dir: Folder, hr_dir: Folder, *, recursive: bool = False, search: SearchName = "auto", distance: int = 12,
     mirror: bool = True, method: MethodName = "transform", scale: Scale = 2, threshold: float = 90.0,
     min_overlap: float = 0.3, max_error: float | None = None, min_native_scale: float | None = None,
-    max_color_distance: float | None = None, all_matches: bool = False, save: Folder | None = None,
-    jobs: int | None = None,
+    max_color_distance: float | None = None, max_difference: float = Gates.max_difference,
+    partial: PartialName = "none", all_matches: bool = False, save: Folder | None = None, jobs: int | None = None,
 ) -> Generator[Pair, None, None]:  # fmt: skip
     """Yield the pairs that the command line would write, each once nothing can change it; write nothing.
 
@@ -121,7 +129,7 @@ def find_pairs(
     distance : bits, 0 to 64, in which the 64-bit hashes of a pair that is proposed by them, or as the same frame, may
         differ
     mirror : whether mirrored pairs are looked for
-    method, threshold, min_overlap, max_error, max_color_distance : see `align`
+    method, threshold, min_overlap, max_error, max_color_distance, max_difference, partial : see `align`
     scale : output pixels per LR pixel, along a side
     min_native_scale : HR source pixels, along a side, that each output pixel must come from
     all_matches : yield every pair that passes, however often an image is in one
@@ -144,8 +152,8 @@ def find_pairs(
         Path(lr_dir), Path(hr_dir), ReadSettings(recursive), ProposeSettings(Search(search), distance, mirror),
         PairSettings(
             AlignSettings(Method(method)),
-            Gates(threshold, min_overlap, max_error, min_native_scale, max_color_distance),
-            Framing(parse_scale(str(scale))),
+            Gates(threshold, min_overlap, max_error, min_native_scale, max_color_distance, max_difference),
+            Framing(parse_scale(str(scale)), partial=Partial(partial)),
         ),
         SelectSettings(all_matches),
         run=RunSettings(dry=True, save=Path(save) if save else None, jobs=processors() if jobs is None else jobs),

@@ -19,7 +19,8 @@ from twimager.options import (
     Framing,
     parse_scale,
 )
-from twimager.output.render import render_hr
+from twimager.output.mask import render_mask
+from twimager.output.render import output_size, render_hr
 from twimager.pairs import VerifiedPair
 
 Scale = int | float | Fraction
@@ -127,6 +128,20 @@ class Alignment:
             whole = self._pair._replace(proposal=proposal._replace(hr=image), window=proposal.lr.frame)
             rendered = render_hr(whole, framing, None)
         return rendered[..., 0] if isinstance(hr, np.ndarray) and hr.ndim == 2 else rendered
+
+    def mask(self, scale: Scale = 2) -> NDArray[np.uint8]:
+        """Return where both agree, on the grid of `warp`.
+
+        Parameters
+        ----------
+        scale : pixels of the result per LR pixel, along a side
+
+        Returns
+        -------
+        (h, w) : 255 where both agree, 0 where they differ or the HR shows nothing; in between, both agree
+        """
+        whole = self._pair._replace(window=self._pair.proposal.lr.frame)
+        return render_mask(whole, output_size(whole.window, Framing(parse_scale(str(scale))).scale))
 
     def __repr__(self) -> str:
         values = (f"{name}={value:.4g}" for name, value in self.scores._asdict().items() if value is not None)

@@ -22,6 +22,7 @@ from twimager.options import (
     Options,
     Output,
     PairSettings,
+    Partial,
     ProposeSettings,
     ReadSettings,
     RunSettings,
@@ -76,11 +77,11 @@ def to_options(values: argparse.Namespace) -> Options:
             AlignSettings(Method(values.method)),
             Gates(
                 values.threshold, values.min_overlap, values.max_error, values.min_native_scale,
-                values.max_color_distance,
-                values.max_difference,
+                values.max_color_distance, values.max_difference,
             ),
             Framing(
-                values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None
+                values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None,
+                Partial(values.partial),
             ),
         ),
         SelectSettings(values.all_matches, values.limit),
@@ -193,9 +194,9 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max_difference",
         type=float,
-        default=0.004,
+        default=0.006,
         metavar="F",
-        help="reject pairs if more than this share of the LR shows something else than the HR (default: 0.004)",
+        help="share of the LR, in one place, that may lack what the HR shows (default 0.006); see --partial",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(
@@ -226,6 +227,14 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
         choices=_values(Border),
         default=Border.CROP.value,
         help="cut both images to what the HR covers (crop, the default), or keep the LR's frame, black outside (keep)",
+    )
+    group.add_argument(
+        "--partial",
+        choices=_values(Partial),
+        default=Partial.NONE.value,
+        help="reject pairs of which a part shows something else (none, the default), cut them to the largest rectangle "
+        "that agrees (cut), write DEST/MASK/name.png with each pair, white where both agree (mask), or make both black "
+        "where they differ (black)",
     )
     group.add_argument(
         "--crop",

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from twimager.errors import UsageError
-from twimager.options import Options, Output
+from twimager.options import Options, Output, Partial
 from twimager.runtime.folders import is_link, is_shared
 
-LR, HR, REPORT_FOLDER = "LR", "HR", "report"
+LR, HR, MASK, REPORT_FOLDER = "LR", "HR", "MASK", "report"
 REPORT, TABLE, PAGE, META_INFO = "report.json", "pairs.csv", "report.html", "meta_info.txt"
 # Hidden, as loaders read all that lies open in DEST.
 JOURNALS = ".twimager"
@@ -52,6 +52,8 @@ def _written(dest: Path, options: Options) -> Iterator[Path]:
         yield from own_files(dest)
         if options.write.output is Output.ALL:
             yield from (dest / LR, dest / HR)
+        if options.pair.framing.partial is Partial.MASK:
+            yield dest / MASK
     for path in document_paths(options).values():
         yield from (path.parent, path) if path.parent != dest else (path,)
 
@@ -92,4 +94,4 @@ def document_paths(options: Options) -> dict[str, Path]:
 
 def written_folders(dest: Path) -> tuple[Path, ...]:
     """Return the folders that a run may write images and documents to, whether they are there or not."""
-    return dest, *(dest / name for name in (LR, HR, REPORT_FOLDER))
+    return dest, *(dest / name for name in (LR, HR, MASK, REPORT_FOLDER))

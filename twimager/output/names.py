@@ -6,9 +6,21 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from twimager.options import Naming, Options, Output
-from twimager.output.layout import HR, LR
+from twimager.options import Format, Naming, Options, Output, Partial
+from twimager.output.layout import HR, LR, MASK
+
+
+class Outputs(NamedTuple):
+    """Where the files of a pair go; None for what is not written."""
+
+    lr: Path | None = None
+    hr: Path | None = None
+    mask: Path | None = None
+
+
+NOT_WRITTEN = Outputs()
 
 
 class Names:
@@ -20,29 +32,29 @@ class Names:
         self._lr = flat_names(lrs, options.lr)
         self._hr = flat_names(hrs, options.hr)
 
-    def outputs(self, lr: Path, hr: Path) -> tuple[Path | None, Path | None]:
-        """Return where the LR and the HR of a pair go; None for a side that is not written."""
-        options = self._options
+    def outputs(self, lr: Path, hr: Path) -> Outputs:
+        """Return where the files of a pair go; the mask has the name of the HR, of the LR if that alone is written."""
+        options, output = self._options, self._options.write.output
         if options.run.dest is None:
-            return None, None
+            return NOT_WRITTEN
         lr_own, hr_own = self._lr[lr], self._hr[hr]
         if options.select.all_matches:  # an image may be in several pairs
             lr_own, hr_own = f"{lr_own}__{hr_own}", f"{hr_own}__{lr_own}"
         lr_name = hr_own if options.write.filename is Naming.HR else lr_own
         hr_name = lr_own if options.write.filename is Naming.LR else hr_own
-        both = options.write.output is Output.ALL
-        lr_out = (options.run.dest / LR if both else options.run.dest) / self._file(lr_name)
-        hr_out = (options.run.dest / HR if both else options.run.dest) / self._file(hr_name)
-        return (
-            lr_out if options.write.output is not Output.HR else None,
-            hr_out if options.write.output is not Output.LR else None,
+        folders = [options.run.dest / side if output is Output.ALL else options.run.dest for side in (LR, HR)]
+        masked = options.pair.framing.partial is Partial.MASK
+        return Outputs(
+            folders[0] / self._file(lr_name) if output is not Output.HR else None,
+            folders[1] / self._file(hr_name) if output is not Output.LR else None,
+            options.run.dest / MASK / self._file(lr_name if output is Output.LR else hr_name, Format.PNG)
+            if masked
+            else None,
         )
 
-    def _file(self, name: str) -> str:
-        return (
-            "_".join(filter(None, (self._options.write.prefix, name, self._options.write.suffix)))
-            + f".{self._options.write.format.value}"
-        )
+    def _file(self, name: str, kind: Format | None = None) -> str:
+        write = self._options.write
+        return "_".join(filter(None, (write.prefix, name, write.suffix))) + f".{(kind or write.format).value}"
 
 
 def flat_names(paths: Sequence[Path], folder: Path) -> dict[Path, str]:

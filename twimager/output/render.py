@@ -20,7 +20,8 @@ from twimager.image.encode import encode
 from twimager.image.files import is_plain, read_bytes
 from twimager.image.pixels import Pixels, frame_size
 from twimager.image.warp import resample
-from twimager.options import Border, ColorTransfer, Crop, Framing, WriteSettings
+from twimager.options import Border, ColorTransfer, Crop, Framing, Partial, WriteSettings
+from twimager.output.mask import hidden
 from twimager.pairs import VerifiedPair
 
 # An LR pixel counts as covered where at most a quarter of an output pixel of it lies outside the HR frame: a frame
@@ -79,14 +80,17 @@ def output_size(window: Rect, scale: Fraction) -> Size:
     return int(window.width * scale), int(window.height * scale)
 
 
-def render_lr(pair: VerifiedPair, write: WriteSettings) -> bytes:
-    """Return the LR output as a file: the source's own bytes where nothing is cut and it is of the format."""
+def render_lr(pair: VerifiedPair, write: WriteSettings, partial: Partial = Partial.NONE) -> bytes:
+    """Return the LR output as a file: the source's own bytes where nothing is cut or black and it is of the format."""
     lr = pair.proposal.lr
     data = read_bytes(lr.path)
-    if not lr.missing and pair.window == lr.frame and is_plain(data, write.format):
+    black = hidden(pair) if partial is Partial.BLACK else np.zeros(1, bool)
+    if not lr.missing and pair.window == lr.frame and is_plain(data, write.format) and not black.any():
         return data
-    pixels = decode_rows(data)[0] if lr.missing else decode(data)
-    return encode(pair.window.moved(lr.picture.x, lr.picture.y).cut(pixels), write.format, write.quality)
+    pixels = pair.window.moved(lr.picture.x, lr.picture.y).cut(decode_rows(data)[0] if lr.missing else decode(data))
+    if black.any():
+        pixels = np.where(black[..., None], pixels.dtype.type(0), pixels)
+    return encode(pixels, write.format, write.quality)
 
 
 def render_hr(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfer | None) -> Pixels:
@@ -103,6 +107,8 @@ def render_hr(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfe
             rendered = _with_lr_colors(rendered, pixels, pair, color_transfer)
     if framing.border is Border.KEEP:
         rendered[~_shown(to_output, pair.proposal.hr.size, size, displacement)] = 0
+    if framing.partial is Partial.BLACK:
+        rendered[cv2.resize(hidden(pair).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0] = 0
     return rendered
 
 
@@ -124,10 +130,12 @@ def _shown(to_output: Matrix, hr_size: Size, size: Size, displacement: Displacem
 
 
 def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair, how: ColorTransfer) -> Pixels:
-    """Carry the LR's colours over, measured on the pixels that both have, on the LR's grid."""
+    """Carry the LR's colours over, measured on the pixels in which both agree, on the LR's grid."""
     from_lr = translation(-pair.common.x, -pair.common.y)
     displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
     with picture(pair.proposal.lr) as whole:
         lr = pair.common.cut(whole)
         seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), displacement=displacement)
+        if pair.agreement and (agrees := ~hidden(pair._replace(window=pair.common))).any():
+            seen, lr = seen[agrees][None], lr[agrees][None]
         return transfer_color(rendered, seen, lr, how)

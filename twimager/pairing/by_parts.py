@@ -11,19 +11,24 @@ from numpy.typing import NDArray
 
 from twimager.align.refinement import FINE
 from twimager.fingerprint.working_image import WorkingImage, picture
-from twimager.geometry import Rect
+from twimager.geometry import Rect, frame_corners, transform_points
 from twimager.image.pixels import frame_size, to_8_bit
 from twimager.options import Method
 from twimager.pairing.registration import register
 from twimager.pairs import Candidate
-from twimager.verify.agreeing_rectangle import inner_rectangle, to_the_pixel
+from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
 from twimager.verify.channel_curves import gray_by_channels
 from twimager.verify.overlay import make_overlay
+from twimager.verify.scores import PARTLY_CORRELATED
 
-# A pair in which something differs is registered anew without it, so many times at most: as long as no more differs than
-# before, and much less. Of film with a vignette half of the error is gone then, of frames in frames a third.
-MOST_TIMES, GAIN = 3, 0.01
+# A pair in which something differs is registered anew without it, so many times at most, until the transform moves no
+# corner by so many LR pixels, or more of it differs than a twentieth more and so much. What is covered differs as much
+# before as after: of covered pairs the median error is 0.010 LR pixels, 0.07 if each time has to make more agree. Of
+# film with a vignette half of the error is gone then, of pictures in frames a third.
+MOST_TIMES, CONVERGED, MORE, LOSS = 3, 0.01, 1.05, 0.002
+# From so much on, a pair is registered without what differs from the first, so that it is not pulled towards that.
+MUCH = 0.1
 # Pixels of the map around what differs that don't count either.
 MARGIN = 2
 # Two parts have moved in two ways where so much of a map is misregistered: parts of it, squares of that side, of which
@@ -37,12 +42,12 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
     candidate, found = _by_larger_layer(candidate, agreement_of(candidate), method)
     for _ in range(MOST_TIMES if found.differs.any() else 0):
         moved = register(_only_where_valid(candidate, found, found.differs), FINE, method)
-        better = agreement_of(moved)
-        gain = found.different - better.different
-        if gain < -GAIN:
+        agreeing = agreement_of(moved)
+        if agreeing.different > MORE * found.different + LOSS:
             break
-        candidate, found = moved._replace(lr=candidate.lr), better
-        if gain < GAIN:
+        moved_by = _moved_by(candidate, moved)
+        candidate, found = moved._replace(lr=candidate.lr), agreeing
+        if moved_by < CONVERGED:
             break
     return candidate, found
 
@@ -70,13 +75,41 @@ def _misregistered_parts(found: Agreement) -> NDArray[np.bool_]:
     return np.asarray(share > LAYER_SHARE)
 
 
+def register_finely(candidate: Candidate, method: Method) -> Candidate:
+    """Refine an aligned candidate's transform, by what agrees from the first if much differs."""
+    lr = candidate.lr
+    much = candidate.scores.correlation >= PARTLY_CORRELATED and agreement_of(candidate).different > MUCH
+    # The candidate's overlay may be on a coarse grid.
+    if much and (overlay := make_overlay(candidate.hr, candidate.lr, candidate.match.matrix)):
+        on_grid = candidate._replace(overlay=overlay)
+        found = agreement_of(on_grid)
+        candidate = _only_where_valid(on_grid, found, found.differs)
+    return register(candidate, FINE, method)._replace(lr=lr)
+
+
 def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
     """Return a candidate whose overlay ends where frames, bars and junk lines begin, and the agreement of that."""
     left, top, right, bottom = (bar > 0 for bar in candidate.proposal.lr.bars)
     inner = inner_rectangle(found.differs, (left, top, right, bottom))
-    exact = to_the_pixel(inner, found, *_both(candidate)) if inner[2:] != frame_size(found.labels) else None
-    if exact is None:
+    return _narrowed(candidate, found, inner) or (candidate, found)
+
+
+def cut_to_agreement(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
+    """Return a candidate whose overlay is the largest rectangle in which both agree, and the agreement of that."""
+    agreeing = largest_rectangle(~found.differs)
+    cut = agreeing and _narrowed(candidate, found, agreeing)
+    if not cut:
         return candidate, found
+    before, after = (math.prod(one.overlay.common[2:]) for one in (candidate, cut[0]))
+    overlay = replace(cut[0].overlay, coverage=candidate.overlay.coverage * after / before)
+    return cut[0]._replace(overlay=overlay), cut[1]
+
+
+def _narrowed(candidate: Candidate, found: Agreement, part: Rect) -> tuple[Candidate, Agreement] | None:
+    """Return a candidate whose overlay is a part of the map, and the agreement of that; None where it is all of it."""
+    exact = to_the_pixel(part, found, *_both(candidate)) if part[2:] != frame_size(found.labels) else None
+    if exact is None:
+        return None
     overlay = candidate.overlay
     narrowed = candidate._replace(overlay=replace(overlay, common=exact.moved(*overlay.common[:2])))
     return narrowed, agreement_of(narrowed)
@@ -109,6 +142,13 @@ def in_full(area: Rect, lr: WorkingImage) -> Rect:
 def agreement_of(candidate: Candidate) -> Agreement:
     """Return the agreement of what both pictures of a candidate show."""
     return agreement(*_both(candidate))
+
+
+def _moved_by(before: Candidate, after: Candidate) -> float:
+    """Return by how many LR pixels the HR's corners have moved at most."""
+    corners = frame_corners(before.hr.size)
+    moved = [transform_points(one.match.matrix, corners) for one in (before, after)]
+    return float(np.linalg.norm(moved[1] - moved[0], axis=1).max())
 
 
 def _both(candidate: Candidate) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -9,13 +9,21 @@ from itertools import groupby
 
 from twimager.align.matching import Match
 from twimager.align.nonrigid import register_nonrigid
-from twimager.align.refinement import FINE
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.pixels import frame_size
-from twimager.options import Gates, PairSettings
+from twimager.options import Gates, PairSettings, Partial
 from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
-from twimager.pairing.by_parts import agreement_of, by_channels, in_full, register_by_agreement, without_rim
+from twimager.pairing.by_parts import (
+    LOSS,
+    agreement_of,
+    by_channels,
+    cut_to_agreement,
+    in_full,
+    register_by_agreement,
+    register_finely,
+    without_rim,
+)
 from twimager.pairing.candidates import (
     NOTHING_IN_COMMON,
     align,
@@ -31,16 +39,19 @@ from twimager.pairing.registration import (
     disambiguate,
     is_registered,
     may_be_ambiguous,
-    register,
     register_coarsely,
 )
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.rivals import COARSE_MARGIN, compared_with_best, rank_rivals, split_contenders
+from twimager.verify.agreement import Agreement
 from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
 from twimager.verify.overlay import make_overlay
-from twimager.verify.scores import MAX_RESIDUAL_SHIFT, failed_gate, score
+from twimager.verify.scores import MAX_RESIDUAL_SHIFT, WORTH_CUTTING, failed_gate, score
+
+# A pair is cut so many times at most: what is left after the first may be told apart better.
+MOST_CUTS = 3
 
 # An evaluation of the proposals of one source.
 Evaluate = Callable[[Sequence[Proposal], PairSettings], Evaluation]
@@ -96,7 +107,7 @@ def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     found, failed = partition(_candidate(*one, settings.gates) for one in sorted(aligned, key=coverage, reverse=True))
     candidates, unregistered = _registered(found, settings)
     pairs, unverified = partition(
-        verify(register(candidate, FINE, settings.align.method), settings) for candidate in candidates
+        verify(register_finely(candidate, settings.align.method), settings) for candidate in candidates
     )
     return Evaluation(pairs, [], rejected + failed + unregistered + unverified)
 
@@ -149,7 +160,8 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
 
 def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
     """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
-    ranked, rejected = rank_rivals([register(one, FINE, settings.align.method) for one in candidates], DECISIVE_COARSE)
+    refined = [register_finely(one, settings.align.method) for one in candidates]
+    ranked, rejected = rank_rivals(refined, DECISIVE_COARSE)
     if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
         compared, failed = partition(at_full_resolution(ranked))
         ranked, look_alikes = rank_rivals(compared, DECISIVE)
@@ -181,7 +193,7 @@ def _deferred(deferred: Deferred, best: Choice, settings: PairSettings) -> Evalu
     known, rejected = partition(map(_overlaid_again, (best, deferred)))
     if rejected:
         return Evaluation([], [], rejected)
-    refined = register(known[1], FINE, settings.align.method)
+    refined = register_finely(known[1], settings.align.method)
     compared, rejected = partition(at_full_resolution([known[0], refined]))
     if rejected:
         return Evaluation([], [], rejected)
@@ -200,10 +212,14 @@ def _overlaid_again(choice: Choice) -> Candidate | RejectedPair:
 
 def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | RejectedPair:
     """Disambiguate a refined candidate and displace it, as far as the method does, and put it through every gate."""
-    if may_be_ambiguous(candidate, settings.align.method):
-        candidate = disambiguate(candidate, settings.align.method)
-    candidate, agreeing = register_by_agreement(candidate, settings.align.method)
-    if settings.align.method.is_nonrigid:
+    method = settings.align.method
+    candidate, agreeing = register_by_agreement(candidate, method)
+    if may_be_ambiguous(candidate, method) and (other := disambiguate(candidate, method)) is not candidate:
+        other, other_agreeing = register_by_agreement(other, method)
+        # What covers a part of the LR is not explained by any other transform either.
+        if other_agreeing.different <= agreeing.different + LOSS:
+            candidate, agreeing = other, other_agreeing
+    if method.is_nonrigid:
         candidate = _registered_nonrigid(candidate)
         agreeing = agreement_of(candidate)
     whole = candidate.overlay.common
@@ -213,6 +229,8 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
             candidate, agreeing = by_channels(candidate, agreeing)
         except UnreadableImage as error:
             return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+    if settings.framing.partial is Partial.CUT:
+        candidate, agreeing = _cut(candidate, agreeing, settings.gates)
     proposal, found, lr_size, scale = candidate.proposal, candidate.match, candidate.lr.size, settings.framing.scale
     common = common_area(found, candidate.hr.size, lr_size, scale)
     if common and candidate.overlay.common != whole:
@@ -228,8 +246,10 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
     native = native_scale(found, candidate.hr.size, scale)
     failure = failed_gate(
-        scores, gates.threshold, gates.min_overlap, max_residual_shift, gates.max_color_distance, gates.max_difference
-    ) or _enlarged(native, gates)
+        scores, gates.threshold, gates.min_overlap, max_residual_shift=max_residual_shift,
+        max_color_distance=gates.max_color_distance, max_difference=gates.max_difference,
+        partial=settings.framing.partial,
+    ) or _enlarged(native, gates)  # fmt: skip
     window = failure or output_window(common, proposal.lr.frame, settings.framing)
     compared = in_full(candidate.overlay.common, candidate.lr)
     differing = AgreementMap.of(agreeing.labels, compared) if agreeing.differs.any() else None
@@ -239,6 +259,16 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
         proposal, found, scores, common, window, score_gap=candidate.score_gap, native_scale=native,
         agreement=differing,
     )  # fmt: skip
+
+
+def _cut(candidate: Candidate, found: Agreement, gates: Gates) -> tuple[Candidate, Agreement]:
+    """Return a candidate cut until what is left agrees, and its agreement; as it was if too little would be left."""
+    cut, left = candidate, found
+    for _ in range(MOST_CUTS):
+        if left.contradicted <= gates.max_difference and left.different <= WORTH_CUTTING:
+            break
+        cut, left = cut_to_agreement(cut, left)
+    return (cut, left) if cut.overlay.coverage >= gates.min_overlap else (candidate, found)
 
 
 def _registered_nonrigid(candidate: Candidate) -> Candidate:

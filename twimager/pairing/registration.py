@@ -16,7 +16,13 @@ from twimager.pairing.candidates import on_coarse_grid
 from twimager.pairs import Candidate
 from twimager.verify.discrimination import DECISIVE, MAX_UNEXPLAINED, partial_correlation, unexplained_variance
 from twimager.verify.overlay import make_overlay
-from twimager.verify.scores import GOOD_CORRELATION, MIN_CORRELATION, PROMISING_CORRELATION, coarse_scores
+from twimager.verify.scores import (
+    GOOD_CORRELATION,
+    MIN_CORRELATION,
+    PARTLY_CORRELATED,
+    PROMISING_CORRELATION,
+    coarse_scores,
+)
 
 # With so many inliers no repetitive pattern was seen to mislead.
 MANY_INLIERS = 40
@@ -28,8 +34,12 @@ def is_registered(candidate: Candidate) -> bool:
 
 
 def register_coarsely(candidate: Candidate, keep_better: bool, method: Method) -> Candidate:
-    """Register a candidate by its pixels on a coarse grid; with `keep_better`, return it as it was if it was better."""
+    """Register a candidate by its pixels on a coarse grid.
+
+    With `keep_better`, or if it is partly correlated, return it as it was if it was better.
+    """
     found = _coarse_to_fine(on_coarse_grid(candidate), method)
+    keep_better |= candidate.scores.correlation >= PARTLY_CORRELATED
     if keep_better and found.scores.correlation < candidate.scores.correlation:
         return candidate
     return found._replace(lr=candidate.lr)

@@ -65,8 +65,9 @@ def pair_record(record: Record) -> PairRecord:
     return PairRecord(
         lr=str(lr.path.absolute()),
         hr=str(hr.path.absolute()),
-        lr_output=_absolute(record.lr_output),
-        hr_output=_absolute(record.hr_output),
+        lr_output=_absolute(record.outputs.lr),
+        hr_output=_absolute(record.outputs.hr),
+        mask_output=_absolute(record.outputs.mask),
         matrix=(to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
         method=_method(pair.match),
         flow=_rounded(displacement.magnitude) if displacement else None,

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from twimager.errors import UsageError
-from twimager.options import Output
-from twimager.output.layout import HR, LR, REPORT_FOLDER
+from twimager.options import Format, Output
+from twimager.output.layout import HR, LR, MASK, REPORT_FOLDER
 from twimager.output.names import folded
 from twimager.report.schema import SCHEMA_VERSION, PairRecord, ReportDocument, Side, UsedSettings
 from twimager.runtime.folders import is_link, read_file
@@ -25,7 +25,7 @@ CAPTIONS = {
     "hash_agreement": "hashes {:.0f} %", "inliers": "inliers {:d}", "native_scale": "native scale {:.2f}",
     "method": "{}", "mirrored": "mirrored",
 }  # fmt: skip
-FOLDERS: dict[Side, str] = {"lr": LR, "hr": HR}
+FOLDERS: dict[Side, str] = {"lr": LR, "hr": HR, "mask": MASK}
 
 
 class _Versioned(msgspec.Struct):
@@ -110,11 +110,13 @@ class OwnFiles:
         settings = document.used_settings
         self._report = report
         both = settings.output is Output.ALL
-        self._then, self._suffix = Path(settings.dest or ""), f".{settings.format.value}"
+        self._then, self._format = Path(settings.dest or ""), settings.format
         if not both and report.parent.name != REPORT_FOLDER:
             raise UsageError(f"{report} is not in its folder {REPORT_FOLDER} in DEST, where its images are")
         self.home = report.parent if both else report.parent.parent
-        self._folders = {side: self.home / name if both else self.home for side, name in FOLDERS.items()}
+        self._folders = {
+            side: self.home / name if both or side == "mask" else self.home for side, name in FOLDERS.items()
+        }
         self.check_folders()
         sources = _real({path for pair in document.pairs for path in (pair.lr, pair.hr)})
         sources |= _real({image.path for image in document.rejected_images})
@@ -131,12 +133,13 @@ class OwnFiles:
 
     def of(self, pair: PairRecord) -> list[Path]:
         """Return where a pair's outputs are, or would be if they are gone; UsageError if they are none of DEST's."""
-        return [self._located(path, self._folders[side]) for side, path in pair.outputs.items()]
+        return [self._located(path, side) for side, path in pair.outputs.items()]
 
-    def _located(self, recorded: str, folder: Path) -> Path:
-        path = folder / Path(recorded).name
+    def _located(self, recorded: str, side: Side) -> Path:
+        path = self._folders[side] / Path(recorded).name
+        suffix = f".{(Format.PNG if side == 'mask' else self._format).value}"
         named_so = Path(recorded) == self._then / path.relative_to(self.home)
-        if not named_so or path.name == ".." or not path.name.endswith(self._suffix):
+        if not named_so or path.name == ".." or not path.name.endswith(suffix):
             raise UsageError(f"{self._report} names {recorded} as an output, which is none of its DEST")
         if not _is_file_or_nothing(path):
             raise UsageError(f"{path} is no file that Twimager wrote")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
+from twimager.output.names import NOT_WRITTEN, Outputs
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.verify.scores import Scores
 
@@ -16,11 +17,10 @@ NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 @dataclass(frozen=True)
 class Record:
-    """A pair, where its files went (None: not written), and whether a review has accepted it already."""
+    """A pair, where its files went, and whether a review has accepted it already."""
 
     pair: VerifiedPair
-    lr_output: Path | None
-    hr_output: Path | None
+    outputs: Outputs = NOT_WRITTEN
     accepted: bool = False
 
 

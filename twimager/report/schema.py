@@ -16,7 +16,7 @@ from twimager.propose.proposal import Source
 from twimager.runtime.typed_json import MAX_FLOAT, Count, Number, Setting, Text
 
 # Counts up whenever a reader of the one before would miss or misread something.
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 Positive = Annotated[float, Meta(gt=0, le=MAX_FLOAT)]
 NotNegative = Annotated[float, Meta(ge=0, le=MAX_FLOAT)]
@@ -29,7 +29,8 @@ Box = tuple[Count, Count, Count, Count]
 Row = Annotated[list[Number], Meta(min_length=3, max_length=3)]
 # A whole scale is an integer, so that it is written as it was given.
 Scale = Annotated[int, Meta(gt=0, le=sys.maxsize)] | Positive
-Side = Literal["lr", "hr"]
+# What is written of a pair.
+Side = Literal["lr", "hr", "mask"]
 
 
 class PairNumbers(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +58,7 @@ class PairRecord(PairNumbers):
     hr: Text
     lr_output: Text | None
     hr_output: Text | None
+    mask_output: Text | None
     matrix: Annotated[list[Row], Meta(min_length=3, max_length=3)]
     method: Literal["transform", "warp", "flow"]
     flow: NotNegative | None
@@ -73,8 +75,8 @@ class PairRecord(PairNumbers):
 
     @property
     def outputs(self) -> dict[Side, str]:
-        """The files that were written, by side, LR first."""
-        paths: dict[Side, str | None] = {"lr": self.lr_output, "hr": self.hr_output}
+        """The files that were written, by side: LR first, the mask last."""
+        paths: dict[Side, str | None] = {"lr": self.lr_output, "hr": self.hr_output, "mask": self.mask_output}
         return {side: path for side, path in paths.items() if path is not None}
 
 
@@ -133,7 +135,7 @@ class UsedSettings(Struct):
 class ReportDocument(Struct, forbid_unknown_fields=True):
     """A whole report."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     twimager: Text
     versions: Versions
     settings: dict[str, Setting]

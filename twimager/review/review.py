@@ -186,7 +186,7 @@ class Review:
 
 
 def _key(pair: PairRecord) -> tuple[str, ...]:
-    return tuple(map(str, (pair.lr, pair.hr, pair.lr_output, pair.hr_output)))
+    return tuple(map(str, (pair.lr, pair.hr, *pair.outputs.values())))
 
 
 @contextmanager

@@ -126,7 +126,7 @@ class Session:
 
     def _read(self, pair: PairRecord) -> _Pictures:
         files = zip(pair.outputs, self._review.outputs(pair), strict=True)
-        return _Pictures(**{side: _read(path) for side, path in files})
+        return _Pictures(**{side: _read(path) for side, path in files if side != "mask"})
 
     def _delete(self) -> None:
         if self.pair:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from twimager.errors import ExitCode, UsageError
 from twimager.options import Output
-from twimager.output.layout import HR, JOURNALS, LR, REPORT, REPORT_FOLDER
+from twimager.output.layout import HR, JOURNALS, LR, MASK, REPORT, REPORT_FOLDER
 from twimager.output.names import folded
 from twimager.report.reader import read_report
 from twimager.report.schema import ReportDocument
@@ -130,7 +130,7 @@ def _recorded(dest: Path) -> Recorded:
     deleted = {(line.lr, line.hr): line.deleted for line in lines if isinstance(line, Deleted)}
     gone = {pair for pair, holds in deleted.items() if holds}
     marks = {name: mark for pair, files in written.items() if pair not in gone for name, mark in files.items()}
-    folders = (LR, HR) if begun.settings.get("output") == Output.ALL.value else ("",)
+    folders = (LR, HR, MASK) if begun.settings.get("output") == Output.ALL.value else ("", MASK)
     if "output" not in begun.settings or not all(_is_below(name, folders) for name in marks):
         raise damaged_journal(dest)
     ended = any(isinstance(line, Outcome) for line in lines)
@@ -165,7 +165,7 @@ def _compared(dest: Path, name: str, mark: Mark) -> Difference | None:
 
 def _of_report(dest: Path, recorded: Recorded) -> tuple[set[str], list[Difference]]:
     """Return the files that the report names, and how it and the journal differ; nothing if there is no report."""
-    name = REPORT if recorded.folders != ("",) else f"{REPORT_FOLDER}/{REPORT}"
+    name = REPORT if LR in recorded.folders else f"{REPORT_FOLDER}/{REPORT}"
     if not os.path.lexists(dest / name):
         return set(), []
     try:
@@ -215,6 +215,6 @@ def _unknown(dest: Path, recorded: Recorded, known: set[str]) -> Iterator[Differ
         for name in names:
             path = f"{folder}/{name}" if folder else name
             unfinished = not recorded.ended and name.startswith(f".twimager-{recorded.run}-")
-            ours = not folder and name in (JOURNALS, REPORT_FOLDER)
+            ours = not folder and name in (JOURNALS, MASK, REPORT_FOLDER)
             if not (ours or unfinished or folded(path) in known):
                 yield Difference(path, Problem.UNKNOWN)

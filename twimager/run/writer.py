@@ -13,10 +13,11 @@ from twimager.errors import DELETED, Reason, Rejection, TwimagerError, Unreadabl
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.encode import encode
-from twimager.options import Options
+from twimager.options import Format, Options
 from twimager.output.atomic import UnwritableName, write_files
-from twimager.output.names import Names
-from twimager.output.render import render_hr, render_lr, rendering_bytes
+from twimager.output.mask import render_mask
+from twimager.output.names import Names, Outputs
+from twimager.output.render import output_size, render_hr, render_lr, rendering_bytes
 from twimager.pairs import VerifiedPair, reject
 from twimager.report.ledger import Ledger
 from twimager.report.records import Record
@@ -57,7 +58,7 @@ class Writer:
         if options.debug and not known and not self._approved(pair):
             return not self._ledger.aborted
         if options.dry:
-            self._ledger.accept(Record(pair, None, None))
+            self._ledger.accept(Record(pair))
         else:
             self._submit(pair, known)
         while len(self._in_flight) > AHEAD * options.jobs:
@@ -68,8 +69,8 @@ class Writer:
         images = pair.proposal.lr.path, pair.proposal.hr.path
         outputs = self._names.outputs(*images)
         seen = {path: self._seen.get(path) for path in images}
-        job = Job(pair, *outputs, seen, known, self._journal.run, self._journal.replace)
-        record = Record(pair, *outputs, self._journal.is_accepted(*images))
+        job = Job(pair, outputs, seen, known, self._journal.run, self._journal.replace)
+        record = Record(pair, outputs, self._journal.is_accepted(*images))
         self._in_flight.append((record, self._pool.submit(write_pair, job, self._options)))
 
     def _has_room(self) -> bool:
@@ -138,15 +139,14 @@ class Job(NamedTuple):
 
     Attributes
     ----------
-    lr_output, hr_output : where the files go; None for a side that is not written
+    outputs : where the files go
     seen : the stamps that the images had when they were read
     known : the files as an earlier run wrote them
     run, replace : as `write_files` has them
     """
 
     pair: VerifiedPair
-    lr_output: Path | None
-    hr_output: Path | None
+    outputs: Outputs
     seen: Mapping[Path, Stamp | None]
     known: Marks
     run: str
@@ -155,16 +155,18 @@ class Job(NamedTuple):
 
 def write_pair(job: Job, options: Options) -> Marks | Rejection:
     """Worker task: render a pair and write its files, unless that is done already; return the files' marks."""
-    outputs = {path for path in (job.lr_output, job.hr_output) if path}
-    if outputs == job.known.keys() and are_intact(job.known):
+    pair, outputs = job.pair, job.outputs
+    if {path for path in outputs if path} == job.known.keys() and are_intact(job.known):
         return job.known
     framing, write = options.pair.framing, options.write
     try:
-        with budget.admit(rendering_bytes(job.pair, framing, write.color_transfer)):
-            files = {job.lr_output: render_lr(job.pair, write)} if job.lr_output else {}
-            if job.hr_output:
-                rendered = render_hr(job.pair, framing, write.color_transfer)
-                files[job.hr_output] = encode(rendered, write.format, write.quality)
+        with budget.admit(rendering_bytes(pair, framing, write.color_transfer)):
+            files = {outputs.lr: render_lr(pair, write, framing.partial)} if outputs.lr else {}
+            if outputs.hr:
+                rendered = render_hr(pair, framing, write.color_transfer)
+                files[outputs.hr] = encode(rendered, write.format, write.quality)
+            if outputs.mask:
+                files[outputs.mask] = encode(render_mask(pair, output_size(pair.window, framing.scale)), Format.PNG)
         for path, seen in job.seen.items():
             if stamp(path) != seen:
                 return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import NamedTuple
 
@@ -9,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.geometry import Rect, Size
+from twimager.geometry import Rect, Size, resize_matrix, translation
+from twimager.image.warp import resample
 from twimager.verify.agreement import Label
 
 # More pixels than any map has.
@@ -64,6 +66,19 @@ class AgreementMap(NamedTuple):
         y = _nearest(window.y, window.height, size[1], self.area.y, self.area.height, labels.shape[0])
         framed = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=[int(Label.DIFFER)])
         return np.asarray(framed[np.ix_(y, x)])
+
+    def soft_mask(self, window: Rect, size: Size) -> NDArray[np.uint8]:
+        """Return the mask of a window of the LR, (height, width), on a grid of `size`: 255 agrees, 0 differs.
+
+        Edges are soft, and lie in what agrees: nothing differs in a pixel above 0. Outside the map's area it goes on as
+        at its edge.
+        """
+        from_map = translation(self.area.x - window.x, self.area.y - window.y) @ resize_matrix(self.size, self.area[2:])
+        to_grid = resize_matrix(window[2:], size) @ from_map
+        reach = max(1, math.ceil(1 / min(to_grid[0, 0], to_grid[1, 1])))
+        agrees = np.where(self.labels == Label.DIFFER, 0, 255).astype(np.uint8)
+        safe = cv2.erode(agrees, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+        return np.asarray(resample(safe, to_grid, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _nearest(start: int, length: int, count: int, area: int, area_length: int, pixels: int) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     """Return the picture of a pair, (h, w, 3) uint8; raises UnreadableImage."""
     lr, hr = pair.proposal.images
     upper = drawn_pair(
-        decode(render_lr(pair, options.write)),
+        decode(render_lr(pair, options.write, options.pair.framing.partial)),
         render_hr(pair, options.pair.framing, options.write.color_transfer),
         Display(room=UPPER),
     )
@@ -38,7 +38,7 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     words = f"{len(hr_points)} matches agree with the transform" if len(hr_points) else "no matches"
     return stacked(
         text(f"HR {hr.path.name}, LR {lr.path.name}", width),
-        text(caption(pair_record(Record(pair, None, None))), width, DIM),
+        text(caption(pair_record(Record(pair))), width, DIM),
         upper,
         text(words, width, DIM),
         lower,

@@ -1,0 +1,52 @@
+"""The mask of a pair: where its LR and its HR agree, on the grid of either output."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.geometry import Rect, Size, resize_matrix, translation
+from twimager.image.opacity import opacity
+from twimager.image.pixels import frame_size
+from twimager.image.warp import resample
+from twimager.pairs import VerifiedPair
+
+AGREES = 255
+
+
+def render_mask(pair: VerifiedPair, size: Size) -> NDArray[np.uint8]:
+    """Return the mask of what is written of a pair, on a grid of `size` (width, height).
+
+    Returns
+    -------
+    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, or a PNG is not opaque; in
+        between, both agree
+    """
+    mask = np.zeros(size[::-1], np.uint8)
+    common = _on_grid(pair.common, pair.window, size)
+    if common:
+        common.cut(mask)[:] = common.cut(pair.agreement.soft_mask(pair.window, size)) if pair.agreement else AGREES
+    to_grid = resize_matrix(pair.window[2:], size) @ translation(-pair.window.x, -pair.window.y)
+    displacement = pair.match.displacement and pair.match.displacement.on(to_grid)
+    lr, hr = pair.proposal.images
+    for image, matrix, shifts in ((lr, to_grid, None), (hr, to_grid @ pair.match.matrix, displacement)):
+        opaque = opacity(image.path)
+        if opaque is not None and frame_size(opaque) == image.frame[2:]:
+            shown = resample(
+                image.picture.cut(opaque), matrix, size, interpolation=cv2.INTER_LINEAR, displacement=shifts
+            )
+            mask[shown < AGREES] = 0
+    return mask
+
+
+def hidden(pair: VerifiedPair) -> NDArray[np.bool_]:
+    """Return which of the LR pixels that are written, (h, w), the mask has anything but fully agree."""
+    return render_mask(pair, pair.window[2:]) < AGREES
+
+
+def _on_grid(common: Rect, window: Rect, size: Size) -> Rect | None:
+    """Return the pixels of a window's grid that lie in the common area as a whole."""
+    scale, place = np.array(size) / window[2:], np.subtract(common[:2], window[:2])
+    start, end = np.ceil(place * scale - 1e-9), np.floor((place + common[2:]) * scale + 1e-9)
+    return Rect(*map(int, (*start, *(end - start)))).intersection(Rect(0, 0, *size))
