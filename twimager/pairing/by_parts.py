@@ -29,6 +29,9 @@ from twimager.verify.scores import PARTLY_CORRELATED
 MOST_TIMES, CONVERGED, MORE, LOSS = 3, 0.01, 1.05, 0.002
 # From so much on, a pair is registered without what differs from the first, so that it is not pulled towards that.
 MUCH = 0.1
+# What a rim leaves is at least so much of the LR; where it is less than that share of what both show, it correlates so
+# well: in some part, unlike pictures agree as well.
+LEAST_INNER, MOST_OF_IT, CLEARLY_CORRELATED = 0.22, 0.5, 0.8
 # Pixels of the map around what differs that don't count either.
 MARGIN = 2
 # Two parts have moved in two ways where so much of a map is misregistered: parts of it, squares of that side, of which
@@ -90,8 +93,14 @@ def register_finely(candidate: Candidate, method: Method) -> Candidate:
 def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
     """Return a candidate whose overlay ends where frames, bars and junk lines begin, and the agreement of that."""
     left, top, right, bottom = (bar > 0 for bar in candidate.proposal.lr.bars)
-    inner = inner_rectangle(found.differs, (left, top, right, bottom))
-    return _narrowed(candidate, found, inner) or (candidate, found)
+    common, (width, height) = candidate.overlay.common, frame_size(candidate.lr.gray)
+    least = LEAST_INNER * width * height / (common.width * common.height)
+    inner = inner_rectangle(found.differs, (left, top, right, bottom), least)
+    narrowed = _narrowed(candidate, found, inner)
+    if narrowed is None:
+        return candidate, found
+    small = inner.width * inner.height < MOST_OF_IT * found.labels.size
+    return (candidate, found) if small and narrowed[0].overlay.correlation < CLEARLY_CORRELATED else narrowed
 
 
 def cut_to_agreement(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:

@@ -15,8 +15,6 @@ from twimager.verify.tone_fit import Picture
 # A line is part of the rim if so much of it differs. What lies at one side alone is, if it takes no more than so much of
 # the frame: frames and bars have several sides; what is wider is a caption, or another picture.
 RIM_SHARE, AGAIN_SHARE, THIN_RIM = 0.75, 0.3, 0.1
-# Less of the map than this is not left by a rim: pictures of other moments agree in some part.
-LEAST_INNER = 0.25
 # Left, top, right, bottom.
 Sides = tuple[bool, bool, bool, bool]
 NO_SIDES = (False, False, False, False)
@@ -46,13 +44,14 @@ def to_the_pixel(coarse: Rect, found: Agreement, hr: Pixels, lr: Pixels) -> Rect
     return Rect(x0, y0, x1 - x0, y1 - y0) if x1 > x0 and y1 > y0 else None
 
 
-def inner_rectangle(differs: Mask, known: Sides = NO_SIDES) -> Rect:
+def inner_rectangle(differs: Mask, known: Sides = NO_SIDES, least: float = 0.3) -> Rect:
     """Return a map without its rim: frames, bars and junk lines, which most of the lines along an edge differ in.
 
     Parameters
     ----------
     differs : (h, w)
     known : left, top, right, bottom: whether a bar was taken off there before
+    least : the share of the map that has to be left, else it has no rim: unlike pictures agree in some part
 
     Examples
     --------
@@ -75,7 +74,7 @@ def inner_rectangle(differs: Mask, known: Sides = NO_SIDES) -> Rect:
         if not depths.any():
             return inner
         width, height = inner.width - left - right, inner.height - top - bottom
-        if min(width, height) <= 0 or width * height < LEAST_INNER * differs.size:
+        if min(width, height) <= 0 or width * height < least * differs.size:
             return Rect(0, 0, *frame_size(differs))
         inner = Rect(left, top, width, height).moved(inner.x, inner.y)
 
