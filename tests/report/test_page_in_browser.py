@@ -81,7 +81,7 @@ def test_sort_filter_and_search(shown: Browser) -> None:
 
 def test_all_images_are_there_and_nothing_else_is_requested(shown: Browser, folders: Folders) -> None:
     shown.wait("[...document.images].filter(i => i.currentSrc).every(i => i.complete && i.naturalWidth)")
-    shown.click("#tab-down")
+    shown.click("#tab-rejected")
     shown.wait("[...document.querySelectorAll('.row img')].length === 2")
     shown.wait("[...document.querySelectorAll('.row img')].every(i => i.complete && i.naturalWidth)")
     assert shown.complaints == []
@@ -133,7 +133,7 @@ def test_names_are_seen_as_they_are(browser: Browser, folders: Folders, report: 
     browser.run("window.alert = () => { throw new Error('ran') }")
     show(browser, folders, report)
     assert browser.run("document.querySelector('.name').textContent") == NASTY.replace("/", "|")
-    browser.click("#tab-down")
+    browser.click("#tab-rejected")
     assert NASTY in browser.run("document.querySelector('.row strong').textContent")
     assert browser.run("document.querySelectorAll('script').length") == 2
     assert not [params for params in browser.complaints if "ERR_FILE_NOT_FOUND" not in json.dumps(params)]
@@ -161,7 +161,7 @@ def test_nothing_is_wider_than_the_window(
 ) -> None:
     browser.resize(*size, phone=size[0] < 500)
     try:
-        for fragment in ("", "#down", "#pair-1"):
+        for fragment in ("", "#rejected", "#pair-1"):
             show(browser, folders, report, fragment)
             assert browser.run("document.documentElement.scrollWidth") <= size[0]
             assert browser.run("document.getElementById('controls').scrollWidth") <= size[0]

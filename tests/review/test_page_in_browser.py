@@ -163,7 +163,7 @@ def test_the_end_of_a_review_is_shown(tab: Tab, browser: Browser, folders: Folde
 def test_nothing_is_wider_than_the_window(tab: Tab, browser: Browser, size: tuple[int, int]) -> None:
     browser.resize(*size, phone=size[0] < 500)
     try:
-        for fragment in ("", "#down", "#pair-1"):
+        for fragment in ("", "#rejected", "#pair-1"):
             browser.call("Page.navigate", url="about:blank")
             browser.show(tab.server.address + fragment)
             assert browser.run("document.documentElement.scrollWidth") <= size[0]

@@ -248,8 +248,8 @@ def test_a_report_that_points_elsewhere_is_refused(dest: Path, change: Callable[
         ("", "damaged"),
         ("[]", "damaged"),
         ("[" * 100_000, "damaged"),
-        ('{"schema_version": 3, "pairs": 3}', "damaged"),
-        ('{"schema_version": 3, "settings": {"dry": false}, "pairs": []}', "damaged"),
+        ('{"schema_version": 4, "pairs": 3}', "damaged"),
+        ('{"schema_version": 4, "settings": {"dry": false}, "pairs": []}', "damaged"),
         ('{"schema_version": 2}', "version 2"),
     ],
 )
@@ -281,7 +281,7 @@ OFF_TYPE = [
     ("rejected_pairs", 0, "inliers", "9"), ("rejected_images", 0, "side", "XR"), ("rejected_images", 0, "path", {}),
     ("settings", "dest", 5), ("settings", "scale", "2"), ("settings", "scale", -1), ("settings", "output", 1),
     ("settings", "format", ["png"]), ("settings", "lr", None), ("settings", "dry", "no"), ("settings", []),
-    ("settings", "other", [[[]]]), ("seconds", "reading LR", "1"), ("twimager", None), ("schema_version", "3"),
+    ("settings", "other", [[[]]]), ("seconds", "reading LR", "1"), ("twimager", None), ("schema_version", "4"),
     ("schema_version", True), ("more", 1),
 ]  # fmt: skip
 
@@ -292,7 +292,10 @@ def test_a_value_of_another_type_is_refused(run: Run, dest: Path, change: tuple[
     report["rejected_pairs"].append(
         {"lr": "/a.png", "hr": "/b.png", "reason": "skipped by hand", "detail": ""}
         | {key: report["pairs"][0][key] for key in ("source", "mirrored", "hash_distance", "inliers", "coverage")}
-        | dict.fromkeys(("correlation", "hash_agreement", "residual", "color_distance"))
+        | dict.fromkeys(
+            ("correlation", "hash_agreement", "residual", "color_distance", "agreed", "different", "unjudged")
+        )
+        | dict.fromkeys(("contradicted", "agreement"))
     )
     report["rejected_images"].append({"side": "LR", "path": "/a.png", "reason": "skipped by hand", "detail": ""})
     (dest / "report.json").write_text(json.dumps(report))

@@ -124,7 +124,7 @@ def test_the_report_accounts_for_everything(run: Run, tmp_path: Path) -> None:
     run("--lr", tmp_path / "low", "--hr", EXAMPLES / "HR", "--dest", tmp_path / "out", "--report", "--scale", "1.5")
     report = report_of(tmp_path / "out")
     assert report["settings"]["scale"] == 1.5
-    assert report["schema_version"] == 3
+    assert report["schema_version"] == 4
     pair = next(p for p in report["pairs"] if Path(p["lr"]).stem == "still_03")
     assert Path(pair["hr_output"]) == tmp_path / "out/HR/P1040771.png"
     assert np.array(pair["matrix"]).shape == (3, 3)

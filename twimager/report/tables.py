@@ -30,7 +30,7 @@ FORMULA = re.compile(r"[=+\-@\t\r]")
 PLAIN = (
     "lr", "hr", "lr_output", "hr_output", "method", "native_scale", "correlation", "residual", "coverage",
     "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "flow",
-    "color_distance",
+    "color_distance", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
 # Loaders split the list into lines there, and lines after the name.
