@@ -1,10 +1,10 @@
 /* What differs between LR and HR, hatched over the pictures, and the shares of what agrees. */
 const CARD_RATIO = 4 / 3; // of a card's picture, as in the style
 
-const shareText = share => `${(share * 100).toFixed(share < 0.0995 && share > 0 ? 1 : 0)} %`;
+const shareText = share => `${(share * 100).toFixed(share < 0.0995 && share > 0 ? 1 : 0)}\u00a0%`;
 
 const shares = item => known(item.agreed)
-  ? [["agreed", item.agreed], ["different", item.different], ["nothing to see", item.unjudged]]
+  ? [["agreed", item.agreed], ["different", item.different], ["unjudged", item.unjudged]]
   : [];
 
 const sharesText = item => shares(item).map(([name, share]) => `${shareText(share)} ${name}`).join(", ");
@@ -13,7 +13,7 @@ const sharesText = item => shares(item).map(([name, share]) => `${shareText(shar
 function sharesBar(item) {
   const bar = make("span", { class: "shares", role: "img", title: sharesText(item), "aria-label": sharesText(item) });
   for (const [name, share] of shares(item)) {
-    const part = make("i", { class: name.split(" ")[0] });
+    const part = make("i", { class: name });
     part.style.flexGrow = share;
     bar.append(part);
   }

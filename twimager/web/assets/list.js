@@ -207,8 +207,10 @@ function row(item, number) {
   if (item.closest) {
     const near = item.closest;
     pictures.append(captioned(near.image, item.side === "LR" ? "HR" : "LR", near.name));
+    if (!item.detail || !item.detail.endsWith(near.detail)) {
+      words.append(make("p", {}, `${near.name} came closest, but: ${said(near.reason, near.detail)}`));
+    }
     words.append(
-      make("p", {}, `${near.name} came closest, but: ${said(near.reason, near.detail)}`),
       make("p", { class: "soft" }, [
         known(near.correlation) ? `correlation ${fixed(near.correlation, 3)}` : "",
         known(near.coverage) ? `coverage ${percent(near.coverage)}` : "",

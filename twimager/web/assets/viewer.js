@@ -47,9 +47,9 @@ function facts(pair) {
 
 function factsOfShares(pair) {
   return known(pair.agreed) ? [
-    ["agrees", shareText(pair.agreed)],
-    ["differs", shareText(pair.different)],
-    ["nothing to see", shareText(pair.unjudged)],
+    ["agreed", shareText(pair.agreed)],
+    ["different", shareText(pair.different)],
+    ["unjudged", shareText(pair.unjudged)],
     ["contradicted", `${shareText(pair.contradicted)}, in one place`],
   ] : [];
 }
