@@ -31,9 +31,7 @@ STEPS = {LEFT: -1, UP: -1, RIGHT: 1, DOWN: 1, PAGE_UP: -10, PAGE_DOWN: 10}
 BLINK = 0.4
 
 
-HELP = (
-    "Move: arrows, page up/down, home, end. Delete: del, d. Undo: u. Blink: space. Sort: s. Hatch: h. End: esc, q."
-)
+HELP = "Move: arrows, page up/down, home, end. Delete: del, d. Undo: u. Blink: space. Sort: s. Hatch: h. End: esc, q."
 # Text is not squeezed into less.
 MIN_WIDTH = 760
 

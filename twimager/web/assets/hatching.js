@@ -1,7 +1,8 @@
 /* What differs between LR and HR, hatched over the pictures, and the shares of what agrees. */
 const CARD_RATIO = 4 / 3; // of a card's picture, as in the style
 
-const shareText = share => `${(share * 100).toFixed(share < 0.0995 && share > 0 ? 1 : 0)}\u00a0%`;
+/* With a digit after the point where it is nearly nothing or all. */
+const shareText = share => `${(share * 100).toFixed(share % 1 && Math.abs(share - 0.5) > 0.4 ? 1 : 0)}\u00a0%`;
 
 const shares = item => known(item.agreed)
   ? [["agreed", item.agreed], ["different", item.different], ["unjudged", item.unjudged]]
