@@ -1,9 +1,9 @@
 """Draw what a browser shows of a run's page, as the README and docs/ have it. Chromium must be installed.
 
-    python -m examples.draw_page DEST/report.html PICTURE.jpg [#ELEMENT | #pair-N]
+    python -m examples.draw_page DEST/report.html PICTURE.jpg [#ELEMENT | #rejected | #pair-N]
 
-Without the last argument it is the top of the page, with `#histograms` that element alone, with `#pair-2` the second
-pair, large.
+Without the last argument it is the top of the page, with `#histograms` that element alone, with `#rejected` the first
+image that was rejected, with `#pair-2` the second pair, large.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def show(browser: Browser, url: str) -> None:
 
 def draw(browser: Browser, page: Path, what: str, picture: Path) -> None:
     """Show the page, or one pair of it, and keep what is seen."""
-    large = what.startswith("#pair-")
-    show(browser, page.absolute().as_uri() + what * large)
+    large, rejected = what.startswith("#pair-"), what == "#rejected"
+    show(browser, page.absolute().as_uri() + what * (large or rejected))
     browser.screenshot(picture)
     if what and not large:
-        cut(browser, what, picture)
+        cut(browser, ".row" if rejected else what, picture)
 
 
 def cut(browser: Browser, element: str, picture: Path) -> None:

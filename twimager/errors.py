@@ -53,6 +53,7 @@ class Reason(Enum):
     FLAT = "nothing to see"
     NOTHING_SIMILAR = "nothing similar"
     NO_PARTNER = "nothing similar enough"
+    NO_SUCH_FRAME = "no HR shows this frame"
     FEW_MATCHES = "too few matching features"
     IMPLAUSIBLE = "implausible transform"
     OVERLAP = "too little overlap"

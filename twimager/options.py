@@ -12,7 +12,7 @@ from typing import Any
 
 from twimager.errors import UsageError, require
 
-# Of images that are not turned down, where nothing else is said.
+# Of images that are not rejected, where nothing else is said.
 MAX_PIXELS = 200_000_000
 # A scale is a ratio of whole pixels; finer ones than thousandths only restate a rounded decimal (1.3333 is 4/3).
 SCALE_DENOMINATOR = 1000

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 if sys.platform == "win32":
@@ -14,7 +16,7 @@ if sys.platform == "win32":
 
 from tests.support.browser import PROGRAM, Browser, choose
 from tests.support.command import Run
-from tests.support.folders import Folders
+from tests.support.folders import CAPTION, Folders, paste
 from tests.support.page import NASTY
 from tests.support.report import report_of, typed
 from twimager.report.page import page
@@ -81,7 +83,7 @@ def test_sort_filter_and_search(shown: Browser) -> None:
 
 def test_all_images_are_there_and_nothing_else_is_requested(shown: Browser, folders: Folders) -> None:
     shown.wait("[...document.images].filter(i => i.currentSrc).every(i => i.complete && i.naturalWidth)")
-    shown.click("#tab-down")
+    shown.click("#tab-rejected")
     shown.wait("[...document.querySelectorAll('.row img')].length === 2")
     shown.wait("[...document.querySelectorAll('.row img')].every(i => i.complete && i.naturalWidth)")
     assert shown.complaints == []
@@ -133,7 +135,7 @@ def test_names_are_seen_as_they_are(browser: Browser, folders: Folders, report: 
     browser.run("window.alert = () => { throw new Error('ran') }")
     show(browser, folders, report)
     assert browser.run("document.querySelector('.name').textContent") == NASTY.replace("/", "|")
-    browser.click("#tab-down")
+    browser.click("#tab-rejected")
     assert NASTY in browser.run("document.querySelector('.row strong').textContent")
     assert browser.run("document.querySelectorAll('script').length") == 2
     assert not [params for params in browser.complaints if "ERR_FILE_NOT_FOUND" not in json.dumps(params)]
@@ -161,7 +163,7 @@ def test_nothing_is_wider_than_the_window(
 ) -> None:
     browser.resize(*size, phone=size[0] < 500)
     try:
-        for fragment in ("", "#down", "#pair-1"):
+        for fragment in ("", "#rejected", "#pair-1"):
             show(browser, folders, report, fragment)
             assert browser.run("document.documentElement.scrollWidth") <= size[0]
             assert browser.run("document.getElementById('controls').scrollWidth") <= size[0]
@@ -187,3 +189,83 @@ def test_a_link_leads_to_a_pair(browser: Browser, folders: Folders, report: dict
     show(browser, folders, report, "#pair-3")
     assert browser.run("document.getElementById('place').textContent") == "3 / 3"
     assert Path(report["pairs"][2]["hr_output"]).name == browser.run("document.getElementById('name').textContent")
+
+
+@pytest.fixture
+def differing(browser: Browser, run: Run, folders: Folders, tmp_path: Path) -> Browser:
+    """The page of a pair with a logo, and of one that was rejected for a caption."""
+    paste(folders)
+    run(*folders.flags, "--report")
+    browser.call("Page.navigate", url="about:blank")
+    browser.events.clear()
+    browser.show((folders.dest / "report.html").as_uri())
+    return browser
+
+
+def edges(browser: Browser, selector: str) -> list[float]:
+    box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+    return browser.run(f"(b => [b.left, b.top, b.right, b.bottom])({box})")
+
+
+def changed_by_hatching(browser: Browser, selector: str, folder: Path) -> list[float]:
+    """Where the hatching of a picture of an LR is seen, in shares of the LR: left, top, right, bottom."""
+    shots = []
+    for name in ("hatched.png", "plain.png"):
+        browser.screenshot(folder / name)
+        shots.append(cv2.imread(str(folder / name)).astype(int))
+        browser.press("h")
+    left, top, right, bottom = edges(browser, selector)
+    y, x = np.nonzero(np.abs(shots[0] - shots[1]).max(axis=2)[int(top) : int(bottom), int(left) : int(right)] > 20)
+    size = min(right - left, (bottom - top) * 1.5)  # of the LR, 3:2, as it fits into the picture
+    around = [(right - left - size) / 2, (bottom - top - size / 1.5) / 2]
+    return [
+        (place - start) / length
+        for place, start, length in zip(
+            (x.min(), y.min(), x.max() + 1, y.max() + 1), around * 2, [size, size / 1.5] * 2, strict=True
+        )
+    ]
+
+
+def test_what_differs_is_hatched_where_it_is(differing: Browser, tmp_path: Path) -> None:
+    differing.click("#tab-rejected")
+    row = ".row:has(.hatched) .figure:has(.hatched) .picture"
+    differing.wait("document.querySelectorAll('.row .hatched i').length === 2")
+    differing.wait("[...document.querySelectorAll('.row img')].every(i => i.complete)")
+    corners = CAPTION.x, CAPTION.y, CAPTION.x + CAPTION.width, CAPTION.y + CAPTION.height
+    expected = np.array(corners) / (150, 100, 150, 100)
+    assert changed_by_hatching(differing, row, tmp_path) == pytest.approx(expected, abs=0.05)
+    differing.click(row)
+    differing.wait("document.querySelectorAll('#differs .hatched i').length === 1")
+    differing.wait("document.getElementById('high').complete")
+    assert changed_by_hatching(differing, "#low", tmp_path) == pytest.approx(expected, abs=0.05)
+    facts = differing.run("document.getElementById('facts').textContent")
+    assert "part of the LR shows something else" in facts
+    differing.press("ArrowRight")
+    assert differing.run("document.getElementById('place').textContent") == "2 / 2"
+    differing.press("Escape")
+    assert differing.complaints == []
+
+
+def test_pairs_are_sorted_and_chosen_by_what_differs(differing: Browser) -> None:
+    choose(differing, "order", "Different")
+    choose(differing, "filter", "differs in part (1)")
+    assert differing.run("document.querySelector('.card .numbers .differs').textContent").startswith("≠ 3.")
+    title = differing.run("document.querySelector('.card .shares').title")
+    assert [part.split()[-1] for part in title.split(", ")] == ["agreed", "different", "unjudged"]
+    differing.wait("document.querySelectorAll('.card .hatched i').length === 1")
+    differing.press("h")
+    assert differing.run("getComputedStyle(document.querySelector('.hatched')).display") == "none"
+    assert differing.run("document.querySelector('.hatches').getAttribute('aria-pressed')") == "false"
+    differing.click("#tools .hatches")
+    assert differing.run("getComputedStyle(document.querySelector('.hatched')).display") != "none"
+    differing.click(".card")
+    differing.wait("document.querySelectorAll('#differs .hatched i').length === 1")
+    layer, box = edges(differing, "#differs .hatched"), edges(differing, "#box")
+    assert layer == pytest.approx(box, abs=1)
+    differing.press("d")
+    assert differing.run("getComputedStyle(document.getElementById('differs')).display") == "none"
+    differing.press("q")
+
+
+def test_without_differences_nothing_is_offered(shown: Browser) -> None:
+    assert shown.run("[...document.querySelectorAll('.hatches')].every(button => button.hidden)")

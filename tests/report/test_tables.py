@@ -25,7 +25,7 @@ def record(**changed: Any) -> PairRecord:
         "hash_agreement": 99.0, "hash_distance": 2, "inliers": 50, "source": Source.FEATURES, "mirrored": False,
         "flow": None, "color_distance": None, "window": (1, 2, 30, 40), "rivals": [], "accepted": None,
         "matrix": np.eye(3).tolist(), "lr_picture": (0, 0, 50, 60), "hr_picture": (0, 0, 150, 180),
-        "agreed": 0.9, "different": 0.0, "unjudged": 0.1, "contradicted": 0.0,
+        "agreed": 0.9, "different": 0.01, "unjudged": 0.09, "contradicted": 0.0, "agreement": None,
     }  # fmt: skip
     return PairRecord(**{**plain, **changed})
 
@@ -39,6 +39,7 @@ def test_the_table_has_a_line_a_pair_with_the_numbers_of_the_report(run: Run, fo
         assert row["lr"] == pair["lr"]
         assert (folders.dest / row["hr_output"]).samefile(pair["hr_output"])
         assert float(row["correlation"]) == pair["correlation"]
+        assert all(float(row[key]) == pair[key] for key in ("agreed", "different", "unjudged", "contradicted"))
         assert [int(row[key]) for key in ("x", "y", "width", "height")] == pair["window"]
 
 

@@ -13,7 +13,7 @@ if sys.platform == "win32":
 from tests.support.browser import PROGRAM, Browser, choose
 from tests.support.client import Tab, served
 from tests.support.command import Run
-from tests.support.folders import Folders
+from tests.support.folders import Folders, paste
 from tests.support.report import hr_names, report_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium")]
@@ -163,7 +163,7 @@ def test_the_end_of_a_review_is_shown(tab: Tab, browser: Browser, folders: Folde
 def test_nothing_is_wider_than_the_window(tab: Tab, browser: Browser, size: tuple[int, int]) -> None:
     browser.resize(*size, phone=size[0] < 500)
     try:
-        for fragment in ("", "#down", "#pair-1"):
+        for fragment in ("", "#rejected", "#pair-1"):
             browser.call("Page.navigate", url="about:blank")
             browser.show(tab.server.address + fragment)
             assert browser.run("document.documentElement.scrollWidth") <= size[0]
@@ -186,3 +186,23 @@ def test_the_page_is_in_nobodys_frame(tab: Tab, browser: Browser, tmp_path: Path
     browser.run("document.querySelector('form').submit()")
     browser.wait("document.body.textContent.includes('another page asks')")
     assert tab.show()["decisions"]["deleted"] == []
+
+
+def test_rejected_pairs_are_looked_at_but_not_decided(browser: Browser, run: Run, folders: Folders) -> None:
+    paste(folders)
+    run(*folders.flags, "--report")
+    with served(folders.dest / "report.json") as tab:
+        browser.events.clear()
+        browser.show(tab.server.address)
+        browser.wait("document.querySelectorAll('.card .hatched i').length === 1")
+        browser.click("#tab-rejected")
+        browser.wait("document.querySelectorAll('.row .hatched i').length === 2")
+        browser.click(".row .open")
+        browser.wait("document.querySelectorAll('#differs .hatched i').length === 1")
+        assert browser.run("document.getElementById('deciding').hidden")
+        browser.press("x")
+        browser.press("a")
+        browser.press("Escape")
+        browser.call("Page.navigate", url="about:blank")
+    assert browser.complaints == []
+    assert accepted(folders) == [False]

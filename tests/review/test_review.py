@@ -292,8 +292,10 @@ def test_a_value_of_another_type_is_refused(run: Run, dest: Path, change: tuple[
     report["rejected_pairs"].append(
         {"lr": "/a.png", "hr": "/b.png", "reason": "skipped by hand", "detail": ""}
         | {key: report["pairs"][0][key] for key in ("source", "mirrored", "hash_distance", "inliers", "coverage")}
-        | dict.fromkeys(("correlation", "hash_agreement", "residual", "color_distance"))
-        | dict.fromkeys(("agreed", "different", "unjudged", "contradicted"))
+        | dict.fromkeys(
+            ("correlation", "hash_agreement", "residual", "color_distance", "agreed", "different", "unjudged")
+        )
+        | dict.fromkeys(("contradicted", "agreement"))
     )
     report["rejected_images"].append({"side": "LR", "path": "/a.png", "reason": "skipped by hand", "detail": ""})
     (dest / "report.json").write_text(json.dumps(report))

@@ -51,7 +51,7 @@ def test_the_page_is_the_reports_own(tab: Tab, folders: Folders) -> None:
     assert page.data["served"]
     assert not plain.data["served"]
     assert [pair["name"] for pair in page.data["pairs"]] == [pair["name"] for pair in plain.data["pairs"]]
-    assert [image["name"] for image in page.data["down"]] == ["small.png"]
+    assert [image["name"] for image in page.data["rejected"]] == ["small.png"]
 
 
 def test_the_images_of_the_page_are_there(tab: Tab, folders: Folders) -> None:
@@ -59,9 +59,9 @@ def test_the_images_of_the_page_are_there(tab: Tab, folders: Folders) -> None:
     for shown, pair in zip(data["pairs"], report_of(folders.dest)["pairs"], strict=True):
         written = [Path(pair[key]).read_bytes() for key in ("lr_output", "hr_output")]
         assert [tab.image(link) for link in shown["images"]] == written
-    (down,) = data["down"]
-    assert tab.image(down["image"]) == (folders.hr / "small.png").read_bytes()
-    assert tab.image(down["closest"]["image"]) == (folders.lr / down["closest"]["name"]).read_bytes()
+    (rejected,) = data["rejected"]
+    assert tab.image(rejected["image"]) == (folders.hr / "small.png").read_bytes()
+    assert tab.image(rejected["closest"]["image"]) == (folders.lr / rejected["closest"]["name"]).read_bytes()
 
 
 def test_what_is_decided_is_on_disk_at_once(tab: Tab, folders: Folders) -> None:
@@ -270,7 +270,7 @@ def test_sources_are_shown_from_their_folders_only(report: Path, folders: Folder
         kept = report.read_bytes()
         edited(report, change)
         with served(report) as tab:
-            data = tab.image(tab.show()["down"][0]["image"])
+            data = tab.image(tab.show()["rejected"][0]["image"])
         report.write_bytes(kept)
         return data
 
@@ -340,5 +340,5 @@ def test_names_stay_text(report: Path, folders: Folders) -> None:
     edited(report, lambda document: document["rejected_images"][0].update(detail=nasty, path=str(folders.hr / nasty)))
     with served(report) as tab:
         html = tab.request("GET", "")[1]
-    assert Parsed(html).data["down"][0]["detail"] == nasty
+    assert Parsed(html).data["rejected"][0]["detail"] == nasty
     assert html.count(b"<script") == 2

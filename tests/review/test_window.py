@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Run, launched, refused
-from tests.support.folders import images
+from tests.support.folders import Folders, images, paste
 from tests.support.report import report_of
 from twimager.review.review import Review
 from twimager.review.window import Session, browse
@@ -120,8 +120,23 @@ def test_missing_files_are_said_once(dest: Path) -> None:
         assert nothing.warnings == ["passed over, as files of theirs are missing: 3 of 3 pairs"]
 
 
+def test_what_differs_is_hatched_until_a_key_is_pressed(run: Run, folders: Folders) -> None:
+    paste(folders)
+    run(*folders.flags, "--report")
+    with Review(folders.dest / "report.json") as review:
+        one, drawn = Opened(review), []
+        for _ in range(3):
+            drawn.append(one.session.picture())
+            one.after("h")
+        hatched, plain, again = (picture[:-48] for picture in drawn)
+        assert (hatched == again).all()
+        changed = (hatched != plain).any(axis=2)
+        assert 0.005 < changed.mean() < 0.1
+        assert not changed[:, -plain.shape[1] // 3 :].any()  # of the blend
+
+
 @pytest.mark.parametrize("output", ["lr", "hr"])
-def test_one_side_is_shown_alone(run: Run, folders, output: str) -> None:
+def test_one_side_is_shown_alone(run: Run, folders: Folders, output: str) -> None:
     run(*folders.flags, "--report", "--output", output)
     with Review(folders.dest / "report/report.json") as review:
         one = Opened(review)

@@ -8,7 +8,10 @@ from typing import NamedTuple
 import cv2
 
 from tests.support.pictures import cat, picture
+from twimager.geometry import Rect
 
+# Where `paste` covers LRs.
+CAPTION, LOGO = Rect(20, 10, 60, 50), Rect(150, 90, 35, 20)
 # What --report keeps.
 KEPT = ["pairs.csv", "report.html", "report.json"]
 
@@ -34,6 +37,14 @@ def make_folders(place: Path) -> Folders:
         lr = cv2.resize(hr, None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(made.lr / f"l{number}.png"), lr)
     return made
+
+
+def paste(folders: Folders) -> None:
+    """Cover a part of l0 that no HR shows so, and put a logo into l1."""
+    for name, area, color in (("l0.png", CAPTION, (30, 200, 240)), ("l1.png", LOGO, (255, 255, 255))):
+        lr = cv2.imread(str(folders.lr / name))
+        area.cut(lr)[:] = color
+        cv2.imwrite(str(folders.lr / name), lr)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

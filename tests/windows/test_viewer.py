@@ -23,6 +23,7 @@ from twimager.windows.panels import (
     Display,
     drawn_matches,
     drawn_pair,
+    hatched,
     shown_size,
     text,
     wrapped,
@@ -186,3 +187,15 @@ def test_closing_the_window_aborts(monkeypatch: pytest.MonkeyPatch, toolkit: str
     monkeypatch.setattr(viewer.cv2, "waitKeyEx", lambda _: -1)
     monkeypatch.setattr(viewer.cv2, "getWindowProperty", gone)
     assert read_action(HR) is Action.ABORT
+
+
+def test_only_what_differs_is_hatched() -> None:
+    differs = np.zeros((10, 15), bool)
+    differs[:5, :5] = True
+    drawn = hatched(HR, differs)
+    changed = (drawn != HR).any(axis=2)
+    assert changed[:100, :100].mean() > 0.99
+    assert not changed[100:].any()
+    assert not changed[:, 100:].any()
+    one = drawn_pair(None, HR, differs=differs)[LINE_HEIGHT:]
+    assert (one == drawn).all()

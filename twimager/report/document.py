@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from twimager.align.matching import Match
+from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import translation
 from twimager.options import plain_settings
 from twimager.pairs import RejectedPair, VerifiedPair
@@ -18,6 +19,7 @@ from twimager.propose.proposal import CANDIDATES
 from twimager.report.records import Record, Report
 from twimager.report.schema import (
     SCHEMA_VERSION,
+    AgreementRecord,
     Candidates,
     NoteRecord,
     PairRecord,
@@ -26,6 +28,7 @@ from twimager.report.schema import (
     ReportDocument,
     Versions,
 )
+from twimager.verify.agreement_map import AgreementMap
 from twimager.version import __version__
 
 # Numbers of a pair are rounded to so many digits after the point.
@@ -119,7 +122,12 @@ def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
         "different": scores and _rounded(scores.different),
         "unjudged": scores and _rounded(scores.unjudged),
         "contradicted": scores and _rounded(scores.contradicted),
+        "agreement": pair.agreement and _agreement(pair.agreement, proposal.lr),
     }
+
+
+def _agreement(found: AgreementMap, lr: Fingerprint) -> AgreementRecord:
+    return AgreementRecord(found.area.moved(*lr.picture[:2]), found.size, found.packed)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,7 +11,7 @@ from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.options import Options
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.report.records import NOT_READ, Note, Record, RejectedImage, Report, how_far, numbers
+from twimager.report.records import NOT_READ, Note, Record, RejectedImage, Report, closest, how_far, numbers
 
 
 class Ledger:
@@ -95,18 +95,32 @@ class Ledger:
         accounted_for = paired | {image.path for image in self._rejected_images}
         evaluated = self._images_of(self._rejected)
         similar = self._images_of(pair for pair in self._rejected if pair.rejection.reason is not Reason.FEW_MATCHES)
+        differing = self._lrs_that_differ()
         for side, paths in (("LR", lr_paths), ("HR", hr_paths)):
             for path in (path for path in paths if path not in accounted_for):
                 if stopped and (side == "HR" or path not in evaluated):
                     why = Rejection(Reason.NOT_REACHED, stopped)
                 else:
                     why = Rejection(Reason.NO_PARTNER if path in similar else Reason.NOTHING_SIMILAR)
+                    why = differing.get(path, why)
                 self.reject_images(side, {path: why})
 
     def _images_of(self, pairs: Iterable[RejectedPair]) -> set[Path]:
-        """Return the images of pairs, and their duplicates: one of several was evaluated for all."""
-        paths = {image.path for pair in pairs for image in pair.proposal.images}
-        return {same for path in paths for same in self.duplicates.get(path, (path,))}
+        """Return the images of pairs, and their duplicates."""
+        return {same for pair in pairs for image in pair.proposal.images for same in self._same(image.path)}
+
+    def _same(self, path: Path) -> tuple[Path, ...]:
+        """Return an image and its duplicates: one of several was evaluated for all."""
+        return self.duplicates.get(path, (path,))
+
+    def _lrs_that_differ(self) -> dict[Path, Rejection]:
+        """Return the LRs of which a part shows something else than the HR that came closest, and that HR."""
+        return {
+            same: Rejection(Reason.NO_SUCH_FRAME, f"closest {pair.proposal.hr.path.name}: {pair.rejection.detail}")
+            for lr, pair in closest(self._rejected).items()
+            for same in self._same(lr)
+            if pair.rejection.reason is Reason.DIFFERENT
+        }
 
     def report(self, options: Options) -> Report:
         """Return the report of the run so far."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import uuid
 from collections.abc import Sequence
@@ -10,12 +12,14 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
+from PIL import Image
 
 from twimager.output.atomic import write_files
 from twimager.output.layout import PAGE
 from twimager.report.reader import damaged, first_folder, home_of, read_report
 from twimager.report.records import closeness
 from twimager.report.schema import (
+    AgreementRecord,
     PairNumbers,
     PairRecord,
     RejectedImageRecord,
@@ -24,16 +28,17 @@ from twimager.report.schema import (
     Side,
 )
 from twimager.runtime.console import printable
+from twimager.verify.agreement import Label
 from twimager.verify.scores import Scores
 from twimager.web.template import fill
 
 # The numbers of a pair that the page shows.
 NUMBERS = (
     "correlation", "residual", "coverage", "hash_agreement", "color_distance", "hash_distance", "inliers", "source",
-    "mirrored",
+    "mirrored", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 TEMPLATE = "page"
-SCRIPTS = ("list.js", "histogram.js", "viewer.js", "decisions.js", "start.js")
+SCRIPTS = ("list.js", "hatching.js", "histogram.js", "viewer.js", "decisions.js", "start.js")
 
 
 class Links(Protocol):
@@ -81,7 +86,7 @@ def contents(document: ReportDocument, links: Links) -> dict[str, Any]:
         "scale": settings.scale,
         "proposals": len(document.rejected_pairs),
         "pairs": [_pair(pair, links) for pair in document.pairs],
-        "down": _rejected(document, links),
+        "rejected": _rejected(document, links),
         "decisions": {
             "accepted": [number for number, pair in enumerate(document.pairs) if pair.accepted],
             "deleted": [],
@@ -113,7 +118,7 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
             links.output(pair, "lr") if "lr" in written else links.source(pair.lr, "lr"),
             links.output(pair, "hr") if "hr" in written else links.source(pair.hr, "hr"),
         ],
-        "aligned": len(written) == 2,
+        "aligned": "lr" in written and "hr" in written,
         "lr": printable(pair.lr),
         "hr": printable(pair.hr),
         "method": pair.method,
@@ -127,7 +132,16 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
 
 def _numbers(pair: PairNumbers) -> dict[str, Any]:
     plain = msgspec.to_builtins(pair)
-    return {name: plain[name] for name in NUMBERS}
+    return {**{name: plain[name] for name in NUMBERS}, "differs": pair.agreement and _differs(pair.agreement)}
+
+
+def _differs(agreement: AgreementRecord) -> dict[str, Any]:
+    """Return where LR and HR differ: a PNG of a bit a pixel, clear where they agree, and the LR pixels it shows."""
+    differs = Image.fromarray((agreement.map.labels == Label.DIFFER).view("u1"), "P")
+    differs.putpalette(bytes(6))
+    png = io.BytesIO()
+    differs.save(png, "PNG", bits=1, transparency=0)
+    return {"png": "data:image/png;base64," + base64.b64encode(png.getvalue()).decode(), "area": agreement.area}
 
 
 def _rejected(document: ReportDocument, links: Links) -> list[dict[str, Any]]:
@@ -169,7 +183,7 @@ def _closest(pair: RejectedPairRecord, side: Side, links: Links) -> dict[str, An
 def _closeness(pair: RejectedPairRecord) -> tuple[float, int]:
     if pair.correlation is None or pair.coverage is None:
         return closeness(None, pair.inliers)
-    return closeness(Scores(pair.correlation, pair.coverage), pair.inliers)
+    return closeness(Scores(pair.correlation, pair.coverage, different=pair.different), pair.inliers)
 
 
 def shown_name(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,15 @@ def how_far(pair: RejectedPair) -> tuple[float, int]:
     return closeness(pair.scores, pair.match.inliers if pair.match else None)
 
 
+def closest(pairs: Iterable[RejectedPair]) -> dict[Path, RejectedPair]:
+    """Return for each LR of rejected pairs the one that came closest."""
+    found: dict[Path, RejectedPair] = {}
+    for pair in pairs:
+        lr = pair.proposal.lr.path
+        found[lr] = max(found.get(lr, pair), pair, key=how_far)
+    return found
+
+
 def closeness(scores: Scores | None, inliers: int | None) -> tuple[float, int]:
     """Return how close a rejected pair came: by its pixels where those were compared, else by its features."""
     return scores.similarity if scores else -math.inf, -1 if inliers is None else inliers
@@ -97,5 +107,7 @@ def numbers(pair: VerifiedPair) -> str:
     """Return a pair's main figures in a few words."""
     scores = pair.scores
     found = "same frame" if pair.match.inliers is None else f"{pair.match.inliers} inliers"
-    words = f"{found}, correlation {scores.correlation:.3f}, coverage {scores.coverage:.3f}"
-    return words + ", mirrored" * pair.proposal.mirrored
+    words = [found, f"correlation {scores.correlation:.3f}", f"coverage {scores.coverage:.3f}"]
+    shares = {"agreed": scores.agreed, "different": scores.different, "unjudged": scores.unjudged}
+    words += [f"{name} {share:.2f}" for name, share in shares.items() if share is not None]
+    return ", ".join(words + ["mirrored"] * pair.proposal.mirrored)

@@ -11,9 +11,11 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from twimager.geometry import Rect
 from twimager.options import Format, Output
 from twimager.propose.proposal import Source
 from twimager.runtime.typed_json import MAX_FLOAT, Count, Number, Setting, Text
+from twimager.verify.agreement_map import MAX_PIXELS, AgreementMap
 
 # Counts up whenever a reader of the one before would miss or misread something.
 SCHEMA_VERSION: Final = 4
@@ -33,8 +35,31 @@ Scale = Annotated[int, Meta(gt=0, le=sys.maxsize)] | Positive
 Side = Literal["lr", "hr", "mask"]
 
 
+class AgreementRecord(Struct, forbid_unknown_fields=True):
+    """Where an LR and its aligned HR agree: a map of an area of the LR.
+
+    Attributes
+    ----------
+    size : (width, height) of the map
+    labels : a byte of `Label` a pixel, row by row, compressed by zlib; base64 in JSON
+    """
+
+    area: Box
+    size: tuple[Count, Count]
+    labels: Annotated[bytes, Meta(max_length=MAX_PIXELS)]
+
+    def __post_init__(self) -> None:
+        if not self.map.is_sound:
+            raise ValueError("no map")
+
+    @property
+    def map(self) -> AgreementMap:
+        """The map, of an area of the whole LR."""
+        return AgreementMap(Rect(*self.area), self.size, self.labels)
+
+
 class PairNumbers(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The numbers of a pair that was evaluated; None for what was not computed."""
+    """The numbers of a pair that was evaluated; None for what was not computed, and for a map of no difference."""
 
     source: Source
     mirrored: bool
@@ -49,6 +74,7 @@ class PairNumbers(Struct, kw_only=True, forbid_unknown_fields=True):
     different: Share | None
     unjudged: Share | None
     contradicted: Share | None
+    agreement: AgreementRecord | None
 
 
 class PairRecord(PairNumbers):

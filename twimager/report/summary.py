@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -18,8 +17,7 @@ from twimager.errors import ExitCode, Reason
 from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, document_paths
 from twimager.output.render import SAME_SIZE
-from twimager.pairs import RejectedPair
-from twimager.report.records import NOT_READ, Report, how_far
+from twimager.report.records import NOT_READ, Report, closest
 from twimager.runtime.console import printable
 from twimager.runtime.program import program
 from twimager.runtime.typed_json import Count, Text, dumps
@@ -29,6 +27,8 @@ from twimager.version import __version__
 MAX_NATIVE_SCALE = 1e6
 # So many reasons are named on a line, the most frequent ones.
 NAMED = 3
+# Why images are in no pair that were compared with others.
+UNLIKE = (Reason.NO_PARTNER, Reason.NO_SUCH_FRAME)
 
 Counts = dict[str, Count]
 
@@ -150,13 +150,8 @@ def _left(report: Report, side: str) -> Counts:
 
 def _closest(report: Report) -> Counts:
     """Count why LRs without a similar enough HR do not have the one that came closest."""
-    alone = {image.path for image in report.rejected_images if image.rejection.reason is Reason.NO_PARTNER}
-    closest: dict[Path, RejectedPair] = {}
-    for pair in report.rejected_pairs:
-        lr = pair.proposal.lr.path
-        if lr in alone and (lr not in closest or how_far(pair) > how_far(closest[lr])):
-            closest[lr] = pair
-    return _counted(pair.rejection.reason for pair in closest.values())
+    alone = {image.path for image in report.rejected_images if image.rejection.reason in UNLIKE}
+    return _counted(pair.rejection.reason for lr, pair in closest(report.rejected_pairs).items() if lr in alone)
 
 
 def _counted(reasons: Iterable[Reason]) -> Counts:

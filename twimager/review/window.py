@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
+from twimager.geometry import Rect
 from twimager.image.decode import decoded
 from twimager.image.pixels import Pixels
 from twimager.output.atomic import UnwritableName
@@ -18,18 +19,19 @@ from twimager.report.reader import caption
 from twimager.report.schema import PairRecord
 from twimager.review.review import Review
 from twimager.runtime.console import printable
+from twimager.verify.agreement import Label
 from twimager.windows import viewer
 from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
 from twimager.windows.panels import DIM, Display, drawn_pair, stacked, text
 
-TITLE = "Twimager - arrows: move, del: delete, u: undo, space: blink, s: sort, esc: end"
+TITLE = "Twimager - arrows: move, del: delete, u: undo, space: blink, s: sort, h: hatch, esc: end"
 # By how many pairs a key moves.
 STEPS = {LEFT: -1, UP: -1, RIGHT: 1, DOWN: 1, PAGE_UP: -10, PAGE_DOWN: 10}
 # Seconds for which the HR, and then the LR, is shown: slow enough to look, fast enough to see what jumps.
 BLINK = 0.4
 
 
-HELP = "Move: arrows, page up/down, home, end. Delete: del, d. Undo: u. Blink: space. Sort: s. End: esc, q."
+HELP = "Move: arrows, page up/down, home, end. Delete: del, d. Undo: u. Blink: space. Sort: s. Hatch: h. End: esc, q."
 # Text is not squeezed into less.
 MIN_WIDTH = 760
 
@@ -47,6 +49,7 @@ class Session:
     def __init__(self, review: Review, display: Display, warn: Callable[[str], None]) -> None:
         self._review, self._display, self._warn = review, display, warn
         self._worst_first = self._blinking = self._swapped = False
+        self._hatching = True
         self._since = 0.0
         self._passed_over = {id(pair) for pair in review.pairs if not all(p.is_file() for p in review.outputs(pair))}
         if self._passed_over:
@@ -79,6 +82,8 @@ class Session:
             self._worst_first = not self._worst_first
             self._pairs = self._in_order()
             self._show(0)
+        elif key == "h":
+            self._hatching = not self._hatching
         elif key == SPACE:
             self._blinking, self._swapped, self._since = not self._blinking, not self._blinking, time.monotonic()
         return bool(self._pairs)
@@ -93,7 +98,8 @@ class Session:
     def picture(self) -> NDArray[np.uint8]:
         """Draw the pair that is shown, (h, w, 3) uint8."""
         assert self.pair
-        drawn = drawn_pair(*self._pictures, self._display, swapped=self._swapped)
+        differs = _differs(self.pair) if self._hatching else None
+        drawn = drawn_pair(*self._pictures, self._display, swapped=self._swapped, differs=differs)
         width = max(MIN_WIDTH, drawn.shape[1])
         names = dict.fromkeys(path.name for path in reversed(self._review.outputs(self.pair)))
         where = f"{self._index + 1} / {len(self._pairs)}:"
@@ -168,6 +174,14 @@ def _read(path: Path) -> Pixels:
             return pixels
     except UnreadableImage as error:
         raise UnreadableImage(f"{path}: {error}") from error
+
+
+def _differs(pair: PairRecord) -> NDArray[np.bool_] | None:
+    """Return where the outputs of a pair differ, (h, w), as far as its map tells; None where there is none."""
+    if pair.agreement is None:
+        return None
+    window = Rect(*pair.window)
+    return np.asarray(pair.agreement.map.on(window, window[2:]) == Label.DIFFER)
 
 
 def _residual(pair: PairRecord) -> float:

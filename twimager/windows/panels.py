@@ -44,10 +44,18 @@ class Display(NamedTuple):
 
 
 FITTING = Display()
+# Hatching: every so many pixels a line of this width; what is between is tinted by this share.
+HATCH_STEP, HATCH_LINE, HATCH_TINT = 8, 2, 0.25
+HATCH_COLOR = (24, 32, 240)
 
 
 def drawn_pair(
-    lr: Pixels | None, hr: Pixels | None, display: Display = FITTING, *, swapped: bool = False
+    lr: Pixels | None,
+    hr: Pixels | None,
+    display: Display = FITTING,
+    *,
+    swapped: bool = False,
+    differs: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
     """Return HR, LR and their blend side by side, labelled, or the one that there is: (h, w, 3) uint8.
 
@@ -55,18 +63,20 @@ def drawn_pair(
     ----------
     lr, hr : (h, w, 3), uint8 or uint16; None for one that was not written
     swapped : whether the HR stands in the LR's place too
+    differs : (h, w), on any grid, what is hatched of both; None: nothing
     """
     given = lr if hr is None else hr
     assert given is not None
     size = shown_size(frame_size(given), display)
     sharp = None if hr is None else _resized(to_8_bit(hr), size, cv2.INTER_NEAREST)
     soft = None if lr is None else _resized(to_8_bit(lr), size, INTERPOLATIONS[display.interpolation])
-    if sharp is None or soft is None:
+    blend = None if sharp is None or soft is None else cv2.addWeighted(sharp, 0.5, soft, 0.5, 0)
+    sharp, soft = (one if one is None or differs is None else hatched(one, differs) for one in (sharp, soft))
+    if blend is None or sharp is None or soft is None:
         label, only = ("LR", soft) if sharp is None else ("HR", sharp)
         assert only is not None
         return labelled(only, label)
     second = labelled(sharp, "HR over LR") if swapped else labelled(soft, "LR")
-    blend = cv2.addWeighted(sharp, 0.5, soft, 0.5, 0)
     return np.hstack([labelled(sharp, "HR"), second, labelled(blend, "blend")])
 
 
@@ -80,6 +90,15 @@ def shown_size(size: Size, display: Display) -> Size:
         scale = max(scale, larger)
     scale = min(scale, MAX_SIDE / max(size))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def hatched(picture: Pixels, differs: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return a picture, (h, w, 3) uint8, of which what differs, (h, w) on any grid, is hatched."""
+    height, width = picture.shape[:2]
+    inside = cv2.resize(differs.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    y, x = np.indices((height, width), sparse=True)
+    opacity = np.where((x + y) % HATCH_STEP < HATCH_LINE, 1.0, HATCH_TINT) * inside
+    return np.asarray(picture + opacity[..., None] * (np.array(HATCH_COLOR) - picture.astype(float)), np.uint8)
 
 
 def _resized(pixels: Pixels, size: Size, enlarging: int) -> Pixels:

@@ -39,10 +39,10 @@ function mark(card, pair) {
 }
 
 function markViewer() {
-  const pair = state.found[look.at];
-  $("verdict").textContent = reviewed ? pair.verdict : "";
+  const { pair } = look;
+  $("verdict").textContent = reviewed && !pair.rejected ? pair.verdict : "";
   $("verdict").dataset.verdict = pair.verdict;
-  $("deciding").hidden = !data.served;
+  $("deciding").hidden = !data.served || pair.rejected;
   markButtons($("deciding"), pair);
 }
 
@@ -114,7 +114,7 @@ function focusOn(pair) {
 /* Tell whether a key decided something. */
 function pressedToDecide(event) {
   const what = DECISIONS[event.key];
-  if (!data.served || !what || event.ctrlKey || event.metaKey || event.altKey) return false;
+  if (!data.served || !what || state.view !== "pairs" || event.ctrlKey || event.metaKey || event.altKey) return false;
   event.preventDefault();
   if (event.repeat) return true;
   const card = document.activeElement.closest(".card");

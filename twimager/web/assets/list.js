@@ -1,4 +1,4 @@
-/* The pairs and what was turned down: sorted, filtered, drawn as they come into sight. */
+/* The pairs and what was rejected: sorted, filtered, drawn as they come into sight. */
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -41,6 +41,7 @@ const VIEWS = {
       ["Correlation, worst first", pair => pair.correlation, 1],
       ["Coverage, least first", pair => pair.coverage, 1],
       ["Native scale, least first", pair => pair.native, 1],
+      ["Different, most first", pair => pair.different, -1],
       ["Name", pair => pair.name, 1],
     ],
     filters: [
@@ -48,27 +49,33 @@ const VIEWS = {
       ...(reviewed ? VERDICTS.map(verdict => [verdict, pair => pair.verdict === verdict]) : []),
       ...FLAGS,
       ["covers a part", pair => pair.coverage < 0.995],
-      ["none of these", pair => pair.coverage >= 0.995 && !FLAGS.some(([, has]) => has(pair))],
+      ["differs in part", pair => pair.different > 0],
+      ["none of these", pair => pair.coverage >= 0.995 && !(pair.different > 0) && !FLAGS.some(([, has]) => has(pair))],
     ],
     names: pair => [pair.name, pair.lr, pair.hr],
+    large: pair => pair,
     draw: card,
   },
-  down: {
-    items: data.down,
+  rejected: {
+    items: data.rejected,
     orders: [
       ["Order of the report", null],
       ["Correlation, best first", closest("correlation"), -1],
       ["Coverage, most first", closest("coverage"), -1],
       ["Inliers, most first", closest("inliers"), -1],
+      ["Different, least first", closest("different"), 1],
+      ["Different, most first", closest("different"), -1],
       ["Name", item => item.name, 1],
     ],
     filters: [
       ["All images", () => true],
       ["LR", item => item.side === "LR"],
       ["HR", item => item.side === "HR"],
+      ["differs in part", item => closest("different")(item) > 0],
       ...reasons().map(reason => [reason, item => reasonsOf(item).includes(reason)]),
     ],
     names: item => [item.name, item.closest ? item.closest.name : ""],
+    large: item => item.closest && closestPair(item),
     draw: row,
   },
 };
@@ -78,7 +85,7 @@ function reasonsOf(item) {
 }
 
 function reasons() {
-  return [...new Set(data.down.flatMap(reasonsOf))].sort();
+  return [...new Set(data.rejected.flatMap(reasonsOf))].sort();
 }
 
 const state = { view: "pairs", found: [], drawn: 0 };
@@ -151,40 +158,66 @@ function picture(links, kind = "") {
   return shown;
 }
 
+/* The rejected pair that came closest, as the large view shows pairs. */
+function closestPair(item) {
+  const near = item.closest;
+  const lr = item.side === "LR";
+  const [low, high] = lr ? [item, near] : [near, item];
+  return { ...near, name: `${low.name} · ${high.name}`, lr: low.name, hr: high.name, images: [low.image, high.image], aligned: false, rejected: true };
+}
+
 function card(pair, number) {
   const flags = FLAGS.filter(([, has]) => has(pair)).map(([label]) => make("span", { class: "flag" }, label));
   const drawn = make("div", { class: "card" },
     make("button", { class: "open", "data-number": number, title: `${pair.lr}\n${pair.hr}` },
-      picture(pair.images, pair.aligned ? "" : "beside"),
+      cardPicture(pair),
+      ...(known(pair.agreed) ? [sharesBar(pair)] : []),
       make("span", { class: "words" },
         make("span", { class: "name" }, pair.name),
         make("span", { class: "numbers" },
           make("span", { title: "residual, LR pixels" }, `${fixed(pair.residual, 2)} px`),
           make("span", { title: "correlation" }, `r ${fixed(pair.correlation, 3)}`),
           make("span", { title: "coverage" }, `${Math.floor(pair.coverage * 100)} %`),
-          make("span", { title: "native scale" }, `${fixed(pair.native, 2)}×`)),
+          make("span", { title: "native scale" }, `${fixed(pair.native, 2)}×`),
+          ...(pair.different > 0 ? [make("span", { class: "differs", title: sharesText(pair) }, `≠ ${shareText(pair.different)}`)] : [])),
         make("span", { class: "flags" }, ...flags))));
   if (data.served) drawn.append(decisionButtons());
   mark(drawn, pair);
   return drawn;
 }
 
-function row(item) {
-  const captioned = (link, text) => make("figure", {}, picture([link], "single"), make("figcaption", {}, text));
-  const said = (reason, detail) => detail ? `${reason}: ${detail}` : reason;
-  const drawn = make("div", { class: "row" }, captioned(item.image, `${item.side} ${item.name}`));
+function cardPicture(pair) {
+  const shown = picture(pair.images, pair.aligned ? "" : "beside");
+  return pair.differs ? hatchSmall(shown, pair.differs, pair.aligned ? pair.window : null) : shown;
+}
+
+const said = (reason, detail) => detail ? `${reason}: ${detail}` : reason;
+
+function row(item, number) {
+  const differs = closest("differs")(item);
+  const captioned = (link, side, name) => make("span", { class: "figure" },
+    side === "LR" && differs ? hatchSmall(picture([link], "single"), differs, null) : picture([link], "single"),
+    make("span", { class: "caption" }, `${side} ${name}`));
+  const pictures = item.closest
+    ? make("button", { class: "open", "data-number": number, title: "Look at both" })
+    : make("span", { class: "open" });
+  pictures.append(captioned(item.image, item.side, item.name));
+  const drawn = make("div", { class: differs ? "row differing" : "row" }, pictures);
   const words = make("div", { class: "words" }, make("p", {}, make("strong", {}, said(item.reason, item.detail))));
   if (item.closest) {
     const near = item.closest;
-    drawn.append(captioned(near.image, `${item.side === "LR" ? "HR" : "LR"} ${near.name}`));
+    pictures.append(captioned(near.image, item.side === "LR" ? "HR" : "LR", near.name));
+    if (!item.detail || !item.detail.endsWith(near.detail)) {
+      words.append(make("p", {}, `${near.name} came closest, but: ${said(near.reason, near.detail)}`));
+    }
     words.append(
-      make("p", {}, `${near.name} came closest, but: ${said(near.reason, near.detail)}`),
       make("p", { class: "soft" }, [
         known(near.correlation) ? `correlation ${fixed(near.correlation, 3)}` : "",
         known(near.coverage) ? `coverage ${percent(near.coverage)}` : "",
         known(near.hash_agreement) ? `hashes agree ${fixed(near.hash_agreement, 1)} %` : "",
         known(near.residual) ? `residual ${fixed(near.residual, 2)} px` : "",
         known(near.inliers) ? `${near.inliers} inliers` : "",
+        sharesText(near),
         near.mirrored ? "mirrored" : "",
         `${item.looked} looked at in all`,
       ].filter(Boolean).join(" · ")));

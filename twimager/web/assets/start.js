@@ -23,6 +23,7 @@ function pressed(event) {
     event.preventDefault();
     $("query").focus();
   } else if (event.key === "r") $("reverse").click();
+  else if (event.key === "h") toggleHatching();
   else if (!pressedToDecide(event)) pressedInGrid(event);
 }
 
@@ -44,7 +45,8 @@ function listen() {
     over.style.setProperty("--seam", `${(event.clientX - left) / width * 100}%`);
   });
   for (const button of $("modes").children) button.addEventListener("click", () => show(button.dataset.mode));
-  $("previous").addEventListener("click", () => open(look.at - 1));
+  for (const button of document.querySelectorAll(".hatches")) button.addEventListener("click", toggleHatching);
+  $("previous").addEventListener("click", () => open(look.at - 1, -1));
   $("next").addEventListener("click", () => open(look.at + 1));
   $("close").addEventListener("click", () => $("viewer").close());
   $("viewer").addEventListener("close", closed);
@@ -65,7 +67,10 @@ function listen() {
 function start() {
   document.title = `Twimager: ${data.title}`;
   $("title").textContent = data.title + (data.dry ? " (nothing written)" : "");
-  $("count-down").textContent = data.down.length;
+  $("count-rejected").textContent = data.rejected.length;
+  const differing = data.pairs.some(pair => pair.differs) || data.rejected.some(closest("differs"));
+  for (const button of document.querySelectorAll(".hatches")) button.hidden = !differing;
+  showHatching(true);
   $("histograms").append(
     ...histogram("Residual", " px", 3, data.pairs.map(pair => pair.residual)),
     ...histogram("Coverage", "", 3, data.pairs.map(pair => pair.coverage)),
@@ -73,7 +78,7 @@ function start() {
   $("plots").open = innerWidth > 760;
   take(data.decisions);
   listen();
-  select(location.hash === "#down" || !data.pairs.length ? "down" : "pairs");
+  select(location.hash === "#rejected" || !data.pairs.length ? "rejected" : "pairs");
   const named = /^#pair-(\d+)$/.exec(location.hash);
   if (named) open(Number(named[1]) - 1);
 }

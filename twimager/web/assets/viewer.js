@@ -1,16 +1,20 @@
 /* One pair, large: before and after, blinking, difference, zoom. */
-const look = { at: 0, mode: "slider", zoom: 0, split: 50, timer: 0, size: [1, 1] };
+const look = { at: 0, pair: null, mode: "slider", zoom: 0, split: 50, timer: 0, size: [1, 1] };
 const FITS = 0; // a zoom of its own
 
-function open(number) {
-  const pair = state.found[number];
-  if (!pair || state.view !== "pairs") return;
+/* Open a pair, or in the direction of `step` the next one that there is to see. */
+function open(number, step = 1) {
+  const { large } = VIEWS[state.view];
+  while (state.found[number] && !large(state.found[number])) number += step;
+  if (!state.found[number]) return;
+  const pair = large(state.found[number]);
   look.at = number;
+  look.pair = pair;
   $("place").textContent = `${number + 1} / ${state.found.length}`;
   $("name").textContent = pair.name;
   $("previous").disabled = number === 0;
   $("next").disabled = number === state.found.length - 1;
-  $("facts").replaceChildren(...facts(pair).flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, ...[value].flat())]));
+  $("facts").replaceChildren(...(pair.rejected ? factsOfRejected : facts)(pair).flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, ...[value].flat())]));
   $("box").classList.remove("missing");
   $("low").src = pair.images[0];
   $("high").src = pair.images[1];
@@ -31,12 +35,38 @@ function facts(pair) {
     ["colours apart", known(pair.color_distance) ? `ΔE ${fixed(pair.color_distance, 1)}` : "not measured"],
     ["hashes agree", `${fixed(pair.hash_agreement, 1)} %`],
     ["hash distance", `${pair.hash_distance} of 64 bits`],
+    ...factsOfShares(pair),
     ["inliers", known(pair.inliers) ? String(pair.inliers) : "not looked for"],
     ["proposed by", pair.source],
     ["aligned by", pair.method + (known(pair.flow) ? `, bent by ${fixed(pair.flow, 2)} LR pixels` : "")],
     ["window", `${width} × ${height} LR pixels from (${x}, ${y})`],
     ["mirrored", pair.mirrored ? "yes" : "no"],
     ["rivals", pair.rivals.length ? pair.rivals.join(", ") : "none"],
+  ];
+}
+
+function factsOfShares(pair) {
+  return known(pair.agreed) ? [
+    ["agreed", shareText(pair.agreed)],
+    ["different", shareText(pair.different)],
+    ["unjudged", shareText(pair.unjudged)],
+    ["contradicted", `${shareText(pair.contradicted)}, in one place`],
+  ] : [];
+}
+
+function factsOfRejected(pair) {
+  return [
+    ["LR", pair.lr], ["HR", pair.hr],
+    ["rejected", said(pair.reason, pair.detail)],
+    ["correlation", fixed(pair.correlation, 4)],
+    ["residual", known(pair.residual) ? `${fixed(pair.residual, 3)} LR pixels` : "–"],
+    ["coverage", percent(pair.coverage)],
+    ["hashes agree", known(pair.hash_agreement) ? `${fixed(pair.hash_agreement, 1)} %` : "–"],
+    ["hash distance", `${pair.hash_distance} of 64 bits`],
+    ...factsOfShares(pair),
+    ["inliers", known(pair.inliers) ? String(pair.inliers) : "not looked for"],
+    ["proposed by", pair.source],
+    ["mirrored", pair.mirrored ? "yes" : "no"],
   ];
 }
 
@@ -48,7 +78,7 @@ function breakable(path) {
 function show(mode) {
   look.mode = mode;
   clearInterval(look.timer);
-  const aligned = state.found[look.at].aligned;
+  const { aligned } = look.pair;
   for (const button of $("modes").children) button.setAttribute("aria-pressed", button.dataset.mode === mode);
   $("split").hidden = mode !== "slider" || !aligned;
   if (!aligned) face("beside");
@@ -70,7 +100,7 @@ function face(kind) {
 const flip = () => $("box").classList.contains("low") ? face("high") : face("low");
 
 function flipByHand() {
-  if (!state.found[look.at].aligned) return;
+  if (!look.pair.aligned) return;
   if (look.mode === "low" || look.mode === "high") show(look.mode === "low" ? "high" : "low");
   else show($("box").classList.contains("low") ? "high" : "low");
 }
@@ -96,6 +126,7 @@ function size() {
   $("box").classList.toggle("pixels", zoom >= 2);
   $("zoom").textContent = `${Math.round(zoom * 100)} %`;
   $("fit").setAttribute("aria-pressed", look.zoom === FITS);
+  hatchLarge();
   return zoom;
 }
 
@@ -142,14 +173,14 @@ function dragging() {
 function closed() {
   clearInterval(look.timer);
   while (state.drawn <= look.at && state.drawn < state.found.length) grow();
-  const shown = document.querySelector(`[data-number="${look.at}"]`);
+  const shown = document.querySelector(`#list [data-number="${look.at}"]`);
   if (shown) shown.focus();
 }
 
 const KEYS = {
-  ArrowLeft: () => open(look.at - 1), ArrowRight: () => open(look.at + 1),
-  PageUp: () => open(look.at - 1), PageDown: () => open(look.at + 1),
-  Home: () => open(0), End: () => open(state.found.length - 1),
+  ArrowLeft: () => open(look.at - 1, -1), ArrowRight: () => open(look.at + 1),
+  PageUp: () => open(look.at - 1, -1), PageDown: () => open(look.at + 1),
+  Home: () => open(0), End: () => open(state.found.length - 1, -1), h: toggleHatching,
   s: () => show("slider"), b: () => show("blink"), d: () => show("difference"), 1: () => show("low"), 2: () => show("high"),
   " ": flipByHand, "+": () => zoomBy(2), "=": () => zoomBy(2), "-": () => zoomBy(0.5), 0: () => zoomTo(FITS, 0, 0),
   q: () => $("viewer").close(),
