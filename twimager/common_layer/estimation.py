@@ -1,0 +1,118 @@
+"""Estimate a layer, its alpha and its colour, from what the pixels of many frames are like."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.common_layer.statistics import Array, Statistics
+
+# Edges of a layer have gradients so many standard errors long in some pixels, and so many in all. Without a layer no
+# pixel of 60 frames of a film, nor of 12 or 40 photographs, had more than 4.3.
+SURE, LIKELY = 5.5, 3.5
+# Opaque is what varies by no more than this share of the standard deviation of the picture.
+OPAQUE = 0.2
+# Pixels that are too few to be a layer.
+MIN_PIXELS = 12
+# Gaps in edges of so many pixels are closed.
+GAP, WIDE_GAP = 3, 9
+# What they enclose is of the layer if it has so much alpha, over squares of this side.
+MIN_AREA_ALPHA, AREA = 0.2, 7
+# What has less alpha is no layer, and what has more is opaque: compression varies there too.
+MIN_ALPHA, OPAQUE_ALPHA = 0.08, 0.9
+# The background beside a layer begins so many pixels from what is found of it.
+RIM = 2
+# The mask is so many pixels wider than the layer: compression carries its edges further.
+MARGIN = 2
+# The share of known pixels, by their weights around one, from which that is filled in.
+ENOUGH = 0.05
+
+
+class Layer(NamedTuple):
+    """A layer that frames share.
+
+    Attributes
+    ----------
+    color : (h, w, 3) uint8, BGR; only where alpha is above 0
+    alpha : (h, w) float32, 0..1
+    """
+
+    color: NDArray[np.uint8]
+    alpha: Array
+
+    @property
+    def rgba(self) -> NDArray[np.uint8]:
+        """The layer as (h, w, 4) uint8, BGRA as OpenCV writes it."""
+        return np.dstack([self.color, np.rint(255 * self.alpha).astype(np.uint8)])
+
+    @property
+    def mask(self) -> NDArray[np.uint8]:
+        """(h, w) uint8: 255 where the picture is free of the layer, 0 where it is not, and a little around it."""
+        found = (self.alpha > 0).astype(np.uint8)
+        return np.where(_dilated(found, MARGIN) > 0, 0, 255).astype(np.uint8)
+
+
+def estimate_layer(statistics: Statistics) -> Layer | None:
+    """Return the layer that frames share, None if there is none.
+
+    A frame is (1 - alpha) background + alpha color. Backgrounds vary and their gradients average out, those of the
+    layer do not [1]_. Where it lies, frames vary by (1 - alpha) times what they vary by beside it; alpha and the mean
+    give the colour.
+
+    References
+    ----------
+    .. [1] Dekel, Rubinstein, Liu and Freeman, "On the effectiveness of visible watermarks", CVPR 2017, section 3.1
+    """
+    deviation = np.sqrt(statistics.variance)
+    found = _extent(statistics.consistency, deviation)
+    if not found.any():
+        return None
+    background = _dilated(found, RIM) == 0
+    beside = np.maximum(_filled(deviation, background), 1)
+    alpha = np.asarray(np.clip(1 - deviation / beside, 0, 1) * found, np.float32)
+    alpha[alpha > OPAQUE_ALPHA] = 1
+    alpha[alpha < MIN_ALPHA] = 0
+    shown = alpha[..., None]
+    color = (statistics.mean - (1 - shown) * _filled(statistics.mean, background)) / np.maximum(shown, MIN_ALPHA)
+    return Layer(np.clip(np.rint(color), 0, 255).astype(np.uint8) * (shown > 0), alpha)
+
+
+def _extent(consistency: Array, deviation: Array) -> NDArray[np.uint8]:
+    """Return where a layer lies, (h, w), 1 or 0: what hardly varies, edges, and what they enclose if it varies less."""
+    opaque = _morphed(deviation < OPAQUE * np.median(deviation), cv2.MORPH_OPEN, GAP)
+    likely = (consistency > LIKELY) | (opaque > 0)
+    _, labels = cv2.connectedComponents(likely.astype(np.uint8))
+    sure = np.bincount(labels[(consistency > SURE) | (opaque > 0)], minlength=labels.max() + 1) >= MIN_PIXELS
+    sure[0] = False
+    found = _morphed(sure[labels], cv2.MORPH_CLOSE, GAP)
+    outlines, _ = cv2.findContours(_morphed(found, cv2.MORPH_CLOSE, WIDE_GAP), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    enclosed = cv2.drawContours(np.zeros_like(found), outlines, -1, 1, cv2.FILLED)
+    beside = _filled(deviation, _dilated(enclosed, RIM) == 0)
+    varies_less = cv2.blur(deviation, (AREA, AREA)) < (1 - MIN_AREA_ALPHA) * cv2.blur(beside, (AREA, AREA))
+    return np.asarray(found | (enclosed & varies_less))
+
+
+def _morphed(region: NDArray[Any], operation: int, side: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.morphologyEx(region.astype(np.uint8), operation, np.ones((side, side), np.uint8)))
+
+
+def _dilated(region: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.dilate(region, np.ones((2 * by + 1,) * 2, np.uint8)))
+
+
+def _filled(values: Array, known: NDArray[np.bool_]) -> Array:
+    """Return values, (h, w) or (h, w, c), with those that are not known averaged over the nearest that are."""
+    filled, left = values.copy(), ~known
+    weight = known.astype(np.float32)
+    weighted = values * (weight if values.ndim == 2 else weight[..., None])
+    sigma = 2.0
+    while left.any():
+        near, sums = (cv2.GaussianBlur(array, (0, 0), sigma) for array in (weight, weighted))
+        now = left & (near > ENOUGH)
+        filled[now] = (sums[now].T / near[now]).T
+        left &= ~now
+        sigma *= 2
+    return filled
