@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.common_layer.statistics import Array, Statistics
+from twimager.image.pixels import frame_size, shrink
 
 # Edges of a layer have gradients so many standard errors long in some pixels, and so many in all. Without a layer no
-# pixel of 60 frames of a film, nor of 12 or 40 photographs, had more than 4.3.
+# pixel of 60 frames of a film, nor of 48 times 16 to 40 photographs, had more than 5.2.
 SURE, LIKELY = 5.5, 3.5
 # Opaque is what varies by no more than this share of the standard deviation of the picture.
 OPAQUE = 0.2
@@ -27,8 +28,8 @@ MIN_ALPHA, OPAQUE_ALPHA = 0.08, 0.9
 RIM = 2
 # The mask is so many pixels wider than the layer: compression carries its edges further.
 MARGIN = 2
-# The share of known pixels, by their weights around one, from which that is filled in.
-ENOUGH = 0.05
+# In place of a weight of 0.
+TINY = 1e-9
 
 
 class Layer(NamedTuple):
@@ -68,13 +69,13 @@ def estimate_layer(statistics: Statistics) -> Layer | None:
     """
     deviation = np.sqrt(statistics.variance)
     found = _extent(statistics.consistency, deviation)
-    if not found.any():
-        return None
     background = _dilated(found, RIM) == 0
     beside = np.maximum(_filled(deviation, background), 1)
     alpha = np.asarray(np.clip(1 - deviation / beside, 0, 1) * found, np.float32)
     alpha[alpha > OPAQUE_ALPHA] = 1
     alpha[alpha < MIN_ALPHA] = 0
+    if not alpha.any():
+        return None
     shown = alpha[..., None]
     color = (statistics.mean - (1 - shown) * _filled(statistics.mean, background)) / np.maximum(shown, MIN_ALPHA)
     return Layer(np.clip(np.rint(color), 0, 255).astype(np.uint8) * (shown > 0), alpha)
@@ -105,14 +106,16 @@ def _dilated(region: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
 
 def _filled(values: Array, known: NDArray[np.bool_]) -> Array:
     """Return values, (h, w) or (h, w, c), with those that are not known averaged over the nearest that are."""
-    filled, left = values.copy(), ~known
     weight = known.astype(np.float32)
-    weighted = values * (weight if values.ndim == 2 else weight[..., None])
-    sigma = 2.0
-    while left.any():
-        near, sums = (cv2.GaussianBlur(array, (0, 0), sigma) for array in (weight, weighted))
-        now = left & (near > ENOUGH)
-        filled[now] = (sums[now].T / near[now]).T
-        left &= ~now
-        sigma *= 2
-    return filled
+    return _averaged((values.T * weight.T).T, weight)
+
+
+def _averaged(sums: Array, weight: Array) -> Array:
+    """Return sums by their weights, (h, w), and where these are 0 the same of a copy of half the size."""
+    mean = np.asarray((sums.T / np.maximum(weight, TINY).T).T, np.float32)
+    if weight.all() or weight.size == 1:
+        return mean
+    size = frame_size(sums)
+    half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+    around = cv2.resize(_averaged(shrink(sums, half), shrink(weight, half)), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.where((weight > 0 if mean.ndim == 2 else weight[..., None] > 0), mean, around))

@@ -24,8 +24,6 @@ from twimager.runtime.memory import budget
 # So many frames that show different things are needed. Of 8 to 16 photographs opaque logos and the letters of a
 # watermark are found, of 20 a panel of alpha 0.5.
 MIN_FRAMES = 16
-# Where more of the picture is shared, it is no layer but a camera that stands still.
-MAX_SHARE = 0.5
 # Frames of the preview.
 SHOWN = 3
 # Bytes a pixel that the sums, a frame and the estimates take.
@@ -61,8 +59,8 @@ def find_layer(paths: Sequence[Path], console: Console) -> Found:
         frames = survey(paths, console, progress)
         if len(frames.useful) < MIN_FRAMES:
             return _nothing(
-                f"only {len(frames.useful)} of {frames.read} frames read are of one size and show something else than "
-                f"those before; {MIN_FRAMES} are needed"
+                f"only {len(frames.useful)} of {frames.read} frames are of one size and show something else than those "
+                f"before, as where a camera stands still; {MIN_FRAMES} are needed"
             )
         progress.expect(len(frames.useful))
         with budget.admit(PIXEL_BYTES * math.prod(frames.size)), progress.stage("comparing"):
@@ -70,9 +68,6 @@ def find_layer(paths: Sequence[Path], console: Console) -> Found:
             layer = estimate_layer(statistics)
             if layer is None:
                 return _nothing(f"the {len(frames.useful)} different frames of {frames.read} have nothing in common")
-            share = float((layer.alpha > 0).mean())
-            if share > MAX_SHARE:
-                return _nothing(f"{share:.0%} of the picture is the same in all frames, as where a camera stands still")
             files = {
                 LAYER: encode(layer.rgba, Format.PNG),
                 MASK: encode(layer.mask, Format.PNG),

@@ -49,25 +49,26 @@ def frame_statistics(frames: Iterable[Pixels], count: int) -> Statistics:
         frame = to_8_bit(pixels).astype(np.float32)
         gradient = _clipped_gradient(to_gray(frame))
         if number == 1:
-            total, squares = np.zeros_like(frame), np.zeros(frame.shape[:2], np.float32)
+            total, squares = np.zeros_like(frame), np.zeros_like(frame)
             of_stretch, gradients, gradient_squares = (np.zeros_like(gradient) for _ in range(3))
-        total += frame
-        squares += (frame * frame).mean(axis=2)
-        of_stretch += gradient
+        cv2.accumulate(frame, total)
+        cv2.accumulateSquare(frame, squares)
+        cv2.accumulate(gradient, of_stretch)
         if number in ends:
             of_stretch /= number - begun
-            gradients += of_stretch
-            gradient_squares += of_stretch * of_stretch
+            cv2.accumulate(of_stretch, gradients)
+            cv2.accumulateSquare(of_stretch, gradient_squares)
             of_stretch[:], begun = 0, number
     mean = np.asarray(total / count, np.float32)
-    variance = np.asarray(np.maximum(squares / count - (mean * mean).mean(axis=2), 0), np.float32)
+    variance = np.asarray(np.maximum(squares / count - mean * mean, 0).mean(axis=2), np.float32)
     return Statistics(mean, variance, _consistency(gradients / stretches, gradient_squares / stretches, stretches))
 
 
 def _clipped_gradient(gray: Gray) -> Array:
     """Return the gradient, (h, w, 2), in levels a pixel, no longer than STEEP."""
     x, y = (cv2.Sobel(gray, cv2.CV_32F, *axis, scale=SOBEL_SCALE) for axis in ((1, 0), (0, 1)))
-    return np.asarray(cv2.merge([x, y]) * (STEEP / np.maximum(np.hypot(x, y), STEEP))[..., None], np.float32)
+    share = STEEP / cv2.max(cv2.magnitude(x, y), STEEP)
+    return np.asarray(cv2.merge([x * share, y * share]))
 
 
 def _consistency(gradient: NDArray[Any], squares: NDArray[Any], stretches: int) -> Array:
