@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.common_layer.statistics import Array, Statistics
-from twimager.image.pixels import frame_size, shrink
+from twimager.image.inpaint import filled
 
 # Edges of a layer have gradients so many standard errors long in some pixels, and so many in all. Without a layer no
 # pixel of 60 frames of a film, nor of 48 times 16 to 40 photographs, had more than 5.2.
@@ -28,8 +28,6 @@ MIN_ALPHA, OPAQUE_ALPHA = 0.08, 0.9
 RIM = 2
 # The mask is so many pixels wider than the layer: compression carries its edges further.
 MARGIN = 2
-# In place of a weight of 0.
-TINY = 1e-9
 
 
 class Layer(NamedTuple):
@@ -70,14 +68,14 @@ def estimate_layer(statistics: Statistics) -> Layer | None:
     deviation = np.sqrt(statistics.variance)
     found = _extent(statistics.consistency, deviation)
     background = _dilated(found, RIM) == 0
-    beside = np.maximum(_filled(deviation, background), 1)
+    beside = np.maximum(filled(deviation, background), 1)
     alpha = np.asarray(np.clip(1 - deviation / beside, 0, 1) * found, np.float32)
     alpha[alpha > OPAQUE_ALPHA] = 1
     alpha[alpha < MIN_ALPHA] = 0
     if not alpha.any():
         return None
     shown = alpha[..., None]
-    color = (statistics.mean - (1 - shown) * _filled(statistics.mean, background)) / np.maximum(shown, MIN_ALPHA)
+    color = (statistics.mean - (1 - shown) * filled(statistics.mean, background)) / np.maximum(shown, MIN_ALPHA)
     return Layer(np.clip(np.rint(color), 0, 255).astype(np.uint8) * (shown > 0), alpha)
 
 
@@ -91,7 +89,7 @@ def _extent(consistency: Array, deviation: Array) -> NDArray[np.uint8]:
     found = _morphed(sure[labels], cv2.MORPH_CLOSE, GAP)
     outlines, _ = cv2.findContours(_morphed(found, cv2.MORPH_CLOSE, WIDE_GAP), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     enclosed = cv2.drawContours(np.zeros_like(found), outlines, -1, 1, cv2.FILLED)
-    beside = _filled(deviation, _dilated(enclosed, RIM) == 0)
+    beside = filled(deviation, _dilated(enclosed, RIM) == 0)
     varies_less = cv2.blur(deviation, (AREA, AREA)) < (1 - MIN_AREA_ALPHA) * cv2.blur(beside, (AREA, AREA))
     return np.asarray(found | (enclosed & varies_less))
 
@@ -102,20 +100,3 @@ def _morphed(region: NDArray[Any], operation: int, side: int) -> NDArray[np.uint
 
 def _dilated(region: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.dilate(region, np.ones((2 * by + 1,) * 2, np.uint8)))
-
-
-def _filled(values: Array, known: NDArray[np.bool_]) -> Array:
-    """Return values, (h, w) or (h, w, c), with those that are not known averaged over the nearest that are."""
-    weight = known.astype(np.float32)
-    return _averaged((values.T * weight.T).T, weight)
-
-
-def _averaged(sums: Array, weight: Array) -> Array:
-    """Return sums by their weights, (h, w), and where these are 0 the same of a copy of half the size."""
-    mean = np.asarray((sums.T / np.maximum(weight, TINY).T).T, np.float32)
-    if weight.all() or weight.size == 1:
-        return mean
-    size = frame_size(sums)
-    half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
-    around = cv2.resize(_averaged(shrink(sums, half), shrink(weight, half)), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.where((weight > 0 if mean.ndim == 2 else weight[..., None] > 0), mean, around))
