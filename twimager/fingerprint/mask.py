@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -25,8 +26,8 @@ from twimager.options import ReadSettings
 PICTURE = 128
 # The ratio of the sides of a mask and of an image may differ by this share; others are masks of something else.
 SAME_RATIO = 0.01
-# Grids on which masks are kept, in each process.
-KEPT = 32
+# Small grids on which masks are kept, in each process, and what is small, in pixels.
+KEPT, SMALL = 32, 1 << 19
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,16 +62,18 @@ class Mask:
 
     def on(self, frame: Size, area: Rect, size: Size) -> NDArray[np.bool_]:
         """Return which pixels are made of nothing but picture, (h, w), in a copy, `size`, of an area of a frame."""
-        return _on(self, frame, area, size)
+        return (_kept if math.prod(size) <= SMALL else _on)(self, frame, area, size)
 
 
-@lru_cache(KEPT)
 def _on(mask: Mask, frame: Size, area: Rect, size: Size) -> NDArray[np.bool_]:
     width, height = mask.size
     whole = np.unpackbits(np.frombuffer(mask.packed, np.uint8), count=width * height).reshape(height, width) > 0
     valid = shrunk_known(area.cut(whole if frame == mask.size else shrunk_known(whole, frame)), size)
     valid.flags.writeable = False
     return valid
+
+
+_kept = lru_cache(KEPT)(_on)
 
 
 class Masks(NamedTuple):

@@ -157,13 +157,23 @@ def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
         whole = frame_size(frame)
         mask = recipe.mask if recipe.mask and recipe.mask.fits(whole) else None
         luma = to_gray(frame) if profile else frame
-        picture = picture_area(inpainted(luma, mask.on(whole, Rect(0, 0, *whole), whole)) if mask else luma)
+        picture = _masked_picture_area(luma, mask) if mask else picture_area(luma)
         gray = _working(picture.cut(frame), profile)
     size = (picture.width, picture.height)
     bars = Bars(picture.x, picture.y, whole[0] - picture.x - picture.width, whole[1] - picture.y - picture.height)
     if mask:
         gray = inpainted(gray, mask.on(whole, picture, frame_size(gray)))
     return DecodedImage(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth, mask)
+
+
+def _masked_picture_area(frame: Gray, mask: Mask) -> Rect:
+    """Return the part of a frame that is neither bars, be there captions in them, nor left out from side to side."""
+    size = frame_size(frame)
+    valid = mask.on(size, Rect(0, 0, *size), size)
+    if not valid.any():
+        return Rect(0, 0, *size)
+    inner = Rect(*cv2.boundingRect(valid.astype(np.uint8)))
+    return picture_area(inpainted(inner.cut(frame), inner.cut(valid))).moved(inner.x, inner.y)
 
 
 def valid_pixels(image: Fingerprint, size: Size) -> NDArray[np.bool_] | None:

@@ -20,7 +20,7 @@ def inpainted(pixels: Pixels, known: NDArray[np.bool_]) -> Pixels:
     """Return pixels, (h, w) or (h, w, 3), with those that are not known, (h, w), like the nearest that are; smooth."""
     small = limited(pixels, SIDE)
     around = filled(small.astype(np.float32), shrunk_known(known, frame_size(small)))
-    smooth = cv2.resize(around.astype(pixels.dtype), frame_size(pixels), interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.resize(np.rint(around).astype(pixels.dtype), frame_size(pixels), interpolation=cv2.INTER_LINEAR)
     return np.where(known if pixels.ndim == 2 else known[..., None], pixels, smooth)
 
 
