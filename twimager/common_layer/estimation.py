@@ -13,15 +13,15 @@ from twimager.image.inpaint import filled
 
 # Edges of a layer have gradients so many standard errors long in some pixels, and so many in all. Without a layer no
 # pixel of 60 frames of a film, nor of 48 times 16 to 40 photographs, had more than 5.2.
-SURE, LIKELY = 5.5, 3.5
+SURE, LIKELY = 5.5, 3.0
 # Opaque is what varies by no more than this share of the standard deviation of the picture.
 OPAQUE = 0.2
 # Pixels that are too few to be a layer.
 MIN_PIXELS = 12
 # Gaps in edges of so many pixels are closed.
 GAP, WIDE_GAP = 3, 9
-# What they enclose is of the layer if it has so much alpha, over squares of this side.
-MIN_AREA_ALPHA, AREA = 0.2, 7
+# An area that they enclose is of the layer if it has so much alpha in all.
+MIN_AREA_ALPHA = 0.2
 # What has less alpha is no layer, and what has more is opaque: compression varies there too.
 MIN_ALPHA, OPAQUE_ALPHA = 0.08, 0.9
 # The background beside a layer begins so many pixels from what is found of it.
@@ -90,8 +90,9 @@ def _extent(consistency: Array, deviation: Array) -> NDArray[np.uint8]:
     outlines, _ = cv2.findContours(_morphed(found, cv2.MORPH_CLOSE, WIDE_GAP), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     enclosed = cv2.drawContours(np.zeros_like(found), outlines, -1, 1, cv2.FILLED)
     beside = filled(deviation, _dilated(enclosed, RIM) == 0)
-    varies_less = cv2.blur(deviation, (AREA, AREA)) < (1 - MIN_AREA_ALPHA) * cv2.blur(beside, (AREA, AREA))
-    return np.asarray(found | (enclosed & varies_less))
+    _, areas = cv2.connectedComponents(enclosed & (1 - found))
+    inside, outside = (np.bincount(areas.ravel(), values.ravel()) for values in (deviation, beside))
+    return np.asarray(found | (enclosed & (inside < (1 - MIN_AREA_ALPHA) * outside)[areas]))
 
 
 def _morphed(region: NDArray[Any], operation: int, side: int) -> NDArray[np.uint8]:

@@ -21,8 +21,8 @@ from twimager.options import Format
 from twimager.runtime.console import Console, Progress
 from twimager.runtime.memory import budget
 
-# So many frames that show different things are needed. Of 8 to 16 photographs opaque logos and the letters of a
-# watermark are found, of 20 a panel of alpha 0.5.
+# So many frames that show different things are needed. Of 12 photographs logos, watermarks and a panel of alpha 0.5 are
+# found; frames of one film have more in common.
 MIN_FRAMES = 16
 # Frames of the preview.
 SHOWN = 3
