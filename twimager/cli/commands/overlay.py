@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SUMMARY = """\
 Find the layer that many frames of one size share: a station's logo, a burnt-in
 caption, a game's display, a watermark. DEST/layer.png is the layer with its
-alpha, DEST/mask.png a mask for --lr_mask and --hr_mask (255: picture, 0: layer),
-DEST/preview.png three of the frames, and what the mask leaves out of them.
+alpha, DEST/mask.png a mask for --lr_mask and --hr_mask (255 is picture, 0 the
+layer), DEST/preview.png three frames, and what the mask leaves out of them.
 
 exit codes: 0 found, 3 found but some frames could not be read, 4 none found.
 """
