@@ -154,6 +154,8 @@ class ReadSettings:
     max_pixels: int = MAX_PIXELS
     truncated: Truncated = Truncated.REFUSE
     keep_icc: bool = False
+    lr_mask: Path | None = None
+    hr_mask: Path | None = None
 
     def __post_init__(self) -> None:
         require(self.max_pixels >= 1, "--max_pixels must be 1 or more")

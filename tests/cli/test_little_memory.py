@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": ["serve", HR, "--no_open"],
     "compare": ["compare", STILL, HR / "P1040518.jpg"],
     "cluster": ["cluster", HR, "--dry", "--verify"],
+    "overlay": ["overlay", HR, "--dest", "layer"],
     "gallery": ["gallery", "report.json"],
     "review": ["review", "report.json", "--browser"],
 }

@@ -120,7 +120,7 @@ def test_the_second_signal_ends_it_at_once(job: Job, tmp_path: Path, busy: bool)
     sleep = "try: print(flush=True); time.sleep(60)\n    finally: time.sleep(60)"
     script.write_text(
         "import hashlib, sys, time\nfrom twimager.cli.main import main\nfrom twimager.run import job\n"
-        f"def work(*_):\n    {deaf if busy else sleep}\n"
+        f"def work(*_, **__):\n    {deaf if busy else sleep}\n"
         "job.find_pairs = work\nsys.exit(main())\n"
     )
     command = [sys.executable, script, "--lr", job.folder / "LR", "--hr", job.folder / "HR", "--dest", tmp_path / "out"]

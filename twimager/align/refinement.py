@@ -111,7 +111,7 @@ def _downsampled(hr: WorkingImage, lr: WorkingImage, matrix: Matrix) -> WorkingI
     density = source_density(lr.from_full @ matrix @ np.linalg.inv(hr.from_full), frame_size(lr.gray))
     if not 1 < density < MAX_DENSITY:
         return hr
-    return WorkingImage(limited(hr.gray, max(1, round(min(hr.gray.shape) / density))), hr.size)
+    return hr.limited(max(1, round(min(hr.gray.shape) / density)))
 
 
 def _gauss_newton(

@@ -109,3 +109,14 @@ def require_folder(folder: Path, save: Path | None = None) -> None:
     if save:
         apart = not save.resolve().is_relative_to(folder.resolve())
         require(apart, f"--save: {save} lies in {folder}; keep it apart from the images")
+
+
+def require_dest(dest: Path, folders: Sequence[Path], overwrite: bool) -> None:
+    """Raise UsageError unless DEST is a folder, or none yet, apart from those read, and empty without --overwrite."""
+    require(not dest.exists() or dest.is_dir(), f"--dest: {dest} is a file; name a folder")
+    for folder in folders:
+        here, there = folder.resolve(), dest.resolve()
+        apart = not here.is_relative_to(there) and not there.is_relative_to(here)
+        require(apart, f"--dest: {dest} and {folder} lie in each other; keep them apart")
+    if dest.is_dir() and not overwrite and any(dest.iterdir()):
+        raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")

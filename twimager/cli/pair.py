@@ -53,6 +53,7 @@ and of the other commands, each with a help of its own (review -h):
   %(prog)s serve photos                    the same, from a page
   %(prog)s compare a.png b.jpg             how alike, and why
   %(prog)s cluster photos --dest groups    near-duplicates in groups
+  %(prog)s overlay frames --dest layer     the logo that all share
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
 read or some pairs not compared or written, 4 done but no pair found, 130
@@ -71,7 +72,10 @@ def to_options(values: argparse.Namespace) -> Options:
     return Options(
         values.lr,
         values.hr,
-        ReadSettings(values.recursive, values.max_pixels, Truncated(values.truncated), values.keep_icc),
+        ReadSettings(
+            values.recursive, values.max_pixels, Truncated(values.truncated), values.keep_icc, values.lr_mask,
+            values.hr_mask,
+        ),
         ProposeSettings(Search(values.search), values.distance, mirror=not values.no_mirror),
         PairSettings(
             AlignSettings(Method(values.method)),
@@ -130,6 +134,14 @@ def _add_folders(group: argparse._ArgumentGroup) -> None:
         help="images that are cut short are unreadable (refuse, the default), or their complete rows are used (keep), "
         "of baseline JPEG, PNG that is not interlaced and TIFF in strips",
     )
+    for side in ("lr", "hr"):
+        group.add_argument(
+            f"--{side}_mask",
+            type=Path,
+            metavar="FILE",
+            help=f"an image of the size of the {side.upper()}s, such as overlay makes: what is black in it is left out "
+            "of them, white is picture",
+        )
     group.add_argument(
         "--overwrite",
         action="store_true",

@@ -10,7 +10,7 @@ import numpy as np
 from twimager.fingerprint.fingerprint import Features, Fingerprint, Recipe
 from twimager.fingerprint.phash import ENOUGH_PIXELS, picture_hashes, thumbnail
 from twimager.fingerprint.rootsift import root_sift
-from twimager.fingerprint.working_image import DecodedImage, decode_image, keep_working_image
+from twimager.fingerprint.working_image import DecodedImage, decode_image, keep_working_image, valid_pixels
 from twimager.geometry import resize_matrix, transform_points
 from twimager.image.pixels import Gray, frame_size, limited
 
@@ -29,10 +29,13 @@ def fingerprint_without_features(path: Path, decoded: DecodedImage, recipe: Reci
     keep_working_image(path, decoded)
     gray = decoded.gray
     small = limited(gray, ENOUGH_PIXELS * recipe.hash_side)
-    return Fingerprint(
+    image = Fingerprint(
         path, decoded.size, picture_hashes(small, recipe.hash_side), None, decoded.bars, recipe.srgb, thumbnail(small),
-        is_flat=int(gray.max()) - int(gray.min()) <= FLAT_LEVELS, missing=decoded.missing, depth=decoded.depth,
+        missing=decoded.missing, depth=decoded.depth, mask=decoded.mask,
     )  # fmt: skip
+    valid = valid_pixels(image, frame_size(gray))
+    seen = gray if valid is None else gray[valid]
+    return replace(image, is_flat=not seen.size or int(seen.max()) - int(seen.min()) <= FLAT_LEVELS)
 
 
 def extract_features(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerprint:
@@ -45,7 +48,9 @@ def extract_features(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerpr
     if not recipe.features:
         return image
     small = limited(gray, recipe.side)
-    keypoints, descriptors = root_sift(small, recipe.features, recipe.contrast, recipe.sigma)
+    keypoints, descriptors = root_sift(
+        small, recipe.features, recipe.contrast, recipe.sigma, valid_pixels(image, frame_size(small))
+    )
     to_full = resize_matrix(frame_size(small), image.size)
     points = transform_points(to_full, np.array([k.pt for k in keypoints], np.float64).reshape(-1, 2))
     radii = np.array([k.size for k in keypoints]) * np.sqrt(to_full[0, 0] * to_full[1, 1])

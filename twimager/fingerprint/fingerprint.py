@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.fingerprint.mask import Mask
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.fingerprint.rootsift import MIRRORED_BINS, SIGMA
 from twimager.geometry import Rect, Size
@@ -29,6 +30,7 @@ class Recipe(NamedTuple):
     hash_side : the pHashes have hash_side x hash_side bits
     resize : no copy is larger than so many times the picture
     truncated : whether the complete rows of an image that is cut short are used
+    mask : which pixels are picture, of images that it fits
     """
 
     side: int
@@ -39,6 +41,7 @@ class Recipe(NamedTuple):
     hash_side: int = HASH_SIDE
     resize: float = 1.0
     truncated: bool = False
+    mask: Mask | None = None
 
     @property
     def without_features(self) -> Recipe:
@@ -108,6 +111,7 @@ class Fingerprint:
     is_flat : whether its pixels are of one level, but for FLAT_LEVELS
     missing : how many rows the file lacks, which are no part of its frame
     depth : bytes that a value of the file's pixels has, at most
+    mask : which pixels of the file's frame are picture, None for all
     """
 
     path: Path
@@ -120,6 +124,7 @@ class Fingerprint:
     is_flat: bool = False
     missing: int = 0
     depth: int = 2
+    mask: Mask | None = None
 
     @property
     def picture(self) -> Rect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +50,19 @@ def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
     known = Features(*(np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")))
     width, height = head["size"].tolist()
     image = Fingerprint(
-        path, (width, height), hashes, known if recipe.features or len(features) else None,
-        Bars(*head["bars"].tolist()), recipe.srgb, head["thumbnail"], bool(head["flat"]), int(head["missing"]),
+        path,
+        (width, height),
+        hashes,
+        known if recipe.features or len(features) else None,
+        Bars(*head["bars"].tolist()),
+        recipe.srgb,
+        head["thumbnail"],
+        bool(head["flat"]),
+        int(head["missing"]),
         int(head["depth"]),
-    )  # fmt: skip
+    )
+    if recipe.mask and recipe.mask.fits(image.frame[2:]):
+        image = replace(image, mask=recipe.mask)  # fmt: skip
     return image if _is_sound(image, recipe) else None
 
 

@@ -22,7 +22,7 @@ MIRRORED_BINS = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].rave
 
 
 def root_sift(
-    gray: Gray, features: int, contrast: float, sigma: float = SIGMA
+    gray: Gray, features: int, contrast: float, sigma: float = SIGMA, valid: NDArray[np.bool_] | None = None
 ) -> tuple[list[cv2.KeyPoint], NDArray[np.uint8]]:
     """Return SIFT keypoints [1]_, the strongest first, and their RootSIFT descriptors [2]_, (n, 128) uint8.
 
@@ -32,6 +32,7 @@ def root_sift(
     features : how many are returned, at most
     contrast : SIFT's threshold of contrast
     sigma : SIFT's sigma of the finest level, in pixels
+    valid : (h, w), where keypoints may be; None for everywhere
 
     References
     ----------
@@ -43,7 +44,7 @@ def root_sift(
     # Without the precise upscale every position is off by a quarter of a pixel.
     detected = round(DETECTED * features)
     sift = cv2.SIFT_create(detected, contrastThreshold=contrast, sigma=sigma, enable_precise_upscale=True)
-    keypoints, described = sift.detectAndCompute(gray, None)
+    keypoints, described = sift.detectAndCompute(gray, None if valid is None else valid.astype(np.uint8))
     if described is None:
         return [], np.empty((0, 128), np.uint8)
     strongest = np.argsort([-k.response * k.size for k in keypoints], kind="stable")[:features]

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from twimager.errors import UnreadableImage
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.letterbox import picture_area
-from twimager.geometry import Matrix, Size, resize_matrix
+from twimager.fingerprint.mask import Mask
+from twimager.geometry import Matrix, Rect, Size, resize_matrix
 from twimager.image.decode import decoded, decoded_for_analysis, missing_rows
 from twimager.image.icc import to_srgb
+from twimager.image.inpaint import inpainted, shrunk_known
 from twimager.image.pixels import Gray, Pixels, frame_size, limited, to_8_bit, to_gray
 
 # Shorter side of the working image.
@@ -29,6 +31,8 @@ COLOR_SIDE = 160
 RECENT_BYTES = 64 * 1024 * 1024
 # Rows that are converted at a time where each pixel takes more bytes meanwhile than in the end.
 BAND = 256
+# Bytes a pixel that inpainting takes.
+MASKED_BYTES = 12
 
 
 class LRUCache:
@@ -91,12 +95,19 @@ class WorkingImage(NamedTuple):
     ----------
     gray : (h, w) uint8 or float32; (h, w, 3) uint8 BGR for comparing colours
     size : (width, height) of the image itself, no smaller than the copy
-    valid : (h, w) bool, the pixels that count; None: all
+    valid : (h, w), False where the image's mask leaves pixels out, which are inpainted, or where it is not to be registered
+        by; None where it leaves out none
     """
 
     gray: Gray
     size: Size
     valid: NDArray[np.bool_] | None = None
+
+    def limited(self, side: int) -> WorkingImage:
+        """Return a copy with a shorter side of `side` or less."""
+        gray = limited(self.gray, side)
+        valid = None if self.valid is None else shrunk_known(self.valid, frame_size(gray))
+        return WorkingImage(gray, self.size, valid)
 
     @property
     def from_full(self) -> Matrix:
@@ -114,6 +125,7 @@ class DecodedImage(NamedTuple):
     bars : what lies around it
     missing : how many rows the file lacks
     depth : bytes that a value of the file's pixels has, at most
+    mask : the recipe's, if it fits the file's frame
     """
 
     gray: Gray
@@ -121,6 +133,7 @@ class DecodedImage(NamedTuple):
     bars: Bars
     missing: int = 0
     depth: int = 2
+    mask: Mask | None = None
 
 
 def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
@@ -140,12 +153,44 @@ def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
 
 
 def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
-    with decoded_for_analysis(path, recipe.srgb, missing) as (frame, profile, depth):
-        picture = picture_area(to_gray(frame) if profile else frame)
+    more = MASKED_BYTES if recipe.mask else 0
+    with decoded_for_analysis(path, recipe.srgb, missing, more) as (frame, profile, depth):
+        whole = frame_size(frame)
+        mask = recipe.mask if recipe.mask and recipe.mask.fits(whole) else None
+        luma = to_gray(frame) if profile else frame
+        picture = _masked_picture_area(luma, mask) if mask else picture_area(luma)
         gray = _working(picture.cut(frame), profile)
-        right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
-    size, bars = (picture.width, picture.height), Bars(picture.x, picture.y, right, bottom)
-    return DecodedImage(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth)
+    size = (picture.width, picture.height)
+    bars = Bars(picture.x, picture.y, whole[0] - picture.x - picture.width, whole[1] - picture.y - picture.height)
+    if mask:
+        gray = inpainted(gray, mask.on(whole, picture, frame_size(gray)))
+    return DecodedImage(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth, mask)
+
+
+def _masked_picture_area(frame: Gray, mask: Mask) -> Rect:
+    """Return the part of a frame that is neither bars, be there captions in them, nor left out from side to side."""
+    size = frame_size(frame)
+    valid = mask.on(size, Rect(0, 0, *size), size)
+    if not valid.any():
+        return Rect(0, 0, *size)
+    inner = Rect(*cv2.boundingRect(valid.astype(np.uint8)))
+    return picture_area(inpainted(inner.cut(frame), inner.cut(valid))).moved(inner.x, inner.y)
+
+
+def valid_pixels(image: Fingerprint, size: Size) -> NDArray[np.bool_] | None:
+    """Return which pixels of a copy of an image's picture, (width, height), its mask does not touch; None for all.
+
+    Returns
+    -------
+    (h, w) or None
+    """
+    return image.mask.on(image.frame[2:], image.picture, size) if image.mask else None
+
+
+def _masked(pixels: Pixels, image: Fingerprint) -> WorkingImage:
+    """Return pixels of an image's picture, (h, w) or (h, w, 3), as a working image, inpainted by its mask."""
+    valid = valid_pixels(image, frame_size(pixels))
+    return WorkingImage(pixels if valid is None else inpainted(pixels, valid), image.size, valid)
 
 
 def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:
@@ -165,10 +210,10 @@ def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:
     gray = recent.get(image.path)
     if gray is None:
         with decoded_for_analysis(image.path, image.srgb, image.missing) as (frame, profile, _):
-            gray = _working(_picture(image, frame), profile)
+            gray = _masked(_working(_picture(image, frame), profile), image).gray
         if keep:
             recent.keep(image.path, gray)
-    return WorkingImage(gray, image.size)
+    return WorkingImage(gray, image.size, valid_pixels(image, frame_size(gray)))
 
 
 def keep_working_image(path: Path, decoded: DecodedImage) -> None:
@@ -197,7 +242,7 @@ def color_image(image: Fingerprint) -> WorkingImage:
     if colors is None:
         colors = small_colors(image, COLOR_SIDE)
         _recent_colors.keep(image.path, colors)
-    return WorkingImage(colors, image.size)
+    return _masked(colors, image)
 
 
 def small_colors(image: Fingerprint, side: int) -> Pixels:
@@ -233,12 +278,12 @@ def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
 @contextmanager
 def precise_picture(image: Fingerprint) -> Iterator[WorkingImage]:
     """Yield an image at its full size, gray, (h, w) float32 of 0 to 255; raises as `picture` does."""
-    with picture(image, more=4) as pixels:
+    with picture(image, more=4 + (MASKED_BYTES if image.mask else 0)) as pixels:
         unit = np.float32(255 / np.iinfo(pixels.dtype).max)
         gray = np.empty(pixels.shape[:2], np.float32)
         for top in range(0, len(gray), BAND):
             gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
-        yield WorkingImage(gray, image.size)
+        yield _masked(gray, image)
 
 
 def _working(pixels: Pixels | Gray, profile: bytes | None) -> Gray:

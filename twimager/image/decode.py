@@ -166,11 +166,11 @@ def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterat
 
 
 @contextmanager
-def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[Analysed]:
+def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0, more: float = 0) -> Iterator[Analysed]:
     """Yield what `decoded` does in the fewest bytes from which gray can be had, and the profile to convert it by.
 
     That is gray, (h, w), or where there is a profile colours, (h, w, 3): small copies are converted in less time. Of a
-    large picture it is 8-bit gray, whatever its profile, which hardly changes that.
+    large picture it is 8-bit gray, whatever its profile, which hardly changes that. Parameters are those of `decoded`.
     """
     if (held := _in_memory.get(path)) is not None:
         with _unreadable():
@@ -180,7 +180,7 @@ def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0) -> Iterator[A
         header = _header(data, missing)
         large = header.size is not None and math.prod(header.size) > LARGE
         profile = embedded_profile(data) if srgb and not large else None
-        admit(decoding_bytes(header, gray=large, more=1))
+        admit(decoding_bytes(header, gray=large, more=1 + more))
         if missing:
             rows = decode_rows(data)[0]
             yield Analysed(rows if profile else to_gray(rows), profile, header.depth)

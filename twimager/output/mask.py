@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.working_image import valid_pixels
 from twimager.geometry import Rect, Size, resize_matrix, translation
 from twimager.image.opacity import opacity
 from twimager.image.pixels import frame_size
@@ -20,8 +24,8 @@ def render_mask(pair: VerifiedPair, size: Size) -> NDArray[np.uint8]:
 
     Returns
     -------
-    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, or a PNG is not opaque; in
-        between, both agree
+    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, a PNG is not opaque, or `--lr_mask`
+        or `--hr_mask` leaves pixels out; in between, both agree
     """
     mask = np.zeros(size[::-1], np.uint8)
     common = _on_grid(pair.common, pair.window, size)
@@ -31,13 +35,20 @@ def render_mask(pair: VerifiedPair, size: Size) -> NDArray[np.uint8]:
     displacement = pair.match.displacement and pair.match.displacement.on(to_grid)
     lr, hr = pair.proposal.images
     for image, matrix, shifts in ((lr, to_grid, None), (hr, to_grid @ pair.match.matrix, displacement)):
-        opaque = opacity(image.path)
-        if opaque is not None and frame_size(opaque) == image.frame[2:]:
-            shown = resample(
-                image.picture.cut(opaque), matrix, size, interpolation=cv2.INTER_LINEAR, displacement=shifts
-            )
-            mask[shown < AGREES] = 0
+        for shown in _shown(image):
+            on_grid = resample(shown, matrix, size, interpolation=cv2.INTER_LINEAR, displacement=shifts)
+            mask[on_grid < AGREES] = 0
     return mask
+
+
+def _shown(image: Fingerprint) -> Iterator[NDArray[np.uint8]]:
+    """Yield what leaves pixels of an image's picture, (h, w), out: its transparency, and a mask of its side."""
+    opaque = opacity(image.path)
+    if opaque is not None and frame_size(opaque) == image.frame[2:]:
+        yield image.picture.cut(opaque)
+    valid = valid_pixels(image, image.size)
+    if valid is not None:
+        yield np.where(valid, np.uint8(AGREES), np.uint8(0))
 
 
 def hidden(pair: VerifiedPair) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from twimager.fingerprint.working_image import WorkingImage, picture
 from twimager.geometry import Rect, frame_corners, transform_points
 from twimager.image.pixels import frame_size, to_8_bit
 from twimager.options import Method
-from twimager.pairing.registration import register
+from twimager.pairing.registration import moved_to, register
 from twimager.pairs import Candidate
 from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
@@ -44,12 +44,12 @@ def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candida
     """Return a refined candidate registered without what differs, and its agreement."""
     candidate, found = _by_larger_layer(candidate, agreement_of(candidate), method)
     for _ in range(MOST_TIMES if found.differs.any() else 0):
-        moved = register(_only_where_valid(candidate, found, found.differs), FINE, method)
+        moved = _registered_without(found.differs, candidate, found, method)
         agreeing = agreement_of(moved)
         if agreeing.different > MORE * found.different + LOSS:
             break
         moved_by = _moved_by(candidate, moved)
-        candidate, found = moved._replace(lr=candidate.lr), agreeing
+        candidate, found = moved, agreeing
         if moved_by < CONVERGED:
             break
     return candidate, found
@@ -63,7 +63,7 @@ def _by_larger_layer(candidate: Candidate, found: Agreement, method: Method) -> 
     for other in (off, ~off):
         moved = candidate
         for _ in range(LAYER_TIMES):
-            moved = register(_only_where_valid(moved, found, other), FINE, method)._replace(lr=candidate.lr)
+            moved = _registered_without(other, moved, found, method)
             better = agreement_of(moved)
             other = _misregistered_parts(better)
         correlates = moved.scores.correlation > candidate.scores.correlation
@@ -80,14 +80,13 @@ def _misregistered_parts(found: Agreement) -> NDArray[np.bool_]:
 
 def register_finely(candidate: Candidate, method: Method) -> Candidate:
     """Refine an aligned candidate's transform, by what agrees from the first if much differs."""
-    lr = candidate.lr
     much = candidate.scores.correlation >= PARTLY_CORRELATED and agreement_of(candidate).different > MUCH
     # The candidate's overlay may be on a coarse grid.
     if much and (overlay := make_overlay(candidate.hr, candidate.lr, candidate.match.matrix)):
         on_grid = candidate._replace(overlay=overlay)
         found = agreement_of(on_grid)
-        candidate = _only_where_valid(on_grid, found, found.differs)
-    return register(candidate, FINE, method)._replace(lr=lr)
+        return _registered_without(found.differs, on_grid, found, method)
+    return register(candidate, FINE, method)
 
 
 def without_rim(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
@@ -166,13 +165,16 @@ def _both(candidate: Candidate) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return hr, lr
 
 
-def _only_where_valid(candidate: Candidate, found: Agreement, differs: NDArray[np.bool_]) -> Candidate:
-    """Return a candidate of whose LR, without its vignette, only what agrees is valid."""
+def _registered_without(
+    differs: NDArray[np.bool_], candidate: Candidate, found: Agreement, method: Method
+) -> Candidate:
+    """Register a candidate without its LR's vignette, and without what differs on the map, (h, w)."""
     common, lr = candidate.overlay.common, candidate.lr
     side = 2 * MARGIN + 1
-    differing = cv2.dilate(differs.astype(np.uint8), np.ones((side, side), np.uint8))
-    valid = np.ones(lr.gray.shape, bool)
-    common.cut(valid)[:] = cv2.resize(differing, common[2:], interpolation=cv2.INTER_NEAREST) == 0
+    near = cv2.dilate(differs.astype(np.uint8), np.ones((side, side), np.uint8))
+    valid = np.ones(lr.gray.shape, bool) if lr.valid is None else lr.valid.copy()
+    common.cut(valid)[:] &= cv2.resize(near, common[2:], interpolation=cv2.INTER_NEAREST) == 0
     flat = lr.gray.astype(np.float32)
     common.cut(flat)[:] = found.tones.without_vignette(common.cut(flat))
-    return candidate._replace(lr=lr._replace(gray=flat, valid=valid))
+    registered = register(candidate._replace(lr=lr._replace(gray=flat, valid=valid)), FINE, method)
+    return moved_to(candidate, registered.match.matrix) or candidate

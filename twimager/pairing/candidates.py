@@ -13,7 +13,6 @@ from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import mirrored
 from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, color_image, precise_picture, working_image
 from twimager.geometry import covered_share, mirroring, resize_matrix
-from twimager.image.pixels import limited
 from twimager.options import Gates, Method
 from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.propose.by_hash import nearest_hashes
@@ -91,7 +90,7 @@ def on_coarse_grid(candidate: Candidate) -> Candidate:
 
 
 def _coarse(lr: WorkingImage) -> WorkingImage:
-    return WorkingImage(limited(lr.gray, COARSE_SIDE), lr.size)
+    return lr.limited(COARSE_SIDE)
 
 
 def gated_by_color(candidate: Candidate, gates: Gates) -> Candidate | RejectedPair:
@@ -139,7 +138,7 @@ def at_full_resolution(candidates: Sequence[Candidate]) -> Iterator[Candidate | 
 
 def _full_resolution_lr(candidate: Candidate) -> WorkingImage:
     with precise_picture(candidate.proposal.lr) as lr:
-        return lr._replace(gray=limited(lr.gray, WORKING_SIDE))
+        return lr.limited(WORKING_SIDE)
 
 
 def _full_resolution_overlay(candidate: Candidate, lr: WorkingImage) -> Overlay | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from twimager.align.matching import Match, implausible
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.mask import Mask
 from twimager.geometry import Matrix, Rect, mirroring
 from twimager.image.displacement import Displacement
 from twimager.options import PairSettings
@@ -57,9 +58,9 @@ def cache_key(kind: str, settings: PairSettings, proposals: Sequence[Proposal], 
     return repr((kind, settings, matrices, [(p.source, p.mirrored, *map(_as_read, p.images)) for p in proposals]))
 
 
-def _as_read(image: Fingerprint) -> tuple[bool, int, int]:
+def _as_read(image: Fingerprint) -> tuple[bool, int, Mask | None, int]:
     """Return how an image was read, and a checksum of its features: some are read again for more."""
-    return image.srgb, image.missing, zlib.crc32(image.known_features.points.tobytes())
+    return image.srgb, image.missing, image.mask, zlib.crc32(image.known_features.points.tobytes())
 
 
 def failure(evaluation: Evaluation) -> Rejection | None:

@@ -24,6 +24,8 @@ from twimager.runtime.console import Console, Progress
 from twimager.runtime.pool import AHEAD, in_order
 
 CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went on")
+# Names of files that a line lists.
+NAMED = 3
 FIRST_PICTURE = "holds several pictures; the first is used"
 
 T = TypeVar("T")
@@ -96,6 +98,9 @@ class Reader:
         self.progress.expect(len(firsts) - len(paths))
         results = self._of_all(paths, stamps, same, self.fingerprints(firsts, recipe, frames))
         images = self.take(side, paths, results)
+        if recipe.mask and (others := [image.path for image in images if image.mask is None]):
+            names = ", ".join(map(str, others[:NAMED])) + ", ..." * (len(others) > NAMED)
+            self.console.warn(f"--{side.lower()}_mask: {len(others)} of other proportions are used without it: {names}")
         self.ledger.reject_images(side, {image.path: Rejection(Reason.FLAT) for image in images if image.is_flat})
         return representatives([image for image in images if not image.is_flat], same, set())
 

@@ -51,7 +51,7 @@ def register(candidate: Candidate, levels: tuple[PyramidLevel, ...], method: Met
     matrix = refine(candidate.match.matrix, hr, candidate.lr, method, levels)
     if implausible(matrix @ mirroring(hr.size) if candidate.proposal.mirrored else matrix, hr.size):
         return candidate
-    return _moved(candidate, matrix) or candidate
+    return moved_to(candidate, matrix) or candidate
 
 
 def may_be_ambiguous(candidate: Candidate, method: Method) -> bool:
@@ -69,14 +69,14 @@ def may_be_ambiguous(candidate: Candidate, method: Method) -> bool:
 
 def disambiguate(candidate: Candidate, method: Method) -> Candidate:
     """Register a candidate anew from every hypothesis of richer features; return the one that explains the LR best."""
-    first = _moved(on_coarse_grid(candidate), candidate.match.matrix)
+    first = moved_to(on_coarse_grid(candidate), candidate.match.matrix)
     if first is None:
         return candidate
     best, proposal = first, candidate.proposal
     hr = extract_features(proposal.hr, candidate.hr.gray, RICH)
     lr = extract_features(proposal.lr, candidate.lr.gray, RICH)
     seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
-    moved = (_moved(first, matrix @ flip) for matrix in hypotheses(seen, lr, method))
+    moved = (moved_to(first, matrix @ flip) for matrix in hypotheses(seen, lr, method))
     for found in (_coarse_to_fine(hypothesis, method) for hypothesis in moved if hypothesis):
         if partial_correlation(found.overlay, best.overlay) > DECISIVE:
             best = found
@@ -89,7 +89,7 @@ def _coarse_to_fine(candidate: Candidate, method: Method) -> Candidate:
     return register(found, COARSE[1:], method) if found.scores.correlation >= PROMISING_CORRELATION else found
 
 
-def _moved(candidate: Candidate, matrix: Matrix) -> Candidate | None:
+def moved_to(candidate: Candidate, matrix: Matrix) -> Candidate | None:
     """Return a candidate under another transform; None if the two have next to nothing in common there."""
     overlay = make_overlay(candidate.hr, candidate.lr, matrix)
     if overlay is None:

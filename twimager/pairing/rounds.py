@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
+from twimager.fingerprint.mask import NO_MASKS, Masks
 from twimager.options import Options, Search, Truncated
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.duplicates import representatives
@@ -38,13 +39,19 @@ Round = Generator[VerifiedPair, None, "Images | None"]
 
 
 def find_pairs(
-    lr_paths: Sequence[Path], hr_paths: Sequence[Path], options: Options, reader: Reader, decider: Decider
+    lr_paths: Sequence[Path],
+    hr_paths: Sequence[Path],
+    options: Options,
+    reader: Reader,
+    decider: Decider,
+    *,
+    masks: Masks = NO_MASKS,
 ) -> Iterator[VerifiedPair]:
     """Read both folders; propose, evaluate and select in rounds. Yield each pair once nothing can change it.
 
     A round takes the images that no pair of the rounds before has taken.
     """
-    rounds = _Rounds(options, reader, decider)
+    rounds = _Rounds(options, reader, decider, masks)
     left = yield from rounds.first(lr_paths, hr_paths)
     if left:  # the features of the rounds before are not in memory any more
         yield from rounds.by_richer_features(left)
@@ -53,13 +60,13 @@ def find_pairs(
 class _Rounds:
     """The rounds of one run; each yields its pairs, and returns what is left for `by_richer_features`."""
 
-    def __init__(self, options: Options, reader: Reader, decider: Decider) -> None:
+    def __init__(self, options: Options, reader: Reader, decider: Decider, masks: Masks) -> None:
         self._propose, self._all_matches = options.propose, options.select.all_matches
         self._reader, self._decider, self._ledger = reader, decider, reader.ledger
         self._progress = reader.progress
         truncated, srgb = options.read.truncated is Truncated.KEEP, not options.read.keep_icc
-        self._lr_recipe = LIGHT_LR._replace(truncated=truncated)
-        self._hr_recipe = LIGHT_HR._replace(truncated=truncated, srgb=srgb)
+        self._lr_recipe = LIGHT_LR._replace(truncated=truncated, mask=masks.lr)
+        self._hr_recipe = LIGHT_HR._replace(truncated=truncated, srgb=srgb, mask=masks.hr)
 
     def first(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Round:
         """Read both folders, and find pairs that show the same frame, then those by hashes and features."""
@@ -111,7 +118,9 @@ class _Rounds:
         with self._progress.stage("reading again"):
             rich = RICH._replace(features=min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // count)))
             lrs, hrs = (
-                self._reader.describe(side, rich._replace(truncated=recipe.truncated, srgb=recipe.srgb))
+                self._reader.describe(
+                    side, rich._replace(truncated=recipe.truncated, srgb=recipe.srgb, mask=recipe.mask)
+                )
                 for side, recipe in ((images.lrs, self._lr_recipe), (images.hrs, self._hr_recipe))
             )
         with self._progress.stage("searching again"):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from twimager.errors import Interrupted
 from twimager.fingerprint.cache import Store
+from twimager.fingerprint.mask import Masks, read_masks
 from twimager.image.files import require_files
 from twimager.options import Options
 from twimager.output import layout
@@ -47,12 +48,15 @@ def run(options: Options, console: Console) -> Outcome:
         require_files([folder], options.read.recursive, console.warn, f"{flag}: ")
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
     )
-    with keep_journal(options, {"--lr": lr_paths, "--hr": hr_paths}) as journal:
+    masks = read_masks(options.read, lr_paths, hr_paths)
+    given = {"--lr_mask": options.read.lr_mask, "--hr_mask": options.read.hr_mask}
+    inputs = {"--lr": lr_paths, "--hr": hr_paths} | {flag: [path] for flag, path in given.items() if path}
+    with keep_journal(options, inputs) as journal:
         if journal.ended:
             return journal.ended
         ledger = Ledger(console.detail)
         try:
-            _find_and_write((lr_paths, hr_paths), options, console, journal, ledger)
+            _find_and_write((lr_paths, hr_paths), options, console, journal, ledger, masks=masks)
         except KeyboardInterrupt:
             ledger.interrupted = True
             journal.discard_unfinished()
@@ -69,7 +73,13 @@ def run(options: Options, console: Console) -> Outcome:
 
 
 def _find_and_write(
-    paths: tuple[list[Path], list[Path]], options: Options, console: Console, journal: Journal, ledger: Ledger
+    paths: tuple[list[Path], list[Path]],
+    options: Options,
+    console: Console,
+    journal: Journal,
+    ledger: Ledger,
+    *,
+    masks: Masks,
 ) -> None:
     """Find pairs among the LRs and HRs and write them, until no more are to be written; enter what came of it."""
     names = Names(options, *paths)
@@ -88,7 +98,7 @@ def _find_and_write(
         reader = Reader(pool, options.run.jobs, console, progress, store=store, ledger=ledger)
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
         with Writer(pool, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:
-            for pair in find_pairs(*paths, options, reader, decider):
+            for pair in find_pairs(*paths, options, reader, decider, masks=masks):
                 if not writer.accept(pair):
                     break
             writer.finish()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Rect, common_rectangle, covered_share
 from twimager.image.displacement import Displacement
+from twimager.image.inpaint import inpainted
 from twimager.image.pixels import Gray, frame_size
 from twimager.image.warp import resample
 
@@ -88,7 +89,13 @@ def make_overlay(
         return None
     on_grid = displacement and displacement.on(lr.from_full)
     warped = resample(hr.gray, to_lr, grid, interpolation=interpolation, displacement=on_grid)
-    return Overlay(warped, lr.gray, common, covered_share(matrix, hr.size, lr.size))
+    valid = lr.valid
+    if hr.valid is not None:
+        picture = np.where(hr.valid, np.uint8(255), np.uint8(0))
+        shown = np.asarray(resample(picture, to_lr, grid, displacement=on_grid) == 255)
+        valid = shown if valid is None else shown & valid
+    seen_hr, seen_lr = (p if valid is None else inpainted(p, valid) for p in (warped, lr.gray))
+    return Overlay(seen_hr, seen_lr, common, covered_share(matrix, hr.size, lr.size))
 
 
 def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -8,8 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.cli.common import add_jobs, add_max_pixels, add_memory, add_save, require_effort, require_folder, saved_in
-from twimager.errors import ExitCode, UsageError, require
+from twimager.cli.common import (
+    add_jobs,
+    add_max_pixels,
+    add_memory,
+    add_save,
+    require_dest,
+    require_effort,
+    require_folder,
+    saved_in,
+)  # fmt: skip
+from twimager.errors import ExitCode, require
 
 if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
@@ -96,14 +105,7 @@ def _check(values: argparse.Namespace) -> None:
 
 def _check_dest(values: argparse.Namespace) -> None:
     dest = values.dest
-    if dest.exists() and not dest.is_dir():
-        raise UsageError(f"--dest: {dest} is a file; name a folder")
-    for folder in values.folders:
-        here, there = folder.resolve(), dest.resolve()
-        if here.is_relative_to(there) or there.is_relative_to(here):
-            raise UsageError(f"--dest: {dest} and {folder} lie in each other; keep them apart")
-    if dest.is_dir() and not values.overwrite and any(dest.iterdir()):
-        raise UsageError(f"--dest: {dest} is not empty; name another folder, or add --overwrite (nothing is deleted)")
+    require_dest(dest, values.folders, values.overwrite)
     from twimager.cluster.page import PAGE
     from twimager.output.layout import check_links
 
