@@ -10,12 +10,14 @@ from pathlib import Path
 from twimager.errors import Reason
 from twimager.fingerprint.cache import Store
 from twimager.options import PairSettings
+from twimager.pairing.closure import ROUNDS, Evaluated
 from twimager.pairing.duplicates import FreeDuplicates
 from twimager.pairing.evaluate import evaluate_deferred
 from twimager.pairing.evaluation import Evaluation, cache_key, from_kept, is_final, to_text
 from twimager.pairing.read import Reader
 from twimager.pairing.workers import Evaluators
 from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
+from twimager.propose.by_likeness import Likeness
 from twimager.propose.proposal import Proposal
 from twimager.select.assignment import Components, select
 
@@ -32,13 +34,22 @@ class Decider:
         self._console, self._progress, self._store = reader.console, reader.progress, reader.store
         self._ledger = reader.ledger
 
-    def pairs(self, proposals: Iterable[Sequence[Proposal]]) -> Iterator[VerifiedPair]:
-        """Evaluate every LR's proposals; yield the selected pairs, whose images are taken then."""
+    def pairs(
+        self, proposals: Iterable[Sequence[Proposal]], likeness: Likeness | None = None
+    ) -> Iterator[VerifiedPair]:
+        """Evaluate every LR's proposals; yield the selected pairs, whose images are taken then.
+
+        With the `likeness` of the HRs, those most like an LR's best one are evaluated, too.
+        """
         tasks = neighbours_together([of_one_lr for of_one_lr in proposals if of_one_lr])
-        components = Components(tasks)
-        evaluations = self._progress.counted(self._evaluations(tasks), MATCHING)
+        if self._all_matches:
+            likeness = None
+        components = Components(tasks, likeness.group) if likeness else Components(tasks)
+        evaluated: Iterator[Evaluated] = map(Evaluated, tasks, self._evaluations(tasks))
+        if likeness:
+            evaluated = self._closed(evaluated, likeness, ROUNDS)
         with self._progress.stage("matching"):
-            for of_one_lr, evaluation in zip(tasks, evaluations, strict=True):
+            for of_one_lr, evaluation, *_ in self._progress.counted(evaluated, MATCHING):
                 self._reject(evaluation.rejected)
                 if self._all_matches:
                     selected: Iterable[VerifiedPair] = evaluation.pairs
@@ -48,6 +59,19 @@ class Decider:
                 for pair in selected:
                     self._ledger.take(pair)
                     yield pair
+
+    def _closed(self, evaluated: Iterable[Evaluated], likeness: Likeness, rounds: int) -> Iterator[Evaluated]:
+        """Evaluate the HRs most like each LR's best one, `rounds` times at most; yield what is closed."""
+        waiting: list[tuple[Evaluated, list[Proposal]]] = []
+        for one in evaluated:
+            if more := one.more(likeness) if rounds else []:
+                waiting.append((one, more))
+            else:
+                yield one
+        if waiting:
+            evaluations = self._evaluations([more for _, more in waiting])
+            joined = (one.with_more(more, found) for (one, more), found in zip(waiting, evaluations, strict=True))
+            yield from self._closed(joined, likeness, rounds - 1)
 
     def _evaluations(self, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
         """Yield the evaluation of every LR's proposals: from the store, else by workers."""
