@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from pathlib import Path
 from typing import NamedTuple
 
 from twimager.align.matching import Match
+from twimager.errors import Reason, Rejection
 from twimager.pairing.evaluation import Evaluation
+from twimager.pairs import reject
 from twimager.propose.by_likeness import Likeness
 from twimager.propose.proposal import Proposal
 from twimager.report.records import how_far
@@ -15,6 +18,7 @@ from twimager.verify.scores import GOOD_CORRELATION
 
 # So often the HRs most like the best one are tried.
 ROUNDS = 4
+OF_ONE_REJECTED = Rejection(Reason.LOOK_ALIKE, "one that did not pass explains the LR better")
 
 
 class Evaluated(NamedTuple):
@@ -29,13 +33,13 @@ class Evaluated(NamedTuple):
     evaluation: Evaluation
     is_closed: bool = False
 
-    def more(self, likeness: Likeness) -> list[Proposal]:
-        """Return the LR's best HR, and those like it that were not evaluated yet; nothing if there are none."""
+    def more(self, likeness: Likeness, taken: Set[Path]) -> list[Proposal]:
+        """Return the LR's best HR, and those like it that were not evaluated nor `taken`; nothing if there are none."""
         best = None if self.is_closed else _best(self.evaluation)
         if best is None:
             return []
         tried = {one.proposal.hr.path for one in (*self.evaluation.choices, *self.evaluation.rejected)}
-        alike = likeness.propose(best[0], best[1].matrix, tried)
+        alike = likeness.propose(best[0], best[1].matrix, tried | taken)
         return [best[0], *alike] if alike else []
 
     def with_more(self, more: Sequence[Proposal], evaluation: Evaluation) -> Evaluated:
@@ -58,10 +62,12 @@ def _best(evaluation: Evaluation) -> tuple[Proposal, Match] | None:
 def _joined(first: Evaluation, best: Proposal, second: Evaluation) -> Evaluation:
     """Return two evaluations of an LR as one, the second being that of the best HR of the first and of others.
 
-    If the best of the first is a mere look-alike in the second, the others of the first are worse by that at least.
+    If the best of the first is a mere look-alike in the second, the others of the first are worse by that at least; if
+    none passes in the second, they are look-alikes of what did not.
     """
+    rejected = [*(pair for pair in first.rejected if pair.proposal is not best), *second.rejected]
+    if not second.pairs:
+        return Evaluation([], [], rejected + [reject(one, OF_ONE_REJECTED) for one in first.deferred])
     gap = next((one.score_gap for one in second.choices if one.proposal is best), DECISIVE)
     others = [one._replace(score_gap=one.score_gap + gap) for one in first.deferred]
-    deferred = sorted(second.deferred + others, key=lambda one: one.score_gap)
-    rejected = [one for one in first.rejected if one.proposal is not best]
-    return Evaluation(second.pairs, deferred, rejected + second.rejected)
+    return Evaluation(second.pairs, sorted(second.deferred + others, key=lambda one: one.score_gap), rejected)

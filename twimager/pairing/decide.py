@@ -17,12 +17,14 @@ from twimager.pairing.evaluation import Evaluation, cache_key, from_kept, is_fin
 from twimager.pairing.read import Reader
 from twimager.pairing.workers import Evaluators
 from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
-from twimager.propose.by_likeness import Likeness
+from twimager.propose.by_likeness import NO_LIKENESS, Likeness
 from twimager.propose.proposal import Proposal
 from twimager.select.assignment import Components, select
 
 # The progress weight of matching an LR and writing its pair; reading an image counts one.
 MATCHING = 2.0
+# LRs of which more HRs are evaluated in one go: enough for all workers, while pairs are written as they are found.
+CLOSED_TOGETHER = 64
 
 
 class Decider:
@@ -35,21 +37,18 @@ class Decider:
         self._ledger = reader.ledger
 
     def pairs(
-        self, proposals: Iterable[Sequence[Proposal]], likeness: Likeness | None = None
+        self, proposals: Iterable[Sequence[Proposal]], likeness: Likeness = NO_LIKENESS
     ) -> Iterator[VerifiedPair]:
         """Evaluate every LR's proposals; yield the selected pairs, whose images are taken then.
 
-        With the `likeness` of the HRs, those most like an LR's best one are evaluated, too.
+        Of the HRs whose `likeness` is given, those most like an LR's best one are evaluated, too.
         """
         tasks = neighbours_together([of_one_lr for of_one_lr in proposals if of_one_lr])
-        if self._all_matches:
-            likeness = None
-        components = Components(tasks, likeness.group) if likeness else Components(tasks)
-        evaluated: Iterator[Evaluated] = map(Evaluated, tasks, self._evaluations(tasks))
-        if likeness:
-            evaluated = self._closed(evaluated, likeness, ROUNDS)
+        components = Components(tasks, likeness.group)
+        evaluated = (Evaluated(*one) for one in zip(tasks, self._evaluations(tasks), strict=True))
+        closed = self._closed(evaluated, likeness, ROUNDS)
         with self._progress.stage("matching"):
-            for of_one_lr, evaluation, *_ in self._progress.counted(evaluated, MATCHING):
+            for of_one_lr, evaluation, *_ in self._progress.counted(closed, MATCHING):
                 self._reject(evaluation.rejected)
                 if self._all_matches:
                     selected: Iterable[VerifiedPair] = evaluation.pairs
@@ -64,14 +63,21 @@ class Decider:
         """Evaluate the HRs most like each LR's best one, `rounds` times at most; yield what is closed."""
         waiting: list[tuple[Evaluated, list[Proposal]]] = []
         for one in evaluated:
-            if more := one.more(likeness) if rounds else []:
+            more = one.more(likeness, self._ledger.taken) if rounds else []
+            if more:
                 waiting.append((one, more))
             else:
                 yield one
+            if len(waiting) == CLOSED_TOGETHER:
+                yield from self._closed(self._with_more(waiting), likeness, rounds - 1)
+                waiting = []
         if waiting:
-            evaluations = self._evaluations([more for _, more in waiting])
-            joined = (one.with_more(more, found) for (one, more), found in zip(waiting, evaluations, strict=True))
-            yield from self._closed(joined, likeness, rounds - 1)
+            yield from self._closed(self._with_more(waiting), likeness, rounds - 1)
+
+    def _with_more(self, waiting: Sequence[tuple[Evaluated, list[Proposal]]]) -> Iterator[Evaluated]:
+        evaluations = self._evaluations([more for _, more in waiting])
+        for (one, more), evaluation in zip(waiting, evaluations, strict=True):
+            yield one.with_more(more, evaluation)
 
     def _evaluations(self, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
         """Yield the evaluation of every LR's proposals: from the store, else by workers."""

@@ -22,7 +22,7 @@ BY_PATH = 1e-9
 class Components:
     """The connected components of LRs that compete for the same HRs; complete once nothing to come can join."""
 
-    def __init__(self, proposals: Iterable[Sequence[Proposal]], group: Callable[[Path], Path] = lambda hr: hr) -> None:
+    def __init__(self, proposals: Iterable[Sequence[Proposal]], group: Callable[[Path], Path]) -> None:
         """Take all proposals, a sequence an LR; an LR may choose any HR of the same `group` as one proposed for it."""
         self._group = group
         self._awaited = Counter(group for of_one_lr in proposals for group in self._groups(of_one_lr))
