@@ -18,6 +18,7 @@ from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.pairing import decide, evaluate
 from twimager.pairing.closure import Evaluated
+from twimager.pairing.duplicates import FreeDuplicates
 from twimager.pairing.evaluation import Evaluation
 from twimager.pairs import Deferred, RejectedPair, VerifiedPair, reject
 from twimager.propose import by_features
@@ -141,6 +142,16 @@ def test_nothing_is_chosen_that_is_like_a_better_one_that_does_not_pass(proposal
     assert both.evaluation.choices == []
     assert [(one.proposal, one.rejection.reason) for one in both.evaluation.rejected] == [
         (c, Reason.HASH), (a, Reason.HASH), (b, Reason.LOOK_ALIKE),
+    ]  # fmt: skip
+
+
+def test_which_of_equal_files_an_lr_gets_does_not_depend_on_other_hrs(proposals: list[Proposal]) -> None:
+    a, b, *_ = proposals
+    files = (b.hr.path, b.hr.path.with_name("copy.jpg"))
+    free = FreeDuplicates(dict.fromkeys(files, files), set())
+    group = free.as_choices([[passed(a)], [passed(b)], [passed(b)]])
+    assert [[one.proposal.hr.path for one in choices] for choices in group] == [
+        [a.hr.path], [*files], [*reversed(files)],
     ]  # fmt: skip
 
 
