@@ -136,12 +136,20 @@ def test_ties_are_broken_by_path() -> None:
 def test_a_component_is_complete_once_no_other_lr_can_join_it() -> None:
     proposals = [[Proposal(image(lr), image(hr), Source.FEATURES) for hr in hrs] for lr, hrs in
                  (("a", "xy"), ("b", "y"), ("c", "z"))]  # fmt: skip
-    components = Components(proposals)
+    components = Components(proposals, lambda hr: hr)
     for of_one_lr, (lr, hr) in zip(proposals, ("ax", "by", "cz"), strict=True):
         assert added(components, of_one_lr, [pair(lr, hr, 0.9)]) == [[(lr, hr)]]
-    components = Components(proposals)
+    components = Components(proposals, lambda hr: hr)
     assert added(components, proposals[0], [pair("a", "y", 0.8), pair("a", "x", 0.8, 0.01)]) == []
     assert added(components, proposals[1], [pair("b", "y", 0.9)]) == [[("a", "y"), ("a", "x")], [("b", "y")]]
+
+
+def test_a_component_awaits_all_that_may_choose_an_hr_of_a_group() -> None:
+    proposals = [[Proposal(image(lr), image(hr), Source.FEATURES)] for lr, hr in ("ax", "by", "cz")]
+    components = Components(proposals, lambda hr: image("x").path if hr == image("y").path else hr)
+    assert added(components, proposals[0], [pair("a", "y", 0.9)]) == []
+    assert added(components, proposals[2], [pair("c", "z", 0.9)]) == [[("c", "z")]]
+    assert added(components, proposals[1], [pair("b", "y", 0.9)]) == [[("a", "y")], [("b", "y")]]
 
 
 def added(

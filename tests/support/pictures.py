@@ -32,3 +32,11 @@ def shift(first: Any, second: Any) -> float:
     middles = (cv2.cvtColor(p, cv2.COLOR_BGR2GRAY)[y : y + side, x : x + side] for p in (first, second))
     a, b = ((m - m.mean()).astype(np.float32) for m in middles)
     return float(np.hypot(*cv2.phaseCorrelate(a, b, cv2.createHanningWindow((side, side), cv2.CV_32F))[0]))
+
+
+def moving(number: int) -> Any:
+    """Return a frame, 450 x 300 pixels, of a shot in which a thing moves before a still picture."""
+    frame, thing = cat()[:300, :450].copy(), picture("P1040102")[100:160, 200:270]
+    x, y = 50 + 12 * number, round(120 + 80 * np.sin(number / 3))
+    frame[y : y + 60, x : x + 70] = thing
+    return frame

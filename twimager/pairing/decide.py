@@ -10,17 +10,21 @@ from pathlib import Path
 from twimager.errors import Reason
 from twimager.fingerprint.cache import Store
 from twimager.options import PairSettings
+from twimager.pairing.closure import ROUNDS, Evaluated
 from twimager.pairing.duplicates import FreeDuplicates
 from twimager.pairing.evaluate import evaluate_deferred
 from twimager.pairing.evaluation import Evaluation, cache_key, from_kept, is_final, to_text
 from twimager.pairing.read import Reader
 from twimager.pairing.workers import Evaluators
 from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
+from twimager.propose.by_likeness import NO_LIKENESS, Likeness
 from twimager.propose.proposal import Proposal
 from twimager.select.assignment import Components, select
 
 # The progress weight of matching an LR and writing its pair; reading an image counts one.
 MATCHING = 2.0
+# LRs of which more HRs are evaluated in one go: enough for all workers, while pairs are written as they are found.
+CLOSED_TOGETHER = 64
 
 
 class Decider:
@@ -32,13 +36,19 @@ class Decider:
         self._console, self._progress, self._store = reader.console, reader.progress, reader.store
         self._ledger = reader.ledger
 
-    def pairs(self, proposals: Iterable[Sequence[Proposal]]) -> Iterator[VerifiedPair]:
-        """Evaluate every LR's proposals; yield the selected pairs, whose images are taken then."""
+    def pairs(
+        self, proposals: Iterable[Sequence[Proposal]], likeness: Likeness = NO_LIKENESS
+    ) -> Iterator[VerifiedPair]:
+        """Evaluate every LR's proposals; yield the selected pairs, whose images are taken then.
+
+        Of the HRs whose `likeness` is given, those most like an LR's best one are evaluated, too.
+        """
         tasks = neighbours_together([of_one_lr for of_one_lr in proposals if of_one_lr])
-        components = Components(tasks)
-        evaluations = self._progress.counted(self._evaluations(tasks), MATCHING)
+        components = Components(tasks, likeness.group)
+        evaluated = (Evaluated(*one) for one in zip(tasks, self._evaluations(tasks), strict=True))
+        closed = self._closed(evaluated, likeness, ROUNDS)
         with self._progress.stage("matching"):
-            for of_one_lr, evaluation in zip(tasks, evaluations, strict=True):
+            for of_one_lr, evaluation, *_ in self._progress.counted(closed, MATCHING):
                 self._reject(evaluation.rejected)
                 if self._all_matches:
                     selected: Iterable[VerifiedPair] = evaluation.pairs
@@ -48,6 +58,26 @@ class Decider:
                 for pair in selected:
                     self._ledger.take(pair)
                     yield pair
+
+    def _closed(self, evaluated: Iterable[Evaluated], likeness: Likeness, rounds: int) -> Iterator[Evaluated]:
+        """Evaluate the HRs most like each LR's best one, `rounds` times at most; yield what is closed."""
+        waiting: list[tuple[Evaluated, list[Proposal]]] = []
+        for one in evaluated:
+            more = one.more(likeness, self._ledger.taken) if rounds else []
+            if more:
+                waiting.append((one, more))
+            else:
+                yield one
+            if len(waiting) == CLOSED_TOGETHER:
+                yield from self._closed(self._with_more(waiting), likeness, rounds - 1)
+                waiting = []
+        if waiting:
+            yield from self._closed(self._with_more(waiting), likeness, rounds - 1)
+
+    def _with_more(self, waiting: Sequence[tuple[Evaluated, list[Proposal]]]) -> Iterator[Evaluated]:
+        evaluations = self._evaluations([more for _, more in waiting])
+        for (one, more), evaluation in zip(waiting, evaluations, strict=True):
+            yield one.with_more(more, evaluation)
 
     def _evaluations(self, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
         """Yield the evaluation of every LR's proposals: from the store, else by workers."""

@@ -104,11 +104,14 @@ class FreeDuplicates:
         if not free:
             return list(group)
         shared: list[Sequence[Choice]] = []
-        for turn, choices in enumerate(group):
+        turns = Counter[Path]()
+        for choices in group:
             of_one_lr = list[Choice]()
             for choice in choices:
-                paths = free.get(choice.proposal.hr.path, [choice.proposal.hr.path])
-                start = turn % len(paths)
+                hr = choice.proposal.hr.path
+                paths = free.get(hr, [hr])
+                start = turns[hr] % len(paths)
+                turns[hr] += 1
                 for path in paths[start:] + paths[:start]:
                     of_one_lr.append(choice._replace(proposal=_renamed(choice.proposal, hr=path)))
             shared.append(of_one_lr)

@@ -17,6 +17,7 @@ from twimager.pairing.read import Reader
 from twimager.pairs import VerifiedPair
 from twimager.propose import by_hash
 from twimager.propose.by_frame import Frames
+from twimager.propose.by_likeness import NO_LIKENESS, Likeness
 from twimager.propose.proposal import Proposal
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class _Rounds:
         if self._propose.search is not Search.FEATURES:
             near, self._ledger.near_hashes = by_hash.propose(lrs, hrs, self._propose.distance)
         if self._propose.search is Search.HASH:
-            yield from self._decider.pairs(near)
+            yield from self._decider.pairs(near, self._likeness(hrs))
             return None
         return (yield from self._by_features(Images(lrs, hrs), near)) if lrs else None
 
@@ -97,15 +98,15 @@ class _Rounds:
         from twimager.propose.by_features import FeatureIndex
 
         with self._progress.stage("searching"):
-            index = FeatureIndex(images.hrs, self._reader.jobs)
+            index, likeness = FeatureIndex(images.hrs, self._reader.jobs), self._likeness(images.hrs)
             proposals = self._new([index.propose(images.lrs), near])
-        yield from self._decider.pairs(proposals)
+        yield from self._decider.pairs(proposals, likeness)
         left = self._left(images.lrs)
         self._progress.expect(MATCHING * len(left))
         if not left:
             return None
         nearby = {of_one_lr[0].lr.path: of_one_lr for of_one_lr in near if of_one_lr}
-        yield from self._decider.pairs(self._mirrored(index, left, nearby))
+        yield from self._decider.pairs(self._mirrored(index, left, nearby), likeness)
         left = self._left(left)
         return self._likely(index, left) if left else None
 
@@ -126,7 +127,11 @@ class _Rounds:
         with self._progress.stage("searching again"):
             index = FeatureIndex(hrs, self._reader.jobs)
             proposals = self._new([index.propose(lrs, mirror=mirror) for mirror in self._mirrorings])
-        yield from self._decider.pairs(proposals)
+        yield from self._decider.pairs(proposals, self._likeness(hrs))
+
+    def _likeness(self, hrs: Sequence[Fingerprint]) -> Likeness:
+        """Return which HRs are like one another; where every pair that passes is selected, that does not matter."""
+        return NO_LIKENESS if self._all_matches else Likeness(hrs)
 
     def _with_features(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
         """Return the images that are in no pair, with their features."""

@@ -35,12 +35,12 @@ class Frames:
         """Compare with these LRs; hashes may differ by so many bits."""
         self._lrs, self._distance = lrs, distance
         self._hashes = np.array([lr.hashes[0] for lr in lrs], np.uint64)
-        self._thumbnails = _halved(np.array([lr.thumbnail for lr in lrs]).reshape(-1, NO_THUMBNAIL.size))
+        self._thumbnails = halved(np.array([lr.thumbnail for lr in lrs]).reshape(-1, NO_THUMBNAIL.size))
 
     def alike(self, hr: Fingerprint) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Return the indices, (n,), of the LRs that may show the HR's frame, and the thumbnails' correlation, (n,)."""
         near = np.flatnonzero(np.bitwise_count(self._hashes ^ np.uint64(hr.hashes[0])) <= self._distance)
-        similarity = self._thumbnails[near] @ _halved(hr.thumbnail[None])[0]
+        similarity = self._thumbnails[near] @ halved(hr.thumbnail[None])[0]
         same = similarity >= SAME_FRAME
         return near[same], similarity[same]
 
@@ -72,13 +72,22 @@ class Frames:
 
 
 def _most_similar(lr: Fingerprint, hrs: list[Fingerprint]) -> list[Fingerprint]:
-    """Return the most similar HRs of a scene, MAX_PROPOSED at most, by the differences of frames from their mean.
-
-    Tone and a small affine motion are regressed out of them first.
-    """
+    """Return the HRs of a scene that are most similar to the LR, MAX_PROPOSED at most."""
     if len(hrs) <= MAX_PROPOSED:
         return hrs
-    frames = _normalized(np.array([lr.thumbnail, *(hr.thumbnail for hr in hrs)]))
+    return [hrs[index] for index in by_differences(lr.thumbnail, np.array([hr.thumbnail for hr in hrs]))[:MAX_PROPOSED]]
+
+
+def by_differences(lr: NDArray[np.uint8], hrs: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the order, (n,), of a scene's frames by their similarity to an LR in what they differ from their mean in.
+
+    Tone and a small affine motion are regressed out of the differences first.
+
+    Parameters
+    ----------
+    lr, hrs : thumbnails, (pixels,) and (n, pixels)
+    """
+    frames = _normalized(np.concatenate([lr[None], hrs]))
     scene = frames[1:].mean(axis=0)
     down, right = np.gradient(scene.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     y, x = np.mgrid[-1 : 1 : THUMBNAIL_SIDE * 1j, -1 : 1 : THUMBNAIL_SIDE * 1j]
@@ -87,16 +96,16 @@ def _most_similar(lr: Fingerprint, hrs: list[Fingerprint]) -> list[Fingerprint]:
     differences = (frames - scene).T
     residuals = differences - nuisances @ np.linalg.lstsq(nuisances, differences, rcond=None)[0]
     distances = np.linalg.norm(residuals[:, 1:] - residuals[:, :1], axis=0)
-    return [hrs[index] for index in np.argsort(distances, kind="stable")[:MAX_PROPOSED]]
+    return np.argsort(distances, kind="stable")
 
 
-def _halved(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+def halved(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return thumbnails, (n, pixels), with half the side, normalised."""
     half = THUMBNAIL_SIDE // 2
     return _normalized(thumbnails.reshape(-1, half, 2, half, 2).mean(axis=(2, 4)).reshape(-1, half * half))
 
 
-def _normalized(thumbnails: NDArray[np.uint8] | NDArray[np.float64]) -> NDArray[np.float32]:
+def _normalized(thumbnails: NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float32]:
     """Return thumbnails, (..., pixels), of zero mean and length 1; one of a single colour becomes zero."""
     values = thumbnails - thumbnails.mean(axis=-1, keepdims=True)
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)

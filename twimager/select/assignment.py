@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,41 +22,41 @@ BY_PATH = 1e-9
 class Components:
     """The connected components of LRs that compete for the same HRs; complete once nothing to come can join."""
 
-    def __init__(self, proposals: Iterable[Sequence[Proposal]]) -> None:
-        """Take all proposals, a sequence an LR, in the order in which the LRs will be added."""
-        self._awaited = Counter(hr for of_one_lr in proposals for hr in _hrs(of_one_lr))
+    def __init__(self, proposals: Iterable[Sequence[Proposal]], group: Callable[[Path], Path]) -> None:
+        """Take all proposals, a sequence an LR; an LR may choose any HR of the same `group` as one proposed for it."""
+        self._group = group
+        self._awaited = Counter(group for of_one_lr in proposals for group in self._groups(of_one_lr))
         self._choices: dict[Path, list[Sequence[Choice]]] = defaultdict(list)
         self._decided: set[Path] = set()
 
     def add(self, proposals: Sequence[Proposal], choices: Sequence[Choice]) -> Iterator[list[Sequence[Choice]]]:
         """Add the choices among one LR's proposals; yield those of the LRs in each component that is complete now."""
-        for hr in {pair.proposal.hr.path for pair in choices}:
-            self._choices[hr].append(choices)
-        for hr in _hrs(proposals):
-            self._awaited[hr] -= 1
-        for hr in _hrs(proposals):
-            if group := self._complete(hr):
-                yield group
+        for group in self._groups(pair.proposal for pair in choices):
+            self._choices[group].append(choices)
+        proposed = self._groups(proposals)
+        self._awaited.subtract(proposed)
+        for group in proposed:
+            if component := self._complete(group):
+                yield component
 
     def _complete(self, start: Path) -> list[Sequence[Choice]]:
-        """Return the choices in an HR's component, if every LR that may choose one of its HRs was added."""
-        group: dict[Path, Sequence[Choice]] = {}
+        """Return the choices in a group's component, if every LR that may choose one of its HRs was added."""
+        component: dict[Path, Sequence[Choice]] = {}
         seen, open_ends = {start}, [start]
         while open_ends:
-            hr = open_ends.pop()
-            if self._awaited[hr] or hr in self._decided:
+            group = open_ends.pop()
+            if self._awaited[group] or group in self._decided:
                 return []
-            for choices in self._choices[hr]:
-                group[choices[0].proposal.lr.path] = choices
-                reached = {pair.proposal.hr.path for pair in choices} - seen
+            for choices in self._choices[group]:
+                component[choices[0].proposal.lr.path] = choices
+                reached = set(self._groups(pair.proposal for pair in choices)) - seen
                 seen |= reached
                 open_ends += reached
         self._decided |= seen
-        return [group[lr] for lr in sorted(group)]
+        return [component[lr] for lr in sorted(component)]
 
-
-def _hrs(proposals: Iterable[Proposal]) -> dict[Path, None]:
-    return {proposal.hr.path: None for proposal in proposals}
+    def _groups(self, proposals: Iterable[Proposal]) -> list[Path]:
+        return list(dict.fromkeys(self._group(proposal.hr.path) for proposal in proposals))
 
 
 def select(choices: Sequence[Sequence[Choice]]) -> tuple[list[Choice], list[RejectedPair]]:
