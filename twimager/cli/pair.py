@@ -76,7 +76,7 @@ def to_options(values: argparse.Namespace) -> Options:
             AlignSettings(Method(values.method)),
             Gates(
                 values.threshold, values.min_overlap, values.max_error, values.min_native_scale,
-                values.max_color_distance,
+                values.max_color_distance, values.keep_combed,
             ),
             Framing(
                 values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None
@@ -188,6 +188,11 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         metavar="DE",
         help="reject pairs whose colours, averaged locally, differ by more than this mean CIE Delta E, exposure and "
         "white balance fitted: 8 keeps faded copies with colour casts and rejects what is recoloured",
+    )
+    group.add_argument(
+        "--keep_combed",
+        action="store_true",
+        help="pair LRs of two moments, too: interlaced frames left as they are, and frames blended of two HRs",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(

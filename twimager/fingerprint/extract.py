@@ -32,6 +32,7 @@ def fingerprint_without_features(path: Path, decoded: DecodedImage, recipe: Reci
     return Fingerprint(
         path, decoded.size, picture_hashes(small, recipe.hash_side), None, decoded.bars, recipe.srgb, thumbnail(small),
         is_flat=int(gray.max()) - int(gray.min()) <= FLAT_LEVELS, missing=decoded.missing, depth=decoded.depth,
+        combing=decoded.combing,
     )  # fmt: skip
 
 

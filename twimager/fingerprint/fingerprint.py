@@ -108,6 +108,7 @@ class Fingerprint:
     is_flat : whether its pixels are of one level, but for FLAT_LEVELS
     missing : how many rows the file lacks, which are no part of its frame
     depth : bytes that a value of the file's pixels has, at most
+    combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame
     """
 
     path: Path
@@ -120,6 +121,7 @@ class Fingerprint:
     is_flat: bool = False
     missing: int = 0
     depth: int = 2
+    combing: float = 0.0
 
     @property
     def picture(self) -> Rect:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from twimager.errors import UnreadableImage
+from twimager.fingerprint.combing import comb_share
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.letterbox import picture_area
 from twimager.geometry import Matrix, Size, resize_matrix
@@ -111,6 +112,7 @@ class DecodedImage(NamedTuple):
     bars : what lies around it
     missing : how many rows the file lacks
     depth : bytes that a value of the file's pixels has, at most
+    combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame
     """
 
     gray: Gray
@@ -118,6 +120,7 @@ class DecodedImage(NamedTuple):
     bars: Bars
     missing: int = 0
     depth: int = 2
+    combing: float = 0.0
 
 
 def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
@@ -139,10 +142,12 @@ def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
 def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
     with decoded_for_analysis(path, recipe.srgb, missing) as (frame, profile, depth):
         picture = picture_area(to_gray(frame) if profile else frame)
-        gray = _working(picture.cut(frame), profile)
+        pixels = picture.cut(frame)
+        gray = _working(pixels, profile)
+        combing = comb_share(pixels if pixels.ndim == 2 else pixels[:, :, 1])
         right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     size, bars = (picture.width, picture.height), Bars(picture.x, picture.y, right, bottom)
-    return DecodedImage(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth)
+    return DecodedImage(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth, combing)
 
 
 def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:

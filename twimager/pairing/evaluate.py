@@ -26,6 +26,7 @@ from twimager.pairing.candidates import (
     with_color_distance,
 )
 from twimager.pairing.evaluation import Evaluation
+from twimager.pairing.moments import of_two_moments
 from twimager.pairing.registration import (
     disambiguate,
     is_registered,
@@ -35,7 +36,7 @@ from twimager.pairing.registration import (
 )
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.rivals import COARSE_MARGIN, compared_with_best, rank_rivals, split_contenders
+from twimager.select.rivals import COARSE_MARGIN, by_similarity, compared_with_best, rank_rivals, split_contenders
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
 from twimager.verify.overlay import make_overlay
 from twimager.verify.scores import MAX_RESIDUAL_SHIFT, failed_gate, score
@@ -75,7 +76,7 @@ def _first_source(proposals: Sequence[Proposal], settings: PairSettings, evaluat
         for _, of_one_source in groupby(proposals, key=lambda proposal: proposal.source):
             found = evaluate(list(of_one_source), settings)
             rejected += found.rejected
-            if found.pairs:
+            if found.is_settled:
                 return found._replace(rejected=rejected)
         return Evaluation([], [], rejected)
     except LIBRARY_ERRORS as error:
@@ -93,10 +94,12 @@ def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     aligned, rejected = partition(align(proposals, settings.align.method))
     found, failed = partition(_candidate(*one, settings.gates) for one in sorted(aligned, key=coverage, reverse=True))
     candidates, unregistered = _registered(found, settings)
-    pairs, unverified = partition(
-        verify(register(candidate, FINE, settings.align.method), settings) for candidate in candidates
-    )
-    return Evaluation(pairs, [], rejected + failed + unregistered + unverified)
+    refined = [register(candidate, FINE, settings.align.method) for candidate in candidates]
+    rejected += failed + unregistered
+    if flaw := _flaw(sorted(refined, key=by_similarity), settings.gates):
+        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in refined])
+    pairs, unverified = partition(verify(candidate, settings) for candidate in refined)
+    return Evaluation(pairs, [], rejected + unverified)
 
 
 def _best(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
@@ -112,9 +115,9 @@ def _best(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     decisive = DECISIVE_UNREFINED if proposals[0].source is Source.FRAME else math.inf
     ranked, look_alikes = rank_rivals(candidates, decisive)
     contenders, others = split_contenders(ranked)
-    best = _best_of(contenders, settings)
+    best = _best_of(contenders, settings, others[:1])
     rejected += unregistered + look_alikes + best.rejected
-    if best.pairs:
+    if best.is_settled:
         deferred, failed = partition(_defer(candidate, settings) for candidate in others)
         return Evaluation(best.pairs, best.deferred + deferred, rejected + failed)
     second_best = _best_of(others, settings)
@@ -145,15 +148,24 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
     return partition(gated(candidate, settings.gates) for candidate in found)
 
 
-def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
-    """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
-    ranked, rejected = rank_rivals([register(one, FINE, settings.align.method) for one in candidates], DECISIVE_COARSE)
+def _best_of(
+    candidates: Sequence[Candidate], settings: PairSettings, unrefined: Sequence[Candidate] = ()
+) -> Evaluation:
+    """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest.
+
+    Of a single candidate, `unrefined` may have the frame that it is blended with.
+    """
+    refined = [register(one, FINE, settings.align.method) for one in candidates]
+    ranked, rejected = rank_rivals(refined, DECISIVE_COARSE)
     if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
         compared, failed = partition(at_full_resolution(ranked))
         ranked, look_alikes = rank_rivals(compared, DECISIVE)
         rejected += failed + look_alikes
     else:
         ranked[1:] = [one._replace(score_gap=one.score_gap - COARSE_MARGIN) for one in ranked[1:]]
+    more = [register(one, FINE, settings.align.method) for one in unrefined] if len(refined) == 1 else []
+    if flaw := _flaw([*ranked[:1], *refined, *more], settings.gates):
+        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in ranked])
     pairs, deferred = list[VerifiedPair](), list[Deferred]()
     for candidate in ranked:
         outcome = _defer(candidate, settings) if pairs else verify(candidate, settings)
@@ -165,6 +177,14 @@ def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluat
             case RejectedPair():
                 rejected.append(outcome)
     return Evaluation(pairs, deferred, rejected)
+
+
+def _flaw(candidates: Sequence[Candidate], gates: Gates) -> Rejection | None:
+    """Return what an LR is if it is of two moments, by its refined candidates, the best of them first."""
+    if gates.keep_combed or not candidates or not is_registered(candidates[0]):
+        return None
+    best = candidates[0]
+    return of_two_moments(best, [one for one in candidates if one.proposal is not best.proposal])
 
 
 def _defer(candidate: Candidate, settings: PairSettings) -> Deferred | RejectedPair:
