@@ -96,9 +96,9 @@ def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     candidates, unregistered = _registered(found, settings)
     refined = [register(candidate, FINE, settings.align.method) for candidate in candidates]
     rejected += failed + unregistered
-    if flaw := _flaw(sorted(refined, key=by_similarity), settings.gates):
-        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in refined])
     pairs, unverified = partition(verify(candidate, settings) for candidate in refined)
+    if flaw := _flaw(pairs, sorted(refined, key=by_similarity), settings.gates):
+        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in refined])
     return Evaluation(pairs, [], rejected + unverified)
 
 
@@ -115,7 +115,7 @@ def _best(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     decisive = DECISIVE_UNREFINED if proposals[0].source is Source.FRAME else math.inf
     ranked, look_alikes = rank_rivals(candidates, decisive)
     contenders, others = split_contenders(ranked)
-    best = _best_of(contenders, settings, others[:1])
+    best = _best_of(contenders, settings)
     rejected += unregistered + look_alikes + best.rejected
     if best.is_settled:
         deferred, failed = partition(_defer(candidate, settings) for candidate in others)
@@ -148,13 +148,8 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
     return partition(gated(candidate, settings.gates) for candidate in found)
 
 
-def _best_of(
-    candidates: Sequence[Candidate], settings: PairSettings, unrefined: Sequence[Candidate] = ()
-) -> Evaluation:
-    """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest.
-
-    Of a single candidate, `unrefined` may have the frame that it is blended with.
-    """
+def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
+    """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
     refined = [register(one, FINE, settings.align.method) for one in candidates]
     ranked, rejected = rank_rivals(refined, DECISIVE_COARSE)
     if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
@@ -163,10 +158,7 @@ def _best_of(
         rejected += failed + look_alikes
     else:
         ranked[1:] = [one._replace(score_gap=one.score_gap - COARSE_MARGIN) for one in ranked[1:]]
-    more = [register(one, FINE, settings.align.method) for one in unrefined] if len(refined) == 1 else []
-    if flaw := _flaw([*ranked[:1], *refined, *more], settings.gates):
-        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in ranked])
-    pairs, deferred = list[VerifiedPair](), list[Deferred]()
+    pairs, deferred, failed_gates = list[VerifiedPair](), list[Deferred](), list[RejectedPair]()
     for candidate in ranked:
         outcome = _defer(candidate, settings) if pairs else verify(candidate, settings)
         match outcome:
@@ -175,16 +167,19 @@ def _best_of(
             case Deferred():
                 deferred.append(outcome)
             case RejectedPair():
-                rejected.append(outcome)
-    return Evaluation(pairs, deferred, rejected)
+                failed_gates.append(outcome)
+    if flaw := _flaw(pairs, [*ranked[:1], *refined], settings.gates):
+        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in ranked])
+    return Evaluation(pairs, deferred, rejected + failed_gates)
 
 
-def _flaw(candidates: Sequence[Candidate], gates: Gates) -> Rejection | None:
-    """Return what an LR is if it is of two moments, by its refined candidates, the best of them first."""
-    if gates.keep_combed or not candidates or not is_registered(candidates[0]):
+def _flaw(pairs: Sequence[VerifiedPair], refined: Sequence[Candidate], gates: Gates) -> Rejection | None:
+    """Return what an LR is if it is of two moments, by its pairs and its refined candidates, the best of them first."""
+    if gates.keep_combed or not refined or not (pairs or is_registered(refined[0])):
         return None
-    best = candidates[0]
-    return of_two_moments(best, [one for one in candidates if one.proposal is not best.proposal])
+    proposal = pairs[0].proposal if pairs else refined[0].proposal
+    best = next(one for one in refined if one.proposal is proposal)
+    return of_two_moments(best, [one for one in refined if one.proposal is not proposal])
 
 
 def _defer(candidate: Candidate, settings: PairSettings) -> Deferred | RejectedPair:

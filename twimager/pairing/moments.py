@@ -10,7 +10,7 @@ from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.combing import MAX_COMBED
 from twimager.fingerprint.working_image import precise_picture
 from twimager.pairs import Candidate
-from twimager.verify.moments import blend, combed_share
+from twimager.verify.moments import Blend, blend, combed_share
 from twimager.verify.overlay import Overlay, make_overlay
 from twimager.verify.scores import GOOD_CORRELATION
 
@@ -31,13 +31,18 @@ def of_two_moments(best: Candidate, rivals: Iterable[Candidate]) -> Rejection | 
         if overlay and (share := combed_share(overlay)) > MAX_COMBED:
             return Rejection(Reason.COMBED, f"its fields are of different moments in {share:.0%} of the picture")
     for rival in rivals:
-        if rival.scores.correlation < GOOD_CORRELATION:
-            continue
-        found = blend(best.overlay, rival.overlay)
-        if found and found.is_significant:
+        if found := _blend(best, rival):
             names = [one.proposal.hr.path.name for one in (best, rival)]
             return Rejection(Reason.BLENDED, f"{found.share:.0%} of {names[0]}, the rest of {names[1]}")
     return None
+
+
+def _blend(best: Candidate, rival: Candidate) -> Blend | None:
+    """Return how an LR is blended of two candidates, if it is."""
+    if min(best.scores.correlation, rival.scores.correlation) < GOOD_CORRELATION:
+        return None
+    found = blend(best.overlay, rival.overlay)
+    return found if found and found.is_significant else None
 
 
 def _full_overlay(candidate: Candidate) -> Overlay | None:
