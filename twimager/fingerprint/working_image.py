@@ -112,7 +112,7 @@ class DecodedImage(NamedTuple):
     bars : what lies around it
     missing : how many rows the file lacks
     depth : bytes that a value of the file's pixels has, at most
-    combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame
+    combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
     """
 
     gray: Gray
@@ -144,7 +144,7 @@ def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
         picture = picture_area(to_gray(frame) if profile else frame)
         pixels = picture.cut(frame)
         gray = _working(pixels, profile)
-        combing = comb_share(pixels if pixels.ndim == 2 else pixels[:, :, 1])
+        combing = comb_share(to_gray(pixels) if profile else pixels) if recipe.combing else 0.0
         right, bottom = frame.shape[1] - picture.x - picture.width, frame.shape[0] - picture.y - picture.height
     size, bars = (picture.width, picture.height), Bars(picture.x, picture.y, right, bottom)
     return DecodedImage(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth, combing)

@@ -118,7 +118,10 @@ def _best(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     best = _best_of(contenders, settings)
     rejected += unregistered + look_alikes + best.rejected
     if best.is_settled:
-        deferred, failed = partition(_defer(candidate, settings) for candidate in others)
+        deferred, failed = partition(
+            _defer(candidate, settings) if best.pairs else reject(candidate, best.rejected[-1].rejection)
+            for candidate in others
+        )
         return Evaluation(best.pairs, best.deferred + deferred, rejected + failed)
     second_best = _best_of(others, settings)
     return second_best._replace(rejected=rejected + second_best.rejected)
