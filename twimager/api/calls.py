@@ -105,7 +105,8 @@ def find_pairs(
     lr_dir: Folder, hr_dir: Folder, *, recursive: bool = False, search: SearchName = "auto", distance: int = 12,
     mirror: bool = True, method: MethodName = "transform", scale: Scale = 2, threshold: float = 90.0,
     min_overlap: float = 0.3, max_error: float | None = None, min_native_scale: float | None = None,
-    max_color_distance: float | None = None, all_matches: bool = False, save: Folder | None = None,
+    max_color_distance: float | None = None, keep_combed: bool = False, all_matches: bool = False,
+    save: Folder | None = None,
     jobs: int | None = None,
 ) -> Generator[Pair, None, None]:  # fmt: skip
     """Yield the pairs that the command line would write, each once nothing can change it; write nothing.
@@ -124,6 +125,7 @@ def find_pairs(
     method, threshold, min_overlap, max_error, max_color_distance : see `align`
     scale : output pixels per LR pixel, along a side
     min_native_scale : HR source pixels, along a side, that each output pixel must come from
+    keep_combed : whether LRs of two moments, combed or blended, are paired too
     all_matches : yield every pair that passes, however often an image is in one
     save : a file that keeps fingerprints and evaluations for the next call
     jobs : how many workers; one a processor by default
@@ -144,7 +146,7 @@ def find_pairs(
         Path(lr_dir), Path(hr_dir), ReadSettings(recursive), ProposeSettings(Search(search), distance, mirror),
         PairSettings(
             AlignSettings(Method(method)),
-            Gates(threshold, min_overlap, max_error, min_native_scale, max_color_distance),
+            Gates(threshold, min_overlap, max_error, min_native_scale, max_color_distance, keep_combed),
             Framing(parse_scale(str(scale))),
         ),
         SelectSettings(all_matches),

@@ -18,6 +18,9 @@ TEETH, COMPARED = 0.5, 0.35
 BLOCK, STEP = (7, 15), 4
 # A block is combed if its power at TEETH, in levels squared, is this, and so many times that at COMPARED.
 MIN_POWER, MIN_RATIO = 2.0, 4.0
+# Lines are doubled if those of each pair differ by less than this share of what the pairs do, squared: of combed frames
+# only those do so that move up or down by 0.5 to 1.9 lines as a whole.
+MAX_REPEATED = 0.1
 # The LR is combed if a greater share of its blocks is: combed frames of a clip had 0.12 to 1.00 of them, 1,080 others,
 # photographs, sharpened frames and single fields among them, at most 0.05 that their HRs do not show as well.
 MAX_COMBED = 0.08
@@ -42,12 +45,21 @@ def comb_share(*pictures: Gray) -> float:
     >>> comb_share(frame) < 0.01, comb_share(combed) > 0.9
     (True, True)
     """
-    combed = np.logical_and.reduce([_combed_blocks(picture) for picture in pictures])
+    columns = [np.ascontiguousarray(p[:, :: max(1, p.shape[1] // COLUMNS)], np.float32) for p in pictures]
+    if any(map(_has_doubled_lines, columns)):
+        return 0.0
+    combed = np.logical_and.reduce([_combed_blocks(one) for one in columns])
     return float(combed.mean()) if combed.size else 0.0
 
 
-def _combed_blocks(picture: Gray) -> NDArray[np.bool_]:
-    columns = np.ascontiguousarray(picture[:, :: max(1, picture.shape[1] // COLUMNS)], np.float32)
+def _has_doubled_lines(columns: NDArray[np.float32]) -> bool:
+    """Return whether every other line repeats the one above or below it, which makes steps as fields do."""
+    steps = np.diff(columns, axis=0)
+    squares = [float((steps[first::2] ** 2).sum()) for first in (0, 1)]
+    return min(squares) < MAX_REPEATED * max(squares)
+
+
+def _combed_blocks(columns: NDArray[np.float32]) -> NDArray[np.bool_]:
     teeth, compared = (_power(columns, frequency) for frequency in (TEETH, COMPARED))
     return np.asarray(teeth > np.maximum(MIN_POWER, MIN_RATIO * compared))
 
