@@ -21,8 +21,8 @@ MIN_POWER, MIN_RATIO = 2.0, 4.0
 # Lines are doubled if those of each pair differ by less than this share of what the pairs do, squared: of combed frames
 # only those do so that move up or down by 0.5 to 1.9 lines as a whole.
 MAX_REPEATED = 0.1
-# The LR is combed if a greater share of its blocks is: combed frames of a clip had 0.12 to 1.00 of them, 1,080 others,
-# photographs, sharpened frames and single fields among them, at most 0.05 that their HRs do not show as well.
+# The LR is combed if a greater share of its blocks is: frames of a clip, combed where something moves, had 0.11 to 1.00
+# of them; 1,148 pairs, photographs for the most part, had 0.05 at most that their HRs do not show as well.
 MAX_COMBED = 0.08
 
 
