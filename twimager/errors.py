@@ -65,6 +65,8 @@ class Reason(Enum):
     RESIDUAL = "aligned pair is shifted or bent"
     DIFFERENT = "part of the LR shows something else"
     COLOR = "colours of the aligned pair differ"
+    COMBED = "LR is combed"
+    BLENDED = "LR is blended"
     TAKEN = "in a better pair"
     SKIPPED = "skipped by hand"
     NOT_REACHED = "not reached"
@@ -72,6 +74,8 @@ class Reason(Enum):
     NOT_WRITTEN = "could not be written"
 
 
+# An LR that is in no pair for these would be in none with any other HR.
+OF_TWO_MOMENTS = (Reason.COMBED, Reason.BLENDED)
 # The detail of pairs that were written, and skipped later.
 DELETED = "deleted in a review"
 

@@ -190,6 +190,7 @@ class Gates:
     min_native_scale: float | None = None
     max_color_distance: float | None = None
     max_difference: float = 0.006
+    keep_combed: bool = False
 
     def __post_init__(self) -> None:
         require(25 <= self.threshold <= 100, "--threshold must be 25 to 100 (percent of equal bits)")

@@ -114,7 +114,8 @@ def find_pairs(
     mirror: bool = True, method: MethodName = "transform", scale: Scale = 2, threshold: float = 90.0,
     min_overlap: float = 0.3, max_error: float | None = None, min_native_scale: float | None = None,
     max_color_distance: float | None = None, max_difference: float = Gates.max_difference,
-    partial: PartialName = "none", all_matches: bool = False, save: Folder | None = None, jobs: int | None = None,
+    partial: PartialName = "none", keep_combed: bool = False, all_matches: bool = False, save: Folder | None = None,
+    jobs: int | None = None,
 ) -> Generator[Pair, None, None]:  # fmt: skip
     """Yield the pairs that the command line would write, each once nothing can change it; write nothing.
 
@@ -132,6 +133,7 @@ def find_pairs(
     method, threshold, min_overlap, max_error, max_color_distance, max_difference, partial : see `align`
     scale : output pixels per LR pixel, along a side
     min_native_scale : HR source pixels, along a side, that each output pixel must come from
+    keep_combed : whether LRs of two moments, combed or blended, are paired too
     all_matches : yield every pair that passes, however often an image is in one
     save : a file that keeps fingerprints and evaluations for the next call
     jobs : how many workers; one a processor by default
@@ -152,7 +154,7 @@ def find_pairs(
         Path(lr_dir), Path(hr_dir), ReadSettings(recursive), ProposeSettings(Search(search), distance, mirror),
         PairSettings(
             AlignSettings(Method(method)),
-            Gates(threshold, min_overlap, max_error, min_native_scale, max_color_distance, max_difference),
+            Gates(threshold, min_overlap, max_error, min_native_scale, max_color_distance, max_difference, keep_combed),
             Framing(parse_scale(str(scale)), partial=Partial(partial)),
         ),
         SelectSettings(all_matches),

@@ -81,7 +81,7 @@ def to_options(values: argparse.Namespace) -> Options:
             AlignSettings(Method(values.method)),
             Gates(
                 values.threshold, values.min_overlap, values.max_error, values.min_native_scale,
-                values.max_color_distance, values.max_difference,
+                values.max_color_distance, values.max_difference, values.keep_combed,
             ),
             Framing(
                 values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None,
@@ -209,6 +209,11 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         default=0.006,
         metavar="F",
         help="share of the LR, in one place, that may lack what the HR shows (default 0.006); see --partial",
+    )
+    group.add_argument(
+        "--keep_combed",
+        action="store_true",
+        help="pair LRs of two moments, too: interlaced frames left as they are, and frames blended of two HRs",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
     group.add_argument(

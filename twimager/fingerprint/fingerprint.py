@@ -31,6 +31,7 @@ class Recipe(NamedTuple):
     resize : no copy is larger than so many times the picture
     truncated : whether the complete rows of an image that is cut short are used
     mask : which pixels are picture, of images that it fits
+    combing : whether it is measured how much of the picture is combed
     """
 
     side: int
@@ -42,6 +43,7 @@ class Recipe(NamedTuple):
     resize: float = 1.0
     truncated: bool = False
     mask: Mask | None = None
+    combing: bool = False
 
     @property
     def without_features(self) -> Recipe:
@@ -52,8 +54,8 @@ class Recipe(NamedTuple):
 # Few features tell most pairs, in half the time; 120 lose one in a hundred. An LR shows a part of its HR, rarely more,
 # and needs fewer pixels for the same details. Of 2,300 pairs in 13 sets as many are found but for one, and as
 # precisely, as with a sigma of 1.6 and 1.25 times the pixels along a side, in two thirds of the time.
-LIGHT_LR = Recipe(side=128, features=200, contrast=0.02, sigma=1.2)
-LIGHT_HR = LIGHT_LR._replace(side=160)
+LIGHT_LR = Recipe(side=128, features=200, contrast=0.02, sigma=1.2, combing=True)
+LIGHT_HR = LIGHT_LR._replace(side=160, combing=False)
 # For what is in no pair by those: small parts of a frame, smooth pictures.
 RICH = Recipe(side=320, features=1000, contrast=0.01)
 
@@ -112,6 +114,7 @@ class Fingerprint:
     missing : how many rows the file lacks, which are no part of its frame
     depth : bytes that a value of the file's pixels has, at most
     mask : which pixels of the file's frame are picture, None for all
+    combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
     """
 
     path: Path
@@ -125,6 +128,7 @@ class Fingerprint:
     missing: int = 0
     depth: int = 2
     mask: Mask | None = None
+    combing: float = 0.0
 
     @property
     def picture(self) -> Rect:

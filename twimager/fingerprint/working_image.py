@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
+from twimager.fingerprint.combing import comb_share
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.letterbox import picture_area
 from twimager.fingerprint.mask import Mask
@@ -126,6 +127,7 @@ class DecodedImage(NamedTuple):
     missing : how many rows the file lacks
     depth : bytes that a value of the file's pixels has, at most
     mask : the recipe's, if it fits the file's frame
+    combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
     """
 
     gray: Gray
@@ -134,6 +136,7 @@ class DecodedImage(NamedTuple):
     missing: int = 0
     depth: int = 2
     mask: Mask | None = None
+    combing: float = 0.0
 
 
 def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
@@ -159,12 +162,15 @@ def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
         mask = recipe.mask if recipe.mask and recipe.mask.fits(whole) else None
         luma = to_gray(frame) if profile else frame
         picture = _masked_picture_area(luma, mask) if mask else picture_area(luma)
-        gray = _working(picture.cut(frame), profile)
+        pixels = picture.cut(frame)
+        gray = _working(pixels, profile)
+        combing = comb_share(to_gray(pixels) if profile else pixels) if recipe.combing else 0.0
     size = (picture.width, picture.height)
     bars = Bars(picture.x, picture.y, whole[0] - picture.x - picture.width, whole[1] - picture.y - picture.height)
     if mask:
         gray = inpainted(gray, mask.on(whole, picture, frame_size(gray)))
-    return DecodedImage(limited(gray, max(1, round(min(size) * recipe.resize))), size, bars, missing, depth, mask)
+    small = limited(gray, max(1, round(min(size) * recipe.resize)))
+    return DecodedImage(small, size, bars, missing, depth, mask, combing)
 
 
 def _masked_picture_area(frame: Gray, mask: Mask) -> Rect:

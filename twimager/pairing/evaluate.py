@@ -35,6 +35,7 @@ from twimager.pairing.candidates import (
     with_color_distance,
 )
 from twimager.pairing.evaluation import Evaluation
+from twimager.pairing.moments import of_two_moments
 from twimager.pairing.registration import (
     disambiguate,
     is_registered,
@@ -43,7 +44,7 @@ from twimager.pairing.registration import (
 )
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.rivals import COARSE_MARGIN, compared_with_best, rank_rivals, split_contenders
+from twimager.select.rivals import COARSE_MARGIN, by_similarity, compared_with_best, rank_rivals, split_contenders
 from twimager.verify.agreement import Agreement
 from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
@@ -88,7 +89,7 @@ def _first_source(proposals: Sequence[Proposal], settings: PairSettings, evaluat
         for _, of_one_source in groupby(proposals, key=lambda proposal: proposal.source):
             found = evaluate(list(of_one_source), settings)
             rejected += found.rejected
-            if found.pairs:
+            if found.is_settled:
                 return found._replace(rejected=rejected)
         return Evaluation([], [], rejected)
     except LIBRARY_ERRORS as error:
@@ -106,10 +107,12 @@ def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     aligned, rejected = partition(align(proposals, settings.align.method))
     found, failed = partition(_candidate(*one, settings.gates) for one in sorted(aligned, key=coverage, reverse=True))
     candidates, unregistered = _registered(found, settings)
-    pairs, unverified = partition(
-        verify(register_finely(candidate, settings.align.method), settings) for candidate in candidates
-    )
-    return Evaluation(pairs, [], rejected + failed + unregistered + unverified)
+    refined = [register_finely(candidate, settings.align.method) for candidate in candidates]
+    rejected += failed + unregistered
+    pairs, unverified = partition(verify(candidate, settings) for candidate in refined)
+    if flaw := _flaw(pairs, sorted(refined, key=by_similarity), settings.gates):
+        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in refined])
+    return Evaluation(pairs, [], rejected + unverified)
 
 
 def _best(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
@@ -127,8 +130,11 @@ def _best(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     contenders, others = split_contenders(ranked)
     best = _best_of(contenders, settings)
     rejected += unregistered + look_alikes + best.rejected
-    if best.pairs:
-        deferred, failed = partition(_defer(candidate, settings) for candidate in others)
+    if best.is_settled:
+        deferred, failed = partition(
+            _defer(candidate, settings) if best.pairs else reject(candidate, best.rejected[-1].rejection)
+            for candidate in others
+        )
         return Evaluation(best.pairs, best.deferred + deferred, rejected + failed)
     second_best = _best_of(others, settings)
     return second_best._replace(rejected=rejected + second_best.rejected)
@@ -168,7 +174,7 @@ def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluat
         rejected += failed + look_alikes
     else:
         ranked[1:] = [one._replace(score_gap=one.score_gap - COARSE_MARGIN) for one in ranked[1:]]
-    pairs, deferred = list[VerifiedPair](), list[Deferred]()
+    pairs, deferred, failed_gates = list[VerifiedPair](), list[Deferred](), list[RejectedPair]()
     for candidate in ranked:
         outcome = _defer(candidate, settings) if pairs else verify(candidate, settings)
         match outcome:
@@ -177,8 +183,19 @@ def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluat
             case Deferred():
                 deferred.append(outcome)
             case RejectedPair():
-                rejected.append(outcome)
-    return Evaluation(pairs, deferred, rejected)
+                failed_gates.append(outcome)
+    if flaw := _flaw(pairs, [*ranked[:1], *refined], settings.gates):
+        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in ranked])
+    return Evaluation(pairs, deferred, rejected + failed_gates)
+
+
+def _flaw(pairs: Sequence[VerifiedPair], refined: Sequence[Candidate], gates: Gates) -> Rejection | None:
+    """Return what an LR is if it is of two moments, by its pairs and its refined candidates, the best of them first."""
+    if gates.keep_combed or not refined or not (pairs or is_registered(refined[0])):
+        return None
+    proposal = pairs[0].proposal if pairs else refined[0].proposal
+    best = next(one for one in refined if one.proposal is proposal)
+    return of_two_moments(best, [one for one in refined if one.proposal is not proposal])
 
 
 def _defer(candidate: Candidate, settings: PairSettings) -> Deferred | RejectedPair:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from twimager.align.matching import Match, implausible
-from twimager.errors import Reason, Rejection
+from twimager.errors import OF_TWO_MOMENTS, Reason, Rejection
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.fingerprint.mask import Mask
 from twimager.geometry import Matrix, Rect, mirroring
@@ -42,6 +42,11 @@ class Evaluation(NamedTuple):
     def choices(self) -> list[Choice]:
         """All that the LR may be paired with, the best first."""
         return [*self.pairs, *self.deferred]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the LR has a pair, or none for what it is itself."""
+        return bool(self.pairs) or any(one.rejection.reason in OF_TWO_MOMENTS for one in self.rejected)
 
 
 def cache_key(kind: str, settings: PairSettings, proposals: Sequence[Proposal], starts: Sequence[Match] = ()) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from twimager.errors import Reason, Rejection
+from twimager.errors import OF_TWO_MOMENTS, Reason, Rejection
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.options import Options
 from twimager.pairs import RejectedPair, VerifiedPair
@@ -20,7 +20,7 @@ class Ledger:
     Attributes
     ----------
     duplicates : the files of the same bytes, by each of them
-    taken : the images of the pairs that were chosen, whether they could be written or not
+    taken : the images of the pairs that were chosen, whether they could be written or not, and LRs of two moments
     near_hashes : for each LR that was evaluated by itself, how many HRs were near its hashes
     seconds : how long each stage took
     aborted, interrupted : whether the run was ended in a window of `--debug`, or by a signal
@@ -58,6 +58,9 @@ class Ledger:
     def reject(self, *pairs: RejectedPair) -> None:
         """Enter rejected pairs; of one that was reopened, the evaluation that came closer."""
         for latest in pairs:
+            if latest.rejection.reason in OF_TWO_MOMENTS:
+                lr = latest.proposal.lr.path
+                self.taken |= {lr, *self.duplicates.get(lr, ())}
             pair = max(latest, self._reopened.pop(latest.proposal.key, latest), key=how_far)
             self._rejected.append(pair._replace(proposal=self._without_features(pair.proposal)))
             self._detail(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
