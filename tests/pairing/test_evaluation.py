@@ -72,7 +72,7 @@ def test_the_text_of_an_evaluation_gives_it_again(proposals: list[Proposal], eva
         ("pairs", (1, "inliers"), True), ("pairs", (1, "displacement", "controls"), [[1.0]]),
         ("pairs", (1, "displacement", "controls", 0, 0, 0), float("inf")), ("pairs", (1, "displacement"), []),
         ("pairs", (2, "correlation"), None), ("pairs", (2, "correlation"), float("nan")),
-        ("pairs", (2, "coverage"), "1"), ("pairs", (2, "agreement"), 1e300), ("pairs", (2, "coverage"), MAX),
+        ("pairs", (2, "coverage"), "1"), ("pairs", (2, "hash_agreement"), 1e300), ("pairs", (2, "coverage"), MAX),
         ("pairs", (3,), [0, 0, 1]), ("pairs", (3, 2), 10**9), ("pairs", (4, 0), -1), ("pairs", (4, 0), 0.0),
         ("pairs", (5,), None), ("pairs", (5,), float("inf")), ("pairs", (6,), 0), ("pairs", (6,), float("nan")),
         ("deferred", (3,), "x"), ("deferred", (1,), None), ("deferred", (2,), {}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -145,7 +147,9 @@ def test_flat_pictures_of_any_size_show_nothing(shape: tuple[int, int], levels: 
     found = agreement(hr, lr)
     assert found.unjudged == 1
     assert found.soft_mask(shape[::-1]).min() == 255
-    assert agreeing_rectangle(found, hr, lr) == Rect(0, 0, shape[1], shape[0])
+    whole = Rect(0, 0, *found.labels.shape[::-1])
+    assert inner_rectangle(found.differs) == largest_rectangle(~found.differs) == whole
+    assert to_the_pixel(whole, found, hr, lr) == Rect(0, 0, shape[1], shape[0])
 
 
 def test_an_lr_of_one_channel_agrees_with_the_colours() -> None:
@@ -172,31 +176,53 @@ def test_the_rectangle_ends_with_the_picture(side: int, kind: str) -> None:
     lr[y0:y1, x0:x1] = (0.9 * hr + 5)[y0:y1, x0:x1]
     target = pixels(noisy(lr, 3))
     found = agreement(pixels(hr), target)
-    for bars_only in (False, True):
-        rectangle = agreeing_rectangle(found, pixels(hr), target, bars_only=bars_only)
+    for coarse in (inner_rectangle(found.differs), largest_rectangle(~found.differs)):
+        assert coarse is not None
+        rectangle = to_the_pixel(coarse, found, pixels(hr), target)
         assert rectangle is not None
         assert np.array(rectangle) == pytest.approx((x0, y0, x1 - x0, y1 - y0), abs=2)
 
 
-def test_a_difference_within_is_cut_out_unless_only_bars_are_wanted() -> None:
+def test_a_difference_within_is_cut_out_but_no_rim() -> None:
     hr = scene(7, 320)
     lr = hr.copy()
     lr[250:300, 100:180] = scene(8, 320)[250:300, 100:180] + 60
     found = agreement(pixels(hr), pixels(lr))
-    whole = Rect(0, 0, 426, 320)
-    assert agreeing_rectangle(found, pixels(hr), pixels(lr), bars_only=True) == whole
-    cut = agreeing_rectangle(found, pixels(hr), pixels(lr))
+    assert inner_rectangle(found.differs) == Rect(0, 0, *found.labels.shape[::-1])
+    coarse = largest_rectangle(~found.differs)
+    assert coarse is not None
+    cut = to_the_pixel(coarse, found, pixels(hr), pixels(lr))
     assert cut is not None
-    assert cut[:3] == whole[:3]
+    assert cut[:3] == (0, 0, 426)
     assert cut.height == pytest.approx(250, abs=2)
-    everywhere = agreement(pixels(hr), pixels(scene(9, 320)))
-    assert everywhere.different > 0.5
+    assert agreement(pixels(hr), pixels(scene(9, 320))).different > 0.5
 
 
-def test_bars_take_up_half_a_side() -> None:
-    differs = np.zeros((20, 30), bool)
-    differs[:3, :16] = differs[17:, :14] = differs[9:11, 9:11] = True
-    assert (bars(differs) == (np.arange(20)[:, None] < 3) * differs).all()
+def differing(*parts: Any) -> NDArray[np.bool_]:
+    differs = np.zeros((40, 60), bool)
+    for part in parts:
+        differs[part] = True
+    return differs
+
+
+@pytest.mark.parametrize(
+    ("differs", "inner"),
+    [
+        (differing(np.s_[:9], np.s_[-6:]), Rect(0, 9, 60, 25)),
+        (differing(np.s_[:3]), Rect(0, 3, 60, 37)),
+        (differing(np.s_[-15:]), Rect(0, 0, 60, 40)),
+        (differing(np.s_[:27, :40]), Rect(0, 0, 60, 40)),
+        (differing(np.s_[:9], np.s_[9:12, ::3], np.s_[-6:]), Rect(0, 12, 60, 22)),
+        (differing(np.s_[:18], np.s_[-18:]), Rect(0, 0, 60, 40)),
+    ],
+    ids=["bars", "a thin line", "a caption", "a corner", "a ragged edge", "next to nothing left"],
+)
+def test_a_rim_is_at_several_sides_or_thin(differs: NDArray[np.bool_], inner: Rect) -> None:
+    assert inner_rectangle(differs) == inner
+
+
+def test_a_bar_is_wide_where_another_was_known_before() -> None:
+    assert inner_rectangle(differing(np.s_[-12:]), (False, True, False, False)) == Rect(0, 0, 60, 28)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -13,7 +13,7 @@ from twimager.align.appearance import Picture, blurs, fit_appearance, gaussian_b
 from twimager.align.motion import Motion, MotionModel, steepest_descent_images
 from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import Matrix, Rect, common_rectangle
-from twimager.image.pixels import frame_size, limited
+from twimager.image.pixels import frame_size
 from twimager.image.warp import resample, source_density
 from twimager.options import Method
 
@@ -99,7 +99,7 @@ def refine(
         model = MotionModel.AFFINE if method is Method.TRANSFORM or level.sigma else MotionModel.PERSPECTIVE
         reference = gaussian_blur(lr.gray.astype(np.float32), level.sigma)
         to_grid = lr.from_full @ refined @ np.linalg.inv(source.from_full)
-        stepped = _gauss_newton(to_grid, source.gray.astype(np.float32), reference, model, level, lr.valid)
+        stepped = _gauss_newton(to_grid, source.gray.astype(np.float32), reference, model, level, valid=lr.valid)
         if stepped is None:
             return matrix
         refined = np.asarray(np.linalg.inv(lr.from_full) @ stepped @ source.from_full, np.float64)
@@ -115,12 +115,12 @@ def _downsampled(hr: WorkingImage, lr: WorkingImage, matrix: Matrix) -> WorkingI
 
 
 def _gauss_newton(
-    start: Matrix, hr: Picture, lr: Picture, model: MotionModel, level: PyramidLevel, valid: Mask | None
+    start: Matrix, hr: Picture, lr: Picture, model: MotionModel, level: PyramidLevel, *, valid: Mask | None
 ) -> Matrix | None:
     """Return the matrix after a level's steps, `start` if the error has grown, None if the steps diverge."""
     to_grid, errors = start, list[float]()
     for _ in range(level.max_steps):
-        step = _step(to_grid, hr, lr, model, level.sigma, valid)
+        step = _step(to_grid, hr, lr, model, level.sigma, valid=valid)
         if step is None:
             return None
         motion, error = step
@@ -142,7 +142,7 @@ def _without_insignificant(motion: Motion, model: MotionModel, to_grid: Matrix) 
 
 
 def _step(
-    to_grid: Matrix, hr: Picture, lr: Picture, model: MotionModel, sigma: float, valid: Mask | None
+    to_grid: Matrix, hr: Picture, lr: Picture, model: MotionModel, sigma: float, *, valid: Mask | None
 ) -> tuple[Motion, float] | None:
     """Return the next motion, and the weighted mean square error before it, in levels squared.
 

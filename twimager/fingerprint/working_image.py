@@ -96,8 +96,8 @@ class WorkingImage(NamedTuple):
     ----------
     gray : (h, w) uint8 or float32; (h, w, 3) uint8 BGR for comparing colours
     size : (width, height) of the image itself, no smaller than the copy
-    valid : (h, w), False where the image's mask leaves pixels out, which are inpainted, or where it is not to be registered
-        by; None where it leaves out none
+    valid : (h, w), False where the image's mask leaves pixels out, which are inpainted, or where nothing is to be
+        registered by it; None where it leaves out none
     """
 
     gray: Gray

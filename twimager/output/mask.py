@@ -24,8 +24,8 @@ def render_mask(pair: VerifiedPair, size: Size) -> NDArray[np.uint8]:
 
     Returns
     -------
-    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, a PNG is not opaque, or `--lr_mask`
-        or `--hr_mask` leaves pixels out; in between, both agree
+    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, a PNG is not opaque, or a mask of
+        that side leaves pixels out; in between, both agree
     """
     mask = np.zeros(size[::-1], np.uint8)
     common = _on_grid(pair.common, pair.window, size)

@@ -35,8 +35,8 @@ LEAST_INNER, MOST_OF_IT, CLEARLY_CORRELATED = 0.22, 0.5, 0.8
 # Pixels of the map around what differs that don't count either.
 MARGIN = 2
 # Two parts have moved in two ways where so much of a map is misregistered: parts of it, squares of that side, of which
-# this share is. Each is registered so many times, and taken if so much less is misregistered then. More noise (variance,
-# in squared levels) looks the same.
+# this share is. Each is registered so many times, and taken if so much less is misregistered then. More noise
+# (variance, in squared levels) looks the same.
 LAYER, LAYER_SIDE, LAYER_SHARE, LAYER_TIMES, LAYER_GAIN, MOST_NOISE = 0.1, 21, 0.12, 2, 0.012, 5.0
 
 
@@ -60,8 +60,8 @@ def _by_larger_layer(candidate: Candidate, found: Agreement, method: Method) -> 
     off = _misregistered_parts(found)
     if off.mean() < LAYER or found.noise > MOST_NOISE:
         return candidate, found
-    for other in (off, ~off):
-        moved = candidate
+    for one in (off, ~off):
+        moved, other = candidate, one
         for _ in range(LAYER_TIMES):
             moved = _registered_without(other, moved, found, method)
             better = agreement_of(moved)
@@ -149,7 +149,8 @@ def in_full(area: Rect, lr: WorkingImage) -> Rect:
 
 def agreement_of(candidate: Candidate) -> Agreement:
     """Return the agreement of what both pictures of a candidate show."""
-    return agreement(*_both(candidate))
+    overlay = candidate.overlay
+    return agreement(*_both(candidate), None if overlay.valid is None else overlay.common.cut(overlay.valid))
 
 
 def _moved_by(before: Candidate, after: Candidate) -> float:

@@ -110,7 +110,7 @@ def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     refined = [register_finely(candidate, settings.align.method) for candidate in candidates]
     rejected += failed + unregistered
     pairs, unverified = partition(verify(candidate, settings) for candidate in refined)
-    if flaw := _flaw(pairs, sorted(refined, key=by_similarity), settings.gates):
+    if not settings.gates.keep_combed and (flaw := _flaw(pairs, sorted(refined, key=by_similarity))):
         return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in refined])
     return Evaluation(pairs, [], rejected + unverified)
 
@@ -184,14 +184,23 @@ def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluat
                 deferred.append(outcome)
             case RejectedPair():
                 failed_gates.append(outcome)
-    if flaw := _flaw(pairs, [*ranked[:1], *refined], settings.gates):
-        return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in ranked])
+    if flaw := _flaw(pairs, [*ranked[:1], *refined]):
+        if not settings.gates.keep_combed:
+            return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in ranked])
+        if not pairs:
+            kept, failed = partition([verify(ranked[0], _with_any_difference(settings))])
+            return Evaluation(kept, [], rejected + failed + failed_gates[1:])
     return Evaluation(pairs, deferred, rejected + failed_gates)
 
 
-def _flaw(pairs: Sequence[VerifiedPair], refined: Sequence[Candidate], gates: Gates) -> Rejection | None:
+def _with_any_difference(settings: PairSettings) -> PairSettings:
+    """Return settings for LRs of two moments that are to be kept: a part is of another moment than the HR."""
+    return replace(settings, gates=replace(settings.gates, max_difference=1.0))
+
+
+def _flaw(pairs: Sequence[VerifiedPair], refined: Sequence[Candidate]) -> Rejection | None:
     """Return what an LR is if it is of two moments, by its pairs and its refined candidates, the best of them first."""
-    if gates.keep_combed or not refined or not (pairs or is_registered(refined[0])):
+    if not refined or not (pairs or is_registered(refined[0])):
         return None
     proposal = pairs[0].proposal if pairs else refined[0].proposal
     best = next(one for one in refined if one.proposal is proposal)
@@ -241,7 +250,7 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
         agreeing = agreement_of(candidate)
     whole = candidate.overlay.common
     candidate, agreeing = without_rim(candidate, agreeing)
-    if agreeing.contradicted > settings.gates.max_difference:
+    if agreeing.contradicted > settings.gates.max_difference and is_registered(candidate):
         try:
             candidate, agreeing = by_channels(candidate, agreeing)
         except UnreadableImage as error:

@@ -151,17 +151,19 @@ def _is_sound(pair: Choice | RejectedPair) -> bool:
         return False
     if pair.scores and not all(map(_is_bounded, astuple(pair.scores))):
         return False
-    if not isinstance(pair, Deferred) and pair.agreement and not pair.agreement.is_sound:
-        return False
     if isinstance(pair, RejectedPair):
-        return True
+        return _is_sound_map(pair.agreement)
     if not _is_bounded(pair.score_gap) or not _is_plausible(pair.match.matrix, pair.proposal):
         return False
     if isinstance(pair, Deferred):
         return True
     frame = pair.proposal.lr.frame
     inside = all(rect.intersection(frame) == rect for rect in (pair.common, pair.window))
-    return inside and 0 < pair.native_scale <= MAX_NUMBER
+    return inside and 0 < pair.native_scale <= MAX_NUMBER and _is_sound_map(pair.agreement)
+
+
+def _is_sound_map(agreement: AgreementMap | None) -> bool:
+    return agreement is None or agreement.is_sound
 
 
 def _is_plausible(matrix: Matrix, proposal: Proposal) -> bool:

@@ -12,8 +12,9 @@ from twimager.image.pixels import frame_size
 from twimager.verify.agreement import LEVELS_ALLOWED, LOW, Agreement, Mask, Pixels, error_and_allowed
 from twimager.verify.tone_fit import Picture
 
-# A line is part of the rim if so much of it differs. What lies at one side alone is, if it takes no more than so much of
-# the frame: frames and bars have several sides; what is wider is a caption, or another picture.
+# A line is part of the rim if so much of it differs, or so much where lines were taken off before. What lies at one
+# side alone is, if it takes no more than so much of the frame: frames and bars have several sides; what is wider is a
+# caption, or another picture.
 RIM_SHARE, AGAIN_SHARE, THIN_RIM = 0.75, 0.3, 0.1
 # Left, top, right, bottom.
 Sides = tuple[bool, bool, bool, bool]
@@ -83,7 +84,7 @@ def _depth(share: NDArray[np.floating[Any]], least: float) -> int:
     """Return up to which line so much of each, and of all before it, differs."""
     mean = share.cumsum() / np.arange(1, len(share) + 1)
     deep = np.flatnonzero((share >= least) & (mean >= least))
-    return int(deep[-1]) + 1 if len(deep) else 0
+    return int(deep[-1]) + 1 if len(deep) and deep[0] == 0 else 0
 
 
 def largest_rectangle(wanted: Mask) -> Rect | None:

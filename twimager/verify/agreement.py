@@ -50,7 +50,7 @@ GAP, HOLE, LEAST_AREA, LEAST_HIGH = 4, 0.005, 16, 4
 ADDED, DETAIL_CONTRAST = 3.0, 3.0
 FINE, HIGH_PASS, DETAIL_AVERAGE, THIN = 0.8, 4.0, 2.0, 3
 # What differs in one place of more than this share of the map is no dust and no logo, whatever the HR shows there;
-# what is thinner than 2 * THICK + 1 pixels is left out. Of 77 pairs of scratched and dusty film none has more than 0.026.
+# what is thinner than 2 * THICK + 1 pixels is left out. Of 77 pairs of scratched and dusty film none has over 0.026.
 THICK, LARGE = 6, 0.035
 # Contradictions no further apart than twice so many pixels are in one place: what has moved is, dust is everywhere.
 NEAR = 14
@@ -71,8 +71,7 @@ class Agreement:
     Attributes
     ----------
     labels : (h, w) uint8 of `Label`, on the map: the pictures' grid, shrunk to a shorter side of MAP_SIDE at most
-    contradicts : (h, w) bool, the part of what differs in which the LR lacks what the HR shows, or that is large; no thin
-        parts
+    contradicts : (h, w) bool, of what differs, where the LR lacks what the HR shows, and what is large; no thin parts
     fitted, lr : (h, w) uint8, the HR in the LR's tones, and the LR without noise and what differs, on the map
     misregistered : (h, w) bool, where a smaller error of registration than is allowed would show
     tones : how the LR's tones come from the HR's
@@ -128,7 +127,7 @@ class Agreement:
         return float((self.labels == label).mean())
 
 
-def agreement(hr: Pixels, lr: Pixels) -> Agreement:
+def agreement(hr: Pixels, lr: Pixels, valid: Mask | None = None) -> Agreement:
     """Return where an LR shows what its registered HR shows.
 
     With F the HR in the LR's tones, E = LR - F, both denoised, and <> local averages, a pixel differs where
@@ -153,6 +152,7 @@ def agreement(hr: Pixels, lr: Pixels) -> Agreement:
     ----------
     hr : (h, w) uint8, the HR on the LR's grid; or (h, w, 3) BGR, where the LR may be tinted or of one channel
     lr : (h, w) uint8
+    valid : (h, w), the pixels that count: elsewhere there is nothing to see; None: all
     """
     size = frame_size(lr)
     shrunk = max(1.0, min(size) / MAP_SIDE)
@@ -164,6 +164,10 @@ def agreement(hr: Pixels, lr: Pixels) -> Agreement:
     noise = min(_usual(np.maximum(error - allowed / LOW, 0)), MOST_NOISE * _usual(_finest_detail(reference)))
     floor = noise + LEVELS_ALLOWED**2
     pixels, regions = _regions(error / (allowed + floor))
+    if valid is not None:
+        known = cv2.resize(valid.astype(np.uint8), grid, interpolation=cv2.INTER_NEAREST) > 0
+        known = cv2.erode(known.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        pixels, regions, contrast = pixels & known, regions & known, contrast * known
     labels = np.where(regions, Label.DIFFER, np.where(contrast > floor, Label.AGREE, Label.NOTHING_TO_SEE))
     contradicts = _contradicts(fitted, reference, pixels)
     # The Wiener filter: of the error, what noise does not account for.

@@ -62,8 +62,12 @@ class AgreementMap(NamedTuple):
         What lies outside the map's area differs.
         """
         labels = self.labels
-        x = _nearest(window.x, window.width, size[0], self.area.x, self.area.width, labels.shape[1])
-        y = _nearest(window.y, window.height, size[1], self.area.y, self.area.height, labels.shape[0])
+        x = _nearest(
+            window.x, window.width, size[0], area=self.area.x, area_length=self.area.width, pixels=labels.shape[1]
+        )
+        y = _nearest(
+            window.y, window.height, size[1], area=self.area.y, area_length=self.area.height, pixels=labels.shape[0]
+        )
         framed = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=[int(Label.DIFFER)])
         return np.asarray(framed[np.ix_(y, x)])
 
@@ -81,7 +85,7 @@ class AgreementMap(NamedTuple):
         return np.asarray(resample(safe, to_grid, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _nearest(start: int, length: int, count: int, area: int, area_length: int, pixels: int) -> NDArray[np.int64]:
+def _nearest(start: int, length: int, count: int, *, area: int, area_length: int, pixels: int) -> NDArray[np.int64]:
     """Return the map's pixel, counted from 1, nearest to each of `count` places along a window; 0 and -1 outside."""
     places = start + (np.arange(count) + 0.5) * length / count
     return np.clip(np.floor((places - area) * pixels / area_length), -1, pixels).astype(np.int64) + 1

@@ -34,12 +34,14 @@ class Overlay:
     hr, lr : (h, w) or (h, w, 3) uint8
     common : the rectangle in which both have pixels
     coverage : the share, 0..1, of the LR frame that the HR covers
+    valid : (h, w), False where a mask leaves out pixels of either, which are inpainted; None where it leaves out none
     """
 
     hr: Gray
     lr: Gray
     common: Rect
     coverage: float
+    valid: NDArray[np.bool_] | None = None
 
     @cached_property
     def contrasts(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -95,7 +97,7 @@ def make_overlay(
         shown = np.asarray(resample(picture, to_lr, grid, displacement=on_grid) == 255)
         valid = shown if valid is None else shown & valid
     seen_hr, seen_lr = (p if valid is None else inpainted(p, valid) for p in (warped, lr.gray))
-    return Overlay(seen_hr, seen_lr, common, covered_share(matrix, hr.size, lr.size))
+    return Overlay(seen_hr, seen_lr, common, covered_share(matrix, hr.size, lr.size), valid)
 
 
 def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

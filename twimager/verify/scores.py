@@ -59,7 +59,7 @@ class Scores:
     correlation : zero-mean normalised correlation of the locally normalised luma of what both show, -1..1; once it is
         known where they differ, without that
     coverage : share of the LR frame that the HR covers, 0..1
-    hash_agreement : equal bits of the 256-bit pHashes of what both show, in the same tones, where they agree, in percent
+    hash_agreement : equal bits of the 256-bit pHashes of what both show, in the same tones, where they agree; percent
     residual_shift : shift that is left between LR and HR, the median over tiles, in LR pixels
     color_distance : mean CIE Delta E of the local colours of what both show, exposure and white balance fitted
     agreed, different, unjudged : the shares of what both show in which they agree, the LR shows something else, and
