@@ -85,7 +85,10 @@ def register_finely(candidate: Candidate, method: Method) -> Candidate:
     if much and (overlay := make_overlay(candidate.hr, candidate.lr, candidate.match.matrix)):
         on_grid = candidate._replace(overlay=overlay)
         found = agreement_of(on_grid)
-        return _registered_without(found.differs, on_grid, found, method)
+        moved = _registered_without(found.differs, on_grid, found, method)
+        if agreement_of(moved).different > MUCH:
+            return moved
+        candidate = moved  # what differed was misregistered
     return register(candidate, FINE, method)
 
 
