@@ -189,7 +189,7 @@ class Gates:
     max_error: float | None = None
     min_native_scale: float | None = None
     max_color_distance: float | None = None
-    max_difference: float = 0.007
+    max_difference: float = 0.006
     keep_combed: bool = False
 
     def __post_init__(self) -> None:

@@ -206,9 +206,9 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max_difference",
         type=float,
-        default=0.007,
+        default=0.006,
         metavar="F",
-        help="share of the LR, in one place, that may lack what the HR shows (default 0.007); see --partial",
+        help="share of the LR, in one place, that may lack what the HR shows (default 0.006); see --partial",
     )
     group.add_argument(
         "--keep_combed",

@@ -66,7 +66,7 @@ def inner_rectangle(differs: Mask, known: Sides = NO_SIDES, least: float = 0.3) 
         part = inner.cut(differs)
         across, down = part.mean(axis=0), part.mean(axis=1)
         ends = zip((across, down, across[::-1], down[::-1]), rims, strict=True)
-        depths = np.array([_depth(lines, AGAIN_SHARE if is_rim else RIM_SHARE) for lines, is_rim in ends])
+        depths = np.array([_depth(lines, had_rim=bool(had_rim)) for lines, had_rim in ends])
         sizes = np.array([inner.width, inner.height] * 2)
         rims |= depths > 0
         others = rims.sum() - rims
@@ -80,11 +80,12 @@ def inner_rectangle(differs: Mask, known: Sides = NO_SIDES, least: float = 0.3) 
         inner = Rect(left, top, width, height).moved(inner.x, inner.y)
 
 
-def _depth(share: NDArray[np.floating[Any]], least: float) -> int:
-    """Return up to which line so much of each, and of all before it, differs."""
+def _depth(share: NDArray[np.floating[Any]], *, had_rim: bool) -> int:
+    """Return up to which line most of each, and of all before it, differs; where a rim was, a part of each will do."""
+    least = AGAIN_SHARE if had_rim and share[0] >= AGAIN_SHARE else RIM_SHARE
     mean = share.cumsum() / np.arange(1, len(share) + 1)
     deep = np.flatnonzero((share >= least) & (mean >= least))
-    return int(deep[-1]) + 1 if len(deep) and deep[0] == 0 else 0
+    return int(deep[-1]) + 1 if len(deep) else 0
 
 
 def largest_rectangle(wanted: Mask) -> Rect | None:

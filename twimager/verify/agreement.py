@@ -24,6 +24,8 @@ Pixels = NDArray[np.uint8]
 # The map's shorter side. On one of 320 regions are hardly more precise (inserted pictures: intersection over union of
 # 0.96 instead of 0.95), and it takes four times as long.
 MAP_SIDE = 160
+# Shares in one place are of a picture of at least this aspect ratio.
+USUAL_ASPECT = 4 / 3
 # Gaussians, in pixels of the map: errors are denoised by the first, their squares averaged by the second. The
 # third is the side of the squares of which the local contrast is taken.
 DENOISE, AVERAGE, CONTRAST_SIDE = 1.0, 1.5, 13
@@ -113,7 +115,9 @@ class Agreement:
             return 0.0
         near = cv2.dilate(self.contradicts.astype(np.uint8), np.ones((2 * NEAR + 1, 2 * NEAR + 1), np.uint8))
         _, places = cv2.connectedComponents(near)
-        return float(np.bincount(places[self.contradicts]).max() / self.contradicts.size)
+        # What is as high in a square picture is no larger a share of it.
+        size = max(self.contradicts.size, min(self.contradicts.shape) ** 2 * USUAL_ASPECT)
+        return float(np.bincount(places[self.contradicts]).max() / size)
 
     def soft_mask(self, size: tuple[int, int]) -> Pixels:
         """Return the mask for a picture of `size` (width, height): (height, width), 255 agrees, 0 differs.
