@@ -16,6 +16,7 @@ import numpy as np
 
 from twimager.errors import UnreadableImage
 from twimager.image import headers, jpeg, tiff, truncation
+from twimager.image.codecs import LIBRARY_BYTES, codec_of
 from twimager.image.headers import max_pixels
 from twimager.image.pixels import Pixels
 from twimager.runtime import child, decoder_warnings
@@ -114,6 +115,8 @@ def decode_in_full(data: bytes, flags: int = READ_FLAGS) -> Pixels:
     UnreadableImage
         Also if the decoder warns of picture data that are missing or damaged.
     """
+    if codec := codec_of(data):
+        return codec.decode(data)
     if data.startswith(jpeg.SIGNATURE):
         data = jpeg.tidied(data)
     for _ in range(headers.USUAL_SCANS):
@@ -152,11 +155,12 @@ def serve() -> None:
     """Decode what comes in on stdin until it ends; the answers go to stdout."""
     answers = child.answers()
     decoder_warnings.recorded_by_parent()
-    _limit_memory(BYTES_PER_PIXEL * max_pixels())
     requests: queue.Queue[tuple[bytes, int]] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
     while True:
-        for part in answer(*requests.get()):
+        request = requests.get()
+        child.limit_memory(BYTES_PER_PIXEL * max_pixels() + LIBRARY_BYTES)
+        for part in answer(*request):
             answers.write(part)
         answers.flush()
 
@@ -180,16 +184,6 @@ def answer(data: bytes, flags: int) -> list[Any]:
         return [ANSWER.pack(0, 0, 0, 0, len(message)), message]
     height, width = pixels.shape[:2]
     return [ANSWER.pack(pixels.itemsize, height, width, missing, pixels.nbytes), pixels]
-
-
-def _limit_memory(allowance: int) -> None:
-    """Limit this process to so many bytes more, where the system has such limits."""
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        with open("/proc/self/statm", encoding="ascii") as sizes:
-            taken = int(sizes.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + allowance, taken + allowance))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from twimager.image.headers import LIMIT_VARIABLE, max_pixels
 from twimager.image.pixels import Pixels
 from twimager.runtime import child
 
-# Seconds for one file. The largest pictures allowed take some five.
+# Seconds for one file. The largest pictures allowed take some five, a camera raw of 45 megapixels eight; of these the
+# largest files get more time.
 TIMEOUT = 20.0
+BYTES_PER_SECOND = 8 << 20
 # A pixel has three values of 16 bit, a message some hundred characters: what is longer is no answer.
 PIXEL_BYTES, MESSAGE_BYTES = 6, 10_000
 # How much OpenCV prints of what goes wrong.
@@ -106,15 +108,15 @@ class Decoders:
 
     def _decode(self, data: bytes, flags: int) -> tuple[Pixels, int]:
         for fresh in (False, True):
-            with self._one(fresh) as decoder, suppress(EOFError), self._deadline(decoder):
+            with self._one(fresh) as decoder, suppress(EOFError), self._deadline(decoder, len(data)):
                 return decoder.decode(data, flags)
             self._drop(decoder)
         raise UnreadableImage("its decoder crashed")
 
     @contextmanager
-    def _deadline(self, decoder: _Decoder) -> Iterator[None]:
-        late = threading.Event()
-        timer = threading.Timer(self._timeout, _give_up, (decoder, late))
+    def _deadline(self, decoder: _Decoder, size: int) -> Iterator[None]:
+        late, seconds = threading.Event(), self._timeout + size // BYTES_PER_SECOND
+        timer = threading.Timer(seconds, _give_up, (decoder, late))
         timer.daemon = True
         timer.start()
         try:
@@ -123,7 +125,7 @@ class Decoders:
             if not late.is_set():
                 raise
             self._drop(decoder)
-            raise UnreadableImage(f"decoding takes longer than {self._timeout:g} s") from None
+            raise UnreadableImage(f"decoding takes longer than {seconds:g} s") from None
         finally:
             timer.cancel()
 

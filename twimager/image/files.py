@@ -16,7 +16,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
-from twimager.image import headers
+from twimager.image import headers, tiff
 from twimager.options import Format
 from twimager.runtime.memory import budget
 
@@ -25,11 +25,11 @@ NOT_IMAGES = {"thumbs.db", "desktop.ini"}
 PILLOW_NAMES = {Format.WEBP: "WEBP", Format.TIFF: "TIFF", Format.JPG: "JPEG"}
 # EXIF's (and TIFF's) tag for how a picture is to be turned, and its value for not at all.
 ORIENTATION, UPRIGHT = 0x0112, 1
-# How files are called that OpenCV reads. One by another name that is no image is of another format, not damaged.
+# How files are called that can be read. One by another name that is no image is of another format, not damaged.
 IMAGE_SUFFIXES = frozenset({
-    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".webp", ".avif", ".heif", ".bmp", ".dib",
-    ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm", ".pam", ".pfm",
-    ".sr", ".ras",
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jxl", ".webp", ".avif", ".heif", ".heic",
+    ".hif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm",
+    ".pam", ".pfm", ".sr", ".ras",
 })  # fmt: skip
 # Bytes that suffice to tell a format. A file may have as many bytes as its pixels (four values of 16 bit) and what else
 # a camera puts there: a video or a disk image of that name is not even read.
@@ -125,6 +125,8 @@ def _require_regular(mode: int) -> None:
 def read_bytes(path: Path) -> bytes:
     """Return what an image file holds; UnreadableImage if it can't be read, is no image or holds too much.
 
+    A TIFF file that begins with a thumbnail comes with its main picture first.
+
     No more is read than the file's size, which is 0 for those that the system makes up as they are read: some have no
     end.
     """
@@ -136,7 +138,8 @@ def read_bytes(path: Path) -> bytes:
             if size > MOST_BYTES_PER_PIXEL * headers.max_pixels() + OTHER_BYTES:
                 raise UnreadableImage(f"{size} bytes; no image of --max_pixels {headers.max_pixels()} has so many")
             budget.require(size)
-            return beginning + file.read(size - len(beginning))
+            data = beginning + file.read(size - len(beginning))
+            return tiff.main_first(data) if data.startswith(tiff.SIGNATURES) else data
     except OSError as error:
         raise UnreadableImage(error.strerror or str(error)) from error
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from twimager.errors import UnreadableImage
-from twimager.image import jpeg, tiff
+from twimager.errors import UnreadableImage, UnsupportedFormat
+from twimager.image import boxes, jpeg, jpeg_xl, tiff
+from twimager.image.codecs import AVIF, CAMERA_RAW, HEIF, JPEG_XL, RAW_BUFFER, codec_of
 from twimager.options import MAX_PIXELS
 
 # OpenCV reads its own limit from here, once, when it is imported; ours is the same number.
@@ -30,6 +32,10 @@ WEBP_ANIMATED = 0x02
 # Of 8 bit, which its decoder makes with alpha first.
 WEBP_BUFFER = 4
 BMP_HEADERS = {40, 52, 56, 108, 124}
+# TIFF's numbers for how values are to be understood, but for unsigned integers of 8 or 16 bit.
+TIFF_NUMBERS = {1: "integer", 2: "signed integer", 3: "float", 5: "complex integer", 6: "complex"}
+# OpenEXR's list of channels, where the type of the first one follows its name, and these types.
+EXR_CHANNELS, EXR_NUMBERS = b"channels\0chlist\0", ("32-bit integer", "16-bit float", "32-bit float")
 
 
 class Header(NamedTuple):
@@ -109,12 +115,21 @@ def is_animated(file: BinaryIO) -> bool:
         return beginning[12:16] == b"VP8X" and bool(beginning[20] & WEBP_ANIMATED)
     if parser is _gif:
         return _gif(beginning + file.read()).animated
+    if parser in (_jpeg_xl, _avif):
+        return jpeg_xl.header(beginning).animated if parser is _jpeg_xl else beginning[8:12] == b"avis"
     if parser is not _tiff:
         return False
     order = tiff.byte_order(beginning)
     file.seek(struct.unpack_from(order + "I", beginning, 4)[0])
     file.seek(12 * struct.unpack(order + "H", file.read(2))[0], os.SEEK_CUR)
-    return struct.unpack(order + "I", file.read(4)) != (0,)
+    return struct.unpack(order + "I", file.read(4)) != (0,) and _has_pages(file)
+
+
+def _has_pages(file: BinaryIO) -> bool:
+    """Tell whether a TIFF file holds several pictures, of which none is a smaller version of another one."""
+    file.seek(0)
+    found = tiff.directories(data := file.read())
+    return sum(not one.reduced for one in found) > 1 and not tiff.is_camera_raw(data, found)
 
 
 def _parser(data: bytes) -> Callable[[bytes], Header] | None:
@@ -123,9 +138,8 @@ def _parser(data: bytes) -> Callable[[bytes], Header] | None:
             return parser
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp
-    if data[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1"):
-        return _unusual
-    return None
+    codec = codec_of(data)
+    return codec and {AVIF: _avif, HEIF: _heif, JPEG_XL: _jpeg_xl, CAMERA_RAW: _camera_raw}[codec]
 
 
 def _unusual(_: bytes) -> Header:
@@ -215,9 +229,61 @@ def _bmp(data: bytes) -> Header:
     return Header((width, height), everyday=width * height > 0, depth=1)
 
 
+def _avif(data: bytes) -> Header:
+    if not boxes.is_whole(data):
+        raise UnreadableImage("cut short")
+    depth = 2 if (boxes.bit_depth(data) or 16) > 8 else 1
+    return Header(boxes.largest_size(data), animated=data[8:12] == b"avis", depth=depth)
+
+
+def _heif(data: bytes) -> Header:
+    HEIF.require()
+    return _avif(data)
+
+
+def _jpeg_xl(data: bytes) -> Header:
+    JPEG_XL.require()
+    found = jpeg_xl.header(data)
+    if found.floating:
+        raise UnsupportedFormat(f"{found.depth}-bit float JPEG XL: not supported")
+    return Header(found.size, animated=found.animated, depth=1 if found.depth == 8 else 2)
+
+
+def _camera_raw(_: bytes) -> Header:
+    CAMERA_RAW.require()
+    return Header(None, buffer=RAW_BUFFER)
+
+
+def _exr(data: bytes) -> Header:
+    """Refuse an OpenEXR file, by the numbers in it."""
+    numbers, place = "", data.find(EXR_CHANNELS) + len(EXR_CHANNELS) + 4
+    if place > len(EXR_CHANNELS) + 4:
+        kind = struct.unpack_from("<I", data, data.index(b"\0", place) + 1)[0]
+        numbers = f"{EXR_NUMBERS[kind]} " if kind < len(EXR_NUMBERS) else ""
+    raise UnsupportedFormat(f"{numbers}EXR: not supported")
+
+
+def _float_hdr(_: bytes) -> Header:
+    raise UnsupportedFormat("float HDR: not supported")
+
+
+def _float_pfm(_: bytes) -> Header:
+    raise UnsupportedFormat("32-bit float PFM: not supported")
+
+
 def _tiff(data: bytes) -> Header:
     """Parse the first directory, and test what strips or tiles can hold."""
     found = tiff.directory(data)
+    directories = tiff.directories(data)
+    if tiff.is_camera_raw(data, directories):
+        CAMERA_RAW.require()
+        largest = max((one.size for one in directories), key=math.prod)
+        return Header(largest if all(largest) else None, buffer=RAW_BUFFER)
+    if found.reduced:
+        raise UnreadableImage("its first picture is a thumbnail, and it has no other that can be read")
+    numbers, bits = found.first(tiff.SAMPLE_FORMAT), max(found.tags.get(tiff.BITS, (1,)))
+    if numbers in TIFF_NUMBERS and (numbers > 1 or bits > 16):
+        raise UnsupportedFormat(f"{bits}-bit {TIFF_NUMBERS[numbers]} TIFF: not supported")
     if 0 in found.size:
         return Header(None, animated=not found.single)
     check_limit(*found.size)
@@ -232,6 +298,20 @@ def _tiff(data: bytes) -> Header:
     deep = max(found.tags.get(tiff.BITS, (16,))) > 8
     animated = not found.single
     return Header(found.size, everyday=usual and not animated, animated=animated, depth=2 if deep else 1)
+
+
+def _big_tiff(data: bytes) -> Header:
+    """Parse what the first directory of a BigTIFF file tells in single numbers."""
+    order = tiff.byte_order(data)
+    start = struct.unpack_from(order + "Q", data, 8)[0]
+    tags = {}
+    for number in range(struct.unpack_from(order + "Q", data, start)[0]):
+        tag, kind, count = struct.unpack_from(order + "HHQ", data, start + 8 + 20 * number)
+        if count == 1 and (letter := {**tiff.TYPES, 16: "Q"}.get(kind)):
+            tags[tag] = struct.unpack_from(order + letter, data, start + 20 + 20 * number)[0]
+    if tags.get(tiff.KIND, 0) & tiff.REDUCED:
+        raise UnreadableImage("its first picture is a thumbnail; no other is read of a BigTIFF file")
+    return Header((tags[tiff.WIDTH], tags[tiff.HEIGHT]) if {tiff.WIDTH, tiff.HEIGHT} <= tags.keys() else None)
 
 
 def _gif(data: bytes) -> Header:
@@ -268,11 +348,15 @@ SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Header]], ...] = (
     *((signature, _tiff) for signature in tiff.SIGNATURES),
     (b"GIF87a", _gif),
     (b"GIF89a", _gif),
-    # BigTIFF, JPEG 2000 (a file and a bare stream), OpenEXR, Radiance, Sun raster.
-    *((signature, _unusual) for signature in (
-        b"II+\0", b"MM\0+", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE",
-        b"\x59\xa6\x6a\x95",
-    )),
-    # PBM, PGM, PPM (as text and not), PAM, PFM.
-    *((b"P" + kind, _unusual) for kind in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"F", b"f")),
+    (b"\x76\x2f\x31\x01", _exr),
+    (b"#?RADIANCE", _float_hdr),
+    (b"#?RGBE", _float_hdr),
+    (b"PF", _float_pfm),
+    (b"Pf", _float_pfm),
+    (b"II+\0", _big_tiff),
+    (b"MM\0+", _big_tiff),
+    # JPEG 2000 (a file and a bare stream), Sun raster.
+    *((signature, _unusual) for signature in (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x59\xa6\x6a\x95")),
+    # PBM, PGM, PPM (as text and not), PAM.
+    *((b"P" + kind, _unusual) for kind in (b"1", b"2", b"3", b"4", b"5", b"6", b"7")),
 )  # fmt: skip

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from twimager.image import boxes
+from twimager.image.codecs import AVIF, HEIF, codec_of
 from twimager.image.files import PILLOW_ERRORS
 from twimager.image.pixels import Pixels
 
@@ -36,18 +38,25 @@ XYZ_TO_SRGB = np.array([[3.1339, -1.6169, -0.4906], [-0.9785, 1.9160, 0.0333], [
 
 def embedded_profile(data: bytes) -> bytes | None:
     """Return the colour profile that an image file holds, if that is for RGB and not sRGB; else None."""
+    try:
+        profile = _profile(data)
+        return profile if profile and _to_srgb(profile) else None
+    except PILLOW_ERRORS:
+        return None
+
+
+def _profile(data: bytes) -> bytes | None:
+    codec = codec_of(data)
+    if codec in (AVIF, HEIF):
+        return boxes.profile(data)
     beginning = next((beginning for beginning in ANNOUNCED if data.startswith(beginning)), None)
-    if beginning is None:
+    if beginning is None or codec:
         return None
     end = data.find(PNG_PIXELS) if beginning == PNG else len(data)
     if data.find(ANNOUNCED[beginning], 0, end) < 0:
         return None
-    try:
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
-            profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P", "RGBX") else None
-        return profile if profile and _to_srgb(profile) else None
-    except PILLOW_ERRORS:
-        return None
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        return image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P", "RGBX") else None
 
 
 def to_srgb(pixels: Pixels, profile: bytes) -> Pixels:

@@ -1,9 +1,10 @@
-"""The first directory of a TIFF file (TIFF 6.0, section 2), with the tags that libtiff takes."""
+"""The directories of a TIFF file (TIFF 6.0, section 2), with the tags that libtiff takes."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
@@ -16,13 +17,23 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, COUNTS = 
     256, 257, 258, 259, 262, 273, 277, 278, 279,
 )  # fmt: skip
 PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 284, 322, 323, 324, 325
+KIND, SUB_DIRECTORIES, SAMPLE_FORMAT, DNG_VERSION = 254, 330, 339, 50706
 TILES = {TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS}
-DEFAULTS = {BITS: 1, COMPRESSION: 1, PHOTOMETRIC: 2, SAMPLES: 1, ROWS: 2**32 - 1, PLANAR: 1}
-TAGS = {WIDTH, HEIGHT, OFFSETS, COUNTS, *TILES, *DEFAULTS}
+DEFAULTS = {KIND: 0, BITS: 1, COMPRESSION: 1, PHOTOMETRIC: 2, SAMPLES: 1, ROWS: 2**32 - 1, PLANAR: 1, SAMPLE_FORMAT: 1}
+TAGS = {WIDTH, HEIGHT, OFFSETS, COUNTS, SUB_DIRECTORIES, DNG_VERSION, *TILES, *DEFAULTS}
 SIGNATURES = (b"II*\0", b"MM\0*")
 LONG = 4
-TYPES = {1: "B", 3: "H", LONG: "I"}
-SEPARATE, YCBCR = 2, 6
+TYPES = {1: "B", 3: "H", LONG: "I", 13: "I"}
+# A bit of KIND: the picture is a smaller version of another one in the file.
+REDUCED = 1
+# What only camera raws have: samples of a colour filter array or linear ones (DNG 1.6), the makers' compressions (of
+# ARW, NEF, SRW, PEF, DCR and their like), and what follows the place of the first directory in CR2 and IIQ files.
+FILTER_ARRAY, LINEAR_RAW = 32803, 34892
+RAW_COMPRESSIONS = {32767, 32769, 32770, 32867, 34713, 34892, 65000, 65535}
+RAW_MARKS = ((8, b"CR\2"), (8, b"IIII"), (8, b"MMMM"))
+# More directories than any camera writes are not looked for.
+MOST_DIRECTORIES = 16
+SEPARATE, RGB, YCBCR = 2, 2, 6
 PLAIN, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, JPEG, FAX = 1, 5, 8, 32946, 32773, 7, {2, 3, 4}
 USUAL_COMPRESSIONS = {PLAIN, LZW, DEFLATE, OLD_DEFLATE, PACKBITS}
 # How many bytes a compressed one makes at most. LZW: the strings of a run grow by a byte with each code until the 5119
@@ -42,18 +53,30 @@ class Directory(NamedTuple):
     tags : the numbers of each tag that matters and has any that can be read
     entries : where in the file each of these has its entry
     certain : whether no tag stands twice, out of order or with an odd type of number
-    single : whether no other directory follows
+    next : where the directory that follows is, 0 where there is none
+    start : where in the file it is itself
     """
 
     order: str
     tags: dict[int, tuple[int, ...]]
     entries: dict[int, int]
     certain: bool
-    single: bool
+    next: int
+    start: int
 
     def first(self, tag: int) -> int:
         """Return a tag's first number, or its default."""
         return self.tags.get(tag, (DEFAULTS.get(tag, 0),))[0]
+
+    @property
+    def single(self) -> bool:
+        """Whether no other directory follows."""
+        return self.next == 0
+
+    @property
+    def reduced(self) -> bool:
+        """Whether it is a thumbnail, or another smaller version of a picture in the file."""
+        return bool(self.first(KIND) & REDUCED)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -122,13 +145,13 @@ class Segments(NamedTuple):
         return len(self.counts) >= self.number and all(self.counts[: self.number])
 
 
-def directory(data: bytes) -> Directory:
-    """Read the first directory; of a tag that stands there twice, libtiff takes the first.
+def directory(data: bytes, start: int | None = None) -> Directory:
+    """Read a directory, the first by default; of a tag that stands there twice, libtiff takes the first.
 
     Raises struct.error where the file ends before it.
     """
     order = byte_order(data)
-    start = struct.unpack_from(order + "I", data, 4)[0]
+    start = struct.unpack_from(order + "I", data, 4)[0] if start is None else start
     count = struct.unpack_from(order + "H", data, start)[0]
     places = range(start + 2, start + 2 + 12 * count, 12)
     named = [struct.unpack_from(order + "H", data, place)[0] for place in places]
@@ -136,7 +159,64 @@ def directory(data: bytes) -> Directory:
     tags = {tag: numbers for tag, place in entries.items() if (numbers := _numbers(data, order, place))}
     following = struct.unpack_from(order + "I", data, start + 2 + 12 * count)[0]
     certain = len(tags) == len(entries) and all(tag < later for tag, later in pairwise(named))
-    return Directory(order, tags, entries, certain, single=following == 0)
+    return Directory(order, tags, entries, certain, following, start)
+
+
+def directories(data: bytes) -> list[Directory]:
+    """Read the first directory, those that follow it, and the subdirectories of each.
+
+    Raises struct.error where the file ends before the first one; what can't be read of the others is left out.
+    """
+    first = directory(data)
+    found, waiting = {first.start: first}, [first]
+    while waiting:
+        one = waiting.pop(0)
+        for start in (one.next, *one.tags.get(SUB_DIRECTORIES, ())):
+            if start and start not in found and len(found) < MOST_DIRECTORIES:
+                with suppress(struct.error):
+                    found[start] = directory(data, start)
+                    waiting.append(found[start])
+    return list(found.values())
+
+
+def is_camera_raw(data: bytes, found: list[Directory]) -> bool:
+    """Tell whether a TIFF file with these directories is a camera raw: its pixels are not a picture yet."""
+    return any(data.startswith(mark, place) for place, mark in RAW_MARKS) or any(
+        DNG_VERSION in one.tags
+        or one.first(PHOTOMETRIC) in (FILTER_ARRAY, LINEAR_RAW)
+        or one.first(COMPRESSION) in RAW_COMPRESSIONS
+        for one in found
+    )
+
+
+def main_first(data: bytes) -> bytes:
+    """Return a TIFF file, or a changed one that begins with its main picture where its first one is a reduced version.
+
+    The main picture is the first that is none. Of a camera raw, and where there is none, the file is returned itself.
+    """
+    try:
+        first = directory(data)
+        if not first.reduced or is_camera_raw(data, found := directories(data)):
+            return data
+    except struct.error:
+        return data
+    main = next((one for one in found if not one.reduced and 0 not in one.size), None)
+    return _beginning_with(main, data) if main else data
+
+
+def linear_first(data: bytes) -> bytes | None:
+    """Return a TIFF file that begins with the linear samples of a camera raw as RGB, None if there are none of it."""
+    found = (one for one in directories(data) if not one.reduced and one.first(PHOTOMETRIC) == LINEAR_RAW)
+    linear = next((one for one in found if one.first(SAMPLES) == 3), None)
+    if linear is None:
+        return None
+    value = linear.entries[PHOTOMETRIC] + 8
+    rgb = struct.pack(linear.order + "H", RGB)
+    return _beginning_with(linear, data[:value] + rgb + data[value + len(rgb) :])
+
+
+def _beginning_with(main: Directory, data: bytes) -> bytes:
+    return data[:4] + struct.pack(main.order + "I", main.start) + data[8:]
 
 
 def check_segments(found: Directory, data: bytes) -> bool:

@@ -14,6 +14,7 @@ from math import ceil
 
 from twimager.errors import UnreadableImage
 from twimager.image import headers, jpeg, tiff
+from twimager.image.codecs import codec_of
 
 # JPEGs that end as they should and lack up to so many rows of blocks were damaged somewhere in their midst: of 1,500
 # with a flipped bit, 1,498 of those that lack any, and of 60 each with 4,000 bytes of zeros all.
@@ -27,6 +28,8 @@ def complete_rows(data: bytes, is_complete: Callable[[bytes], bool]) -> tuple[by
     UnreadableImage if there are no such rows, or the format is not stored row by row.
     """
     try:
+        if codec_of(data):
+            raise UnreadableImage("not stored row by row")
         if data.startswith(jpeg.SIGNATURE):
             rows, height, shortened = _jpeg(data, is_complete)
         elif data.startswith(headers.PNG_SIGNATURE):
@@ -93,7 +96,7 @@ def _tiff(data: bytes) -> tuple[int, int, bytes]:
     found = tiff.directory(data)
     segments, compression, (width, height) = found.segments, found.first(tiff.COMPRESSION), found.size
     headers.check_limit(width, height)
-    if not found.certain or not segments.height or found.first(tiff.PLANAR) == tiff.SEPARATE:
+    if not found.certain or found.reduced or not segments.height or found.first(tiff.PLANAR) == tiff.SEPARATE:
         raise UnreadableImage("not stored row by row")
     rows = segments.intact(compression, len(data)) * segments.size[1]
     if compression == tiff.PLAIN and segments.number == 1:
