@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twimager.geometry import Rect
 from twimager.image.pixels import frame_size
-from twimager.verify.tone_fit import QUANTILE, Picture, ToneFit, blurred, fit_tones, whole_levels
+from twimager.verify.tone_fit import Picture, ToneFit, blurred, fit_tones, low_quantile, whole_levels
 
 Mask = NDArray[np.bool_]
 # (h, w), or (h, w, 3) BGR.
@@ -165,7 +165,10 @@ def agreement(hr: Pixels, lr: Pixels, valid: Mask | None = None) -> Agreement:
     tones = fit_tones(source, reference)
     fitted = tones.apply(source, Rect(0, 0, *grid), grid)
     error, allowed, contrast = error_and_allowed(fitted, reference)
-    noise = min(_usual(np.maximum(error - allowed / LOW, 0)), MOST_NOISE * _usual(_finest_detail(reference)))
+    noise = min(
+        low_quantile(np.maximum(error - allowed / LOW, 0)[::2, ::2]),
+        MOST_NOISE * low_quantile(_finest_detail(reference)[::2, ::2]),
+    )
     floor = noise + LEVELS_ALLOWED**2
     pixels, regions = _regions(error / (allowed + floor))
     if valid is not None:
@@ -195,11 +198,6 @@ def error_and_allowed(fitted: Picture, lr: Picture) -> tuple[Picture, Picture, P
     contrasts = [np.maximum(cv2.sqrBoxFilter(p, -1, square) - cv2.blur(p, square) ** 2, 0) for p in both]
     allowed = SHIFT_ALLOWED**2 * np.minimum(*gradients) + CONTRAST_ALLOWED**2 * np.minimum(*contrasts)
     return error, np.asarray(allowed, np.float32), np.asarray(np.maximum(*contrasts), np.float32)
-
-
-def _usual(variance: Picture) -> float:
-    """Return the variance that errors have where nothing differs, if that is a good part of the picture."""
-    return float(np.quantile(variance[::2, ::2], QUANTILE))
 
 
 def _finest_detail(picture: Picture) -> Picture:
