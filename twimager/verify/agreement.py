@@ -119,14 +119,6 @@ class Agreement:
         size = max(self.contradicts.size, min(self.contradicts.shape) ** 2 * USUAL_ASPECT)
         return float(np.bincount(places[self.contradicts]).max() / size)
 
-    def soft_mask(self, size: tuple[int, int]) -> Pixels:
-        """Return the mask for a picture of `size` (width, height): (height, width), 255 agrees, 0 differs.
-
-        Edges are soft, and lie in what agrees: a pixel of the map around a region is 0 as well.
-        """
-        differs = cv2.dilate(self.differs.astype(np.uint8), np.ones((3, 3), np.uint8))
-        return np.asarray(cv2.resize(255 - 255 * differs, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-
     def _share(self, label: Label) -> float:
         return float((self.labels == label).mean())
 

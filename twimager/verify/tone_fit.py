@@ -193,7 +193,7 @@ def _gray(picture: Picture) -> Picture:
 
 
 def low_quantile(errors: NDArray[np.float32]) -> float:
-    """Return the QUANTILE of errors: larger ones elsewhere, in up to more than half of the picture, do not change it."""
+    """Return the QUANTILE of errors: larger ones, in up to half of the picture, do not change it."""
     # np.quantile takes four times as long, of arrays as small as these.
     middle = int(QUANTILE * errors.size)
     return float(np.partition(errors, middle, axis=None)[middle])
