@@ -140,6 +140,25 @@ def test_what_is_flat_in_both_is_nothing_to_see() -> None:
     assert found.agreed + found.different + found.unjudged == pytest.approx(1)
 
 
+def watermarked(
+    picture: NDArray[np.float32], period: int, size: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A picture with rows of text over it, and where that is."""
+    text = np.zeros(picture.shape, np.uint8)
+    for row, y in enumerate(range(0, len(text) + period, period)):
+        cv2.putText(text, "PREVIEW PREVIEW PREVIEW", (-20 * row, y), cv2.FONT_HERSHEY_SIMPLEX, size, (1,), 3)
+    return np.where(text > 0, 0.6 * picture + 102, picture).astype(np.float32), text > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_watermarks_of_both_are_no_noise(seed: int) -> None:
+    plain = scene(seed, 320)
+    (hr, in_hr), (lr, in_lr) = watermarked(plain, 46, 0.9), watermarked(plain, 64, 1.3)
+    found = agreement(pixels(hr), pixels(lr))
+    differs = cv2.resize(found.differs.astype(np.uint8), plain.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    assert differs[in_hr != in_lr].mean() > 0.92
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (2, 3), (40, 40), (700, 16)])
 @pytest.mark.parametrize("levels", [(0, 0), (255, 255), (10, 200)])
 def test_flat_pictures_of_any_size_show_nothing(shape: tuple[int, int], levels: tuple[int, int]) -> None:

@@ -128,8 +128,11 @@ def _narrowed(candidate: Candidate, found: Agreement, part: Rect) -> tuple[Candi
     return narrowed, agreement_of(narrowed)
 
 
-def by_channels(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agreement]:
-    """Return a candidate whose overlay has the HR's colours as the gray nearest to the LR, if more agrees then."""
+def by_channels(candidate: Candidate, found: Agreement, max_difference: float) -> tuple[Candidate, Agreement]:
+    """Return a candidate whose overlay has the HR's colours as the gray nearest to the LR, if nothing contradicts then.
+
+    If less does, it may be a watermark that is of no colour of the picture.
+    """
     overlay = candidate.overlay
     with picture(candidate.proposal.hr) as pixels:
         colors = WorkingImage(to_8_bit(pixels), candidate.hr.size)
@@ -141,7 +144,7 @@ def by_channels(candidate: Candidate, found: Agreement) -> tuple[Candidate, Agre
     overlay.common.cut(gray)[:] = gray_by_channels(hr, lr)
     mapped = candidate._replace(overlay=replace(overlay, hr=gray))
     better = agreement_of(mapped)
-    return (mapped, better) if better.different < found.different else (candidate, found)
+    return (mapped, better) if better.contradicted <= max_difference else (candidate, found)
 
 
 def in_full(area: Rect, lr: WorkingImage) -> Rect:

@@ -252,7 +252,7 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     candidate, agreeing = without_rim(candidate, agreeing)
     if agreeing.contradicted > settings.gates.max_difference and is_registered(candidate):
         try:
-            candidate, agreeing = by_channels(candidate, agreeing)
+            candidate, agreeing = by_channels(candidate, agreeing, settings.gates.max_difference)
         except UnreadableImage as error:
             return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
     if settings.framing.partial is Partial.CUT:

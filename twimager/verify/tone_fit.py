@@ -192,11 +192,11 @@ def _gray(picture: Picture) -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.float32) if picture.ndim > 2 else picture
 
 
-def low_quantile(errors: NDArray[np.float32]) -> float:
-    """Return the QUANTILE of errors: larger ones, in up to half of the picture, do not change it."""
+def low_quantile(errors: NDArray[np.float32], quantile: float = QUANTILE) -> float:
+    """Return a quantile of errors: larger ones, in up to half of the picture, do not change the usual one."""
     # np.quantile takes four times as long, of arrays as small as these.
-    middle = int(QUANTILE * errors.size)
-    return float(np.partition(errors, middle, axis=None)[middle])
+    number = int(quantile * errors.size)
+    return float(np.partition(errors, number, axis=None)[number])
 
 
 def blurred(picture: Picture, sigma: float) -> Picture:
