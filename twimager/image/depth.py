@@ -86,6 +86,7 @@ def _stated_bits(data: bytes) -> int | None:
         elif data.startswith(b"P"):
             header = re.sub(rb"#[^\n]*", b"", data[:1024]).split()
             bits = int(header[header.index(b"MAXVAL") + 1 if data[1:2] == b"7" else 3]).bit_length()
+            bits %= FULL  # which many programs write whatever the values are
     return bits if 8 <= bits <= FULL else None
 
 

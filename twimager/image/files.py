@@ -31,9 +31,9 @@ IMAGE_SUFFIXES = frozenset({
     ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm", ".pam", ".pfm",
     ".sr", ".ras",
 })  # fmt: skip
-# What channels are called, by PNG's kind of colour, and by how many there are.
-PNG_KINDS = {0: "gray", 2: "RGB", 3: "RGB", 4: "gray and alpha", 6: "RGBA"}
-PILLOW_KINDS = {3: "RGB", 4: "RGBA"}
+# What the channels of a PNG are, by its kind of colour.
+PNG_PALETTE = 3
+PNG_KINDS = {0: "gray", 2: "RGB", PNG_PALETTE: "RGB", 4: "LA", 6: "RGBA"}
 # Bytes that suffice to tell a format. A file may have as many bytes as its pixels (four values of 16 bit) and what else
 # a camera puts there: a video or a disk image of that name is not even read.
 BEGINNING = 32
@@ -159,10 +159,10 @@ def kind_of_pixels(path: Path) -> str | None:
         beginning = file.read(BEGINNING)
         if beginning.startswith(headers.PNG_SIGNATURE):
             bits, color = beginning[24:26]
-            return f"{bits} bit {PNG_KINDS[color]}"
+            return f"{8 if color == PNG_PALETTE else bits} bit {PNG_KINDS[color]}"
         with Image.open(file) as image:
-            bits = max(getattr(image, "tag_v2", {}).get(tiff.BITS, (8,)))
-            return f"{bits} bit {PILLOW_KINDS.get(len(image.getbands()), 'gray')}"
+            bits, bands = max(getattr(image, "tag_v2", {}).get(tiff.BITS, (8,))), "".join(image.getbands())
+            return f"{bits} bit {'RGB' if bands == 'P' else bands if len(bands) > 1 else 'gray'}"
     return None
 
 

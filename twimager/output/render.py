@@ -18,7 +18,7 @@ from twimager.image.decode import decode_with_bits
 from twimager.image.depth import at_depth
 from twimager.image.displacement import Displacement, covered
 from twimager.image.encode import encode
-from twimager.image.files import is_plain, read_bytes
+from twimager.image.files import is_plain, kind_of_pixels, read_bytes
 from twimager.image.pixels import Pixels, frame_size
 from twimager.image.warp import resample
 from twimager.options import Border, ColorTransfer, Crop, Framing, Partial, WriteSettings
@@ -86,8 +86,8 @@ def render_lr(pair: VerifiedPair, write: WriteSettings, partial: Partial = Parti
     lr = pair.proposal.lr
     data = read_bytes(lr.path)
     black = hidden(pair) if partial is Partial.BLACK else np.zeros(1, bool)
-    as_written = is_plain(data, write.format) and (not write.depth or (lr.bits == write.depth and not lr.is_dim))
-    if not lr.missing and pair.window == lr.frame and as_written and not black.any():
+    is_right = not write.depth or (kind_of_pixels(lr.path) == f"{write.depth} bit RGB" and not lr.is_dim)
+    if not lr.missing and pair.window == lr.frame and is_right and is_plain(data, write.format) and not black.any():
         return data
     frame, bits = decode_with_bits(data, missing=lr.missing)
     pixels = at_depth(pair.window.moved(lr.picture.x, lr.picture.y).cut(frame), write.bits, bits)

@@ -83,7 +83,7 @@ class Summary(Struct, frozen=True):
         lines += self._enlargement()
         if self.unlike:
             lines.append(f"warning: of two kinds, as their sources are: {_most(self.unlike)}")
-            lines.append("  (--depth 8 or 16 gives both sides one depth)")
+            lines.append("  (--depth 8 or 16 writes both sides in RGB of one depth)")
         if self.pairs and self.written:
             lines.append(f"images: {self.dest}")
         if REPORT in self.documents:
