@@ -13,6 +13,7 @@ from tests.image.test_files import encoded
 from tests.support.client import served
 from tests.support.command import Run
 from tests.support.folders import Folders
+from tests.support.icc import adobe_rgb
 from tests.support.page import Parsed
 from tests.support.pictures import cat
 from tests.support.report import report_of
@@ -196,6 +197,18 @@ def test_a_cut_lr_keeps_its_values(run: Run, folders: Folders) -> None:
     cv2.imwrite(str(folders.lr / "l0.png"), lr)
     run(*folders.flags, "--crop", 10)
     assert (outputs(folders)["LR"] == lr[10:-10, 10:-10]).all()
+
+
+def test_profiles_are_of_full_range(tmp_path: Path) -> None:
+    shallow, deep = tmp_path / "8.png", tmp_path / "12.png"
+    for path, pixels in ((shallow, cat()), (deep, stored(cat(), 12))):
+        png, profile = encoded(pixels), zlib.compress(adobe_rgb())
+        chunk = b"iCCP" + b"profile\0\0" + profile
+        head = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        path.write_bytes(png[:33] + head + png[33:])
+    with decoded(shallow, srgb=True) as expected, decoded(deep, srgb=True) as found:
+        assert np.abs(expected.astype(int) - cat()).mean() > 2
+        assert np.abs(to_8_bit(found).astype(int) - expected).mean() < 1
 
 
 def test_fingerprints_are_those_of_the_same_picture_in_8_bit(tmp_path: Path) -> None:
