@@ -109,6 +109,11 @@ class Format(str, Enum):
     TIFF = "tiff"
     JPG = "jpg"
 
+    @property
+    def has_16_bit(self) -> bool:
+        """Whether values may have 16 bits."""
+        return self in (Format.PNG, Format.TIFF)
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -248,9 +253,17 @@ class WriteSettings:
     quality: int = 95
     prefix: str = ""
     suffix: str = ""
+    depth: int | None = None
+
+    @property
+    def bits(self) -> int | None:
+        """Bits of a value in what is written, all in use; None where they are those of the source."""
+        return self.depth if self.format.has_16_bit else 8
 
     def __post_init__(self) -> None:
         require(1 <= self.quality <= 100, "--quality must be 1 to 100")
+        require(self.depth in (None, 8, 16), "--depth must be 8 or 16 (bits)")
+        require(self.depth != 16 or self.format.has_16_bit, f"--depth 16: {self.format.value} has 8 bit only")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
             require(
                 not FORBIDDEN & set(text) and text.isprintable(),

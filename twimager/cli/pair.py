@@ -92,6 +92,7 @@ def to_options(values: argparse.Namespace) -> Options:
         WriteSettings(
             Output(values.output), ColorTransfer(values.color_transfer) if values.color_transfer else None,
             Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
+            values.depth,
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
@@ -292,6 +293,13 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
         default=Format.PNG.value,
         help="write png (the default) or tiff, of 8 or 16 bit as the source is, lossless webp, or jpg; the last two "
         "have 8 bit only",
+    )
+    group.add_argument(
+        "--depth",
+        type=int,
+        choices=(8, 16),
+        help="write values of so many bits on both sides, white as their greatest; else those of each source, of which "
+        "10 or 12 may be in use",
     )
     group.add_argument("--quality", type=int, default=95, metavar="N", help="of jpg, 1 to 100 (default 95)")
     group.add_argument("--prefix", default="", metavar="P", help="P_name")

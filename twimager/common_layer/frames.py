@@ -53,7 +53,7 @@ def survey(paths: Sequence[Path], console: Console, progress: Progress) -> Surve
     with progress.stage("reading"):
         for path in progress.counted(sampled):
             try:
-                with decoded_for_analysis(path, srgb=False) as (pixels, _, _):
+                with decoded_for_analysis(path, srgb=False) as (pixels, *_):
                     sizes[path], thumbnails[path] = frame_size(pixels), thumbnail(to_8_bit(pixels))
             except UnreadableImage as error:
                 console.warn(f"{path}: {error}")

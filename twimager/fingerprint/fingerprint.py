@@ -13,6 +13,7 @@ from twimager.fingerprint.mask import Mask
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.fingerprint.rootsift import MIRRORED_BINS, SIGMA
 from twimager.geometry import Rect, Size
+from twimager.image.depth import FULL
 
 HASH_SIDE = 8
 
@@ -115,6 +116,7 @@ class Fingerprint:
     depth : bytes that a value of the file's pixels has, at most
     mask : which pixels of the file's frame are picture, None for all
     combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
+    bits : how many of a value are in use
     """
 
     path: Path
@@ -129,6 +131,12 @@ class Fingerprint:
     depth: int = 2
     mask: Mask | None = None
     combing: float = 0.0
+    bits: int = 16
+
+    @property
+    def is_dim(self) -> bool:
+        """Whether its values have 16 bits, not all of which are in use."""
+        return self.depth > 1 and self.bits < FULL
 
     @property
     def picture(self) -> Rect:

@@ -19,7 +19,8 @@ from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.letterbox import picture_area
 from twimager.fingerprint.mask import Mask
 from twimager.geometry import Matrix, Rect, Size, resize_matrix
-from twimager.image.decode import decoded, decoded_for_analysis, missing_rows
+from twimager.image.decode import decoded_for_analysis, decoded_with_bits, missing_rows
+from twimager.image.depth import FullRange
 from twimager.image.icc import to_srgb
 from twimager.image.inpaint import inpainted, shrunk_known
 from twimager.image.pixels import Gray, Pixels, frame_size, limited, to_8_bit, to_gray
@@ -128,6 +129,7 @@ class DecodedImage(NamedTuple):
     depth : bytes that a value of the file's pixels has, at most
     mask : the recipe's, if it fits the file's frame
     combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
+    bits : how many of a value are in use
     """
 
     gray: Gray
@@ -137,6 +139,7 @@ class DecodedImage(NamedTuple):
     depth: int = 2
     mask: Mask | None = None
     combing: float = 0.0
+    bits: int = 16
 
 
 def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
@@ -157,7 +160,7 @@ def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
 
 def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
     more = MASKED_BYTES if recipe.mask else 0
-    with decoded_for_analysis(path, recipe.srgb, missing, more) as (frame, profile, depth):
+    with decoded_for_analysis(path, recipe.srgb, missing, more) as (frame, profile, depth, bits):
         whole = frame_size(frame)
         mask = recipe.mask if recipe.mask and recipe.mask.fits(whole) else None
         luma = to_gray(frame) if profile else frame
@@ -170,7 +173,7 @@ def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
     if mask:
         gray = inpainted(gray, mask.on(whole, picture, frame_size(gray)))
     small = limited(gray, max(1, round(min(size) * recipe.resize)))
-    return DecodedImage(small, size, bars, missing, depth, mask, combing)
+    return DecodedImage(small, size, bars, missing, depth, mask, combing, bits)
 
 
 def _masked_picture_area(frame: Gray, mask: Mask) -> Rect:
@@ -215,7 +218,7 @@ def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:
     """
     gray = recent.get(image.path)
     if gray is None:
-        with decoded_for_analysis(image.path, image.srgb, image.missing) as (frame, profile, _):
+        with decoded_for_analysis(image.path, image.srgb, image.missing) as (frame, profile, *_):
             gray = _masked(_working(_picture(image, frame), profile), image).gray
         if keep:
             recent.keep(image.path, gray)
@@ -259,7 +262,7 @@ def small_colors(image: Fingerprint, side: int) -> Pixels:
 
 @contextmanager
 def picture(image: Fingerprint, more: float = 0) -> Iterator[Pixels]:
-    """Yield an image's pixels, (h, w, 3) BGR, uint8 or uint16, without the bars.
+    """Yield an image's pixels, (h, w, 3) BGR, uint8 or uint16 of full range, without the bars.
 
     Parameters
     ----------
@@ -270,8 +273,15 @@ def picture(image: Fingerprint, more: float = 0) -> Iterator[Pixels]:
     UnreadableImage
         If the file can't be read any more, or holds a picture of another size by now.
     """
-    with decoded(image.path, image.srgb, more, image.missing) as frame:
-        yield _picture(image, frame)
+    with picture_with_bits(image, more) as (pixels, _):
+        yield pixels
+
+
+@contextmanager
+def picture_with_bits(image: Fingerprint, more: float = 0) -> Iterator[FullRange]:
+    """Yield what `picture` does, and how many bits of a value are in use in the file."""
+    with decoded_with_bits(image.path, image.srgb, more, image.missing) as found:
+        yield found._replace(pixels=_picture(image, found.pixels))
 
 
 def _picture(image: Fingerprint, frame: Pixels) -> Pixels:

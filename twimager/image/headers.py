@@ -91,6 +91,11 @@ def _check_length(width: int, height: int, length: int, needed: float) -> None:
         raise UnreadableImage(f"cut short: {length} bytes can't hold {width} x {height} pixels")
 
 
+def is_deep_png(beginning: bytes) -> bool:
+    """Tell whether a file, of which 32 bytes suffice, is a PNG of 16 bit."""
+    return beginning.startswith(PNG_SIGNATURE) and beginning[24:25] == b"\x10"
+
+
 def is_supported(beginning: bytes) -> bool:
     """Tell whether the first bytes of a file (32 suffice) are those of a format that can be read."""
     return _parser(beginning) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Set
 from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
@@ -122,8 +123,8 @@ class Segments(NamedTuple):
         return len(self.counts) >= self.number and all(self.counts[: self.number])
 
 
-def directory(data: bytes) -> Directory:
-    """Read the first directory; of a tag that stands there twice, libtiff takes the first.
+def directory(data: bytes, wanted: Set[int] = frozenset(TAGS)) -> Directory:
+    """Read the wanted tags of the first directory; of one that stands there twice, libtiff takes the first.
 
     Raises struct.error where the file ends before it.
     """
@@ -132,7 +133,7 @@ def directory(data: bytes) -> Directory:
     count = struct.unpack_from(order + "H", data, start)[0]
     places = range(start + 2, start + 2 + 12 * count, 12)
     named = [struct.unpack_from(order + "H", data, place)[0] for place in places]
-    entries = {tag: place for tag, place in reversed(list(zip(named, places, strict=True))) if tag in TAGS}
+    entries = {tag: place for tag, place in reversed(list(zip(named, places, strict=True))) if tag in wanted}
     tags = {tag: numbers for tag, place in entries.items() if (numbers := _numbers(data, order, place))}
     following = struct.unpack_from(order + "I", data, start + 2 + 12 * count)[0]
     certain = len(tags) == len(entries) and all(tag < later for tag, later in pairwise(named))

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.working_image import picture
+from twimager.fingerprint.working_image import picture, picture_with_bits
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
 from twimager.image.colors import transfer_color
-from twimager.image.decode import decode, decode_rows
+from twimager.image.decode import decode_with_bits
+from twimager.image.depth import at_depth
 from twimager.image.displacement import Displacement, covered
 from twimager.image.encode import encode
-from twimager.image.files import is_plain, read_bytes
+from twimager.image.files import is_plain, kind_of_pixels, read_bytes
 from twimager.image.pixels import Pixels, frame_size
 from twimager.image.warp import resample
 from twimager.options import Border, ColorTransfer, Crop, Framing, Partial, WriteSettings
@@ -81,25 +82,29 @@ def output_size(window: Rect, scale: Fraction) -> Size:
 
 
 def render_lr(pair: VerifiedPair, write: WriteSettings, partial: Partial = Partial.NONE) -> bytes:
-    """Return the LR output as a file: the source's own bytes where nothing is cut or black and it is of the format."""
+    """Return the LR output as a file: its source's bytes if nothing is cut or black, and format and depth are right."""
     lr = pair.proposal.lr
     data = read_bytes(lr.path)
     black = hidden(pair) if partial is Partial.BLACK else np.zeros(1, bool)
-    if not lr.missing and pair.window == lr.frame and is_plain(data, write.format) and not black.any():
+    is_right = not write.depth or (kind_of_pixels(lr.path) == f"{write.depth} bit RGB" and not lr.is_dim)
+    if not lr.missing and pair.window == lr.frame and is_right and is_plain(data, write.format) and not black.any():
         return data
-    pixels = pair.window.moved(lr.picture.x, lr.picture.y).cut(decode_rows(data)[0] if lr.missing else decode(data))
+    frame, bits = decode_with_bits(data, missing=lr.missing)
+    pixels = at_depth(pair.window.moved(lr.picture.x, lr.picture.y).cut(frame), write.bits, bits)
     if black.any():
         pixels = np.where(black[..., None], pixels.dtype.type(0), pixels)
     return encode(pixels, write.format, write.quality)
 
 
-def render_hr(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfer | None) -> Pixels:
-    """Return the HR output, resampled once from the source's pixels; of the source's depth."""
+def render_hr(
+    pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfer | None, depth: int | None = None
+) -> Pixels:
+    """Return the HR output, resampled once from the source's pixels; of a depth of 8 or 16, or the source's."""
     from_lr = scaling(float(framing.scale)) @ translation(-pair.window.x, -pair.window.y)
     to_output = from_lr @ pair.match.matrix
     size = output_size(pair.window, framing.scale)
     displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
-    with picture(pair.proposal.hr) as pixels:
+    with picture_with_bits(pair.proposal.hr) as (pixels, bits):
         rendered = resample(pixels, to_output, size, displacement=displacement)
         # Interpolation overshoots at edges; what the source does not reach, the output does not either.
         np.clip(rendered, pixels.min(), pixels.max(), out=rendered)
@@ -109,15 +114,16 @@ def render_hr(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfe
         rendered[~_shown(to_output, pair.proposal.hr.size, size, displacement)] = 0
     if framing.partial is Partial.BLACK:
         rendered[cv2.resize(hidden(pair).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0] = 0
-    return rendered
+    return at_depth(rendered, depth, bits)
 
 
-def rendering_bytes(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfer | None) -> int:
+def rendering_bytes(pair: VerifiedPair, framing: Framing, write: WriteSettings) -> int:
     """Return how many bytes it takes to make both files of a pair, at most."""
-    lr, hr = (math.prod(image.frame[2:]) * image.depth * CHANNELS for image in pair.proposal.images)
+    depth = (write.bits or 8) // 8
+    lr, hr = (math.prod(image.frame[2:]) * max(image.depth, depth) * CHANNELS for image in pair.proposal.images)
     pixels = math.prod(output_size(pair.window, framing.scale))
-    output = pixels * pair.proposal.hr.depth * CHANNELS
-    if color_transfer:
+    output = pixels * max(pair.proposal.hr.depth, depth) * CHANNELS
+    if write.color_transfer:
         output += (pixels + math.prod(pair.common[2:])) * TRANSFER_BYTES
     # Each source is held twice while it is decoded, the output together with the HR, or with its file and a copy of it.
     return lr + max(2 * lr, 2 * hr, hr + 2 * output, 3 * output) + OVERHEAD

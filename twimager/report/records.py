@@ -13,6 +13,8 @@ from twimager.output.names import NOT_WRITTEN, Outputs
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.verify.scores import Scores
 
+# How the note on an image ends whose values do not use all of their bits.
+BITS_IN_USE = "of 16 bits are in use"
 NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 

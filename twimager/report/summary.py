@@ -14,10 +14,11 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from twimager.errors import ExitCode, Reason
+from twimager.image.files import kind_of_pixels
 from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, document_paths
 from twimager.output.render import SAME_SIZE
-from twimager.report.records import NOT_READ, Report, closest
+from twimager.report.records import NOT_READ, Record, Report, closest
 from twimager.runtime.console import printable
 from twimager.runtime.program import program
 from twimager.runtime.typed_json import Count, Text, dumps
@@ -47,6 +48,7 @@ class Summary(Struct, frozen=True):
     scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
         pixels per output pixel, along a side, the median HR has (None without pairs)
     dest, documents : where the images are, and what is kept beside them, by name
+    unlike : how many pairs have files of two depths or of other channels, by both
     """
 
     twimager: Text
@@ -63,6 +65,7 @@ class Summary(Struct, frozen=True):
     median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
     dest: Text | None
     documents: dict[str, Text]
+    unlike: Counts = {}
 
     def to_json(self) -> str:
         """Return the summary as a JSON object."""
@@ -78,6 +81,9 @@ class Summary(Struct, frozen=True):
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
         lines += self._enlargement()
+        if self.unlike:
+            lines.append(f"warning: of two kinds, as their sources are: {_most(self.unlike)}")
+            lines.append("  (--depth 8 or 16 writes both sides in RGB of one depth)")
         if self.pairs and self.written:
             lines.append(f"images: {self.dest}")
         if REPORT in self.documents:
@@ -124,6 +130,7 @@ def summarize(report: Report) -> Summary:
         median_native_scale=statistics.median(native) if native else None,
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
+        unlike=_unlike(report.pairs),
     )
 
 
@@ -156,3 +163,10 @@ def _closest(report: Report) -> Counts:
 
 def _counted(reasons: Iterable[Reason]) -> Counts:
     return dict(Counter(reason.value for reason in reasons).most_common())
+
+
+def _unlike(records: Iterable[Record]) -> Counts:
+    """Count the pairs whose written files have other depths or channels."""
+    written = [(record.outputs.lr, record.outputs.hr) for record in records]
+    kinds = Counter((kind_of_pixels(lr), kind_of_pixels(hr)) for lr, hr in written if lr and hr)
+    return {f"LR {lr}, HR {hr}": number for (lr, hr), number in kinds.most_common() if lr and hr and lr != hr}

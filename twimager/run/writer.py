@@ -160,10 +160,10 @@ def write_pair(job: Job, options: Options) -> Marks | Rejection:
         return job.known
     framing, write = options.pair.framing, options.write
     try:
-        with budget.admit(rendering_bytes(pair, framing, write.color_transfer)):
+        with budget.admit(rendering_bytes(pair, framing, write)):
             files = {outputs.lr: render_lr(pair, write, framing.partial)} if outputs.lr else {}
             if outputs.hr:
-                rendered = render_hr(pair, framing, write.color_transfer)
+                rendered = render_hr(pair, framing, write.color_transfer, write.bits)
                 files[outputs.hr] = encode(rendered, write.format, write.quality)
             if outputs.mask:
                 files[outputs.mask] = encode(render_mask(pair, output_size(pair.window, framing.scale)), Format.PNG)

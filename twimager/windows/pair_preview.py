@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,8 +29,8 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     """Return the picture of a pair, (h, w, 3) uint8; raises UnreadableImage."""
     lr, hr = pair.proposal.images
     upper = drawn_pair(
-        decode(render_lr(pair, options.write, options.pair.framing.partial)),
-        render_hr(pair, options.pair.framing, options.write.color_transfer),
+        decode(render_lr(pair, replace(options.write, depth=8), options.pair.framing.partial)),
+        render_hr(pair, options.pair.framing, options.write.color_transfer, depth=8),
         Display(room=UPPER),
     )
     hr_points, lr_points = matched_points(pair)
