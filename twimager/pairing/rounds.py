@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # So many features of images that are read again may fill the memory, 144 bytes each; but each image keeps the least.
 RICH_IN_ALL = 8_000_000
 LEAST_RICH = 400
+# Features bear a stretch of 1.8; for pictures that are squeezed by more along a side they are found in copies of this.
+STRETCHES = 1.8, 1 / 1.8
 
 
 class Images(NamedTuple):
@@ -108,6 +110,9 @@ class _Rounds:
         nearby = {of_one_lr[0].lr.path: of_one_lr for of_one_lr in near if of_one_lr}
         yield from self._decider.pairs(self._mirrored(index, left, nearby), likeness)
         left = self._left(left)
+        if left:
+            yield from self._decider.pairs(self._changed(index, left), likeness)
+            left = self._left(left)
         return self._likely(index, left) if left else None
 
     def by_richer_features(self, images: Images) -> Iterator[VerifiedPair]:
@@ -157,6 +162,17 @@ class _Rounds:
         if self._propose.mirror:
             sources.append(index.propose(left, mirror=True))
         with self._progress.stage("searching again"):
+            return self._new(sources)
+
+    def _changed(self, index: FeatureIndex, left: list[Fingerprint]) -> list[list[Proposal]]:
+        """Propose HRs that are squeezed by more than features bear, and negatives."""
+        sources = [index.propose(left, invert=True)] if self._propose.negative else []
+        with self._progress.stage("searching again"):
+            for stretch in STRETCHES:
+                self._progress.expect(len(left))
+                described = {lr.path: lr for lr in self._reader.describe(left, self._lr_recipe._replace(stretch=stretch))}
+                lrs = [described.get(lr.path, lr) for lr in left]
+                sources.append(index.propose(lrs, stretch=stretch))
             return self._new(sources)
 
     def _likely(self, index: FeatureIndex, left: list[Fingerprint]) -> Images:
