@@ -183,5 +183,5 @@ def _registered_without(
     common.cut(valid)[:] &= cv2.resize(near, common[2:], interpolation=cv2.INTER_NEAREST) == 0
     flat = lr.gray.astype(np.float32)
     common.cut(flat)[:] = found.tones.without_vignette(common.cut(flat))
-    found = registered(candidate._replace(lr=lr._replace(gray=flat, valid=valid)), FINE, method)
-    return moved_to(candidate, found.match.matrix) or candidate
+    moved = registered(candidate._replace(lr=lr._replace(gray=flat, valid=valid)), FINE, method)
+    return moved_to(candidate, moved.match.matrix) or candidate

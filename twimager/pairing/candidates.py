@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import cv2
-import numpy as np
 
 from twimager.align.matching import Match, implausible, match
 from twimager.align.refinement import NEAR, refine
@@ -68,7 +67,7 @@ def features_as_proposed(proposal: Proposal, hr: Fingerprint, lr: Fingerprint) -
 def matrix_of_files(proposal: Proposal, matrix: Matrix) -> Matrix:
     """Return a matrix, (3, 3), between `features_as_proposed` as one between the images themselves."""
     if proposal.stretch != 1:
-        matrix = np.linalg.inv(stretching(proposal.stretch)) @ matrix
+        matrix = stretching(1 / proposal.stretch) @ matrix
     return matrix @ mirroring(proposal.hr.size) if proposal.mirrored else matrix
 
 
@@ -158,4 +157,5 @@ def _full_resolution_lr(candidate: Candidate) -> WorkingImage:
 
 def _full_resolution_overlay(candidate: Candidate, lr: WorkingImage) -> Overlay | None:
     with precise_picture(candidate.proposal.hr) as hr:
-        return make_overlay(hr.negative if candidate.proposal.negative else hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
+        seen = hr.negative if candidate.proposal.negative else hr
+        return make_overlay(seen, lr, candidate.match.matrix, cv2.INTER_CUBIC)

@@ -35,7 +35,7 @@ from twimager.web.template import fill
 # The numbers of a pair that the page shows.
 NUMBERS = (
     "correlation", "residual", "coverage", "hash_agreement", "color_distance", "hash_distance", "inliers", "source",
-    "mirrored", "agreed", "different", "unjudged", "contradicted",
+    "mirrored", "negative", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 TEMPLATE = "page"
 SCRIPTS = ("list.js", "hatching.js", "histogram.js", "viewer.js", "decisions.js", "start.js")

@@ -46,6 +46,8 @@ class Summary(Struct, frozen=True):
     unreadable, unwritten : files that could not be read, pairs that could not be written
     scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
         pixels per output pixel, along a side, the median HR has (None without pairs)
+    negatives, inverted : how many HRs are the negatives of their LRs, and whether they were inverted to be written, as
+        `--color_transfer` does
     dest, documents : where the images are, and what is kept beside them, by name
     """
 
@@ -61,6 +63,8 @@ class Summary(Struct, frozen=True):
     scale: Annotated[float, Meta(gt=0, le=MAX_SCALE)]
     enlarged: Count
     median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
+    negatives: Count
+    inverted: bool
     dest: Text | None
     documents: dict[str, Text]
 
@@ -78,6 +82,9 @@ class Summary(Struct, frozen=True):
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
         lines += self._enlargement()
+        if self.negatives:
+            how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
+            lines.append(f"HRs that are negatives of their LRs: {self.negatives} ({how})")
         if self.pairs and self.written:
             lines.append(f"images: {self.dest}")
         if REPORT in self.documents:
@@ -122,6 +129,8 @@ def summarize(report: Report) -> Summary:
         scale=float(options.pair.framing.scale),
         enlarged=sum(scale < 1 - SAME_SIZE for scale in native),
         median_native_scale=statistics.median(native) if native else None,
+        negatives=sum(record.pair.proposal.negative for record in report.pairs),
+        inverted=options.write.color_transfer is not None,
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
     )
