@@ -173,6 +173,7 @@ class ProposeSettings:
     search: Search = Search.AUTO
     distance: int = 12
     mirror: bool = True
+    negative: bool = True
 
     def __post_init__(self) -> None:
         require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")

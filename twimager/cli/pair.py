@@ -76,7 +76,7 @@ def to_options(values: argparse.Namespace) -> Options:
             values.recursive, values.max_pixels, Truncated(values.truncated), values.keep_icc, values.lr_mask,
             values.hr_mask,
         ),
-        ProposeSettings(Search(values.search), values.distance, mirror=not values.no_mirror),
+        ProposeSettings(Search(values.search), values.distance, not values.no_mirror, not values.no_negative),
         PairSettings(
             AlignSettings(Method(values.method)),
             Gates(
@@ -217,6 +217,9 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         help="pair LRs of two moments, too: interlaced frames left as they are, and frames blended of two HRs",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
+    group.add_argument(
+        "--no_negative", action="store_true", help="do not look for pairs of which one is the negative of the other"
+    )
     group.add_argument(
         "--all_matches",
         action="store_true",

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from twimager.fingerprint.mask import Mask
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
-from twimager.fingerprint.rootsift import MIRRORED_BINS, SIGMA
-from twimager.geometry import Rect, Size
+from twimager.fingerprint.rootsift import MIRRORED_BINS, NEGATIVE_BINS, SIGMA
+from twimager.geometry import Matrix, Rect, Size, scaling, transform_points
 from twimager.image.depth import FULL
 
 HASH_SIDE = 8
@@ -33,6 +33,7 @@ class Recipe(NamedTuple):
     truncated : whether the complete rows of an image that is cut short are used
     mask : which pixels are picture, of images that it fits
     combing : whether it is measured how much of the picture is combed
+    stretch : features are found in a copy that is so many times as wide, by its height, as the picture
     """
 
     side: int
@@ -45,11 +46,12 @@ class Recipe(NamedTuple):
     truncated: bool = False
     mask: Mask | None = None
     combing: bool = False
+    stretch: float = 1.0
 
     @property
     def without_features(self) -> Recipe:
         """The same without features, which take most of the time."""
-        return self._replace(side=0, features=0, contrast=0, sigma=0)
+        return self._replace(side=0, features=0, contrast=0, sigma=0, stretch=1.0)
 
 
 # Few features tell most pairs, in half the time; 120 lose one in a hundred. An LR shows a part of its HR, rarely more,
@@ -166,3 +168,25 @@ def mirrored(image: Fingerprint) -> Fingerprint:
     points = np.stack([image.size[0] - 1 - features.points[:, 0], features.points[:, 1]], axis=1)
     angles, descriptors = np.float32(np.pi) - features.angles, features.descriptors[:, MIRRORED_BINS]
     return replace(image, hashes=(), features=Features(points, features.radii, angles, descriptors))
+
+
+def negative(image: Fingerprint) -> Fingerprint:
+    """Return the fingerprint of the image's negative, without its hashes, which are not known."""
+    features = image.known_features
+    angles, descriptors = features.angles + np.float32(np.pi), features.descriptors[:, NEGATIVE_BINS]
+    return replace(image, hashes=(), features=Features(features.points, features.radii, angles, descriptors))
+
+
+def stretched(image: Fingerprint, stretch: float) -> Fingerprint:
+    """Return an image whose features were found in a copy so many times as wide, by its height, as seen in that copy.
+
+    The copy's area is the image's.
+    """
+    features, to_copy = image.known_features, stretching(stretch)
+    points = transform_points(to_copy, features.points.astype(np.float64)).astype(np.float32)
+    return replace(image, features=replace(features, points=points))
+
+
+def stretching(stretch: float) -> Matrix:
+    """Return the matrix, (3, 3), to a copy of the same area that is so many times as wide by its height."""
+    return scaling(stretch**0.5, stretch**-0.5)

@@ -112,6 +112,11 @@ class WorkingImage(NamedTuple):
         return WorkingImage(gray, self.size, valid)
 
     @property
+    def negative(self) -> WorkingImage:
+        """The copy's negative."""
+        return self._replace(gray=255 - self.gray)
+
+    @property
     def from_full(self) -> Matrix:
         """The matrix, (3, 3), from the image's pixels to the copy's."""
         return resize_matrix(self.size, frame_size(self.gray))

@@ -136,12 +136,17 @@ def _shown(to_output: Matrix, hr_size: Size, size: Size, displacement: Displacem
 
 
 def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair, how: ColorTransfer) -> Pixels:
-    """Carry the LR's colours over, measured on the pixels in which both agree, on the LR's grid."""
+    """Carry the LR's colours over, measured on the pixels in which both agree, on the LR's grid.
+
+    An HR that is the LR's negative is inverted first.
+    """
     from_lr = translation(-pair.common.x, -pair.common.y)
     displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
     with picture(pair.proposal.lr) as whole:
         lr = pair.common.cut(whole)
         seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), displacement=displacement)
+        if pair.proposal.negative:
+            rendered, seen = ~rendered, ~seen
         if pair.agreement and (agrees := ~hidden(pair._replace(window=pair.common))).any():
             seen, lr = seen[agrees][None], lr[agrees][None]
         return transfer_color(rendered, seen, lr, how)

@@ -14,8 +14,8 @@ from twimager.fingerprint.working_image import WorkingImage, picture
 from twimager.geometry import Rect, frame_corners, transform_points
 from twimager.image.pixels import frame_size, to_8_bit
 from twimager.options import Method
-from twimager.pairing.registration import moved_to, register
-from twimager.pairs import Candidate
+from twimager.pairing.registration import moved_to, register, registered
+from twimager.pairs import Candidate, RejectedPair
 from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
 from twimager.verify.channel_curves import gray_by_channels
@@ -79,8 +79,11 @@ def _misregistered_parts(found: Agreement) -> NDArray[np.bool_]:
     return np.asarray(share > LAYER_SHARE)
 
 
-def register_finely(candidate: Candidate, method: Method) -> Candidate:
-    """Refine an aligned candidate's transform, by what agrees from the first if much differs."""
+def register_finely(candidate: Candidate, method: Method) -> Candidate | RejectedPair:
+    """Refine an aligned candidate's transform, by what agrees from the first if much differs.
+
+    A candidate whose transform becomes implausible is rejected: it would be written as its features put it.
+    """
     partly = PARTLY_CORRELATED <= candidate.scores.correlation < WHOLLY_CORRELATED
     much = partly and agreement_of(candidate).different > MUCH
     # The candidate's overlay may be on a coarse grid.
@@ -185,5 +188,5 @@ def _registered_without(
     common.cut(valid)[:] &= cv2.resize(near, common[2:], interpolation=cv2.INTER_NEAREST) == 0
     flat = lr.gray.astype(np.float32)
     common.cut(flat)[:] = found.tones.without_vignette(common.cut(flat))
-    registered = register(candidate._replace(lr=lr._replace(gray=flat, valid=valid)), FINE, method)
-    return moved_to(candidate, registered.match.matrix) or candidate
+    moved = registered(candidate._replace(lr=lr._replace(gray=flat, valid=valid)), FINE, method)
+    return moved_to(candidate, moved.match.matrix) or candidate

@@ -10,9 +10,9 @@ import cv2
 from twimager.align.matching import Match, implausible, match
 from twimager.align.refinement import NEAR, refine
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.fingerprint import mirrored
+from twimager.fingerprint.fingerprint import Fingerprint, mirrored, negative, stretched, stretching
 from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, color_image, precise_picture, working_image
-from twimager.geometry import covered_share, mirroring, resize_matrix
+from twimager.geometry import Matrix, covered_share, mirroring, resize_matrix
 from twimager.options import Gates, Method
 from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.propose.by_hash import nearest_hashes
@@ -50,19 +50,31 @@ def _align_frames(proposals: Sequence[Proposal], method: Method) -> Iterator[Ali
 def _align(proposal: Proposal, method: Method) -> Aligned | RejectedPair:
     """Match the features; where too few match, a proposal by hash is aligned as its hashes were."""
     lr, hr = proposal.lr, proposal.hr
-    found = match(mirrored(hr) if proposal.mirrored else hr, lr, method)
+    found = match(*features_as_proposed(proposal, hr, lr), method)
     if isinstance(found, Rejection):
         if proposal.source is Source.FEATURES:
             return RejectedPair(proposal, found)
         return _plausible(proposal, Match(nearest_hashes(lr, hr)[1], 0))
-    if proposal.mirrored:
-        found = replace(found, matrix=found.matrix @ mirroring(hr.size))
-    return proposal, found
+    return _plausible(proposal, replace(found, matrix=matrix_of_files(proposal, found.matrix)))
+
+
+def features_as_proposed(proposal: Proposal, hr: Fingerprint, lr: Fingerprint) -> tuple[Fingerprint, Fingerprint]:
+    """Return both images of a proposal as one is to be found in the other: mirrored, inverted, stretched."""
+    hr = negative(hr) if proposal.negative else hr
+    return mirrored(hr) if proposal.mirrored else hr, stretched(lr, proposal.stretch) if proposal.stretch != 1 else lr
+
+
+def matrix_of_files(proposal: Proposal, matrix: Matrix) -> Matrix:
+    """Return a matrix, (3, 3), between `features_as_proposed` as one between the images themselves."""
+    if proposal.stretch != 1:
+        matrix = stretching(1 / proposal.stretch) @ matrix
+    return matrix @ mirroring(proposal.hr.size) if proposal.mirrored else matrix
 
 
 def _plausible(proposal: Proposal, found: Match) -> Aligned | RejectedPair:
     """Reject a transform that no picture of a picture has: resampling by it might take any time and memory."""
-    flaw = implausible(found.matrix, proposal.hr.size)
+    hr_size = proposal.hr.size
+    flaw = implausible(found.matrix @ mirroring(hr_size) if proposal.mirrored else found.matrix, hr_size)
     return RejectedPair(proposal, Rejection(Reason.IMPLAUSIBLE, flaw)) if flaw else (proposal, found)
 
 
@@ -78,6 +90,7 @@ def overlaid(proposal: Proposal, found: Match) -> Candidate | RejectedPair:
         hr, lr = working_image(proposal.hr), working_image(proposal.lr)
     except UnreadableImage as error:
         return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
+    hr = hr.negative if proposal.negative else hr
     overlay = make_overlay(hr, _coarse(lr), found.matrix)
     if overlay is None:
         return RejectedPair(proposal, NOTHING_IN_COMMON, found)
@@ -108,6 +121,7 @@ def with_color_distance(candidate: Candidate, scores: Scores) -> Candidate | Rej
         hr, lr = color_image(candidate.proposal.hr), color_image(candidate.proposal.lr)
     except UnreadableImage as error:
         return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+    hr = hr.negative if candidate.proposal.negative else hr
     overlay = make_overlay(hr, lr, found.matrix, displacement=found.displacement)
     if overlay is None:
         return reject(candidate, NOTHING_IN_COMMON)
@@ -143,4 +157,5 @@ def _full_resolution_lr(candidate: Candidate) -> WorkingImage:
 
 def _full_resolution_overlay(candidate: Candidate, lr: WorkingImage) -> Overlay | None:
     with precise_picture(candidate.proposal.hr) as hr:
-        return make_overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
+        seen = hr.negative if candidate.proposal.negative else hr
+        return make_overlay(seen, lr, candidate.match.matrix, cv2.INTER_CUBIC)

@@ -107,8 +107,8 @@ def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     aligned, rejected = partition(align(proposals, settings.align.method))
     found, failed = partition(_candidate(*one, settings.gates) for one in sorted(aligned, key=coverage, reverse=True))
     candidates, unregistered = _registered(found, settings)
-    refined = [register_finely(candidate, settings.align.method) for candidate in candidates]
-    rejected += failed + unregistered
+    refined, diverged = partition(register_finely(candidate, settings.align.method) for candidate in candidates)
+    rejected += failed + unregistered + diverged
     pairs, unverified = partition(verify(candidate, settings) for candidate in refined)
     if not settings.gates.keep_combed and (flaw := _flaw(pairs, sorted(refined, key=by_similarity))):
         return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in refined])
@@ -166,8 +166,9 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
 
 def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
     """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
-    refined = [register_finely(one, settings.align.method) for one in candidates]
-    ranked, rejected = rank_rivals(refined, DECISIVE_COARSE)
+    refined, diverged = partition(register_finely(one, settings.align.method) for one in candidates)
+    ranked, look_alikes = rank_rivals(refined, DECISIVE_COARSE)
+    rejected = diverged + look_alikes
     if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
         compared, failed = partition(at_full_resolution(ranked))
         ranked, look_alikes = rank_rivals(compared, DECISIVE)
@@ -220,6 +221,8 @@ def _deferred(deferred: Deferred, best: Choice, settings: PairSettings) -> Evalu
     if rejected:
         return Evaluation([], [], rejected)
     refined = register_finely(known[1], settings.align.method)
+    if isinstance(refined, RejectedPair):
+        return Evaluation([], [], [refined])
     compared, rejected = partition(at_full_resolution([known[0], refined]))
     if rejected:
         return Evaluation([], [], rejected)

@@ -40,7 +40,7 @@ from twimager.web.template import fill
 # The numbers of a pair that the page shows.
 NUMBERS = (
     "correlation", "residual", "coverage", "hash_agreement", "color_distance", "hash_distance", "inliers", "source",
-    "mirrored", "agreed", "different", "unjudged", "contradicted",
+    "mirrored", "negative", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 # How many small copies a page holds of images that do not use all of their bits, some 50 kB each; their shorter side.
 EMBEDDED, EMBEDDED_SIDE = 400, 400

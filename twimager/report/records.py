@@ -112,4 +112,4 @@ def numbers(pair: VerifiedPair) -> str:
     words = [found, f"correlation {scores.correlation:.3f}", f"coverage {scores.coverage:.3f}"]
     shares = {"agreed": scores.agreed, "different": scores.different, "unjudged": scores.unjudged}
     words += [f"{name} {share:.2f}" for name, share in shares.items() if share is not None]
-    return ", ".join(words + ["mirrored"] * pair.proposal.mirrored)
+    return ", ".join(words + ["mirrored"] * pair.proposal.mirrored + ["negative"] * pair.proposal.negative)

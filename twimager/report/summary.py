@@ -47,6 +47,8 @@ class Summary(Struct, frozen=True):
     unreadable, unwritten : files that could not be read, pairs that could not be written
     scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
         pixels per output pixel, along a side, the median HR has (None without pairs)
+    negatives, inverted : how many HRs are the negatives of their LRs, and whether they were inverted to be written, as
+        `--color_transfer` does
     dest, documents : where the images are, and what is kept beside them, by name
     unlike : how many pairs have files of two depths or of other channels, by both
     """
@@ -63,6 +65,8 @@ class Summary(Struct, frozen=True):
     scale: Annotated[float, Meta(gt=0, le=MAX_SCALE)]
     enlarged: Count
     median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
+    negatives: Count
+    inverted: bool
     dest: Text | None
     documents: dict[str, Text]
     unlike: Counts = {}
@@ -84,6 +88,9 @@ class Summary(Struct, frozen=True):
         if self.unlike:
             lines.append(f"warning: of two kinds, as their sources are: {_most(self.unlike)}")
             lines.append("  (--depth 8 or 16 writes both sides in RGB of one depth)")
+        if self.negatives:
+            how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
+            lines.append(f"HRs that are negatives of their LRs: {self.negatives} ({how})")
         if self.pairs and self.written:
             lines.append(f"images: {self.dest}")
         if REPORT in self.documents:
@@ -128,6 +135,8 @@ def summarize(report: Report) -> Summary:
         scale=float(options.pair.framing.scale),
         enlarged=sum(scale < 1 - SAME_SIZE for scale in native),
         median_native_scale=statistics.median(native) if native else None,
+        negatives=sum(record.pair.proposal.negative for record in report.pairs),
+        inverted=options.write.color_transfer is not None,
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
         unlike=_unlike(report.pairs),
