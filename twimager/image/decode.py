@@ -13,11 +13,13 @@ import cv2
 import numpy as np
 
 from twimager.errors import UnreadableImage
-from twimager.image import decoder_process, headers, jpeg
+from twimager.image import decoder_process, headers, jpeg, tiff
+from twimager.image.decoder_process import ALPHA
 from twimager.image.decoders import decoders
 from twimager.image.files import read_bytes
 from twimager.image.headers import Header
 from twimager.image.icc import embedded_profile, to_srgb
+from twimager.image.opacity import straight
 from twimager.image.pixels import Gray, Pixels, to_gray
 from twimager.runtime.memory import budget
 
@@ -30,6 +32,8 @@ LARGE = 32_000_000
 COPIES = 2
 # Bytes that do not depend on the size of a picture: tables, rows, small copies.
 OVERHEAD = 1 << 20
+# Bytes a pixel that alpha takes beside the colours: as it is decoded, apart, and what is made of the picture by it.
+ALPHA_BYTES = 20
 UNKNOWN = Header(None)
 
 _in_memory: dict[Path, Pixels] = {}
@@ -56,6 +60,32 @@ def decode(data: bytes, header: Header | None = None) -> Pixels:
     """
     pixels = decoder_process.decode_unwarned(data) if (header or headers.parse(data)).everyday else None
     return decoders.decode(data) if pixels is None else pixels
+
+
+def decode_with_alpha(data: bytes, header: Header | None = None) -> tuple[Pixels, Pixels | None]:
+    """Return the pixels of an encoded image as `decode` does, and its alpha; None if it is opaque everywhere.
+
+    Colours are not multiplied by alpha, however they are stored. Parameters and errors are those of `decode`.
+
+    Returns
+    -------
+    pixels : (h, w, 3) BGR, uint8 or uint16, upright
+    alpha : (h, w), of the same type, or None
+    """
+    header = header or headers.parse(data)
+    if not header.has_alpha:
+        return decode(data, header), None
+    found = decoder_process.decode_unwarned(data, ALPHA) if header.everyday else None
+    if found is None or not decoder_process.is_whole_bgra(found, data):
+        found = decoders.decode(data, ALPHA)
+    if found.shape[2] == CHANNELS:
+        return found, None
+    pixels, alpha = (np.asarray(p) for p in (cv2.cvtColor(found, cv2.COLOR_BGRA2BGR), cv2.extractChannel(found, 3)))
+    if alpha.min() == np.iinfo(alpha.dtype).max:
+        return pixels, None
+    if data.startswith(tiff.SIGNATURES) and tiff.directory(data).is_multiplied:
+        pixels = straight(pixels, alpha)
+    return pixels, alpha
 
 
 def decode_rows(data: bytes) -> tuple[Pixels, int]:
@@ -104,11 +134,13 @@ class Analysed(NamedTuple):
     pixels : gray, (h, w), or colours, (h, w, 3) BGR; uint8 or uint16
     profile : the colour profile to convert colours by
     depth : bytes of a value in the file
+    alpha : (h, w), None where it is opaque everywhere
     """
 
     pixels: Pixels | Gray
     profile: bytes | None
     depth: int
+    alpha: Pixels | None = None
 
 
 def complaint(error: BaseException) -> str:
@@ -161,7 +193,7 @@ def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterat
     with _opened(path) as (data, admit):
         header, profile = _header(data, missing), embedded_profile(data) if srgb else None
         admit(decoding_bytes(header, more=more))
-        pixels = decode_rows(data)[0] if missing else decode(data, header)
+        pixels = decode_rows(data)[0] if missing else decode_with_alpha(data, header)[0]
         yield to_srgb(pixels, profile) if profile else pixels
 
 
@@ -184,6 +216,9 @@ def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0, more: float =
         if missing:
             rows = decode_rows(data)[0]
             yield Analysed(rows if profile else to_gray(rows), profile, header.depth)
+        elif header.has_alpha:
+            pixels, alpha = decode_with_alpha(data, header)
+            yield Analysed(pixels if profile else to_gray(pixels), profile, header.depth, alpha)
         elif profile:
             yield Analysed(decode(data, header), profile, header.depth)
         else:
@@ -210,7 +245,8 @@ def decoding_bytes(header: Header, *, gray: bool = False, more: float = 0) -> in
     """
     if header.size is None:
         return min(budget.limit // 2, (COPIES + 1) * CHANNELS * headers.max_pixels())
-    pixel = 1 if gray and header.everyday else CHANNELS * header.depth
+    more += ALPHA_BYTES * header.has_alpha
+    pixel = 1 if gray and header.everyday and not header.has_alpha else CHANNELS * header.depth
     held = max(COPIES * pixel, pixel + header.buffer) + (0 if header.everyday else pixel)
     return int(math.prod(header.size) * (held + more)) + OVERHEAD
 

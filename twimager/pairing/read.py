@@ -98,7 +98,7 @@ class Reader:
         self.progress.expect(len(firsts) - len(paths))
         results = self._of_all(paths, stamps, same, self.fingerprints(firsts, recipe, frames))
         images = self.take(side, paths, results)
-        if recipe.mask and (others := [image.path for image in images if image.mask is None]):
+        if recipe.mask and (others := [image.path for image in images if not recipe.mask.fits(image.frame[2:])]):
             names = ", ".join(map(str, others[:NAMED])) + ", ..." * (len(others) > NAMED)
             self.console.warn(f"--{side.lower()}_mask: {len(others)} of other proportions are used without it: {names}")
         self.ledger.reject_images(side, {image.path: Rejection(Reason.FLAT) for image in images if image.is_flat})
