@@ -47,7 +47,7 @@ class Mask:
     @classmethod
     def of(cls, picture: NDArray[np.bool_]) -> Mask:
         """Pack (h, w): True is picture."""
-        return cls((picture.shape[1], picture.shape[0]), zlib.compress(np.packbits(picture), 1))
+        return cls((picture.shape[1], picture.shape[0]), zlib.compress(np.packbits(picture).tobytes(), 1))
 
     def __repr__(self) -> str:
         return f"Mask({self.digest})"
@@ -56,6 +56,11 @@ class Mask:
     def digest(self) -> str:
         """Changes with the pixels: part of the keys by which what is found out is kept."""
         return hashlib.sha256(repr(self.size).encode() + self.packed).hexdigest()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel is picture."""
+        return not any(zlib.decompress(self.packed))
 
     @cached_property
     def is_sound(self) -> bool:

@@ -19,8 +19,8 @@ def render_mask(pair: VerifiedPair, size: Size) -> NDArray[np.uint8]:
 
     Returns
     -------
-    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, either is transparent, or a mask of
-        its side leaves pixels out; in between, both agree
+    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, either is transparent, or a mask
+        of its side leaves pixels out; in between, both agree
     """
     mask = np.zeros(size[::-1], np.uint8)
     common = _on_grid(pair.common, pair.window, size)

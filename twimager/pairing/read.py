@@ -27,6 +27,7 @@ CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went 
 # Names of files that a line lists.
 NAMED = 3
 FIRST_PICTURE = "holds several pictures; the first is used"
+TRANSPARENT = "transparent everywhere: nothing to see"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -136,6 +137,8 @@ class Reader:
                 found.append(result)
                 if is_animated(path):
                     self._note(path, FIRST_PICTURE)
+                if result.is_flat and result.opaque and result.opaque.is_empty:
+                    self._note(path, TRANSPARENT)
                 if result.missing:
                     self._note(path, f"cut short: {result.missing} rows are missing and left out")
         return found

@@ -47,6 +47,7 @@ class Summary(Struct, frozen=True):
     scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
         pixels per output pixel, along a side, the median HR has (None without pairs)
     dest, documents : where the images are, and what is kept beside them, by name
+    unlike : how many pairs have an LR of other channels or another depth than the HR, by which
     """
 
     twimager: Text
@@ -63,6 +64,7 @@ class Summary(Struct, frozen=True):
     median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
     dest: Text | None
     documents: dict[str, Text]
+    unlike: Counts = {}
 
     def to_json(self) -> str:
         """Return the summary as a JSON object."""
@@ -77,6 +79,10 @@ class Summary(Struct, frozen=True):
                 lines.append(f"  the HRs that came closest: {_most(self.closest)}")
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
+        if self.unlike:
+            lines.append(
+                f"pairs of unlike files: {sum(self.unlike.values())} ({_most(self.unlike)}; as their sources are)"
+            )
         lines += self._enlargement()
         if self.pairs and self.written:
             lines.append(f"images: {self.dest}")
@@ -124,6 +130,7 @@ def summarize(report: Report) -> Summary:
         median_native_scale=statistics.median(native) if native else None,
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
+        unlike=dict(Counter(record.unlike for record in report.pairs if record.unlike).most_common()),
     )
 
 

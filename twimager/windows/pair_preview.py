@@ -13,6 +13,7 @@ from twimager.geometry import Points, mirroring, transform_points
 from twimager.image.decode import decode
 from twimager.options import Options
 from twimager.output.render import render_hr, render_lr
+from twimager.output.transparency import treatment
 from twimager.pairs import VerifiedPair
 from twimager.report.document import pair_record
 from twimager.report.reader import caption
@@ -28,7 +29,7 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     lr, hr = pair.proposal.images
     upper = drawn_pair(
         decode(render_lr(pair, options.write, options.pair.framing.partial)),
-        render_hr(pair, options.pair.framing, options.write.color_transfer),
+        render_hr(pair, options.pair.framing, options.write.color_transfer, treatment(pair, options.write))[..., :3],
         Display(room=UPPER),
     )
     hr_points, lr_points = matched_points(pair)
