@@ -71,9 +71,9 @@ class Directory(NamedTuple):
 
     @property
     def is_multiplied(self) -> bool:
-        """Whether colours come from the decoder multiplied by alpha, as it does with all of 8 bit."""
-        kind = self.first(EXTRA_SAMPLES)
-        return kind == ASSOCIATED or (kind == UNASSOCIATED and max(self.tags.get(BITS, (1,))) == 8)
+        """Whether colours, or gray, come from the decoder multiplied by alpha: by libtiff itself those of 8 bit."""
+        kind, by_libtiff = self.first(EXTRA_SAMPLES), self.tags.get(BITS) == (8,) * 4
+        return kind == ASSOCIATED or (kind == UNASSOCIATED and by_libtiff)
 
     @property
     def segments(self) -> Segments:

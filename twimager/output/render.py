@@ -124,12 +124,10 @@ def render_hr(
             rendered, alpha = resample_with_alpha(pixels, alpha, resampled)
         if color_transfer:
             rendered = _with_lr_colors(rendered, pixels, pair, color_transfer)
-    keeps = framing.border is Border.KEEP
-    beyond = ~_shown(to_output, pair.proposal.hr.size, size, displacement) if keeps else np.zeros(size[::-1], bool)
-    if alpha is None:
-        rendered[beyond] = 0
-    else:
-        alpha[beyond] = 0
+    if framing.border is Border.KEEP:
+        beyond = ~_shown(to_output, pair.proposal.hr.size, size, displacement)
+        for made in (rendered,) if alpha is None else (rendered, alpha):
+            made[beyond] = 0
     rendered = laid_out(rendered, alpha, how, lambda alpha: _shown_by_lr(pair, size, alpha))
     if framing.partial is Partial.BLACK:
         rendered[cv2.resize(hidden(pair).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0] = 0
