@@ -32,8 +32,8 @@ LARGE = 32_000_000
 COPIES = 2
 # Bytes that do not depend on the size of a picture: tables, rows, small copies.
 OVERHEAD = 1 << 20
-# Bytes a pixel that alpha takes beside the colours: as it is decoded, apart, and what is made of the picture by it.
-ALPHA_BYTES = 20
+# Bytes a pixel that it takes to leave out what is transparent.
+ALPHA_BYTES = 14
 UNKNOWN = Header(None)
 
 _in_memory: dict[Path, Pixels] = {}
@@ -246,7 +246,8 @@ def decoding_bytes(header: Header, *, gray: bool = False, more: float = 0) -> in
     if header.size is None:
         return min(budget.limit // 2, (COPIES + 1) * CHANNELS * headers.max_pixels())
     more += ALPHA_BYTES * header.has_alpha
-    pixel = 1 if gray and header.everyday and not header.has_alpha else CHANNELS * header.depth
+    directly = gray and header.everyday and not header.has_alpha
+    pixel = 1 if directly else (CHANNELS + header.has_alpha) * header.depth
     held = max(COPIES * pixel, pixel + header.buffer) + (0 if header.everyday else pixel)
     return int(math.prod(header.size) * (held + more)) + OVERHEAD
 
