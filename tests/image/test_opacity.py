@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, features
 
 from tests.support.pictures import cat
 from twimager.image import headers
@@ -24,6 +24,7 @@ COLORS = np.ascontiguousarray(cat()[100:140, 100:160])
 ALPHA = np.tile(np.linspace(255, 60, 60).astype(np.uint8), (40, 1))
 ALPHA[:9] = 0
 BGRA = np.dstack([COLORS, ALPHA])
+OPAQUE = np.dstack([COLORS, np.full(SIDES, 255, np.uint8)])
 GRAY = cv2.cvtColor(COLORS, cv2.COLOR_BGR2GRAY)
 TURN = 6
 
@@ -98,6 +99,17 @@ def test_alpha_is_read_and_colours_are_as_they_were(name: str) -> None:
     assert abs(pixels[seen].astype(int) - colors[seen]).max() <= tolerance
 
 
+@pytest.mark.parametrize("kind", ["JPEG2000", "AVIF"])
+def test_the_decoder_tells_of_alpha_where_headers_do_not(kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow writes none")
+    found = [decode_with_alpha(by_pillow(pixels, kind, quality=100)) for pixels in (BGRA, OPAQUE)]
+    assert found[1][1] is None
+    assert found[0][1] is not None
+    assert abs(found[0][1].astype(int) - ALPHA).max() <= 3
+    assert abs(found[1][0].astype(int) - COLORS).max() <= 12
+
+
 @pytest.mark.parametrize("kind", ["palette", "palette of alphas", "gray key", "color key", "gif"])
 def test_transparent_colours_are_read(kind: str) -> None:
     stripes = np.repeat(np.arange(40, dtype=np.uint8)[:, None] // 20, 60, axis=1)
@@ -114,9 +126,6 @@ def test_transparent_colours_are_read(kind: str) -> None:
     assert not alpha[:20].any()
     assert (alpha[20:] == 255).all()
     assert (pixels == decode(file.getvalue())).all()
-
-
-OPAQUE = np.dstack([COLORS, np.full(SIDES, 255, np.uint8)])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP", "JPEG"])

@@ -76,7 +76,7 @@ def decode_with_alpha(data: bytes, header: Header | None = None) -> tuple[Pixels
     if not header.has_alpha:
         return decode(data, header), None
     found = decoder_process.decode_unwarned(data, ALPHA) if header.everyday else None
-    if found is None or not decoder_process.is_whole_bgra(found, data):
+    if found is None or not decoder_process.is_as_shown(found, data):
         found = decoders.decode(data, ALPHA)
     if found.shape[2] == CHANNELS:
         return found, None

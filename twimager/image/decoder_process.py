@@ -49,7 +49,7 @@ def decode_here(data: bytes, flags: int = READ_FLAGS) -> Pixels:
     Returns
     -------
     with the usual flags (h, w, 3) BGR, uint8 or uint16; (h, w) where the flags are for gray; with ALPHA what is stored,
-    (h, w, 4) BGRA where OpenCV reads alpha, not turned
+    (h, w, 3 or 4) BGR or BGRA, or (h, w), not turned
 
     Raises
     ------
@@ -68,9 +68,9 @@ def decode_here(data: bytes, flags: int = READ_FLAGS) -> Pixels:
     return pixels
 
 
-def is_whole_bgra(pixels: Pixels, data: bytes) -> bool:
-    """Tell whether what was decoded with ALPHA is both colours and alpha, and upright."""
-    return pixels.ndim == 3 and pixels.shape[2] == 4 and b"eXIf" not in data and b"EXIF" not in data
+def is_as_shown(pixels: Pixels, data: bytes) -> bool:
+    """Tell whether what was decoded with ALPHA has colours, alpha if there is any, and is upright."""
+    return pixels.ndim == 3 and b"eXIf" not in data and b"EXIF" not in data
 
 
 def _with_pillows_alpha(data: bytes) -> Pixels:
@@ -151,7 +151,7 @@ def decode_in_full(data: bytes, flags: int = READ_FLAGS) -> Pixels:
         data = shorter
     if damage := decoder_warnings.DAMAGE.search(warnings):
         raise UnreadableImage(f"damaged or cut short: {damage[1].decode('ascii', 'replace')}")
-    return _with_pillows_alpha(data) if flags == ALPHA and not is_whole_bgra(pixels, data) else pixels
+    return _with_pillows_alpha(data) if flags == ALPHA and not is_as_shown(pixels, data) else pixels
 
 
 def decode_complete_rows(data: bytes) -> tuple[Pixels, int]:

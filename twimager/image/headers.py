@@ -45,7 +45,7 @@ class Header(NamedTuple):
     animated : it holds more than one picture
     depth : bytes that a value takes once it is decoded, at most
     buffer : bytes a pixel that its decoder holds meanwhile, beside the pixels
-    channels : values of a pixel, 3 for palettes, with alpha one more; 0 where only a decoder can tell
+    channels : values of a pixel, at most, 3 for palettes, with alpha one more; 0 where only a decoder can tell
     """
 
     size: tuple[int, int] | None
@@ -134,13 +134,18 @@ def _parser(data: bytes) -> Callable[[bytes], Header] | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp
     if data[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1"):
-        return _unusual
+        return _maybe_transparent
     return None
 
 
 def _unusual(_: bytes) -> Header:
     """Return an empty header: the decoder tells the rest, in a process of its own."""
     return Header(None)
+
+
+def _maybe_transparent(_: bytes) -> Header:
+    """Return the header of a format that may have alpha, which the decoder tells as well."""
+    return Header(None, channels=4)
 
 
 def _png(data: bytes) -> Header:
@@ -287,10 +292,12 @@ SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Header]], ...] = (
     *((signature, _tiff) for signature in tiff.SIGNATURES),
     (b"GIF87a", _gif),
     (b"GIF89a", _gif),
-    # BigTIFF, JPEG 2000 (a file and a bare stream), OpenEXR, Radiance, Sun raster.
+    # JPEG 2000, a file and a bare stream.
+    (b"\0\0\0\x0cjP  ", _maybe_transparent),
+    (b"\xff\x4f\xff\x51", _maybe_transparent),
+    # BigTIFF, OpenEXR, Radiance, Sun raster.
     *((signature, _unusual) for signature in (
-        b"II+\0", b"MM\0+", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE",
-        b"\x59\xa6\x6a\x95",
+        b"II+\0", b"MM\0+", b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE", b"\x59\xa6\x6a\x95",
     )),
     # PBM, PGM, PPM (as text and not), PAM, PFM.
     *((b"P" + kind, _unusual) for kind in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"F", b"f")),
