@@ -186,7 +186,7 @@ def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
         opaque = None if alpha is None else Mask.of(is_opaque(alpha))
         mask = both(fitting, opaque)
         luma = to_gray(frame) if profile else frame
-        picture = _masked_picture_area(luma, mask, fitting, alpha) if mask else picture_area(luma)
+        picture = _masked_picture_area(luma, mask, fitting) if mask else picture_area(luma)
         pixels = picture.cut(frame)
         gray = _working(pixels, profile)
         combing = comb_share(to_gray(pixels) if profile else pixels) if recipe.combing else 0.0
@@ -198,19 +198,17 @@ def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
     return DecodedImage(small, size, bars, missing, depth, mask, combing, opaque)
 
 
-def _masked_picture_area(frame: Gray, mask: Mask, of_side: Mask | None, alpha: Pixels | None) -> Rect:
+def _masked_picture_area(frame: Gray, mask: Mask, of_side: Mask | None) -> Rect:
     """Return the part of a frame that is neither bars, be there captions in them, nor left out from side to side.
 
-    What is transparent is left out as a whole; the edges of what is not belong to the picture.
+    Bars are found in what `mask` leaves; `of_side` is what leaves out. What is transparent is no bar: it stays.
     """
     size = frame_size(frame)
     whole = Rect(0, 0, *size)
-    valid, shown = mask.on(size, whole, size), np.ones(size[::-1], bool) if alpha is None else alpha > 0
+    valid = mask.on(size, whole, size)
     if not valid.any():
         return whole
-    if of_side:
-        shown = shown & of_side.on(size, whole, size)
-    inner = Rect(*cv2.boundingRect(shown.astype(np.uint8)))
+    inner = Rect(*cv2.boundingRect(of_side.on(size, whole, size).astype(np.uint8))) if of_side else whole
     return picture_area(inpainted(inner.cut(frame), inner.cut(valid))).moved(inner.x, inner.y)
 
 
