@@ -94,6 +94,20 @@ class ColorTransfer(str, Enum):
     HISTOGRAM = "histogram"
 
 
+class Alpha(str, Enum):
+    """What becomes of transparency in the files of a pair.
+
+    Both keep it if both have any, else both lie on one background (auto); colours are written as they are stored;
+    both keep it, be one opaque; both lie on white, or on black.
+    """
+
+    AUTO = "auto"
+    DROP = "drop"
+    KEEP = "keep"
+    WHITE = "white"
+    BLACK = "black"
+
+
 class Truncated(str, Enum):
     """What becomes of images that are cut short: they are unreadable, or their complete rows are used."""
 
@@ -255,6 +269,7 @@ class WriteSettings:
     prefix: str = ""
     suffix: str = ""
     depth: int | None = None
+    alpha: Alpha = Alpha.AUTO
 
     @property
     def bits(self) -> int | None:
@@ -265,6 +280,8 @@ class WriteSettings:
         require(1 <= self.quality <= 100, "--quality must be 1 to 100")
         require(self.depth in (None, 8, 16), "--depth must be 8 or 16 (bits)")
         require(self.depth != 16 or self.format.has_16_bit, f"--depth 16: {self.format.value} has 8 bit only")
+        transparent_jpg = self.alpha is Alpha.KEEP and self.format is Format.JPG
+        require(not transparent_jpg, "--alpha keep: jpg has no transparency; --format png, webp and tiff have")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
             require(
                 not FORBIDDEN & set(text) and text.isprintable(),

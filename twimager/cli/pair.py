@@ -11,6 +11,7 @@ from pathlib import Path
 from twimager.cli.common import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
 from twimager.options import (
     AlignSettings,
+    Alpha,
     Border,
     ColorTransfer,
     Crop,
@@ -92,7 +93,7 @@ def to_options(values: argparse.Namespace) -> Options:
         WriteSettings(
             Output(values.output), ColorTransfer(values.color_transfer) if values.color_transfer else None,
             Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
-            values.depth,
+            values.depth, Alpha(values.alpha),
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
@@ -266,6 +267,13 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--keep_icc", action="store_true", help="leave the colours of an HR with a colour profile as they are stored"
+    )
+    group.add_argument(
+        "--alpha",
+        choices=_values(Alpha),
+        default=Alpha.AUTO.value,
+        help="of transparent images: keep it if both have any and the format has, else lay both on what the opaque one "
+        "shows there (auto, the default); drop it and write the colours below, keep it, or lay both on white or black",
     )
     group.add_argument(
         "--color_transfer",

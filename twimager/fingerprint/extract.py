@@ -33,6 +33,7 @@ def fingerprint_without_features(path: Path, decoded: DecodedImage, recipe: Reci
     image = Fingerprint(
         path, decoded.size, picture_hashes(small, recipe.hash_side), None, decoded.bars, recipe.srgb, thumbnail(small),
         missing=decoded.missing, depth=decoded.depth, mask=decoded.mask, combing=decoded.combing, bits=decoded.bits,
+        opaque=decoded.opaque,
     )  # fmt: skip
     valid = valid_pixels(image, frame_size(gray))
     seen = gray if valid is None else gray[valid]

@@ -117,6 +117,7 @@ class Fingerprint:
     missing : how many rows the file lacks, which are no part of its frame
     depth : bytes that a value of the file's pixels has, at most
     mask : which pixels of the file's frame are picture, None for all
+    opaque : of these, what its transparency leaves; None where it is opaque everywhere
     combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
     bits : how many of a value are in use
     """
@@ -134,6 +135,7 @@ class Fingerprint:
     mask: Mask | None = None
     combing: float = 0.0
     bits: int = 16
+    opaque: Mask | None = None
 
     @property
     def is_dim(self) -> bool:

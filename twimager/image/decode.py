@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 
 from twimager.errors import UnreadableImage
-from twimager.image import decoder_process, headers, jpeg
+from twimager.image import decoder_process, headers, jpeg, tiff
+from twimager.image.decoder_process import ALPHA
 from twimager.image.decoders import decoders
 from twimager.image.depth import FullRange, full_range
 from twimager.image.files import read_bytes
 from twimager.image.headers import Header
 from twimager.image.icc import embedded_profile, to_srgb
+from twimager.image.opacity import straight
 from twimager.image.pixels import Gray, Pixels, to_gray
 from twimager.runtime.memory import budget
 
@@ -33,6 +35,8 @@ DIM = 63
 COPIES = 2
 # Bytes that do not depend on the size of a picture: tables, rows, small copies.
 OVERHEAD = 1 << 20
+# Bytes a pixel that it takes to leave out what is transparent.
+ALPHA_BYTES = 14
 UNKNOWN = Header(None)
 
 _in_memory: dict[Path, FullRange] = {}
@@ -60,12 +64,36 @@ def decode(data: bytes, header: Header | None = None) -> Pixels:
     return decode_with_bits(data, header).pixels
 
 
-def decode_with_bits(data: bytes, header: Header | None = None, missing: int = 0) -> FullRange:
-    """Return what `decode` does, of a file that lacks rows what `decode_rows` does, and how many bits are in use."""
-    if missing:
-        return full_range(decoders.complete_rows(data)[0], data)
+def decode_with_bits(data: bytes, header: Header | None = None) -> FullRange:
+    """Return what `decode` does, and how many bits are in use."""
     pixels = decoder_process.decode_unwarned(data) if (header or headers.parse(data)).everyday else None
     return full_range(decoders.decode(data) if pixels is None else pixels, data)
+
+
+def decode_with_alpha(data: bytes, header: Header | None = None, missing: int = 0) -> FullRange:
+    """Return the pixels of an encoded image, how many bits are in use, and its alpha.
+
+    Of a file that lacks rows those that are complete, and no alpha. Colours are not multiplied by alpha, however they
+    are stored. Parameters and errors are those of `decode`.
+    """
+    if missing:
+        return full_range(decoders.complete_rows(data)[0], data)
+    header = header or headers.parse(data)
+    if not header.has_alpha:
+        return decode_with_bits(data, header)
+    found = decoder_process.decode_unwarned(data, ALPHA) if header.everyday else None
+    if found is None or not decoder_process.is_as_shown(found, data):
+        found = decoders.decode(data, ALPHA)
+    scaled = full_range(found, data)
+    if found.shape[2] == CHANNELS:
+        return scaled
+    found = scaled.pixels
+    pixels, alpha = (np.asarray(p) for p in (cv2.cvtColor(found, cv2.COLOR_BGRA2BGR), cv2.extractChannel(found, 3)))
+    if alpha.min() == np.iinfo(alpha.dtype).max:
+        return scaled._replace(pixels=pixels)
+    if data.startswith(tiff.SIGNATURES) and tiff.directory(data).is_multiplied:
+        pixels = straight(pixels, alpha)
+    return FullRange(pixels, scaled.bits, alpha)
 
 
 def decode_rows(data: bytes) -> tuple[Pixels, int]:
@@ -122,12 +150,14 @@ class Analysed(NamedTuple):
     profile : the colour profile to convert colours by
     depth : bytes of a value in the file, at most
     bits : how many of a value are in use
+    alpha : (h, w), None where it is opaque everywhere
     """
 
     pixels: Pixels | Gray
     profile: bytes | None
     depth: int
     bits: int
+    alpha: Pixels | None = None
 
 
 def complaint(error: BaseException) -> str:
@@ -173,13 +203,13 @@ def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterat
     UnreadableImage
         If it can't be read or takes more memory than there is, be it in the block.
     """
-    with decoded_with_bits(path, srgb, more, missing) as (pixels, _):
-        yield pixels
+    with decoded_with_alpha(path, srgb, more, missing) as found:
+        yield found.pixels
 
 
 @contextmanager
-def decoded_with_bits(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterator[FullRange]:
-    """Yield what `decoded` does, and how many bits of a value are in use."""
+def decoded_with_alpha(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterator[FullRange]:
+    """Yield what `decoded` does, how many bits of a value are in use, and alpha."""
     if (held := _in_memory.get(path)) is not None:
         with _unreadable():
             yield held
@@ -187,7 +217,7 @@ def decoded_with_bits(path: Path, srgb: bool, more: float = 0, missing: int = 0)
     with _opened(path) as (data, admit):
         header, profile = _header(data, missing), embedded_profile(data) if srgb else None
         admit(decoding_bytes(header, more=more))
-        found = decode_with_bits(data, header, missing)
+        found = decode_with_alpha(data, header, missing)
         yield found._replace(pixels=to_srgb(found.pixels, profile)) if profile else found
 
 
@@ -208,12 +238,13 @@ def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0, more: float =
         profile = embedded_profile(data) if srgb and not large else None
         # What is of 16 bit may have to be decoded in full.
         admit(decoding_bytes(header, gray=large and header.depth == 1, more=1 + more))
-        if profile or missing:
-            pixels, bits = decode_with_bits(data, header, missing)
-            pixels = pixels if profile else to_gray(pixels)
+        if profile or missing or header.has_alpha:
+            found = decode_with_alpha(data, header, missing)
+            found = found if profile else found._replace(pixels=to_gray(found.pixels))
         else:
-            pixels, bits = _gray_with_bits(data, header, large)
-        yield Analysed(pixels, profile, header.depth if large else pixels.itemsize, bits)
+            found = _gray_with_bits(data, header, large)
+        depth = header.depth if large else found.pixels.itemsize
+        yield Analysed(found.pixels, profile, depth, found.bits, found.alpha)
 
 
 def missing_rows(path: Path) -> int:
@@ -236,7 +267,9 @@ def decoding_bytes(header: Header, *, gray: bool = False, more: float = 0) -> in
     """
     if header.size is None:
         return min(budget.limit // 2, (COPIES + 1) * CHANNELS * headers.max_pixels())
-    pixel = 1 if gray and header.everyday else CHANNELS * header.depth
+    more += ALPHA_BYTES * header.has_alpha
+    directly = gray and header.everyday and not header.has_alpha
+    pixel = 1 if directly else (CHANNELS + header.has_alpha) * header.depth
     held = max(COPIES * pixel, pixel + header.buffer) + (0 if header.everyday else pixel)
     return int(math.prod(header.size) * (held + more)) + OVERHEAD
 

@@ -31,16 +31,18 @@ BAND = 256
 
 
 class FullRange(NamedTuple):
-    """Pixels whose white is the greatest value of their type, and how many bits their file uses for it.
+    """Pixels whose white is the greatest value of their type, how many bits their file uses for it, and their alpha.
 
     Attributes
     ----------
     pixels : (h, w, 3) BGR, uint8 or uint16
     bits : 8 for uint8; 8 to 16 for uint16
+    alpha : (h, w), of the type of the pixels; None where it is opaque everywhere, or was not decoded
     """
 
     pixels: Pixels
     bits: int
+    alpha: Pixels | None = None
 
 
 def full_range(pixels: Pixels, data: bytes = b"") -> FullRange:

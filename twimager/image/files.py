@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +16,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
-from twimager.image import headers, tiff
+from twimager.image import headers
 from twimager.options import Format
 from twimager.runtime.memory import budget
 
@@ -32,8 +32,6 @@ IMAGE_SUFFIXES = frozenset({
     ".sr", ".ras",
 })  # fmt: skip
 # What the channels of a PNG are, by its kind of colour.
-PNG_PALETTE = 3
-PNG_KINDS = {0: "gray", 2: "RGB", PNG_PALETTE: "RGB", 4: "LA", 6: "RGBA"}
 # Bytes that suffice to tell a format. A file may have as many bytes as its pixels (four values of 16 bit) and what else
 # a camera puts there: a video or a disk image of that name is not even read.
 BEGINNING = 32
@@ -151,19 +149,6 @@ def is_animated(path: Path) -> bool:
             return headers.is_animated(file)
     except (OSError, struct.error, NotRegularFile):
         return False
-
-
-def kind_of_pixels(path: Path) -> str | None:
-    """Return the depth and the channels of an image file in words; None if it can't be read."""
-    with suppress(*PILLOW_ERRORS), open(path, "rb") as file:
-        beginning = file.read(BEGINNING)
-        if beginning.startswith(headers.PNG_SIGNATURE):
-            bits, color = beginning[24:26]
-            return f"{8 if color == PNG_PALETTE else bits} bit {PNG_KINDS[color]}"
-        with Image.open(file) as image:
-            bits, bands = max(getattr(image, "tag_v2", {}).get(tiff.BITS, (8,))), "".join(image.getbands())
-            return f"{bits} bit {'RGB' if bands == 'P' else bands if len(bands) > 1 else 'gray'}"
-    return None
 
 
 def is_plain(data: bytes, kind: Format) -> bool:

@@ -19,7 +19,9 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, COUNTS = 
 PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 284, 322, 323, 324, 325
 TILES = {TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS}
 DEFAULTS = {BITS: 1, COMPRESSION: 1, PHOTOMETRIC: 2, SAMPLES: 1, ROWS: 2**32 - 1, PLANAR: 1}
-TAGS = {WIDTH, HEIGHT, OFFSETS, COUNTS, *TILES, *DEFAULTS}
+# What the samples beyond the colours are: alpha that the colours are multiplied by, and alpha that they are not.
+EXTRA_SAMPLES, ASSOCIATED, UNASSOCIATED = 338, 1, 2
+TAGS = {WIDTH, HEIGHT, OFFSETS, COUNTS, EXTRA_SAMPLES, *TILES, *DEFAULTS}
 SIGNATURES = (b"II*\0", b"MM\0*")
 LONG = 4
 TYPES = {1: "B", 3: "H", LONG: "I"}
@@ -60,6 +62,19 @@ class Directory(NamedTuple):
     def size(self) -> tuple[int, int]:
         """The image's (width, height), 0 where there is none."""
         return self.first(WIDTH), self.first(HEIGHT)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last sample of a pixel is its alpha; OpenCV writes no tag that says so."""
+        colors = {0: 1, 1: 1, 2: 3}.get(self.first(PHOTOMETRIC))
+        kinds = (ASSOCIATED, UNASSOCIATED) if EXTRA_SAMPLES in self.tags or colors == 1 else (0,)
+        return self.first(SAMPLES) - 1 == colors and self.first(EXTRA_SAMPLES) in kinds
+
+    @property
+    def is_multiplied(self) -> bool:
+        """Whether colours, or gray, come from the decoder multiplied by alpha: by libtiff itself those of 8 bit."""
+        kind, by_libtiff = self.first(EXTRA_SAMPLES), self.tags.get(BITS) == (8,) * 4
+        return kind == ASSOCIATED or (kind == UNASSOCIATED and by_libtiff)
 
     @property
     def segments(self) -> Segments:

@@ -29,6 +29,7 @@ CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went 
 # Names of files that a line lists.
 NAMED = 3
 FIRST_PICTURE = "holds several pictures; the first is used"
+TRANSPARENT = "transparent everywhere: nothing to see"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -100,7 +101,7 @@ class Reader:
         self.progress.expect(len(firsts) - len(paths))
         results = self._of_all(paths, stamps, same, self.fingerprints(firsts, recipe, frames))
         images = self.take(side, paths, results)
-        if recipe.mask and (others := [image.path for image in images if image.mask is None]):
+        if recipe.mask and (others := [image.path for image in images if not recipe.mask.fits(image.frame[2:])]):
             without = f"{len(others)} of other proportions are used without it: {_names(others)}"
             self.console.warn(f"--{side.lower()}_mask: {without}")
         self.ledger.reject_images(side, {image.path: Rejection(Reason.FLAT) for image in images if image.is_flat})
@@ -138,6 +139,8 @@ class Reader:
                 found.append(result)
                 if is_animated(path):
                     self._note(path, FIRST_PICTURE)
+                if result.is_flat and result.opaque and result.opaque.is_empty:
+                    self._note(path, TRANSPARENT)
                 if result.missing:
                     self._note(path, f"cut short: {result.missing} rows are missing and left out")
         self._note_depths(side, [image for image in found if image.is_dim])

@@ -20,11 +20,12 @@ NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 @dataclass(frozen=True)
 class Record:
-    """A pair, where its files went, and whether a review has accepted it already."""
+    """A pair, where its files went, whether a review has accepted it already, and in what the files are unlike."""
 
     pair: VerifiedPair
     outputs: Outputs = NOT_WRITTEN
     accepted: bool = False
+    unlike: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from twimager.errors import ExitCode, Reason
-from twimager.image.files import kind_of_pixels
 from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, document_paths
 from twimager.output.render import SAME_SIZE
-from twimager.report.records import NOT_READ, Record, Report, closest
+from twimager.report.records import NOT_READ, Report, closest
 from twimager.runtime.console import printable
 from twimager.runtime.program import program
 from twimager.runtime.typed_json import Count, Text, dumps
@@ -50,7 +49,7 @@ class Summary(Struct, frozen=True):
     negatives, inverted : how many HRs are the negatives of their LRs, and whether they were inverted to be written, as
         `--color_transfer` does
     dest, documents : where the images are, and what is kept beside them, by name
-    unlike : how many pairs have files of two depths or of other channels, by both
+    unlike : how many pairs have an LR of other channels or another depth than the HR, by which
     """
 
     twimager: Text
@@ -84,10 +83,12 @@ class Summary(Struct, frozen=True):
                 lines.append(f"  the HRs that came closest: {_most(self.closest)}")
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
-        lines += self._enlargement()
         if self.unlike:
-            lines.append(f"warning: of two kinds, as their sources are: {_most(self.unlike)}")
-            lines.append("  (--depth 8 or 16 writes both sides in RGB of one depth)")
+            lines.append(
+                f"pairs of unlike files: {sum(self.unlike.values())} ({_most(self.unlike)}; as their sources are: "
+                "--depth 8 or 16 makes them alike)"
+            )
+        lines += self._enlargement()
         if self.negatives:
             how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
             lines.append(f"HRs that are negatives of their LRs: {self.negatives} ({how})")
@@ -139,7 +140,7 @@ def summarize(report: Report) -> Summary:
         inverted=options.write.color_transfer is not None,
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
-        unlike=_unlike(report.pairs),
+        unlike=dict(Counter(record.unlike for record in report.pairs if record.unlike).most_common()),
     )
 
 
@@ -172,10 +173,3 @@ def _closest(report: Report) -> Counts:
 
 def _counted(reasons: Iterable[Reason]) -> Counts:
     return dict(Counter(reason.value for reason in reasons).most_common())
-
-
-def _unlike(records: Iterable[Record]) -> Counts:
-    """Count the pairs whose written files have other depths or channels."""
-    written = [(record.outputs.lr, record.outputs.hr) for record in records]
-    kinds = Counter((kind_of_pixels(lr), kind_of_pixels(hr)) for lr, hr in written if lr and hr)
-    return {f"LR {lr}, HR {hr}": number for (lr, hr), number in kinds.most_common() if lr and hr and lr != hr}

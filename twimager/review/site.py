@@ -142,7 +142,7 @@ class ReviewSite:
             return Response(data, kind)
         with self._converting:
             try:
-                with decoded_data(data) as (pixels, bits):
+                with decoded_data(data) as (pixels, bits, _):
                     if kind and bits == FULL:
                         return Response(data, kind)
                     return Response(encode(to_8_bit(pixels), Format.PNG), "image/png")

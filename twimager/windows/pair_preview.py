@@ -15,6 +15,7 @@ from twimager.geometry import Points, mirroring, transform_points
 from twimager.image.decode import decode
 from twimager.options import Options
 from twimager.output.render import render_hr, render_lr
+from twimager.output.transparency import treatment
 from twimager.pairing.candidates import features_as_proposed
 from twimager.pairs import VerifiedPair
 from twimager.report.document import pair_record
@@ -29,9 +30,11 @@ UPPER, LOWER = (MAX_PANEL[0], 400), 280
 def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     """Return the picture of a pair, (h, w, 3) uint8; raises UnreadableImage."""
     lr, hr = pair.proposal.images
+    how = treatment(pair, options.write)
+    rendered = render_hr(pair, options.pair.framing, options.write.color_transfer, how, depth=8)
     upper = drawn_pair(
         decode(render_lr(pair, replace(options.write, depth=8), options.pair.framing.partial)),
-        render_hr(pair, options.pair.framing, options.write.color_transfer, depth=8),
+        rendered[..., :3],
         Display(room=UPPER),
     )
     hr_points, lr_points = matched_points(pair)
