@@ -283,8 +283,12 @@ def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
 
 @contextmanager
 def precise_picture(image: Fingerprint) -> Iterator[WorkingImage]:
-    """Yield an image at its full size, gray, (h, w) float32 of 0 to 255; raises as `picture` does."""
+    """Yield an image at its full size, gray, (h, w) float32 of 0 to 255; raises as `picture` does.
+
+    Its colours are kept for `color_image`.
+    """
     with picture(image, more=4 + (MASKED_BYTES if image.mask else 0)) as pixels:
+        _recent_colors.keep(image.path, to_8_bit(limited(pixels, COLOR_SIDE)))
         unit = np.float32(255 / np.iinfo(pixels.dtype).max)
         gray = np.empty(pixels.shape[:2], np.float32)
         for top in range(0, len(gray), BAND):

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import cv2
+import numpy as np
 
 from twimager.align.matching import Match, implausible, match
 from twimager.align.refinement import NEAR, refine
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import mirrored
 from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, color_image, precise_picture, working_image
-from twimager.geometry import covered_share, mirroring, resize_matrix
+from twimager.geometry import covered_share, frame_corners, mirroring, resize_matrix, transform_points
 from twimager.options import Gates, Method
 from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import Proposal, Source
 from twimager.verify.color import color_difference
-from twimager.verify.overlay import COARSE_SIDE, Overlay, make_overlay
+from twimager.verify.detail import fineness, is_enlarged
+from twimager.verify.overlay import COARSE_SIDE, make_overlay
 from twimager.verify.scores import GOOD_CORRELATION, Scores, coarse_scores, failed_gate
 
+# HRs are of the same frame if their corners, as aligned, are off by no more than this share of the shorter side: copies
+# that are compared for their detail, if one has so many times the pixels of the other along a side.
+SAME_FRAME, SMALLER = 0.02, 1.1
+# An enlargement has lost at least so much of its original.
+LOST = 0.9
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 Aligned = tuple[Proposal, Match]
@@ -103,16 +111,23 @@ def gated_by_color(candidate: Candidate, gates: Gates) -> Candidate | RejectedPa
 
 def with_color_distance(candidate: Candidate, scores: Scores) -> Candidate | RejectedPair:
     """Return a candidate with these scores and its colour distance."""
-    found = candidate.match
     try:
-        hr, lr = color_image(candidate.proposal.hr), color_image(candidate.proposal.lr)
+        distance = _color_distance(candidate, gain=True)
     except UnreadableImage as error:
         return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+    if distance is None:
+        return reject(candidate, NOTHING_IN_COMMON)
+    return candidate._replace(scores=replace(scores, color_distance=distance))
+
+
+def _color_distance(candidate: Candidate, gain: bool) -> float | None:
+    """Return how far the colours of both are apart; None if they have next to nothing in common."""
+    found = candidate.match
+    hr, lr = color_image(candidate.proposal.hr), color_image(candidate.proposal.lr)
     overlay = make_overlay(hr, lr, found.matrix, displacement=found.displacement)
     if overlay is None:
-        return reject(candidate, NOTHING_IN_COMMON)
-    distance = color_difference(overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr), gain=True)
-    return candidate._replace(scores=replace(scores, color_distance=distance))
+        return None
+    return color_difference(overlay.common.cut(overlay.hr), overlay.common.cut(overlay.lr), gain=gain)
 
 
 def gated(candidate: Candidate, gates: Gates) -> Candidate | RejectedPair:
@@ -124,16 +139,17 @@ def gated(candidate: Candidate, gates: Gates) -> Candidate | RejectedPair:
 
 
 def at_full_resolution(candidates: Sequence[Candidate]) -> Iterator[Candidate | RejectedPair]:
-    """Yield an LR's candidates overlaid at full resolution, where they may differ in what working images have lost."""
+    """Yield an LR's candidates overlaid at full resolution, where they may differ in what working images have lost.
+
+    How fine their detail is, and how far their tones are from the LR's, is measured as well.
+    """
     lr: WorkingImage | None = None
     for candidate in candidates:
         try:
             lr = lr or _full_resolution_lr(candidate)
-            overlay = _full_resolution_overlay(candidate, lr)
+            yield _at_full_resolution(candidate, lr)
         except UnreadableImage as error:
             yield reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
-            continue
-        yield candidate._replace(overlay=overlay) if overlay else reject(candidate, NOTHING_IN_COMMON)
 
 
 def _full_resolution_lr(candidate: Candidate) -> WorkingImage:
@@ -141,6 +157,49 @@ def _full_resolution_lr(candidate: Candidate) -> WorkingImage:
         return lr.limited(WORKING_SIDE)
 
 
-def _full_resolution_overlay(candidate: Candidate, lr: WorkingImage) -> Overlay | None:
+def _at_full_resolution(candidate: Candidate, lr: WorkingImage) -> Candidate | RejectedPair:
     with precise_picture(candidate.proposal.hr) as hr:
-        return make_overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
+        overlay = make_overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC)
+        finest = fineness(np.asarray(hr.gray, np.float32))
+    if overlay is None:
+        return reject(candidate, NOTHING_IN_COMMON)
+    distance = _color_distance(candidate, gain=False)
+    return candidate._replace(overlay=overlay, fineness=finest, tone_distance=distance)
+
+
+def with_real_detail(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return an LR's candidates, those that are enlargements of others with the detail of these.
+
+    Only HRs of the same frame are compared: copies of one picture.
+    """
+    found = list(candidates)
+    by_pixels = sorted(
+        (place for place, one in enumerate(found) if one.scores.correlation >= GOOD_CORRELATION),
+        key=lambda place: math.prod(found[place].proposal.hr.size),
+    )
+    for place, larger in ((place, found[place]) for place in by_pixels):
+        smaller = [one for one in found if one.detail == 1 and _is_smaller_copy(one, larger)]
+        original = max(smaller, key=lambda one: math.prod(one.proposal.hr.size), default=None)
+        if original and _enlarges(larger, original):
+            share = math.prod(original.proposal.hr.size) / math.prod(larger.proposal.hr.size)
+            found[place] = larger._replace(detail=LOST * math.sqrt(share))
+    return found
+
+
+def _is_smaller_copy(candidate: Candidate, larger: Candidate) -> bool:
+    """Return whether a candidate shows the frame of a larger one, mirrored alike, with fewer pixels."""
+    size, other = candidate.proposal.hr.size, larger.proposal.hr.size
+    if candidate.proposal.mirrored != larger.proposal.mirrored or other[0] < SMALLER * size[0]:
+        return False
+    corners = transform_points(np.linalg.inv(candidate.match.matrix) @ larger.match.matrix, frame_corners(other))
+    return bool(abs(corners - frame_corners(size)).max() <= SAME_FRAME * min(size))
+
+
+def _enlarges(larger: Candidate, smaller: Candidate) -> bool:
+    try:
+        with precise_picture(smaller.proposal.hr) as small:
+            pass
+        with precise_picture(larger.proposal.hr) as large:
+            return is_enlarged(*(np.asarray(image.gray, np.float32) for image in (large, small)))
+    except UnreadableImage:
+        return False

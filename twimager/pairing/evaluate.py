@@ -33,6 +33,7 @@ from twimager.pairing.candidates import (
     gated_by_color,
     overlaid,
     with_color_distance,
+    with_real_detail,
 )
 from twimager.pairing.evaluation import Evaluation
 from twimager.pairing.moments import of_two_moments
@@ -161,7 +162,8 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
         one if is_registered(one) else register_coarsely(one, any_registered, settings.align.method)
         for one in candidates
     ]
-    return partition(gated(candidate, settings.gates) for candidate in found)
+    passed, rejected = partition(gated(candidate, settings.gates) for candidate in found)
+    return with_real_detail(passed), rejected
 
 
 def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
@@ -210,15 +212,17 @@ def _flaw(pairs: Sequence[VerifiedPair], refined: Sequence[Candidate]) -> Reject
 def _defer(candidate: Candidate, settings: PairSettings) -> Deferred | RejectedPair:
     """Defer a candidate, unless it has too few pixels: that is known already."""
     found = candidate.match
-    if failure := _enlarged(native_scale(found, candidate.hr.size, settings.framing.scale), settings.gates):
+    native = native_scale(found, candidate.hr.size, settings.framing.scale) * candidate.detail
+    if failure := _enlarged(native, settings.gates):
         return reject(candidate, failure)
     return Deferred(candidate.proposal, found, candidate.scores, candidate.score_gap)
 
 
 def _deferred(deferred: Deferred, best: Choice, settings: PairSettings) -> Evaluation:
-    known, rejected = partition(map(_overlaid_again, (best, deferred)))
+    again, rejected = partition(map(_overlaid_again, (best, deferred)))
     if rejected:
         return Evaluation([], [], rejected)
+    known = with_real_detail(again)
     refined = register_finely(known[1], settings.align.method)
     compared, rejected = partition(at_full_resolution([known[0], refined]))
     if rejected:
@@ -270,7 +274,7 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
             return colored
         scores = colored.scores
     max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
-    native = native_scale(found, candidate.hr.size, scale)
+    native = native_scale(found, candidate.hr.size, scale) * candidate.detail
     failure = failed_gate(
         scores, gates.threshold, gates.min_overlap, max_residual_shift=max_residual_shift,
         max_color_distance=gates.max_color_distance, max_difference=gates.max_difference,
