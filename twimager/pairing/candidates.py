@@ -27,8 +27,6 @@ from twimager.verify.scores import GOOD_CORRELATION, Scores, coarse_scores, fail
 # HRs are of the same frame if their corners, as aligned, are off by no more than this share of the shorter side: copies
 # that are compared for their detail, if one has so many times the pixels of the other along a side.
 SAME_FRAME, SMALLER = 0.02, 1.1
-# An enlargement has lost at least so much of its original.
-LOST = 0.9
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 Aligned = tuple[Proposal, Match]
@@ -182,7 +180,7 @@ def with_real_detail(candidates: Sequence[Candidate]) -> list[Candidate]:
         original = max(smaller, key=lambda one: math.prod(one.proposal.hr.size), default=None)
         if original and _enlarges(larger, original):
             share = math.prod(original.proposal.hr.size) / math.prod(larger.proposal.hr.size)
-            found[place] = larger._replace(detail=LOST * math.sqrt(share))
+            found[place] = larger._replace(detail=math.sqrt(share))
     return found
 
 

@@ -26,6 +26,9 @@ COARSE_MARGIN = 0.03
 # Of two HRs that show the same, the one that covers more of the LR, by more than this, is the better one by so much.
 SAME_COVERAGE = 0.02
 COVERAGE_LEAD = 0.05
+# One that is enlarged is worse than its original by more than its pixels: made of the LR itself, or of its source, it
+# explained the LR better by up to 0.42.
+ENLARGED_LEAD = 0.5
 # Of two HRs of the same pixels, the one of the finer detail is the better one by so much.
 FINENESS_LEAD = 0.3
 # Where tones are compared: so much Delta E counts as much as e times the pixels, and as a partial correlation of one.
@@ -81,7 +84,9 @@ def _prior(first: Candidate, second: Candidate) -> float:
     sides = [math.sqrt(abs(area_scale(one.match.matrix, one.proposal.hr.size))) / one.detail for one in (first, second)]
     more = first.scores.coverage - second.scores.coverage
     completeness = math.copysign(COVERAGE_LEAD, more) if abs(more) > SAME_COVERAGE else 0
-    return math.log(sides[1] / sides[0]) + completeness + _fineness_lead(first, second) + _tone_lead(first, second)
+    original = ENLARGED_LEAD * ((second.detail < 1) - (first.detail < 1))
+    finer, nearer = _fineness_lead(first, second), _tone_lead(first, second)
+    return math.log(sides[1] / sides[0]) + completeness + original + finer + nearer
 
 
 def _fineness_lead(first: Candidate, second: Candidate) -> float:

@@ -12,7 +12,7 @@ from twimager.align.appearance import Picture, gaussian_blur, gradients, weighte
 from twimager.image.pixels import frame_size, shrink
 
 # What enlarges: together with blurs, of these sigmas in pixels, they predict any enlargement, sharpened afterwards too.
-INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4)
+INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_NEAREST_EXACT, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4)
 BLUR_SIGMAS = (0.8, 1.6, 3.2)
 # Power is compared in blocks of this side, in rows of them that have about so many pixels together; noise is what this
 # quantile of them has.
@@ -25,6 +25,9 @@ MAX_ENLARGED = 0.7
 # or more: enlargements of 17 photographs had 0.25 and less, and some sharpened ones 0.5; copies, compressed, brighter,
 # faded or noisy, 0.35 and more, sharpened ones up to 2.3.
 MIN_FINENESS = 0.33
+# Of what an enlargement has more than its blur by this sigma, its original lacks less than this; a neighbouring frame,
+# in which something moves, lacks more.
+STRUCTURE_SIGMA, MAX_DIFFERENT = 8.0, 0.1
 FINEST = np.array([[1, -4, 6, -4, 1]], np.float32) / 16
 
 
@@ -51,13 +54,14 @@ def is_enlarged(larger: Picture, smaller: Picture) -> bool:
     width, height = frame_size(smaller)
     factor = math.sqrt(larger.size / smaller.size)
     if fineness(shrink(larger, (width, height))) < MIN_FINENESS * fineness(smaller):
-        return True
+        return _unpredicted(larger, smaller, STRUCTURE_SIGMA) < MAX_DIFFERENT
     smallest = shrink(smaller, (max(1, round(width / factor)), max(1, round(height / factor))))
-    return _unpredicted(larger, smaller) * factor < MAX_ENLARGED * _unpredicted(smaller, smallest)
+    gained, expected = _unpredicted(larger, smaller, factor), _unpredicted(smaller, smallest, factor)
+    return gained * factor < MAX_ENLARGED * expected
 
 
-def _unpredicted(larger: Picture, smaller: Picture) -> float:
-    """Return how much of the finer detail of a picture no enlargement of a smaller one has."""
+def _unpredicted(larger: Picture, smaller: Picture, sigma: float) -> float:
+    """Return how much of what a picture has more than its blur by `sigma` no enlargement of a smaller one has."""
     size, rows = frame_size(larger), _rows(larger)
     cubic = _enlarged(smaller, size, cv2.INTER_CUBIC)
     regressors = [np.ones_like(cubic[rows]), cubic[rows]]
@@ -67,7 +71,7 @@ def _unpredicted(larger: Picture, smaller: Picture) -> float:
     basis, target = np.stack(regressors), larger[rows]
     coefficients, _ = weighted_least_squares(basis, target)
     fitted = np.tensordot(coefficients.astype(np.float32), basis, 1)
-    detail = larger - gaussian_blur(larger, math.sqrt(larger.size / smaller.size))
+    detail = larger - gaussian_blur(larger, sigma)
     return _power(target - fitted) / max(_power(detail[rows]), 1.0)
 
 
