@@ -289,11 +289,21 @@ def precise_picture(image: Fingerprint) -> Iterator[WorkingImage]:
     """
     with picture(image, more=4 + (MASKED_BYTES if image.mask else 0)) as pixels:
         _recent_colors.keep(image.path, to_8_bit(limited(pixels, COLOR_SIDE)))
-        unit = np.float32(255 / np.iinfo(pixels.dtype).max)
-        gray = np.empty(pixels.shape[:2], np.float32)
-        for top in range(0, len(gray), BAND):
-            gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
-        yield _masked(gray, image)
+        yield _masked(_precise_gray(pixels), image)
+
+
+def precise_frame(image: Fingerprint) -> NDArray[np.float32]:
+    """Return the gray of a file, bars and all, (h, w) of 0 to 255; raises UnreadableImage."""
+    with decoded(image.path, image.srgb, 4, image.missing) as frame:
+        return _precise_gray(frame)
+
+
+def _precise_gray(pixels: Pixels) -> NDArray[np.float32]:
+    unit = np.float32(255 / np.iinfo(pixels.dtype).max)
+    gray = np.empty(pixels.shape[:2], np.float32)
+    for top in range(0, len(gray), BAND):
+        gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
+    return gray
 
 
 def _working(pixels: Pixels | Gray, profile: bytes | None) -> Gray:

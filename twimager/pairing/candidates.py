@@ -13,7 +13,14 @@ from twimager.align.matching import Match, implausible, match
 from twimager.align.refinement import NEAR, refine
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import mirrored
-from twimager.fingerprint.working_image import WORKING_SIDE, WorkingImage, color_image, precise_picture, working_image
+from twimager.fingerprint.working_image import (
+    WORKING_SIDE,
+    WorkingImage,
+    color_image,
+    precise_frame,
+    precise_picture,
+    working_image,
+)
 from twimager.geometry import covered_share, frame_corners, mirroring, resize_matrix, transform_points
 from twimager.options import Gates, Method
 from twimager.pairs import Candidate, RejectedPair, reject
@@ -171,33 +178,34 @@ def with_real_detail(candidates: Sequence[Candidate]) -> list[Candidate]:
     Only HRs of the same frame are compared: copies of one picture.
     """
     found = list(candidates)
-    by_pixels = sorted(
-        (place for place, one in enumerate(found) if one.scores.correlation >= GOOD_CORRELATION),
-        key=lambda place: math.prod(found[place].proposal.hr.size),
-    )
-    for place, larger in ((place, found[place]) for place in by_pixels):
-        smaller = [one for one in found if one.detail == 1 and _is_smaller_copy(one, larger)]
-        original = max(smaller, key=lambda one: math.prod(one.proposal.hr.size), default=None)
+    registered = [place for place, one in enumerate(found) if one.scores.correlation >= GOOD_CORRELATION]
+    for place in sorted(registered, key=lambda place: _side(found[place])):
+        larger = found[place]
+        originals = [found[other] for other in registered if found[other].detail == 1]
+        smaller = [one for one in originals if _side(larger) >= SMALLER * _side(one) and _of_same_frame(one, larger)]
+        original = max(smaller, key=_side, default=None)
         if original and _enlarges(larger, original):
-            share = math.prod(original.proposal.hr.size) / math.prod(larger.proposal.hr.size)
-            found[place] = larger._replace(detail=math.sqrt(share))
+            found[place] = larger._replace(detail=_side(original) / _side(larger))
     return found
 
 
-def _is_smaller_copy(candidate: Candidate, larger: Candidate) -> bool:
-    """Return whether a candidate shows the frame of a larger one, mirrored alike, with fewer pixels."""
-    size, other = candidate.proposal.hr.size, larger.proposal.hr.size
-    if candidate.proposal.mirrored != larger.proposal.mirrored or other[0] < SMALLER * size[0]:
+def _side(candidate: Candidate) -> float:
+    """Return the side of a square that has as many pixels as the HR's file."""
+    return math.sqrt(math.prod(candidate.proposal.hr.frame[2:]))
+
+
+def _of_same_frame(candidate: Candidate, other: Candidate) -> bool:
+    """Return whether two HRs' files show the same frame, mirrored alike; bars may be found in one of them alone."""
+    if candidate.proposal.mirrored != other.proposal.mirrored:
         return False
-    corners = transform_points(np.linalg.inv(candidate.match.matrix) @ larger.match.matrix, frame_corners(other))
-    return bool(abs(corners - frame_corners(size)).max() <= SAME_FRAME * min(size))
+    frames = (one.proposal.hr.frame for one in (candidate, other))
+    corners, others = (frame_corners(frame[2:]) + np.array(frame[:2]) for frame in frames)
+    seen = transform_points(np.linalg.inv(candidate.match.matrix) @ other.match.matrix, others)
+    return bool(abs(seen - corners).max() <= SAME_FRAME * min(candidate.proposal.hr.frame[2:]))
 
 
 def _enlarges(larger: Candidate, smaller: Candidate) -> bool:
     try:
-        with precise_picture(smaller.proposal.hr) as small:
-            pass
-        with precise_picture(larger.proposal.hr) as large:
-            return is_enlarged(*(np.asarray(image.gray, np.float32) for image in (large, small)))
+        return is_enlarged(precise_frame(larger.proposal.hr), precise_frame(smaller.proposal.hr))
     except UnreadableImage:
         return False
