@@ -50,7 +50,7 @@ class VerifiedPair(NamedTuple):
     window : the LR pixels that will be written
     rivals : HRs that show the LR as well as this one
     score_gap : how far its score is below that of the LR's best candidate
-    native_scale : HR source pixels, along a side, per output pixel
+    native_scale : HR source pixels that hold detail, along a side, per output pixel
     agreement : where both agree; None if nothing differs
     """
 

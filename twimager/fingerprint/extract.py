@@ -31,7 +31,7 @@ def fingerprint_without_features(path: Path, decoded: DecodedImage, recipe: Reci
     small = limited(gray, ENOUGH_PIXELS * recipe.hash_side)
     image = Fingerprint(
         path, decoded.size, picture_hashes(small, recipe.hash_side), None, decoded.bars, recipe.srgb, thumbnail(small),
-        missing=decoded.missing, depth=decoded.depth, mask=decoded.mask, combing=decoded.combing,
+        missing=decoded.missing, depth=decoded.depth, mask=decoded.mask, combing=decoded.combing, detail=decoded.detail,
     )  # fmt: skip
     valid = valid_pixels(image, frame_size(gray))
     seen = gray if valid is None else gray[valid]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
 from twimager.fingerprint.combing import comb_share
+from twimager.fingerprint.enlargement import detail_share
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.letterbox import picture_area
 from twimager.fingerprint.mask import Mask
@@ -128,6 +129,7 @@ class DecodedImage(NamedTuple):
     depth : bytes that a value of the file's pixels has, at most
     mask : the recipe's, if it fits the file's frame
     combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
+    detail : the share, along a side, of the picture's pixels that hold detail; 1 where not measured
     """
 
     gray: Gray
@@ -137,6 +139,7 @@ class DecodedImage(NamedTuple):
     depth: int = 2
     mask: Mask | None = None
     combing: float = 0.0
+    detail: float = 1.0
 
 
 def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
@@ -165,12 +168,13 @@ def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
         pixels = picture.cut(frame)
         gray = _working(pixels, profile)
         combing = comb_share(to_gray(pixels) if profile else pixels) if recipe.combing else 0.0
+        detail = detail_share(pixels) if recipe.detail else 1.0
     size = (picture.width, picture.height)
     bars = Bars(picture.x, picture.y, whole[0] - picture.x - picture.width, whole[1] - picture.y - picture.height)
     if mask:
         gray = inpainted(gray, mask.on(whole, picture, frame_size(gray)))
     small = limited(gray, max(1, round(min(size) * recipe.resize)))
-    return DecodedImage(small, size, bars, missing, depth, mask, combing)
+    return DecodedImage(small, size, bars, missing, depth, mask, combing, detail)
 
 
 def _masked_picture_area(frame: Gray, mask: Mask) -> Rect:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import groupby
 
 from twimager.align.matching import Match
@@ -212,8 +213,7 @@ def _flaw(pairs: Sequence[VerifiedPair], refined: Sequence[Candidate]) -> Reject
 def _defer(candidate: Candidate, settings: PairSettings) -> Deferred | RejectedPair:
     """Defer a candidate, unless it has too few pixels: that is known already."""
     found = candidate.match
-    native = native_scale(found, candidate.hr.size, settings.framing.scale) * candidate.detail
-    if failure := _enlarged(native, settings.gates):
+    if failure := _enlarged(_native_scale(candidate, settings.framing.scale), settings.gates):
         return reject(candidate, failure)
     return Deferred(candidate.proposal, found, candidate.scores, candidate.score_gap)
 
@@ -274,7 +274,7 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
             return colored
         scores = colored.scores
     max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
-    native = native_scale(found, candidate.hr.size, scale) * candidate.detail
+    native = _native_scale(candidate, scale)
     failure = failed_gate(
         scores, gates.threshold, gates.min_overlap, max_residual_shift=max_residual_shift,
         max_color_distance=gates.max_color_distance, max_difference=gates.max_difference,
@@ -309,6 +309,12 @@ def _registered_nonrigid(candidate: Candidate) -> Candidate:
     if not overlay:
         return candidate
     return candidate._replace(match=replace(found, displacement=displacement), overlay=overlay)
+
+
+def _native_scale(candidate: Candidate, scale: Fraction) -> float:
+    """Return how many HR source pixels that hold detail there are, along a side, per output pixel."""
+    held = min(candidate.detail, candidate.proposal.hr.detail)
+    return held * native_scale(candidate.match, candidate.hr.size, scale)
 
 
 def _enlarged(native: float, gates: Gates) -> Rejection | None:
