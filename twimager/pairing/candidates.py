@@ -27,13 +27,15 @@ from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import Proposal, Source
 from twimager.verify.color import color_difference
-from twimager.verify.detail import fineness, is_enlarged
+from twimager.verify.detail import LARGER, fineness, is_enlarged
 from twimager.verify.overlay import COARSE_SIDE, make_overlay
 from twimager.verify.scores import GOOD_CORRELATION, Scores, coarse_scores, failed_gate
 
-# HRs are of the same frame if their corners, as aligned, are off by no more than this share of the shorter side: copies
-# that are compared for their detail, if one has so many times the pixels of the other along a side.
-SAME_FRAME, SMALLER = 0.02, 1.1
+# HRs are of the same frame if their corners, as aligned, are off by no more than this share of the shorter side.
+SAME_FRAME = 0.02
+# Of those as large, few are compared in full: where, by their spectra, so many times fewer pixels along a side hold
+# detail. Those of neighbouring frames differ as well.
+SOFTER = 1.5
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 Aligned = tuple[Proposal, Match]
@@ -181,12 +183,20 @@ def with_real_detail(candidates: Sequence[Candidate]) -> list[Candidate]:
     registered = [place for place, one in enumerate(found) if one.scores.correlation >= GOOD_CORRELATION]
     for place in sorted(registered, key=lambda place: _side(found[place])):
         larger = found[place]
-        originals = [found[other] for other in registered if found[other].detail == 1]
-        smaller = [one for one in originals if _side(larger) >= SMALLER * _side(one) and _of_same_frame(one, larger)]
-        original = max(smaller, key=_side, default=None)
+        others = (found[other] for other in registered if found[other].detail == 1)
+        originals = (one for one in others if _may_enlarge(larger, one) and _of_same_frame(one, larger))
+        original = max(originals, key=_side, default=None)
         if original and _enlarges(larger, original):
-            found[place] = larger._replace(detail=_side(original) / _side(larger))
+            share = _side(original) / _side(larger)
+            found[place] = larger._replace(detail=min(share, larger.proposal.hr.detail))
     return found
+
+
+def _may_enlarge(larger: Candidate, other: Candidate) -> bool:
+    """Return whether an HR has more pixels than another, or as many of which far fewer seem to hold detail."""
+    more = _side(larger) / _side(other)
+    softer = other.proposal.hr.detail / larger.proposal.hr.detail
+    return more >= LARGER or (more > 1 / LARGER and softer >= SOFTER)
 
 
 def _side(candidate: Candidate) -> float:

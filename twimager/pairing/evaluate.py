@@ -46,7 +46,14 @@ from twimager.pairing.registration import (
 )
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.rivals import COARSE_MARGIN, by_similarity, compared_with_best, rank_rivals, split_contenders
+from twimager.select.rivals import (
+    COARSE_MARGIN,
+    SAME_COVERAGE,
+    by_similarity,
+    compared_with_best,
+    rank_rivals,
+    split_contenders,
+)
 from twimager.verify.agreement import Agreement
 from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
@@ -150,7 +157,7 @@ def _candidate(proposal: Proposal, found: Match, gates: Gates) -> Candidate | Re
 def _dominated(proposal: Proposal, found: Match, others: Sequence[Candidate]) -> RejectedPair | None:
     """Reject an aligned HR that can't be as similar to the LR as one of the others is, however well it correlates."""
     reach = coverage((proposal, found))
-    if not others or reach >= max(other.scores.similarity for other in others):
+    if not others or reach >= max(other.scores.similarity for other in others) - SAME_COVERAGE:
         return None
     detail = f"another HR covers more than {reach:.2f} of the LR"
     return RejectedPair(proposal, Rejection(Reason.LOOK_ALIKE, detail), found)

@@ -17,6 +17,9 @@ BLUR_SIGMAS = (0.8, 1.6, 3.2)
 # Power is compared in blocks of this side, in rows of them that have about so many pixels together; noise is what this
 # quantile of them has.
 BLOCK, ENOUGH_PIXELS, QUIET = 16, 100_000, 0.1
+# A picture is larger than another from so many times its pixels along a side on; below, there is no telling what it
+# shows beyond that.
+LARGER = 1.1
 # An enlargement by s has less than this / s of the detail that the smaller picture has over a copy s times smaller. Of
 # 12 photographs, compressed, sharpened or noisy, originals had 1.4 / s and more, but for 2.2 / s at 1.1 to 1.3 times;
 # enlargements had less than 0.4 / s, and up to 0.8 / s where they were sharpened or compressed hard after 1.5 times.
@@ -32,7 +35,7 @@ FINEST = np.array([[1, -4, 6, -4, 1]], np.float32) / 16
 
 
 def is_enlarged(larger: Picture, smaller: Picture) -> bool:
-    """Return whether the larger one of two pictures of the same frame shows no more than the smaller one.
+    """Return whether the larger one of two pictures of the same frame shows no more than the smaller one, or less.
 
     It may lack detail that the smaller one has. Else what it shows beyond any enlargement of the smaller one is
     compared with what that shows beyond a copy that is as much smaller: pictures have about as much detail at every
@@ -55,6 +58,8 @@ def is_enlarged(larger: Picture, smaller: Picture) -> bool:
     factor = math.sqrt(larger.size / smaller.size)
     if fineness(shrink(larger, (width, height))) < MIN_FINENESS * fineness(smaller):
         return _unpredicted(larger, smaller, STRUCTURE_SIGMA) < MAX_DIFFERENT
+    if factor < LARGER:
+        return False
     smallest = shrink(smaller, (max(1, round(width / factor)), max(1, round(height / factor))))
     gained, expected = _unpredicted(larger, smaller, factor), _unpredicted(smaller, smallest, factor)
     return gained * factor < MAX_ENLARGED * expected
