@@ -13,7 +13,7 @@ from tests.support.paths import EXAMPLES
 from tests.support.report import report_of
 from twimager.errors import Reason
 
-ORIGINALS = ("P1040209.png", "P1040663.jpg")
+ORIGINALS = ("P1040771.jpg", "P1040663.jpg")
 
 
 def lr_of(hr: np.ndarray) -> np.ndarray:
@@ -79,4 +79,4 @@ def test_an_enlarged_hr_alone_is_paired_unless_pixels_are_demanded_that_hold_det
     assert 0.4 < pair["native_scale"] < 0.8
     assert run(*folders.flags, "--report", "--overwrite", "--min_native_scale", 1).code == 4
     rejected = report_of(folders.dest)["rejected_pairs"]
-    assert {pair["reason"] for pair in rejected} == {Reason.ENLARGED.value}
+    assert Reason.ENLARGED.value in {pair["reason"] for pair in rejected}

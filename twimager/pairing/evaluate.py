@@ -48,7 +48,6 @@ from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPa
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.rivals import (
     COARSE_MARGIN,
-    SAME_COVERAGE,
     by_similarity,
     compared_with_best,
     rank_rivals,
@@ -62,6 +61,10 @@ from twimager.verify.scores import MAX_RESIDUAL_SHIFT, WORTH_CUTTING, failed_gat
 
 # A pair is cut so many times at most: what is left after the first may be told apart better.
 MOST_CUTS = 3
+
+# Candidates whose mean level is by more than this nearer to the LR's than the best one's are compared with it at full
+# resolution, tones and all: frames of a fade of ten steps differ by 5 and more, most neighbouring frames by less than 1.
+NEARER_LEVEL = 3.0
 
 # An evaluation of the proposals of one source.
 Evaluate = Callable[[Sequence[Proposal], PairSettings], Evaluation]
@@ -157,7 +160,7 @@ def _candidate(proposal: Proposal, found: Match, gates: Gates) -> Candidate | Re
 def _dominated(proposal: Proposal, found: Match, others: Sequence[Candidate]) -> RejectedPair | None:
     """Reject an aligned HR that can't be as similar to the LR as one of the others is, however well it correlates."""
     reach = coverage((proposal, found))
-    if not others or reach >= max(other.scores.similarity for other in others) - SAME_COVERAGE:
+    if not others or reach >= max(other.scores.similarity for other in others):
         return None
     detail = f"another HR covers more than {reach:.2f} of the LR"
     return RejectedPair(proposal, Rejection(Reason.LOOK_ALIKE, detail), found)
@@ -178,7 +181,7 @@ def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluat
     """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
     refined = [register_finely(one, settings.align.method) for one in candidates]
     ranked, rejected = rank_rivals(refined, DECISIVE_COARSE)
-    if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
+    if any(one.score_gap < CLOSE_SCORE_GAP or _has_nearer_level(one, ranked[0]) for one in ranked[1:]):
         compared, failed = partition(at_full_resolution(ranked))
         ranked, look_alikes = rank_rivals(compared, DECISIVE)
         rejected += failed + look_alikes
@@ -201,6 +204,12 @@ def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluat
             kept, failed = partition([verify(ranked[0], _with_any_difference(settings))])
             return Evaluation(kept, [], rejected + failed + failed_gates[1:])
     return Evaluation(pairs, deferred, rejected + failed_gates)
+
+
+def _has_nearer_level(candidate: Candidate, best: Candidate) -> bool:
+    """Return whether a candidate is nearer to the LR's brightness than the best one, which shows the same."""
+    nearer = best.overlay.level_distance - candidate.overlay.level_distance
+    return candidate.score_gap < DECISIVE_COARSE and nearer > NEARER_LEVEL
 
 
 def _with_any_difference(settings: PairSettings) -> PairSettings:

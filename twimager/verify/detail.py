@@ -30,7 +30,7 @@ MAX_ENLARGED = 0.7
 MIN_FINENESS = 0.33
 # Of what an enlargement has more than its blur by this sigma, its original lacks less than this; a neighbouring frame,
 # in which something moves, lacks more.
-STRUCTURE_SIGMA, MAX_DIFFERENT = 8.0, 0.1
+STRUCTURE_SIGMA, MAX_DIFFERENT = 8.0, 0.2
 FINEST = np.array([[1, -4, 6, -4, 1]], np.float32) / 16
 
 
