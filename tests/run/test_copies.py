@@ -41,6 +41,7 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "enlarged": lambda hr: enlarged(hr, 1.5),
     "enlarged LR": lambda hr: enlarged(lr_of(hr), 4),
     "enlarged LR of its size": lambda hr: cv2.resize(lr_of(hr), hr.shape[1::-1], interpolation=cv2.INTER_CUBIC),
+    "faded": lambda hr: (0.8 * hr).astype(np.uint8),
     "brighter": lambda hr: exposed(hr, 1),
     "darker": lambda hr: exposed(hr, -2),
     "gray": gray,

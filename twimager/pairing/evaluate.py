@@ -63,7 +63,7 @@ from twimager.verify.scores import MAX_RESIDUAL_SHIFT, WORTH_CUTTING, failed_gat
 MOST_CUTS = 3
 
 # Candidates whose mean level is by more than this nearer to the LR's than the best one's are compared with it at full
-# resolution, tones and all: frames of a fade of ten steps differ by 5 and more, most neighbouring frames by less than 1.
+# resolution, tones and all: those of a fade of ten steps differ by 5 and more, most neighbouring frames by less than 1.
 NEARER_LEVEL = 3.0
 
 # An evaluation of the proposals of one source.
