@@ -75,3 +75,11 @@ def test_fineness_is_that_of_detail_whatever_contrast_compression_and_noise() ->
         assert 0.8 < fineness(copy) / fineness(picture) < 1.25
     soft = resized(resized(picture, 0.5), 2, cv2.INTER_CUBIC)
     assert fineness(soft) < MIN_FINENESS * fineness(picture)
+
+
+def test_of_pictures_of_one_size_the_one_without_fine_detail_is_enlarged() -> None:
+    picture = gray(1)
+    soft = cv2.resize(resized(picture, 0.4), picture.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    assert is_enlarged(soft, picture)
+    assert not is_enlarged(picture, soft)
+    assert not is_enlarged(jpeg(picture), picture)
