@@ -23,6 +23,7 @@ from twimager.pairing.candidates import align, at_full_resolution, overlaid, wit
 from twimager.pairing.evaluate import evaluate_deferred, verify
 from twimager.pairs import Candidate, Deferred, RejectedPair
 from twimager.propose.proposal import Proposal, Source
+from twimager.runtime import memory
 from twimager.verify.scores import Scores
 
 LYING = Match(scaling(1 / 3), 50)
@@ -126,4 +127,11 @@ def test_alone_among_others_and_as_sharp_they_have_their_own(copies: dict[str, C
 
 def test_what_is_gone_by_then_is_no_enlargement(copies: dict[str, Candidate]) -> None:
     copies["original"].proposal.hr.path.unlink()
+    assert details(copies["original"], copies["enlarged"]) == [1, 1]
+
+
+def test_what_takes_too_much_memory_is_not_compared(
+    copies: dict[str, Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory.Budget, "limit", 1 << 20)
     assert details(copies["original"], copies["enlarged"]) == [1, 1]

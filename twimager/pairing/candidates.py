@@ -26,6 +26,7 @@ from twimager.options import Gates, Method
 from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import Proposal, Source
+from twimager.runtime.memory import budget
 from twimager.verify.color import color_difference
 from twimager.verify.detail import LARGER, fineness, is_enlarged
 from twimager.verify.overlay import COARSE_SIDE, make_overlay
@@ -36,6 +37,8 @@ SAME_FRAME = 0.02
 # Of those as large, few are compared in full: where, by their spectra, so many times fewer pixels along a side hold
 # detail. Those of neighbouring frames differ as well.
 SOFTER = 1.5
+# What comparing them takes, a pixel of the larger one: its gray, enlargements of the smaller one and their differences.
+COMPARED_BYTES = 32
 NOTHING_IN_COMMON = Rejection(Reason.OVERLAP, "next to nothing in common")
 
 Aligned = tuple[Proposal, Match]
@@ -215,7 +218,10 @@ def _of_same_frame(candidate: Candidate, other: Candidate) -> bool:
 
 
 def _enlarges(larger: Candidate, smaller: Candidate) -> bool:
+    """Return whether an HR is an enlargement; not if one can't be read any more, or they take too much memory."""
+    hr, original = larger.proposal.hr, smaller.proposal.hr
     try:
-        return is_enlarged(precise_frame(larger.proposal.hr), precise_frame(smaller.proposal.hr))
+        with budget.admit(COMPARED_BYTES * math.prod(hr.frame[2:])):
+            return is_enlarged(precise_frame(hr), precise_frame(original))
     except UnreadableImage:
         return False
