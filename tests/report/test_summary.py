@@ -92,5 +92,8 @@ def test_no_more_than_three_reasons_are_named() -> None:
 def test_enlargement_is_warned_of_where_it_is_the_rule() -> None:
     assert "warning" not in summary(enlarged=4, median_native_scale=0.9).to_text()
     text = summary(enlarged=5, median_native_scale=0.8).to_text()
-    assert "warning: 5 of 9 HRs have fewer pixels than --scale 2 asks for and are enlarged, by 1.25" in text
+    assert (
+        "warning: 5 of 9 HRs have fewer pixels that hold detail than --scale 2 asks for and are enlarged, by 1.25"
+        in text
+    )
     assert "--scale 1.6 would suit half of them" in text

@@ -132,7 +132,7 @@ def find_pairs(
     mirror, negative : whether mirrored pairs, and pairs of which one is the negative of the other, are looked for
     method, threshold, min_overlap, max_error, max_color_distance, max_difference, partial : see `align`
     scale : output pixels per LR pixel, along a side
-    min_native_scale : HR source pixels, along a side, that each output pixel must come from
+    min_native_scale : HR source pixels that hold detail, along a side, that each output pixel must come from
     keep_combed : whether LRs of two moments, combed or blended, are paired too
     all_matches : yield every pair that passes, however often an image is in one
     save : a file that keeps fingerprints and evaluations for the next call

@@ -196,7 +196,8 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         "--min_native_scale",
         type=float,
         metavar="F",
-        help="HR source pixels, along a side, that each output pixel must come from: 1 rejects what is enlarged",
+        help="HR source pixels that hold detail, along a side, that each output pixel must come from: 1 rejects "
+        "what is enlarged, here or before",
     )
     group.add_argument(
         "--max_color_distance",

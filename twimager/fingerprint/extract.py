@@ -32,8 +32,8 @@ def fingerprint_without_features(path: Path, decoded: DecodedImage, recipe: Reci
     small = limited(gray, ENOUGH_PIXELS * recipe.hash_side)
     image = Fingerprint(
         path, decoded.size, picture_hashes(small, recipe.hash_side), None, decoded.bars, recipe.srgb, thumbnail(small),
-        missing=decoded.missing, depth=decoded.depth, mask=decoded.mask, combing=decoded.combing, bits=decoded.bits,
-        opaque=decoded.opaque,
+        missing=decoded.missing, depth=decoded.depth, mask=decoded.mask, combing=decoded.combing, detail=decoded.detail,
+        bits=decoded.bits, opaque=decoded.opaque,
     )  # fmt: skip
     valid = valid_pixels(image, frame_size(gray))
     seen = gray if valid is None else gray[valid]

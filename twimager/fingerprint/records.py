@@ -18,18 +18,18 @@ MAX_HASHES = 2
 # Beyond, no format has a picture.
 MAX_SIDE = 1 << 24
 # An image's size, its bars, its thumbnail, whether it is flat, its missing rows, its depth, how much is combed, how
-# many bits are in use, how many hashes follow and how many bytes of what is not transparent; then a feature: position,
-# size, direction, descriptor.
+# many of its pixels hold detail, how many bits are in use, how many hashes follow and how many bytes of what is not
+# transparent; then a feature: position, size, direction, descriptor.
 HEAD = np.dtype([
     ("size", "<i4", 2), ("bars", "<i4", 4), ("thumbnail", "u1", THUMBNAIL_SIDE**2), ("flat", "u1"), ("missing", "<i4"),
-    ("depth", "u1"), ("combing", "<f4"), ("bits", "u1"), ("hashes", "<i4"), ("opaque", "<i4"),
+    ("depth", "u1"), ("combing", "<f4"), ("detail", "<f4"), ("bits", "u1"), ("hashes", "<i4"), ("opaque", "<i4"),
 ])  # fmt: skip
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
 
 
 def pack(image: Fingerprint, recipe: Recipe) -> bytes:
     """Return a fingerprint as bytes."""
-    about = image.is_flat, image.missing, image.depth, image.combing, image.bits
+    about = image.is_flat, image.missing, image.depth, image.combing, image.detail, image.bits
     opaque = image.opaque.packed if image.opaque else b""
     head = np.array((image.size, image.bars, image.thumbnail, *about, len(image.hashes), len(opaque)), HEAD)
     known = image.known_features
@@ -59,7 +59,7 @@ def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
     image = Fingerprint(
         path, (width, height), hashes, known if recipe.features or len(features) else None,
         Bars(*head["bars"].tolist()), recipe.srgb, head["thumbnail"], bool(head["flat"]), int(head["missing"]),
-        int(head["depth"]), combing=float(head["combing"]), bits=int(head["bits"]),
+        int(head["depth"]), combing=float(head["combing"]), detail=float(head["detail"]), bits=int(head["bits"]),
     )  # fmt: skip
     if not _is_sound(image, recipe):
         return None
@@ -80,6 +80,7 @@ def _is_sound(image: Fingerprint, recipe: Recipe) -> bool:
         and bool(np.all((known.points >= -1) & (known.points <= image.size)))
         and 0 <= image.combing <= 1
         and 8 <= image.bits <= FULL
+        and 0 < image.detail <= 1
         and bool(np.all((known.radii > 0) & (known.radii <= 2 * largest)))
         and bool(np.all(abs(known.angles) <= 2 * np.pi + 1e-3))
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
 from twimager.fingerprint.combing import comb_share
+from twimager.fingerprint.enlargement import detail_share
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.letterbox import picture_area
 from twimager.fingerprint.mask import Mask, both
@@ -155,6 +156,7 @@ class DecodedImage(NamedTuple):
     depth : bytes that a value of the file's pixels has, at most
     mask : the recipe's, if it fits the file's frame, without what is transparent
     combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
+    detail : the share, along a side, of the picture's pixels that hold detail; 1 where not measured
     bits : how many of a value are in use
     opaque : which pixels of the file's frame are not transparent, None for all
     """
@@ -166,6 +168,7 @@ class DecodedImage(NamedTuple):
     depth: int = 2
     mask: Mask | None = None
     combing: float = 0.0
+    detail: float = 1.0
     bits: int = 16
     opaque: Mask | None = None
 
@@ -198,12 +201,13 @@ def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
         pixels = picture.cut(frame)
         gray = _working(pixels, profile)
         combing = comb_share(to_gray(pixels) if profile else pixels) if recipe.combing else 0.0
+        detail = detail_share(pixels) if recipe.detail else 1.0
     size = (picture.width, picture.height)
     bars = Bars(picture.x, picture.y, whole[0] - picture.x - picture.width, whole[1] - picture.y - picture.height)
     if mask:
         gray = inpainted(gray, mask.on(whole, picture, frame_size(gray)))
     small = limited(gray, max(1, round(min(size) * recipe.resize)))
-    return DecodedImage(small, size, bars, missing, depth, mask, combing, bits, opaque)
+    return DecodedImage(small, size, bars, missing, depth, mask, combing, detail, bits, opaque)
 
 
 def _masked_picture_area(frame: Gray, mask: Mask, of_side: Mask | None) -> Rect:
@@ -330,13 +334,27 @@ def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
 
 @contextmanager
 def precise_picture(image: Fingerprint) -> Iterator[WorkingImage]:
-    """Yield an image at its full size, gray, (h, w) float32 of 0 to 255; raises as `picture` does."""
+    """Yield an image at its full size, gray, (h, w) float32 of 0 to 255; raises as `picture` does.
+
+    Its colours are kept for `color_image`.
+    """
     with picture(image, more=4 + (MASKED_BYTES if image.mask else 0)) as pixels:
-        unit = np.float32(255 / np.iinfo(pixels.dtype).max)
-        gray = np.empty(pixels.shape[:2], np.float32)
-        for top in range(0, len(gray), BAND):
-            gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
-        yield _masked(gray, image)
+        _recent_colors.keep(image.path, to_8_bit(limited(pixels, COLOR_SIDE)))
+        yield _masked(_precise_gray(pixels), image)
+
+
+def precise_frame(image: Fingerprint) -> NDArray[np.float32]:
+    """Return the gray of a file, bars and all, (h, w) of 0 to 255; raises UnreadableImage."""
+    with decoded(image.path, image.srgb, 4, image.missing) as frame:
+        return _precise_gray(frame)
+
+
+def _precise_gray(pixels: Pixels) -> NDArray[np.float32]:
+    unit = np.float32(255 / np.iinfo(pixels.dtype).max)
+    gray = np.empty(pixels.shape[:2], np.float32)
+    for top in range(0, len(gray), BAND):
+        gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
+    return gray
 
 
 def _working(pixels: Pixels | Gray, profile: bytes | None) -> Gray:

@@ -108,8 +108,8 @@ class Summary(Struct, frozen=True):
             return []
         fitting = math.floor(self.scale * self.median_native_scale * 100) / 100
         return [
-            f"warning: {self.enlarged} of {self.pairs} HRs have fewer pixels than --scale {self.scale:g} "
-            f"asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
+            f"warning: {self.enlarged} of {self.pairs} HRs have fewer pixels that hold detail than --scale "
+            f"{self.scale:g} asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
             f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 rejects what is enlarged)",
         ]
 

@@ -53,6 +53,11 @@ class Overlay:
         """How well what both show correlates, -1..1."""
         return correlation(*self.contrasts)
 
+    @property
+    def level_distance(self) -> float:
+        """How far the mean levels of what both show are apart."""
+        return abs(float(self.common.cut(self.hr).mean()) - float(self.common.cut(self.lr).mean()))
+
 
 def make_overlay(
     hr: WorkingImage,
