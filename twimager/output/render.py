@@ -91,11 +91,12 @@ def render_lr(pair: VerifiedPair, write: WriteSettings, partial: Partial = Parti
     lr, how = pair.proposal.lr, treatment(pair, write)
     data = read_bytes(lr.path)
     black = hidden(pair) if partial is Partial.BLACK else np.zeros(1, bool)
-    header = parse(data)
-    is_right = not write.depth or (header.channels, 8 * header.depth, lr.is_dim) == (CHANNELS, write.depth, False)
     is_whole = not lr.missing and pair.window == lr.frame and not black.any()
-    if is_whole and is_right and header.has_alpha == (how is Alpha.KEEP) and is_plain(data, write.format):
-        return data
+    if is_whole and is_plain(data, write.format):
+        header = parse(data)
+        is_right = not write.depth or (header.channels, 8 * header.depth, lr.is_dim) == (CHANNELS, write.depth, False)
+        if is_right and header.has_alpha == (how is Alpha.KEEP):
+            return data
     frame, bits, transparency = decode_with_alpha(data, missing=lr.missing)
     window = pair.window.moved(lr.picture.x, lr.picture.y)
     alpha = None if transparency is None else window.cut(transparency)
@@ -111,7 +112,6 @@ def render_hr(
     framing: Framing,
     color_transfer: ColorTransfer | None,
     how: Alpha = Alpha.DROP,
-    *,
     depth: int | None = None,
 ) -> Pixels:
     """Return the HR output, resampled once from the source's pixels; of a depth of 8 or 16, or the source's.

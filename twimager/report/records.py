@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
 from twimager.output.names import NOT_WRITTEN, Outputs
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.verify.scores import Scores
+
+Key = TypeVar("Key", bound=Hashable)
 
 # How the note on an image ends whose values do not use all of their bits.
 BITS_IN_USE = "of 16 bits are in use"
@@ -94,10 +97,14 @@ def how_far(pair: RejectedPair) -> tuple[float, int]:
 
 def closest(pairs: Iterable[RejectedPair]) -> dict[Path, RejectedPair]:
     """Return for each LR of rejected pairs the one that came closest."""
-    found: dict[Path, RejectedPair] = {}
+    return closest_by(pairs, lambda pair: pair.proposal.lr.path)
+
+
+def closest_by(pairs: Iterable[RejectedPair], key: Callable[[RejectedPair], Key]) -> dict[Key, RejectedPair]:
+    """Return for each key of rejected pairs the one that came closest."""
+    found: dict[Key, RejectedPair] = {}
     for pair in pairs:
-        lr = pair.proposal.lr.path
-        found[lr] = max(found.get(lr, pair), pair, key=how_far)
+        found[key(pair)] = max(found.get(key(pair), pair), pair, key=how_far)
     return found
 
 

@@ -175,7 +175,7 @@ def write_pair(job: Job, options: Options) -> Written | Rejection:
         with budget.admit(rendering_bytes(pair, framing, write)):
             files = {outputs.lr: render_lr(pair, write, framing.partial)} if outputs.lr else {}
             if outputs.hr:
-                rendered = render_hr(pair, framing, write.color_transfer, treatment(pair, write), depth=write.bits)
+                rendered = render_hr(pair, framing, write.color_transfer, treatment(pair, write), write.bits)
                 files[outputs.hr] = encode(rendered, write.format, write.quality)
             if outputs.mask:
                 files[outputs.mask] = encode(render_mask(pair, output_size(pair.window, framing.scale)), Format.PNG)
