@@ -189,7 +189,7 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         "--max_error",
         type=float,
         metavar="PX",
-        help="LR pixels that the aligned pair may be shifted by, over the median tile (default: 2.5 pixels of a copy "
+        help="LR pixels that the aligned pair may be shifted by, over the median tile (default: 2 pixels of a copy "
         "with a shorter side of 320)",
     )
     group.add_argument(
