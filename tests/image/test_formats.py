@@ -25,7 +25,7 @@ from twimager.errors import UnreadableImage
 from twimager.image import codecs
 from twimager.image.boxes import boxes
 from twimager.image.codecs import Codec
-from twimager.image.decode import decode, decoded_data
+from twimager.image.decode import decode, decode_with_alpha, decoded_data
 from twimager.image.icc import embedded_profile, to_srgb
 
 PAGE = ROOT / "docs/formats.md"
@@ -128,7 +128,8 @@ FORMATS: dict[str, tuple[Codec | None, Features]] = {
         "rotation": lambda: pillow("TIFF", big_tiff=True, exif=turned()),
     }),
     "WebP": (None, {
-        "8 bit": lambda: pillow("WEBP", lossless=True), "alpha": lambda: pillow("WEBP", lossless=True, exact=True, alpha=True),
+        "8 bit": lambda: pillow("WEBP", lossless=True),
+        "alpha": lambda: pillow("WEBP", lossless=True, exact=True, alpha=True),
         "ICC": lambda: pillow("WEBP", lossless=True, icc_profile=adobe_rgb()),
         "rotation": lambda: pillow("WEBP", lossless=True, exif=turned()),
         "several pictures": lambda: pillow("WEBP", lossless=True, more=True),
@@ -156,7 +157,8 @@ FORMATS: dict[str, tuple[Codec | None, Features]] = {
         "rotation": lambda: heif(exif=turned().tobytes()), "several pictures": lambda: heif(more=True),
     }),
     "JPEG XL": (codecs.JPEG_XL, {
-        "8 bit": lambda: jpeg_xl(PIXELS[..., ::-1]), "10 to 16 bit": lambda: jpeg_xl(raws.linear_samples(PIXELS)[..., ::-1]),
+        "8 bit": lambda: jpeg_xl(PIXELS[..., ::-1]),
+        "10 to 16 bit": lambda: jpeg_xl(raws.linear_samples(PIXELS)[..., ::-1]),
         "float": lambda: jpeg_xl(FLOAT), "alpha": lambda: jpeg_xl(np.dstack([PIXELS[..., ::-1], ALPHA])),
         "ICC": lambda: jpeg_xl_of_jpeg(icc_profile=adobe_rgb()), "rotation": lambda: jpeg_xl_of_jpeg(exif=turned()),
         "several pictures": lambda: jpeg_xl(np.stack([PIXELS[..., ::-1], PIXELS[::-1, ::-1, ::-1]])),
@@ -193,8 +195,10 @@ def cell(feature: str, data: bytes) -> str:
     if feature == "rotation":
         return "upright" if off(pixels, np.rot90(PIXELS, -1)) < OTHER else "ignored"
     if feature == "alpha":
-        black = np.rint(PIXELS * (ALPHA[..., None] / 255)).astype(np.uint8)
-        return "ignored" if off(pixels) < LOSSY else "over black" if off(pixels, black) < LOSSY else "wrong"
+        pixels, _, alpha = decode_with_alpha(data)
+        assert off(pixels[ALPHA > OTHER], PIXELS[ALPHA > OTHER]) < LOSSY, "alpha is multiplied by"
+        assert alpha is None or off(alpha, ALPHA) < LOSSY
+        return "ignored" if alpha is None else "read"
     assert off(pixels) < (LOSSY if feature != "10 to 16 bit" else OTHER)
     if feature == "10 to 16 bit" and pixels.dtype == np.uint8:
         return "as 8 bit"

@@ -40,15 +40,19 @@ TURNS = {
 }  # fmt: skip
 
 
-def decode(codec: Codec, data: bytes) -> Pixels:
-    """Return the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright, without alpha; raises UnreadableImage."""
+def decode(codec: Codec, data: bytes, alpha: bool = False) -> Pixels:
+    """Return the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright; raises UnreadableImage.
+
+    With `alpha`, (h, w, 4) of a file that has it.
+    """
     try:
         pixels = DECODERS[codec](data)
     except CODEC_ERRORS as error:
         raise UnreadableImage(f"{codec.name}, damaged or of an odd kind: {' '.join(str(error).split())}") from error
-    if pixels.ndim == 2 or pixels.shape[2] == 2:
-        return np.repeat(pixels.reshape(*pixels.shape[:2], -1)[..., :1], 3, axis=2)
-    return pixels[..., :3]
+    channels = pixels.reshape(*pixels.shape[:2], -1)
+    if channels.shape[2] < 3:
+        channels = np.concatenate([*3 * [channels[..., :1]], channels[..., 1:]], axis=2)
+    return channels if alpha else channels[..., :3]
 
 
 def _avif(data: bytes) -> Pixels:
