@@ -96,7 +96,7 @@ def jpeg_xl_of_jpeg(**settings: Any) -> bytes:
     import pillow_jxl
 
     jpeg = pillow("JPEG", quality=95, subsampling=0, **settings)
-    return bytes(pillow_jxl.Encoder("RGB", use_container=True)(jpeg, 96, 64, jpeg_encode=True))
+    return bytes(pillow_jxl.Encoder("RGB", quality=95, use_container=True)(jpeg, 96, 64, jpeg_encode=True))
 
 
 def exr() -> bytes:
@@ -191,9 +191,12 @@ def cell(feature: str, data: bytes) -> str:
             profile = embedded_profile(data)
         converted = to_srgb(pixels, profile) if profile else pixels
         assert off(to_srgb(PIXELS, adobe_rgb())) > LOSSY
-        return "converted" if off(converted, to_srgb(PIXELS, adobe_rgb())) < LOSSY else "ignored"
+        is_converted = off(converted, to_srgb(PIXELS, adobe_rgb())) < LOSSY
+        assert is_converted or off(pixels) < LOSSY
+        return "converted" if is_converted else "ignored"
     if feature == "rotation":
-        return "upright" if off(pixels, np.rot90(PIXELS, -1)) < OTHER else "ignored"
+        assert min(off(pixels), off(pixels, np.rot90(PIXELS, -1))) < OTHER
+        return "upright" if off(pixels) > OTHER else "ignored"
     if feature == "alpha":
         pixels, _, alpha = decode_with_alpha(data)
         assert off(pixels[ALPHA > OTHER], PIXELS[ALPHA > OTHER]) < LOSSY, "alpha is multiplied by"
