@@ -22,7 +22,7 @@ from twimager.pairing.duplicates import FreeDuplicates
 from twimager.pairing.evaluation import Evaluation
 from twimager.pairs import Deferred, RejectedPair, VerifiedPair, reject
 from twimager.propose import by_features
-from twimager.propose.by_likeness import NO_LIKENESS, Likeness
+from twimager.propose.by_similarity import NOTHING_SIMILAR, SimilarHRs
 from twimager.propose.proposal import Proposal, Source
 from twimager.verify.discrimination import DECISIVE
 from twimager.verify.scores import Scores
@@ -157,12 +157,12 @@ def test_which_of_equal_files_an_lr_gets_does_not_depend_on_other_hrs(proposals:
 
 def test_only_what_shows_the_lr_and_has_others_like_it_leads_to_more(proposals: list[Proposal]) -> None:
     a = proposals[0]
-    alike = Likeness([a.hr])
+    alike = SimilarHRs([a.hr])
     alike.propose = lambda *_: proposals[1:2]  # type: ignore[method-assign]
     for evaluation in (Evaluation([], [], []), Evaluation([], [], [rejected(a, 0.5)])):
         assert Evaluated([a], evaluation).more(alike, set()) == []
     assert Evaluated([a], Evaluation([passed(a)], [], []), is_closed=True).more(alike, set()) == []
-    assert Evaluated([a], Evaluation([passed(a)], [], [])).more(NO_LIKENESS, set()) == []
+    assert Evaluated([a], Evaluation([passed(a)], [], [])).more(NOTHING_SIMILAR, set()) == []
     assert Evaluated([a], Evaluation([], [], [rejected(a, 0.7)])).more(alike, set()) == proposals[:2]
 
 
@@ -171,7 +171,7 @@ def test_all_that_a_blended_lr_is_made_of_is_evaluated_again_with_more(proposals
     blended = [RejectedPair(a, Rejection(Reason.BLENDED)), RejectedPair(b, Rejection(Reason.BLENDED))]
     first = Evaluation([], [], [blended[0]._replace(match=Match(np.eye(3), 50), scores=Scores(0.9, 1.0)), blended[1],
                                 rejected(c, 0.3)])  # fmt: skip
-    alike = Likeness([a.hr])
+    alike = SimilarHRs([a.hr])
     alike.propose = lambda *_: [d]  # type: ignore[method-assign]
     more = Evaluated([a], first).more(alike, set())
     assert more == [a, b, d]

@@ -22,7 +22,7 @@ from twimager.geometry import scaling
 from twimager.image.displacement import Displacement
 from twimager.image.warp import resample
 from twimager.pairing import rounds
-from twimager.propose import by_frame, by_likeness
+from twimager.propose import by_frame, by_similarity
 from twimager.propose.by_features import FeatureIndex
 from twimager.propose.proposal import Proposal, Source
 from twimager.windows import viewer
@@ -214,7 +214,7 @@ def test_an_lr_that_loses_its_hr_gets_proposals_by_hash(
         yield from ([Proposal(lr, first, Source.FEATURES)] for lr in lrs)
 
     monkeypatch.setattr(by_frame, "MIN_SHARE", 2)
-    monkeypatch.setattr(by_likeness, "ALIKE", 2)
+    monkeypatch.setattr(by_similarity, "ALIKE", 2)
     monkeypatch.setattr(FeatureIndex, "propose", first_hr_only)
     assert run(*folders.flags, "--report").code == 0
     pairs = report_of(folders.dest)["pairs"]

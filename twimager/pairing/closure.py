@@ -1,4 +1,4 @@
-"""Close an LR's candidates under likeness: try the HRs most like the best one, until none of them is better."""
+"""Close an LR's candidates under similarity: try the HRs most like the best one, until none of them is better."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
 from twimager.pairing.evaluation import Evaluation
 from twimager.pairs import reject
-from twimager.propose.by_likeness import Likeness
+from twimager.propose.by_similarity import SimilarHRs
 from twimager.propose.proposal import Proposal
 from twimager.report.records import how_far
 from twimager.verify.discrimination import DECISIVE
@@ -33,7 +33,7 @@ class Evaluated(NamedTuple):
     evaluation: Evaluation
     is_closed: bool = False
 
-    def more(self, likeness: Likeness, taken: Set[Path]) -> list[Proposal]:
+    def more(self, similar: SimilarHRs, taken: Set[Path]) -> list[Proposal]:
         """Return the LR's best HR, and those like it that were not evaluated nor `taken`; nothing if there are none.
 
         Where the LR is blended, all that it was found to be blended of come first.
@@ -42,7 +42,7 @@ class Evaluated(NamedTuple):
         if best is None:
             return []
         tried = {one.proposal.hr.path for one in (*self.evaluation.choices, *self.evaluation.rejected)}
-        alike = likeness.propose(best[0], best[1].matrix, tried | taken)
+        alike = similar.propose(best[0], best[1].matrix, tried | taken)
         # Without the others, it would pass for a frame of the best one.
         blended = [
             one.proposal

@@ -17,7 +17,7 @@ from twimager.pairing.evaluation import Evaluation, cache_key, from_kept, is_fin
 from twimager.pairing.read import Reader
 from twimager.pairing.workers import Evaluators
 from twimager.pairs import Choice, Deferred, RejectedPair, VerifiedPair
-from twimager.propose.by_likeness import NO_LIKENESS, Likeness
+from twimager.propose.by_similarity import NOTHING_SIMILAR, SimilarHRs
 from twimager.propose.proposal import Proposal
 from twimager.select.assignment import Components, select
 
@@ -37,16 +37,16 @@ class Decider:
         self._ledger = reader.ledger
 
     def pairs(
-        self, proposals: Iterable[Sequence[Proposal]], likeness: Likeness = NO_LIKENESS
+        self, proposals: Iterable[Sequence[Proposal]], similar: SimilarHRs = NOTHING_SIMILAR
     ) -> Iterator[VerifiedPair]:
         """Evaluate every LR's proposals; yield the selected pairs, whose images are taken then.
 
-        Of the HRs whose `likeness` is given, those most like an LR's best one are evaluated, too.
+        Of the HRs whose `similar` is given, those most like an LR's best one are evaluated, too.
         """
         tasks = neighbours_together([of_one_lr for of_one_lr in proposals if of_one_lr])
-        components = Components(tasks, likeness.group)
+        components = Components(tasks, similar.group)
         evaluated = (Evaluated(*one) for one in zip(tasks, self._evaluations(tasks), strict=True))
-        closed = self._closed(evaluated, likeness, ROUNDS)
+        closed = self._closed(evaluated, similar, ROUNDS)
         with self._progress.stage("matching"):
             for of_one_lr, evaluation, *_ in self._progress.counted(closed, MATCHING):
                 self._reject(evaluation.rejected)
@@ -59,20 +59,20 @@ class Decider:
                     self._ledger.take(pair)
                     yield pair
 
-    def _closed(self, evaluated: Iterable[Evaluated], likeness: Likeness, rounds: int) -> Iterator[Evaluated]:
+    def _closed(self, evaluated: Iterable[Evaluated], similar: SimilarHRs, rounds: int) -> Iterator[Evaluated]:
         """Evaluate the HRs most like each LR's best one, `rounds` times at most; yield what is closed."""
         waiting: list[tuple[Evaluated, list[Proposal]]] = []
         for one in evaluated:
-            more = one.more(likeness, self._ledger.taken) if rounds else []
+            more = one.more(similar, self._ledger.taken) if rounds else []
             if more:
                 waiting.append((one, more))
             else:
                 yield one
             if len(waiting) == CLOSED_TOGETHER:
-                yield from self._closed(self._with_more(waiting), likeness, rounds - 1)
+                yield from self._closed(self._with_more(waiting), similar, rounds - 1)
                 waiting = []
         if waiting:
-            yield from self._closed(self._with_more(waiting), likeness, rounds - 1)
+            yield from self._closed(self._with_more(waiting), similar, rounds - 1)
 
     def _with_more(self, waiting: Sequence[tuple[Evaluated, list[Proposal]]]) -> Iterator[Evaluated]:
         evaluations = self._evaluations([more for _, more in waiting])

@@ -17,7 +17,7 @@ from twimager.pairing.read import Reader
 from twimager.pairs import VerifiedPair
 from twimager.propose import by_hash
 from twimager.propose.by_frame import Frames
-from twimager.propose.by_likeness import NO_LIKENESS, Likeness
+from twimager.propose.by_similarity import NOTHING_SIMILAR, SimilarHRs
 from twimager.propose.proposal import Proposal
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _Rounds:
         if self._propose.search is not Search.FEATURES:
             near, self._ledger.near_hashes = by_hash.propose(lrs, hrs, self._propose.distance)
         if self._propose.search is Search.HASH:
-            yield from self._decider.pairs(near, self._likeness(hrs))
+            yield from self._decider.pairs(near, self._similar(hrs))
             return None
         return (yield from self._by_features(Images(lrs, hrs), near)) if lrs else None
 
@@ -104,17 +104,17 @@ class _Rounds:
         from twimager.propose.by_features import FeatureIndex
 
         with self._progress.stage("searching"):
-            index, likeness = FeatureIndex(images.hrs, self._reader.jobs), self._likeness(images.hrs)
+            index, similar = FeatureIndex(images.hrs, self._reader.jobs), self._similar(images.hrs)
             proposals = self._new([index.propose(images.lrs), near])
-        yield from self._decider.pairs(proposals, likeness)
+        yield from self._decider.pairs(proposals, similar)
         left = self._left(images.lrs)
         self._progress.expect(MATCHING * len(left))
         if not left:
             return None
         nearby = {of_one_lr[0].lr.path: of_one_lr for of_one_lr in near if of_one_lr}
-        yield from self._decider.pairs(self._mirrored(index, left, nearby), likeness)
+        yield from self._decider.pairs(self._mirrored(index, left, nearby), similar)
         left = self._left(left)
-        yield from self._decider.pairs(self._squeezed_or_negative(index, left), likeness)
+        yield from self._decider.pairs(self._squeezed_or_negative(index, left), similar)
         left = self._left(left)
         return self._likely(index, left) if left else None
 
@@ -135,11 +135,11 @@ class _Rounds:
         with self._progress.stage("searching again"):
             index = FeatureIndex(hrs, self._reader.jobs)
             proposals = self._new([index.propose(lrs, mirror=mirror) for mirror in self._mirrorings])
-        yield from self._decider.pairs(proposals, self._likeness(hrs))
+        yield from self._decider.pairs(proposals, self._similar(hrs))
 
-    def _likeness(self, hrs: Sequence[Fingerprint]) -> Likeness:
+    def _similar(self, hrs: Sequence[Fingerprint]) -> SimilarHRs:
         """Return which HRs are like one another; where every pair that passes is selected, that does not matter."""
-        return NO_LIKENESS if self._all_matches else Likeness(hrs)
+        return NOTHING_SIMILAR if self._all_matches else SimilarHRs(hrs)
 
     def _with_features(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
         """Return the images that are in no pair, with their features."""

@@ -12,9 +12,9 @@ from tests.support.pictures import moving
 from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint
 from twimager.geometry import mirroring, scaling, translation
-from twimager.propose import by_likeness
+from twimager.propose import by_similarity
 from twimager.propose.by_frame import halved
-from twimager.propose.by_likeness import ALIKE, MAX_PROPOSED, NO_LIKENESS, Likeness
+from twimager.propose.by_similarity import ALIKE, MAX_PROPOSED, NOTHING_SIMILAR, SimilarHRs
 from twimager.propose.proposal import Proposal, Source
 
 FRAMES = 24
@@ -39,17 +39,17 @@ def test_the_frame_that_an_lr_shows_comes_first(film: list[Fingerprint], tmp_pat
     lr, best = fingerprint(tmp_path / "lr.png", LIGHT_LR.without_features), film[2]
     to_lr = mirroring(lr.size) @ CROPPED if mirrored else CROPPED
     proposal = Proposal(lr, best, Source.FEATURES, mirrored)
-    proposals = Likeness(film).propose(proposal, to_lr, {best.path})
+    proposals = SimilarHRs(film).propose(proposal, to_lr, {best.path})
     assert len(proposals) == MAX_PROPOSED
     assert proposals[0] == proposal._replace(hr=film[17])
-    others = Likeness(film).propose(proposal, to_lr, {best.path, film[17].path})
+    others = SimilarHRs(film).propose(proposal, to_lr, {best.path, film[17].path})
     assert film[17].path not in [one.hr.path for one in others]
 
 
 def test_photographs_and_unknown_images_lead_to_no_others(film: list[Fingerprint]) -> None:
     photos, frame = film[FRAMES:], film[0]
-    likeness = Likeness(photos)
-    for known, image in ((likeness, photos[3]), (likeness, frame), (NO_LIKENESS, frame)):
+    similar = SimilarHRs(photos)
+    for known, image in ((similar, photos[3]), (similar, frame), (NOTHING_SIMILAR, frame)):
         assert known.propose(Proposal(frame, image, Source.FEATURES), np.eye(3), {image.path}) == []
         assert known.group(image.path) == image.path
 
@@ -57,10 +57,10 @@ def test_photographs_and_unknown_images_lead_to_no_others(film: list[Fingerprint
 def test_groups_are_the_connected_components_of_what_is_alike(
     film: list[Fingerprint], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(by_likeness, "BATCH", 5)
+    monkeypatch.setattr(by_similarity, "BATCH", 5)
     mixed = [film[number] for number in np.random.default_rng(0).permutation(len(film))]
     thumbnails = halved(np.array([image.thumbnail for image in mixed]))
     count, labels = connected_components(thumbnails @ thumbnails.T >= ALIKE)
-    groups = [Likeness(mixed).group(image.path) for image in mixed]
+    groups = [SimilarHRs(mixed).group(image.path) for image in mixed]
     assert groups == [mixed[list(labels).index(label)].path for label in labels]
     assert 1 < count < len(mixed)

@@ -26,7 +26,7 @@ MAX_COMPARED = 256
 BATCH = 256
 
 
-class Likeness:
+class SimilarHRs:
     """Which HRs are like one another, by their thumbnails."""
 
     def __init__(self, hrs: Sequence[Fingerprint]) -> None:
@@ -82,4 +82,4 @@ def _groups(thumbnails: NDArray[np.float32]) -> NDArray[np.intp]:
     return groups
 
 
-NO_LIKENESS = Likeness([])
+NOTHING_SIMILAR = SimilarHRs([])
