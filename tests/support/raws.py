@@ -62,13 +62,19 @@ def thumbnail(bgr: Any) -> tuple[Any, list[Tag]]:
     return cv2.resize(bgr, (60, 40), interpolation=cv2.INTER_AREA)[..., ::-1], [(254, LONG, [1]), (262, SHORT, [RGB])]
 
 
+def linear_samples(bgr: Any) -> Any:
+    """The light of 8-bit sRGB, as uint16."""
+    level = bgr / 255
+    light = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    return np.rint(light * 65535).astype(np.uint16)
+
+
 def bayer(bgr: Any, *tags: Tag) -> bytes:
     """A DNG of the linear samples behind a filter array, of a picture with even sides, 8-bit sRGB."""
-    level = bgr / 255
-    linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    samples_of_all = linear_samples(bgr)
     samples = np.empty(bgr.shape[:2], np.uint16)
     for y, x, channel in ((0, 0, 2), (0, 1, 1), (1, 0, 1), (1, 1, 0)):
-        samples[y::2, x::2] = np.rint(linear[y::2, x::2, channel] * 65535)
+        samples[y::2, x::2] = samples_of_all[y::2, x::2, channel]
     array: list[Tag] = [
         (254, LONG, [0]),
         (262, SHORT, [FILTER_ARRAY]),
@@ -80,8 +86,7 @@ def bayer(bgr: Any, *tags: Tag) -> bytes:
 
 
 def linear(bgr: Any, *tags: Tag) -> bytes:
-    """Such a file of linear samples of each colour; a DNG if it has the tag of its version."""
+    """Such a file of the samples of all colours; a DNG if it has the tag of its version."""
     first, own = thumbnail(bgr)
-    return tiff_of(
-        (first, [*own, *tags]), (bgr[..., ::-1].astype(np.uint16) * 257, [(254, LONG, [0]), (262, SHORT, [LINEAR])])
-    )
+    samples = linear_samples(bgr)[..., ::-1]
+    return tiff_of((first, [*own, *tags]), (samples, [(254, LONG, [0]), (262, SHORT, [LINEAR])]))

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from twimager.errors import UnreadableImage
-from twimager.image import headers, jpeg, tiff, truncation
-from twimager.image.codecs import LIBRARY_BYTES, codec_of
+from twimager.image import codec_pixels, headers, jpeg, tiff, truncation
+from twimager.image.codecs import codec_of
 from twimager.image.headers import max_pixels
 from twimager.image.pixels import Pixels
 from twimager.runtime import child, decoder_warnings
@@ -116,7 +116,7 @@ def decode_in_full(data: bytes, flags: int = READ_FLAGS) -> Pixels:
         Also if the decoder warns of picture data that are missing or damaged.
     """
     if codec := codec_of(data):
-        return codec.decode(data)
+        return codec_pixels.decode(codec, data)
     if data.startswith(jpeg.SIGNATURE):
         data = jpeg.tidied(data)
     for _ in range(headers.USUAL_SCANS):
@@ -159,7 +159,7 @@ def serve() -> None:
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
     while True:
         request = requests.get()
-        child.limit_memory(BYTES_PER_PIXEL * max_pixels() + LIBRARY_BYTES)
+        child.limit_memory(BYTES_PER_PIXEL * max_pixels() + codec_pixels.LIBRARY_BYTES)
         for part in answer(*request):
             answers.write(part)
         answers.flush()
