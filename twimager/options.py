@@ -94,6 +94,20 @@ class ColorTransfer(str, Enum):
     HISTOGRAM = "histogram"
 
 
+class Alpha(str, Enum):
+    """What becomes of transparency in the files of a pair.
+
+    Both keep it if both have any, else both lie on one background (auto); colours are written as they are stored;
+    both keep it, be one opaque; both lie on white, or on black.
+    """
+
+    AUTO = "auto"
+    DROP = "drop"
+    KEEP = "keep"
+    WHITE = "white"
+    BLACK = "black"
+
+
 class Truncated(str, Enum):
     """What becomes of images that are cut short: they are unreadable, or their complete rows are used."""
 
@@ -108,6 +122,11 @@ class Format(str, Enum):
     WEBP = "webp"
     TIFF = "tiff"
     JPG = "jpg"
+
+    @property
+    def has_16_bit(self) -> bool:
+        """Whether values may have 16 bits."""
+        return self in (Format.PNG, Format.TIFF)
 
 
 @dataclass(frozen=True)
@@ -168,6 +187,7 @@ class ProposeSettings:
     search: Search = Search.AUTO
     distance: int = 12
     mirror: bool = True
+    negative: bool = True
 
     def __post_init__(self) -> None:
         require(0 <= self.distance <= 64, "--distance must be 0 to 64 (bits)")
@@ -248,9 +268,20 @@ class WriteSettings:
     quality: int = 95
     prefix: str = ""
     suffix: str = ""
+    depth: int | None = None
+    alpha: Alpha = Alpha.AUTO
+
+    @property
+    def bits(self) -> int | None:
+        """Bits of a value in what is written, all in use; None where they are those of the source."""
+        return self.depth if self.format.has_16_bit else 8
 
     def __post_init__(self) -> None:
         require(1 <= self.quality <= 100, "--quality must be 1 to 100")
+        require(self.depth in (None, 8, 16), "--depth must be 8 or 16 (bits)")
+        require(self.depth != 16 or self.format.has_16_bit, f"--depth 16: {self.format.value} has 8 bit only")
+        transparent_jpg = self.alpha is Alpha.KEEP and self.format is Format.JPG
+        require(not transparent_jpg, "--alpha keep: jpg has no transparency; --format png, webp and tiff have")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
             require(
                 not FORBIDDEN & set(text) and text.isprintable(),

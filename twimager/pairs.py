@@ -24,6 +24,9 @@ class Candidate(NamedTuple):
     overlay : both on one grid of the LR
     hr, lr : the working images of both
     score_gap : how far its score is below that of the LR's best candidate
+    detail : the share, along a side, of its HR's pixels that hold detail: less than 1 if it is found to be enlarged
+    fineness : how strong the HR's finest detail is, where measured
+    tone_distance : mean CIE Delta E of what both show, as it is, where measured
     """
 
     proposal: Proposal
@@ -33,6 +36,9 @@ class Candidate(NamedTuple):
     hr: WorkingImage
     lr: WorkingImage
     score_gap: float = 0.0
+    detail: float = 1.0
+    fineness: float | None = None
+    tone_distance: float | None = None
 
 
 class VerifiedPair(NamedTuple):
@@ -44,7 +50,7 @@ class VerifiedPair(NamedTuple):
     window : the LR pixels that will be written
     rivals : HRs that show the LR as well as this one
     score_gap : how far its score is below that of the LR's best candidate
-    native_scale : HR source pixels, along a side, per output pixel
+    native_scale : HR source pixels that hold detail, along a side, per output pixel
     agreement : where both agree; None if nothing differs
     """
 

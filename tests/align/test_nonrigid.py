@@ -53,6 +53,17 @@ def test_what_a_transform_fits_is_not_displaced(name: str) -> None:
     assert register_nonrigid(truth, copy(hr), copy(lr)) is None
 
 
+def test_what_a_mask_leaves_out_displaces_nothing() -> None:
+    hr, lr, matrix, displacement = displaced_pair("P1040518", 4.0)
+    straight = WorkingImage(resample(hr.gray, matrix, lr.size), lr.size)
+    left = np.arange(lr.size[0]) < lr.size[0] // 2
+    half = np.where(left, straight.gray, resample(hr.gray, matrix, lr.size, displacement=displacement))
+    valid = np.broadcast_to(left, half.shape)
+    assert register_nonrigid(matrix, hr, WorkingImage(half, lr.size)) is not None
+    assert register_nonrigid(matrix, hr, WorkingImage(half, lr.size, valid)) is None
+    assert register_nonrigid(matrix, hr._replace(valid=np.zeros(hr.gray.shape, bool)), lr) is None
+
+
 def test_where_there_is_no_contrast_nothing_is_displaced() -> None:
     hr, lr, matrix, _ = displaced_pair("P1040771", 4.0)
     assert register_nonrigid(matrix, hr, WorkingImage(np.full_like(lr.gray, 90), lr.size)) is None

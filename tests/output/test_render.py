@@ -27,11 +27,13 @@ def pair_of(folder: Path, lr: Any, hr: Any, matrix: Matrix, framing: Framing) ->
     for name, pixels in (("lr.png", lr), ("hr.png", hr)):
         cv2.imwrite(str(folder / name), pixels)
     proposal = Proposal(fingerprint(folder / "lr.png", LIGHT_HR), fingerprint(folder / "hr.png", LIGHT_HR), 0)
-    common = common_area(Match(matrix, 99), frame_size(hr), frame_size(lr), framing.scale)
+    whole, below = (image.picture for image in proposal.images)
+    found = Match(translation(-whole.x, -whole.y) @ matrix @ translation(below.x, below.y), 99)
+    common = common_area(found, below[2:], whole[2:], framing.scale)
     assert common is not None
     window = output_window(common, proposal.lr.frame, framing)
     assert isinstance(window, Rect)
-    return VerifiedPair(proposal, Match(matrix, 99), Scores(100, 1, 1), common, window)
+    return VerifiedPair(proposal, found, Scores(100, 1, 1), common, window)
 
 
 def thirds() -> tuple[Any, Any]:

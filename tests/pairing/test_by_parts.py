@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from benchmarks.known_warp import error
@@ -11,7 +12,12 @@ from twimager.align.matching import Match
 from twimager.align.refinement import FINE
 from twimager.geometry import resize_matrix, translation
 from twimager.options import Framing, Method, PairSettings, Partial
-from twimager.pairing.by_parts import cut_to_agreement, register_by_agreement, register_finely
+from twimager.pairing.by_parts import (
+    by_channels,
+    cut_to_agreement,
+    register_by_agreement,
+    register_finely,
+)
 from twimager.pairing.evaluate import verify
 from twimager.pairing.registration import is_registered, register, register_coarsely
 from twimager.pairs import Candidate, VerifiedPair
@@ -67,3 +73,17 @@ def test_a_covered_part_is_no_repetitive_pattern(tmp_path: Path) -> None:
     pair = verify(register_finely(half_covered(tmp_path, 0.3, inliers=9), Method.TRANSFORM), settings)
     assert isinstance(pair, VerifiedPair)
     assert error(pair.match.matrix, TRUTH, (450, 300)) < 0.03
+
+
+def test_a_channel_explains_tones_but_no_watermark(tmp_path: Path) -> None:
+    hr = cat()[:300, :450]
+    red, marked = hr[..., 2], hr.copy()
+    for row in range(0, 300, 60):
+        cv2.putText(marked, "PREVIEW PREVIEW", (0, row), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (230, 230, 230), 3)
+    for folder, one, lr, is_explained in (("tones", hr, red, True), ("mark", marked, hr, False)):
+        (tmp_path / folder).mkdir()
+        coarse = placed(tmp_path / folder, one, smaller(lr, (300, 200)), Match(TRUTH, 99))
+        candidate, found = register_by_agreement(register_finely(coarse, Method.TRANSFORM), Method.TRANSFORM)
+        mapped, better = by_channels(candidate, found, 0.006)
+        assert (mapped is not candidate) == is_explained
+        assert (better.contradicted <= 0.006) == is_explained

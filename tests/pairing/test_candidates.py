@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.support.folders import Folders
+from tests.support.paths import EXAMPLES
 from twimager.align.matching import Match
 from twimager.errors import Reason
 from twimager.fingerprint.extract import fingerprint
@@ -15,10 +19,11 @@ from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.fingerprint.working_image import drop_working_images
 from twimager.geometry import scaling, translation
 from twimager.options import Method, PairSettings
-from twimager.pairing.candidates import align, at_full_resolution, overlaid, with_color_distance
+from twimager.pairing.candidates import align, at_full_resolution, overlaid, with_color_distance, with_real_detail
 from twimager.pairing.evaluate import evaluate_deferred, verify
 from twimager.pairs import Candidate, Deferred, RejectedPair
 from twimager.propose.proposal import Proposal, Source
+from twimager.runtime import memory
 from twimager.verify.scores import Scores
 
 LYING = Match(scaling(1 / 3), 50)
@@ -74,3 +79,59 @@ def test_what_lies_beside_its_lr_has_nothing_in_common_with_it(candidate: Candid
 def test_what_lies_on_its_lr_is_not_rejected(candidate: Candidate) -> None:
     for step in STEPS.values():
         assert not any(isinstance(one, RejectedPair) for one in step(candidate))
+
+
+ORIGINAL = "P1040771.jpg"
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> dict[str, Candidate]:
+    """An HR, what became of it, and its LR: each a candidate as it would be aligned."""
+    hr = cv2.imread(str(EXAMPLES / "HR" / ORIGINAL))
+    soft = cv2.resize(cv2.resize(hr, None, fx=0.4, fy=0.4), hr.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    pictures = {
+        "original": hr,
+        "enlarged": cv2.resize(hr, None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC),
+        "soft": soft,
+        "as large": np.roll(hr, 1, axis=1),
+    }
+    lr = tmp_path / "lr.png"
+    cv2.imwrite(str(lr), cv2.resize(hr, None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA))
+    made = dict[str, Candidate]()
+    for name, picture in pictures.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
+        images = fingerprint(lr, LIGHT_HR), fingerprint(tmp_path / f"{name}.png", LIGHT_HR)
+        lying = scaling(images[0].size[0] / images[1].size[0])
+        found = overlaid(Proposal(*images, Source.FRAME), Match(lying, 50))
+        assert isinstance(found, Candidate)
+        made[name] = found
+    return made
+
+
+def details(*candidates: Candidate) -> list[float]:
+    return [one.detail for one in with_real_detail(candidates)]
+
+
+def test_enlarged_copies_have_the_detail_of_their_original(copies: dict[str, Candidate]) -> None:
+    original, enlarged, soft = (copies[name] for name in ("original", "enlarged", "soft"))
+    assert details(enlarged, original, soft) == [pytest.approx(1 / 1.5), 1, pytest.approx(0.4, abs=0.2)]
+
+
+def test_alone_among_others_and_as_sharp_they_have_their_own(copies: dict[str, Candidate]) -> None:
+    original, enlarged = copies["original"], copies["enlarged"]
+    assert details(enlarged) == [1]
+    assert details(original, copies["as large"]) == [1, 1]
+    assert details(original, enlarged._replace(proposal=enlarged.proposal._replace(mirrored=True))) == [1, 1]
+    assert details(original, enlarged._replace(match=BESIDE)) == [1, 1]
+
+
+def test_what_is_gone_by_then_is_no_enlargement(copies: dict[str, Candidate]) -> None:
+    copies["original"].proposal.hr.path.unlink()
+    assert details(copies["original"], copies["enlarged"]) == [1, 1]
+
+
+def test_what_takes_too_much_memory_is_not_compared(
+    copies: dict[str, Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory.Budget, "limit", 1 << 20)
+    assert details(copies["original"], copies["enlarged"]) == [1, 1]

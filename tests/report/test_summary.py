@@ -16,12 +16,12 @@ from twimager.report.summary import Summary
 
 KEYS = [
     "twimager", "exit_code", "pairs", "written", "lr_left", "hr_left", "closest", "unreadable", "unwritten", "scale",
-    "enlarged", "median_native_scale", "dest", "documents",
+    "enlarged", "median_native_scale", "negatives", "inverted", "dest", "documents", "unlike",
 ]  # fmt: skip
 
 
 def summary(**changed: object) -> Summary:
-    plain = Summary("0", 0, 9, True, {}, {}, {}, 0, 0, 2.0, 0, 1.5, "out", {})
+    plain = Summary("0", 0, 9, True, {}, {}, {}, 0, 0, 2.0, 0, 1.5, 0, False, "out", {})
     return msgspec.structs.replace(plain, **changed)
 
 
@@ -92,5 +92,8 @@ def test_no_more_than_three_reasons_are_named() -> None:
 def test_enlargement_is_warned_of_where_it_is_the_rule() -> None:
     assert "warning" not in summary(enlarged=4, median_native_scale=0.9).to_text()
     text = summary(enlarged=5, median_native_scale=0.8).to_text()
-    assert "warning: 5 of 9 HRs have fewer pixels than --scale 2 asks for and are enlarged, by 1.25" in text
+    assert (
+        "warning: 5 of 9 HRs have fewer pixels that hold detail than --scale 2 asks for and are enlarged, by 1.25"
+        in text
+    )
     assert "--scale 1.6 would suit half of them" in text

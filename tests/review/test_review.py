@@ -291,7 +291,10 @@ def test_a_value_of_another_type_is_refused(run: Run, dest: Path, change: tuple[
     report = report_of(dest)
     report["rejected_pairs"].append(
         {"lr": "/a.png", "hr": "/b.png", "reason": "skipped by hand", "detail": ""}
-        | {key: report["pairs"][0][key] for key in ("source", "mirrored", "hash_distance", "inliers", "coverage")}
+        | {
+            key: report["pairs"][0][key]
+            for key in ("source", "mirrored", "negative", "hash_distance", "inliers", "coverage")
+        }
         | dict.fromkeys(
             ("correlation", "hash_agreement", "residual", "color_distance", "agreed", "different", "unjudged")
         )

@@ -61,10 +61,14 @@ def test_the_right_colour_is_chosen_and_the_wrong_one_rejected(run: Run, twins: 
     assert report["settings"]["max_color_distance"] == 8
 
 
-def test_without_it_colours_have_zero_weight(run: Run, twins: Folders) -> None:
+def test_without_it_the_right_colour_is_chosen_and_the_wrong_one_a_rival(run: Run, twins: Folders) -> None:
     assert run(*twins.flags, "--report").code == 0
     report = report_of(twins.dest)
-    assert pairs_of(report) != {name: CAST[name] for name in COLORED}
+    right = {
+        Path(pair["lr"]).stem: pair for pair in report["pairs"] if CAST[Path(pair["lr"]).stem] == Path(pair["hr"]).stem
+    }
+    assert set(VIVID) <= set(right)
+    assert all([Path(hr).stem for hr in right[name]["rivals"]] == [f"A_{CAST[name]}"] for name in VIVID)
     assert all(pair["color_distance"] is None for pair in (*report["pairs"], *report["rejected_pairs"]))
 
 

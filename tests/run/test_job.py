@@ -250,7 +250,7 @@ def test_hrs_with_too_few_pixels_are_named_and_rejected(run: Run, folders: Folde
     for pair in report_of(folders.dest)["pairs"]:
         assert pair["native_scale"] == pytest.approx(1, abs=0.002)
     enlarged = run(*folders.flags[:4], "--dry", "--scale", 4)
-    assert "warning: 2 of 2 HRs have fewer pixels than --scale 4 asks for" in enlarged.out
+    assert "warning: 2 of 2 HRs have fewer pixels that hold detail than --scale 4 asks for" in enlarged.out
     assert "--scale 2.99 would" in enlarged.out or "--scale 3 would" in enlarged.out
     assert run(*folders.flags[:4], "--dry", "--scale", 3, "--min_native_scale", 1).code == 0
     assert run(*folders.flags[:4], "--dry", "--scale", 4, "--min_native_scale", 1).code == 4

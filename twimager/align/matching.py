@@ -33,8 +33,8 @@ MIN_AGREEING = 4
 CERTAIN_INLIERS = 20
 # How far, in units of the image that the LR's features are found in, an inlier may lie from the transform.
 RANSAC_TOLERANCE = 1.2
-# No camera, scanner or broadcast stretches a picture by more in one direction than in the other.
-MAX_STRETCH = 2.0
+# Scope scans are squeezed by 2, DVDs by 1.42 at most; a few features that agree by chance are stretched by any factor.
+MAX_STRETCH = 2.4
 # LR pixels per HR pixel, along a side; beyond, a few features agreed by chance.
 MIN_SIDE_SCALE, MAX_SIDE_SCALE = 1 / 64, 4.0
 

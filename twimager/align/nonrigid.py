@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -9,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.appearance import AppearanceFit, Picture, blurs, fit_appearance, gaussian_blur, gradients
-from twimager.align.refinement import PyramidLevel
-from twimager.fingerprint.working_image import WorkingImage
+from twimager.align.refinement import MIN_SIDE, PyramidLevel
+from twimager.fingerprint.working_image import WorkingImage, valid_in_both
 from twimager.geometry import Matrix, resize_matrix
 from twimager.image.displacement import Displacement
-from twimager.image.pixels import Gray, frame_size
+from twimager.image.pixels import frame_size
 from twimager.image.warp import resample
 
 # Steps of the spline along the frame's shorter side, of no fewer than so many pixels: with 6 a random displacement of
@@ -52,7 +53,7 @@ def register_nonrigid(matrix: Matrix, hr: WorkingImage, lr: WorkingImage) -> Dis
     Parameters
     ----------
     matrix : (3, 3), takes positions in the full-size HR to positions in the full-size LR
-    hr, lr : working images, of any size
+    hr, lr : working images, of any size; only pixels that are `valid` in both have weight
 
     Returns
     -------
@@ -63,22 +64,26 @@ def register_nonrigid(matrix: Matrix, hr: WorkingImage, lr: WorkingImage) -> Dis
     .. [1] Szeliski and Coughlan, "Spline-based image registration", IJCV 1997
     """
     to_grid = lr.from_full @ matrix @ np.linalg.inv(hr.from_full)
-    size = frame_size(lr.gray)
+    valid, size = valid_in_both(hr, lr, to_grid), frame_size(lr.gray)
+    if valid is not None and np.count_nonzero(valid) < MIN_SIDE**2:
+        return None
     step = max(MIN_STEP, min(size) / STEPS)
     displacement = Displacement.zero(size, (max(1, round(size[0] / step)), max(1, round(size[1] / step))))
-    before = _fit(to_grid, hr.gray, lr.gray, displacement, 0)
+    before = _fit(to_grid, hr, lr, displacement, 0)
     if _gauss_newton_step(displacement, before).predicted < MIN_PREDICTED:
         return None
     for level in LEVELS:
-        displacement = _refined(displacement, to_grid, hr.gray, lr.gray, level)
-    after = _fit(to_grid, hr.gray, lr.gray, displacement, 0)
+        displacement = _refined(displacement, to_grid, hr, lr, level)
+    after = _fit(to_grid, hr, lr, displacement, 0)
     strain = max(float(abs(np.diff(displacement.controls, axis=axis)).max()) for axis in (1, 2)) / step
     if strain > MAX_STRAIN or after.mean_square > MAX_ERROR_RATIO * before.mean_square:
         return None
     return displacement.on(resize_matrix(size, lr.size))
 
 
-def _refined(displacement: Displacement, to_grid: Matrix, hr: Gray, lr: Gray, level: PyramidLevel) -> Displacement:
+def _refined(
+    displacement: Displacement, to_grid: Matrix, hr: WorkingImage, lr: WorkingImage, level: PyramidLevel
+) -> Displacement:
     """Return the displacement after the steps of one level."""
     for _ in range(level.max_steps):
         step = _gauss_newton_step(displacement, _fit(to_grid, hr, lr, displacement, level.sigma))
@@ -88,17 +93,18 @@ def _refined(displacement: Displacement, to_grid: Matrix, hr: Gray, lr: Gray, le
     return displacement
 
 
-def _fit(to_grid: Matrix, hr: Gray, lr: Gray, displacement: Displacement, sigma: float) -> AppearanceFit:
+def _fit(
+    to_grid: Matrix, hr: WorkingImage, lr: WorkingImage, displacement: Displacement, sigma: float
+) -> AppearanceFit:
     """Fit the appearance of the HR, brought to the LR's grid, to the LR; zero weight where it does not cover it."""
-    size = frame_size(lr)
-    warped = resample(hr, to_grid, size, interpolation=cv2.INTER_LINEAR, displacement=displacement).astype(np.float32)
-    frame = np.full_like(hr, 255)
-    covered = (
-        resample(frame, to_grid, size, cv2.BORDER_CONSTANT, interpolation=cv2.INTER_LINEAR, displacement=displacement)
-        == 255
-    )
+    size = frame_size(lr.gray)
+    linear = partial(resample, interpolation=cv2.INTER_LINEAR, displacement=displacement)
+    warped = linear(hr.gray, to_grid, size).astype(np.float32)
+    frame = np.full_like(hr.gray, 255)
+    covered = linear(frame, to_grid, size, cv2.BORDER_CONSTANT) == 255
     blurred = gaussian_blur(warped, sigma)
-    fit = fit_appearance(blurred, gaussian_blur(lr.astype(np.float32), sigma), blurs(blurred))
+    valid = valid_in_both(hr, lr, to_grid, displacement)
+    fit = fit_appearance(blurred, gaussian_blur(lr.gray.astype(np.float32), sigma), blurs(blurred), valid)
     return fit._replace(weights=fit.weights * covered)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twimager.align.appearance import Picture, blurs, fit_appearance, gaussian_blur, weighted_least_squares
 from twimager.align.motion import Motion, MotionModel, steepest_descent_images
-from twimager.fingerprint.working_image import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage, valid_in_both
 from twimager.geometry import Matrix, Rect, common_rectangle
 from twimager.image.pixels import frame_size
 from twimager.image.warp import resample, source_density
@@ -65,7 +65,7 @@ def refine(
     Parameters
     ----------
     matrix : (3, 3), takes positions in the full-size HR to positions in the full-size LR
-    hr, lr : working images, of any size; of the LR, only `valid` pixels have weight
+    hr, lr : working images, of any size; only pixels that are `valid` in both have weight
     method : whether a perspective may be found
     levels : from coarse to fine
 
@@ -99,7 +99,8 @@ def refine(
         model = MotionModel.AFFINE if method is Method.TRANSFORM or level.sigma else MotionModel.PERSPECTIVE
         reference = gaussian_blur(lr.gray.astype(np.float32), level.sigma)
         to_grid = lr.from_full @ refined @ np.linalg.inv(source.from_full)
-        stepped = _gauss_newton(to_grid, source.gray.astype(np.float32), reference, model, level, valid=lr.valid)
+        valid = valid_in_both(source, lr, to_grid)
+        stepped = _gauss_newton(to_grid, source.gray.astype(np.float32), reference, model, level, valid=valid)
         if stepped is None:
             return matrix
         refined = np.asarray(np.linalg.inv(lr.from_full) @ stepped @ source.from_full, np.float64)

@@ -111,11 +111,11 @@ def align(
 
 def find_pairs(
     lr_dir: Folder, hr_dir: Folder, *, recursive: bool = False, search: SearchName = "auto", distance: int = 12,
-    mirror: bool = True, method: MethodName = "transform", scale: Scale = 2, threshold: float = 90.0,
-    min_overlap: float = 0.3, max_error: float | None = None, min_native_scale: float | None = None,
-    max_color_distance: float | None = None, max_difference: float = Gates.max_difference,
-    partial: PartialName = "none", keep_combed: bool = False, all_matches: bool = False, save: Folder | None = None,
-    jobs: int | None = None,
+    mirror: bool = True, negative: bool = True, method: MethodName = "transform", scale: Scale = 2,
+    threshold: float = 90.0, min_overlap: float = 0.3, max_error: float | None = None,
+    min_native_scale: float | None = None, max_color_distance: float | None = None,
+    max_difference: float = Gates.max_difference, partial: PartialName = "none", keep_combed: bool = False,
+    all_matches: bool = False, save: Folder | None = None, jobs: int | None = None,
 ) -> Generator[Pair, None, None]:  # fmt: skip
     """Yield the pairs that the command line would write, each once nothing can change it; write nothing.
 
@@ -129,10 +129,10 @@ def find_pairs(
     search : what proposes pairs: "auto", "hash" or "features"
     distance : bits, 0 to 64, in which the 64-bit hashes of a pair that is proposed by them, or as the same frame, may
         differ
-    mirror : whether mirrored pairs are looked for
+    mirror, negative : whether mirrored pairs, and pairs of which one is the negative of the other, are looked for
     method, threshold, min_overlap, max_error, max_color_distance, max_difference, partial : see `align`
     scale : output pixels per LR pixel, along a side
-    min_native_scale : HR source pixels, along a side, that each output pixel must come from
+    min_native_scale : HR source pixels that hold detail, along a side, that each output pixel must come from
     keep_combed : whether LRs of two moments, combed or blended, are paired too
     all_matches : yield every pair that passes, however often an image is in one
     save : a file that keeps fingerprints and evaluations for the next call
@@ -151,7 +151,8 @@ def find_pairs(
     (8, 'P1040518.jpg')
     """
     options = Options(
-        Path(lr_dir), Path(hr_dir), ReadSettings(recursive), ProposeSettings(Search(search), distance, mirror),
+        Path(lr_dir), Path(hr_dir), ReadSettings(recursive),
+        ProposeSettings(Search(search), distance, mirror, negative),
         PairSettings(
             AlignSettings(Method(method)),
             Gates(threshold, min_overlap, max_error, min_native_scale, max_color_distance, max_difference, keep_combed),

@@ -88,6 +88,11 @@ class Alignment:
         return self._pair.proposal.mirrored
 
     @property
+    def negative(self) -> bool:
+        """Whether the HR is the LR's negative."""
+        return self._pair.proposal.negative
+
+    @property
     def window(self) -> tuple[int, int, int, int]:
         """(x, y, width, height): the largest rectangle of LR pixels that the HR covers."""
         return self._pair.window.moved(*self._pair.proposal.lr.picture[:2])

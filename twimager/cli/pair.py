@@ -11,6 +11,7 @@ from pathlib import Path
 from twimager.cli.common import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
 from twimager.options import (
     AlignSettings,
+    Alpha,
     Border,
     ColorTransfer,
     Crop,
@@ -76,7 +77,7 @@ def to_options(values: argparse.Namespace) -> Options:
             values.recursive, values.max_pixels, Truncated(values.truncated), values.keep_icc, values.lr_mask,
             values.hr_mask,
         ),
-        ProposeSettings(Search(values.search), values.distance, mirror=not values.no_mirror),
+        ProposeSettings(Search(values.search), values.distance, not values.no_mirror, not values.no_negative),
         PairSettings(
             AlignSettings(Method(values.method)),
             Gates(
@@ -92,6 +93,7 @@ def to_options(values: argparse.Namespace) -> Options:
         WriteSettings(
             Output(values.output), ColorTransfer(values.color_transfer) if values.color_transfer else None,
             Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
+            values.depth, Alpha(values.alpha),
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
@@ -187,14 +189,15 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         "--max_error",
         type=float,
         metavar="PX",
-        help="LR pixels that the aligned pair may be shifted by, over the median tile (default: 2.5 pixels of a copy "
+        help="LR pixels that the aligned pair may be shifted by, over the median tile (default: 2 pixels of a copy "
         "with a shorter side of 320)",
     )
     group.add_argument(
         "--min_native_scale",
         type=float,
         metavar="F",
-        help="HR source pixels, along a side, that each output pixel must come from: 1 rejects what is enlarged",
+        help="HR source pixels that hold detail, along a side, that each output pixel must come from: 1 rejects "
+        "what is enlarged, here or before",
     )
     group.add_argument(
         "--max_color_distance",
@@ -216,6 +219,9 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         help="pair LRs of two moments, too: interlaced frames left as they are, and frames blended of two HRs",
     )
     group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
+    group.add_argument(
+        "--no_negative", action="store_true", help="do not look for pairs of which one is the negative of the other"
+    )
     group.add_argument(
         "--all_matches",
         action="store_true",
@@ -264,6 +270,13 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
         "--keep_icc", action="store_true", help="leave the colours of an HR with a colour profile as they are stored"
     )
     group.add_argument(
+        "--alpha",
+        choices=_values(Alpha),
+        default=Alpha.AUTO.value,
+        help="of transparent images: keep it if both have any and the format has, else lay both on what the opaque one "
+        "shows there (auto, the default); drop it and write the colours below, keep it, or lay both on white or black",
+    )
+    group.add_argument(
         "--color_transfer",
         nargs="?",
         choices=_values(ColorTransfer),
@@ -292,6 +305,13 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
         default=Format.PNG.value,
         help="write png (the default) or tiff, of 8 or 16 bit as the source is, lossless webp, or jpg; the last two "
         "have 8 bit only",
+    )
+    group.add_argument(
+        "--depth",
+        type=int,
+        choices=(8, 16),
+        help="write values of so many bits on both sides, white as their greatest; else those of each source, of which "
+        "10 or 12 may be in use",
     )
     group.add_argument("--quality", type=int, default=95, metavar="N", help="of jpg, 1 to 100 (default 95)")
     group.add_argument("--prefix", default="", metavar="P", help="P_name")

@@ -95,7 +95,8 @@ def _fingerprinted(task: tuple[File, bytes | None], recipe: Recipe, keep: bool) 
         return _Result(Rejection(error.reason, str(error)))
     except LIBRARY_ERRORS as error:
         return _Result(Rejection(Reason.UNREADABLE, complaint(error)))
-    return _Result(image, pack(decoded) if keep and not kept else None)
+    # What is transparent has no place in a PNG of gray; few images have any.
+    return _Result(image, pack(decoded) if keep and not kept and decoded.opaque is None else None)
 
 
 def restore_decoded(path: Path, packed: bytes | None, recipe: Recipe) -> None:

@@ -21,7 +21,7 @@ from twimager.runtime.pool import worker_pool
 def find_clusters(paths: Sequence[Path], settings: ClusterOptions, console: Console) -> Clustering:
     """Read the images and put them into clusters; name on the console what can't be read."""
     recipe = (LIGHT_HR if settings.verify else LIGHT_HR.without_features)._replace(
-        hash_side=settings.hash_side, resize=settings.resize
+        hash_side=settings.hash_side, resize=settings.resize, detail=False
     )
     with (
         console.progress(len(paths)) as progress,

@@ -53,8 +53,8 @@ def survey(paths: Sequence[Path], console: Console, progress: Progress) -> Surve
     with progress.stage("reading"):
         for path in progress.counted(sampled):
             try:
-                with decoded_for_analysis(path, srgb=False) as (pixels, _, _):
-                    sizes[path], thumbnails[path] = frame_size(pixels), thumbnail(to_8_bit(pixels))
+                with decoded_for_analysis(path, srgb=False) as found:
+                    sizes[path], thumbnails[path] = frame_size(found.pixels), thumbnail(to_8_bit(found.pixels))
             except UnreadableImage as error:
                 console.warn(f"{path}: {error}")
     size = Counter(sizes.values()).most_common(1)[0][0] if sizes else (0, 0)

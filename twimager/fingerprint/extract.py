@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from twimager.fingerprint.fingerprint import Features, Fingerprint, Recipe
@@ -31,7 +32,8 @@ def fingerprint_without_features(path: Path, decoded: DecodedImage, recipe: Reci
     small = limited(gray, ENOUGH_PIXELS * recipe.hash_side)
     image = Fingerprint(
         path, decoded.size, picture_hashes(small, recipe.hash_side), None, decoded.bars, recipe.srgb, thumbnail(small),
-        missing=decoded.missing, depth=decoded.depth, mask=decoded.mask, combing=decoded.combing,
+        missing=decoded.missing, depth=decoded.depth, mask=decoded.mask, combing=decoded.combing, detail=decoded.detail,
+        bits=decoded.bits, opaque=decoded.opaque,
     )  # fmt: skip
     valid = valid_pixels(image, frame_size(gray))
     seen = gray if valid is None else gray[valid]
@@ -47,7 +49,7 @@ def extract_features(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerpr
     """
     if not recipe.features:
         return image
-    small = limited(gray, recipe.side)
+    small = _stretched(limited(gray, recipe.side), recipe.stretch)
     keypoints, descriptors = root_sift(
         small, recipe.features, recipe.contrast, recipe.sigma, valid_pixels(image, frame_size(small))
     )
@@ -57,3 +59,12 @@ def extract_features(image: Fingerprint, gray: Gray, recipe: Recipe) -> Fingerpr
     angles = np.radians([k.angle for k in keypoints])
     features = Features(points.astype(np.float32), radii.astype(np.float32), angles.astype(np.float32), descriptors)
     return replace(image, features=features)
+
+
+def _stretched(gray: Gray, stretch: float) -> Gray:
+    """Return a picture that is so many times as wide by its height: shrunk along one side, as that loses no pixels."""
+    if stretch == 1:
+        return gray
+    height, width = gray.shape
+    size = round(width * min(stretch, 1)), round(height / max(stretch, 1))
+    return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,9 +1,10 @@
-"""Masks: which pixels of all images of a side are no picture, but a logo or a caption."""
+"""Masks: which pixels of an image are no picture, but a logo or a caption in all of its side, or transparent."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -37,7 +38,7 @@ class Mask:
     Attributes
     ----------
     size : (width, height)
-    packed : a bit a pixel
+    packed : a bit a pixel, compressed
     """
 
     size: Size
@@ -46,7 +47,7 @@ class Mask:
     @classmethod
     def of(cls, picture: NDArray[np.bool_]) -> Mask:
         """Pack (h, w): True is picture."""
-        return cls((picture.shape[1], picture.shape[0]), np.packbits(picture).tobytes())
+        return cls((picture.shape[1], picture.shape[0]), zlib.compress(np.packbits(picture).tobytes(), 1))
 
     def __repr__(self) -> str:
         return f"Mask({self.digest})"
@@ -55,6 +56,20 @@ class Mask:
     def digest(self) -> str:
         """Changes with the pixels: part of the keys by which what is found out is kept."""
         return hashlib.sha256(repr(self.size).encode() + self.packed).hexdigest()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel is picture."""
+        return not any(zlib.decompress(self.packed))
+
+    @cached_property
+    def is_sound(self) -> bool:
+        """Whether `packed` holds a bit for each pixel."""
+        needed = (math.prod(self.size) + 7) // 8
+        try:
+            return len(zlib.decompressobj().decompress(self.packed, needed + 1)) == needed
+        except zlib.error:
+            return False
 
     def fits(self, size: Size) -> bool:
         """Tell whether an image, (width, height), has the proportions of the mask."""
@@ -67,13 +82,22 @@ class Mask:
 
 def _on(mask: Mask, frame: Size, area: Rect, size: Size) -> NDArray[np.bool_]:
     width, height = mask.size
-    whole = np.unpackbits(np.frombuffer(mask.packed, np.uint8), count=width * height).reshape(height, width) > 0
+    bits = np.frombuffer(zlib.decompress(mask.packed), np.uint8)
+    whole = np.unpackbits(bits, count=width * height).reshape(height, width) > 0
     valid = shrunk_known(area.cut(whole if frame == mask.size else shrunk_known(whole, frame)), size)
     valid.flags.writeable = False
     return valid
 
 
 _kept = lru_cache(KEPT)(_on)
+
+
+def both(mask: Mask | None, opaque: Mask | None) -> Mask | None:
+    """Return which pixels both the mask of an image's side, and its own, have for picture; None for all."""
+    if mask is None or opaque is None:
+        return mask or opaque
+    whole = Rect(0, 0, *opaque.size)
+    return Mask.of(np.logical_and(*(one.on(opaque.size, whole, opaque.size) for one in (mask, opaque))))
 
 
 class Masks(NamedTuple):

@@ -8,32 +8,36 @@ from pathlib import Path
 import numpy as np
 
 from twimager.fingerprint.fingerprint import Bars, Features, Fingerprint, Recipe
+from twimager.fingerprint.mask import Mask, both
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.geometry import Size
+from twimager.image.depth import FULL
 
 # An image has a hash of its frame, and maybe one of its centre.
 MAX_HASHES = 2
 # Beyond, no format has a picture.
 MAX_SIDE = 1 << 24
-# An image's size, its bars, its thumbnail, whether it is flat, its missing rows, its depth, how much is combed and how
-# many hashes follow; then a feature: position, size, direction, descriptor.
+# An image's size, its bars, its thumbnail, whether it is flat, its missing rows, its depth, how much is combed, how
+# many of its pixels hold detail, how many bits are in use, how many hashes follow and how many bytes of what is not
+# transparent; then a feature: position, size, direction, descriptor.
 HEAD = np.dtype([
     ("size", "<i4", 2), ("bars", "<i4", 4), ("thumbnail", "u1", THUMBNAIL_SIDE**2), ("flat", "u1"), ("missing", "<i4"),
-    ("depth", "u1"), ("combing", "<f4"), ("hashes", "<i4"),
+    ("depth", "u1"), ("combing", "<f4"), ("detail", "<f4"), ("bits", "u1"), ("hashes", "<i4"), ("opaque", "<i4"),
 ])  # fmt: skip
 FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
 
 
 def pack(image: Fingerprint, recipe: Recipe) -> bytes:
     """Return a fingerprint as bytes."""
-    about = image.is_flat, image.missing, image.depth, image.combing
-    head = np.array((image.size, image.bars, image.thumbnail, *about, len(image.hashes)), HEAD)
+    about = image.is_flat, image.missing, image.depth, image.combing, image.detail, image.bits
+    opaque = image.opaque.packed if image.opaque else b""
+    head = np.array((image.size, image.bars, image.thumbnail, *about, len(image.hashes), len(opaque)), HEAD)
     known = image.known_features
     features = np.empty(len(known.points), FEATURE)
     features["point"], features["radius"], features["angle"] = known.points, known.radii, known.angles
     features["descriptor"] = known.descriptors
     hashes = b"".join(value.to_bytes(_hash_bytes(recipe), "little") for value in image.hashes)
-    return head.tobytes() + hashes + features.tobytes()
+    return head.tobytes() + hashes + opaque + features.tobytes()
 
 
 def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
@@ -41,22 +45,29 @@ def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
     if len(data) < HEAD.itemsize:
         return None
     head = np.frombuffer(data, HEAD, 1)[0]
-    length, number = _hash_bytes(recipe), int(head["hashes"])
-    features_at = HEAD.itemsize + number * length
-    if not 0 < number <= MAX_HASHES or len(data) < features_at or (len(data) - features_at) % FEATURE.itemsize:
+    length, number, masked = _hash_bytes(recipe), int(head["hashes"]), int(head["opaque"])
+    opaque_at = HEAD.itemsize + number * length
+    features_at = opaque_at + masked
+    if not 0 < number <= MAX_HASHES or masked < 0 or len(data) < features_at:
         return None
-    hashes = tuple(int.from_bytes(data[at : at + length], "little") for at in range(HEAD.itemsize, features_at, length))
+    if (len(data) - features_at) % FEATURE.itemsize:
+        return None
+    hashes = tuple(int.from_bytes(data[at : at + length], "little") for at in range(HEAD.itemsize, opaque_at, length))
     features = np.frombuffer(data, FEATURE, offset=features_at)
     known = Features(*(np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")))
     width, height = head["size"].tolist()
     image = Fingerprint(
         path, (width, height), hashes, known if recipe.features or len(features) else None,
         Bars(*head["bars"].tolist()), recipe.srgb, head["thumbnail"], bool(head["flat"]), int(head["missing"]),
-        int(head["depth"]), combing=float(head["combing"]),
+        int(head["depth"]), combing=float(head["combing"]), detail=float(head["detail"]), bits=int(head["bits"]),
     )  # fmt: skip
-    if recipe.mask and recipe.mask.fits(image.frame[2:]):
-        image = replace(image, mask=recipe.mask)
-    return image if _is_sound(image, recipe) else None
+    if not _is_sound(image, recipe):
+        return None
+    opaque = Mask(image.frame[2:], data[opaque_at:features_at]) if masked else None
+    if opaque and not opaque.is_sound:
+        return None
+    fitting = recipe.mask if recipe.mask and recipe.mask.fits(image.frame[2:]) else None
+    return replace(image, mask=both(fitting, opaque), opaque=opaque)
 
 
 def _is_sound(image: Fingerprint, recipe: Recipe) -> bool:
@@ -68,6 +79,8 @@ def _is_sound(image: Fingerprint, recipe: Recipe) -> bool:
         and len(known.points) <= recipe.features
         and bool(np.all((known.points >= -1) & (known.points <= image.size)))
         and 0 <= image.combing <= 1
+        and 8 <= image.bits <= FULL
+        and 0 < image.detail <= 1
         and bool(np.all((known.radii > 0) & (known.radii <= 2 * largest)))
         and bool(np.all(abs(known.angles) <= 2 * np.pi + 1e-3))
     )

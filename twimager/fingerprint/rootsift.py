@@ -19,6 +19,8 @@ DESCRIPTOR_SCALE = 512
 # Where each of the 4 x 4 x 8 bins (row, column, direction) goes when the picture is mirrored: relative to a feature's
 # own orientation, rows swap sides and directions turn the other way.
 MIRRORED_BINS = np.arange(128).reshape(4, 4, 8)[::-1, :, -np.arange(8) % 8].ravel()
+# The same for its negative: every gradient, and so a feature's own orientation, turns by half a turn.
+NEGATIVE_BINS = np.arange(128).reshape(4, 4, 8)[::-1, ::-1].ravel()
 
 
 def root_sift(

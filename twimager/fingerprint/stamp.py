@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ def stamp(path: Path) -> Stamp | None:
     return Stamp(status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
+@cache
 def made_by() -> str:
     """Name what decides what is computed from an image: this very source, settings and all, and OpenCV."""
     source = hashlib.sha256()

@@ -15,14 +15,19 @@ from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
 from twimager.fingerprint.combing import comb_share
+from twimager.fingerprint.enlargement import detail_share
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.letterbox import picture_area
-from twimager.fingerprint.mask import Mask
+from twimager.fingerprint.mask import Mask, both
 from twimager.geometry import Matrix, Rect, Size, resize_matrix
-from twimager.image.decode import decoded, decoded_for_analysis, missing_rows
+from twimager.image.decode import decoded, decoded_for_analysis, decoded_with_alpha, missing_rows
+from twimager.image.depth import FullRange
+from twimager.image.displacement import Displacement
 from twimager.image.icc import to_srgb
 from twimager.image.inpaint import inpainted, shrunk_known
+from twimager.image.opacity import is_opaque
 from twimager.image.pixels import Gray, Pixels, frame_size, limited, to_8_bit, to_gray
+from twimager.image.warp import resample
 
 # Shorter side of the working image.
 WORKING_SIDE = 320
@@ -111,9 +116,32 @@ class WorkingImage(NamedTuple):
         return WorkingImage(gray, self.size, valid)
 
     @property
+    def negative(self) -> WorkingImage:
+        """The copy's negative."""
+        return self._replace(gray=255 - self.gray)
+
+    @property
     def from_full(self) -> Matrix:
         """The matrix, (3, 3), from the image's pixels to the copy's."""
         return resize_matrix(self.size, frame_size(self.gray))
+
+
+def valid_in_both(
+    hr: WorkingImage, lr: WorkingImage, to_lr: Matrix, displacement: Displacement | None = None
+) -> NDArray[np.bool_] | None:
+    """Return which pixels of an LR's working image, (h, w), the masks of neither leave out; None for all.
+
+    Parameters
+    ----------
+    to_lr : takes pixels of the HR's working image to those of the LR's
+    displacement : on the grid of the LR's working image
+    """
+    if hr.valid is None:
+        return lr.valid
+    picture = np.where(hr.valid, np.uint8(255), np.uint8(0))
+    size = frame_size(lr.gray)
+    shown = resample(picture, to_lr, size, interpolation=cv2.INTER_LINEAR, displacement=displacement) == 255
+    return np.asarray(shown if lr.valid is None else shown & lr.valid)
 
 
 class DecodedImage(NamedTuple):
@@ -126,8 +154,11 @@ class DecodedImage(NamedTuple):
     bars : what lies around it
     missing : how many rows the file lacks
     depth : bytes that a value of the file's pixels has, at most
-    mask : the recipe's, if it fits the file's frame
+    mask : the recipe's, if it fits the file's frame, without what is transparent
     combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
+    detail : the share, along a side, of the picture's pixels that hold detail; 1 where not measured
+    bits : how many of a value are in use
+    opaque : which pixels of the file's frame are not transparent, None for all
     """
 
     gray: Gray
@@ -137,6 +168,9 @@ class DecodedImage(NamedTuple):
     depth: int = 2
     mask: Mask | None = None
     combing: float = 0.0
+    detail: float = 1.0
+    bits: int = 16
+    opaque: Mask | None = None
 
 
 def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
@@ -157,29 +191,36 @@ def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
 
 def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
     more = MASKED_BYTES if recipe.mask else 0
-    with decoded_for_analysis(path, recipe.srgb, missing, more) as (frame, profile, depth):
+    with decoded_for_analysis(path, recipe.srgb, missing, more) as (frame, profile, depth, bits, alpha):
         whole = frame_size(frame)
-        mask = recipe.mask if recipe.mask and recipe.mask.fits(whole) else None
+        fitting = recipe.mask if recipe.mask and recipe.mask.fits(whole) else None
+        opaque = None if alpha is None else Mask.of(is_opaque(alpha))
+        mask = both(fitting, opaque)
         luma = to_gray(frame) if profile else frame
-        picture = _masked_picture_area(luma, mask) if mask else picture_area(luma)
+        picture = _masked_picture_area(luma, mask, fitting) if mask else picture_area(luma)
         pixels = picture.cut(frame)
         gray = _working(pixels, profile)
         combing = comb_share(to_gray(pixels) if profile else pixels) if recipe.combing else 0.0
+        detail = detail_share(pixels) if recipe.detail else 1.0
     size = (picture.width, picture.height)
     bars = Bars(picture.x, picture.y, whole[0] - picture.x - picture.width, whole[1] - picture.y - picture.height)
     if mask:
         gray = inpainted(gray, mask.on(whole, picture, frame_size(gray)))
     small = limited(gray, max(1, round(min(size) * recipe.resize)))
-    return DecodedImage(small, size, bars, missing, depth, mask, combing)
+    return DecodedImage(small, size, bars, missing, depth, mask, combing, detail, bits, opaque)
 
 
-def _masked_picture_area(frame: Gray, mask: Mask) -> Rect:
-    """Return the part of a frame that is neither bars, be there captions in them, nor left out from side to side."""
+def _masked_picture_area(frame: Gray, mask: Mask, of_side: Mask | None) -> Rect:
+    """Return the part of a frame that is neither bars, be there captions in them, nor left out from side to side.
+
+    Bars are found in what `mask` leaves; `of_side` is what leaves out. What is transparent is no bar: it stays.
+    """
     size = frame_size(frame)
-    valid = mask.on(size, Rect(0, 0, *size), size)
+    whole = Rect(0, 0, *size)
+    valid = mask.on(size, whole, size)
     if not valid.any():
-        return Rect(0, 0, *size)
-    inner = Rect(*cv2.boundingRect(valid.astype(np.uint8)))
+        return whole
+    inner = Rect(*cv2.boundingRect(of_side.on(size, whole, size).astype(np.uint8))) if of_side else whole
     return picture_area(inpainted(inner.cut(frame), inner.cut(valid))).moved(inner.x, inner.y)
 
 
@@ -215,8 +256,8 @@ def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:
     """
     gray = recent.get(image.path)
     if gray is None:
-        with decoded_for_analysis(image.path, image.srgb, image.missing) as (frame, profile, _):
-            gray = _masked(_working(_picture(image, frame), profile), image).gray
+        with decoded_for_analysis(image.path, image.srgb, image.missing) as found:
+            gray = _masked(_working(_picture(image, found.pixels), found.profile), image).gray
         if keep:
             recent.keep(image.path, gray)
     return WorkingImage(gray, image.size, valid_pixels(image, frame_size(gray)))
@@ -259,7 +300,7 @@ def small_colors(image: Fingerprint, side: int) -> Pixels:
 
 @contextmanager
 def picture(image: Fingerprint, more: float = 0) -> Iterator[Pixels]:
-    """Yield an image's pixels, (h, w, 3) BGR, uint8 or uint16, without the bars.
+    """Yield an image's pixels, (h, w, 3) BGR, uint8 or uint16 of full range, without the bars.
 
     Parameters
     ----------
@@ -270,8 +311,18 @@ def picture(image: Fingerprint, more: float = 0) -> Iterator[Pixels]:
     UnreadableImage
         If the file can't be read any more, or holds a picture of another size by now.
     """
-    with decoded(image.path, image.srgb, more, image.missing) as frame:
-        yield _picture(image, frame)
+    with decoded(image.path, image.srgb, more, image.missing) as pixels:
+        yield _picture(image, pixels)
+
+
+@contextmanager
+def picture_with_alpha(image: Fingerprint) -> Iterator[FullRange]:
+    """Yield what `picture` does, how many bits of a value are in use in the file, and its alpha."""
+    with decoded_with_alpha(image.path, image.srgb, missing=image.missing) as found:
+        pixels, alpha = _picture(image, found.pixels), found.alpha
+        if (alpha is None) != (image.opaque is None):
+            raise UnreadableImage("changed while the job went on")
+        yield found._replace(pixels=pixels, alpha=None if alpha is None else image.picture.cut(alpha))
 
 
 def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
@@ -283,13 +334,27 @@ def _picture(image: Fingerprint, frame: Pixels) -> Pixels:
 
 @contextmanager
 def precise_picture(image: Fingerprint) -> Iterator[WorkingImage]:
-    """Yield an image at its full size, gray, (h, w) float32 of 0 to 255; raises as `picture` does."""
+    """Yield an image at its full size, gray, (h, w) float32 of 0 to 255; raises as `picture` does.
+
+    Its colours are kept for `color_image`.
+    """
     with picture(image, more=4 + (MASKED_BYTES if image.mask else 0)) as pixels:
-        unit = np.float32(255 / np.iinfo(pixels.dtype).max)
-        gray = np.empty(pixels.shape[:2], np.float32)
-        for top in range(0, len(gray), BAND):
-            gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
-        yield _masked(gray, image)
+        _recent_colors.keep(image.path, to_8_bit(limited(pixels, COLOR_SIDE)))
+        yield _masked(_precise_gray(pixels), image)
+
+
+def precise_frame(image: Fingerprint) -> NDArray[np.float32]:
+    """Return the gray of a file, bars and all, (h, w) of 0 to 255; raises UnreadableImage."""
+    with decoded(image.path, image.srgb, 4, image.missing) as frame:
+        return _precise_gray(frame)
+
+
+def _precise_gray(pixels: Pixels) -> NDArray[np.float32]:
+    unit = np.float32(255 / np.iinfo(pixels.dtype).max)
+    gray = np.empty(pixels.shape[:2], np.float32)
+    for top in range(0, len(gray), BAND):
+        gray[top : top + BAND] = cv2.cvtColor(unit * pixels[top : top + BAND], cv2.COLOR_BGR2GRAY)
+    return gray
 
 
 def _working(pixels: Pixels | Gray, profile: bytes | None) -> Gray:

@@ -40,15 +40,21 @@ TURNS = {
 }  # fmt: skip
 
 
-def decode(codec: Codec, data: bytes) -> Pixels:
-    """Return the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright, without alpha; raises UnreadableImage."""
+def decode(codec: Codec, data: bytes, with_alpha: bool = False) -> Pixels:
+    """Return the pixels of a file, upright, uint8 or uint16; raises UnreadableImage.
+
+    Returns
+    -------
+    (h, w, 3) BGR; with alpha, where the file has it, (h, w, 4) BGRA
+    """
     try:
         pixels = DECODERS[codec](data)
     except CODEC_ERRORS as error:
         raise UnreadableImage(f"{codec.name}, damaged or of an odd kind: {' '.join(str(error).split())}") from error
-    if pixels.ndim == 2 or pixels.shape[2] == 2:
-        return np.repeat(pixels.reshape(*pixels.shape[:2], -1)[..., :1], 3, axis=2)
-    return pixels[..., :3]
+    if pixels.ndim == 2 or pixels.shape[2] < 3:
+        gray = pixels.reshape(*pixels.shape[:2], -1)
+        pixels = np.concatenate([np.repeat(gray[..., :1], 3, axis=2), gray[..., 1:]], axis=2)
+    return pixels if with_alpha else pixels[..., :3]
 
 
 def _avif(data: bytes) -> Pixels:

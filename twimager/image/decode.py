@@ -13,11 +13,14 @@ import cv2
 import numpy as np
 
 from twimager.errors import UnreadableImage
-from twimager.image import decoder_process, headers, jpeg
+from twimager.image import decoder_process, headers, jpeg, tiff
+from twimager.image.decoder_process import ALPHA
 from twimager.image.decoders import decoders
+from twimager.image.depth import FullRange, full_range
 from twimager.image.files import read_bytes
 from twimager.image.headers import Header
 from twimager.image.icc import embedded_profile, to_srgb
+from twimager.image.opacity import straight
 from twimager.image.pixels import Gray, Pixels, to_gray
 from twimager.runtime.memory import budget
 
@@ -26,13 +29,17 @@ LIBRARY_ERRORS = (cv2.error, MemoryError, np.linalg.LinAlgError, ArithmeticError
 CHANNELS = 3
 # Pixels beyond which an image is analysed from as few bytes of each as can be.
 LARGE = 32_000_000
+# Values of 14 bits in 16 are no larger in 8.
+DIM = 63
 # OpenCV holds what it has decoded while it is copied into an array; what another process has decoded arrives here too.
 COPIES = 2
 # Bytes that do not depend on the size of a picture: tables, rows, small copies.
 OVERHEAD = 1 << 20
+# Bytes a pixel that it takes to leave out what is transparent.
+ALPHA_BYTES = 14
 UNKNOWN = Header(None)
 
-_in_memory: dict[Path, Pixels] = {}
+_in_memory: dict[Path, FullRange] = {}
 
 
 def decode(data: bytes, header: Header | None = None) -> Pixels:
@@ -46,7 +53,7 @@ def decode(data: bytes, header: Header | None = None) -> Pixels:
 
     Returns
     -------
-    (h, w, 3) BGR, uint8 or uint16, upright
+    (h, w, 3) BGR, uint8 or uint16, upright, of full range: 10 or 12 bits that are in use are scaled to 16
 
     Raises
     ------
@@ -54,8 +61,39 @@ def decode(data: bytes, header: Header | None = None) -> Pixels:
         If `data` is no image, is cut short or damaged, has more pixels than are allowed or some that are neither 8
         nor 16 bit.
     """
+    return decode_with_bits(data, header).pixels
+
+
+def decode_with_bits(data: bytes, header: Header | None = None) -> FullRange:
+    """Return what `decode` does, and how many bits are in use."""
     pixels = decoder_process.decode_unwarned(data) if (header or headers.parse(data)).everyday else None
-    return decoders.decode(data) if pixels is None else pixels
+    return full_range(decoders.decode(data) if pixels is None else pixels, data)
+
+
+def decode_with_alpha(data: bytes, header: Header | None = None, missing: int = 0) -> FullRange:
+    """Return the pixels of an encoded image, how many bits are in use, and its alpha.
+
+    Of a file that lacks rows those that are complete, and no alpha. Colours are not multiplied by alpha, however they
+    are stored. Parameters and errors are those of `decode`.
+    """
+    if missing:
+        return full_range(decoders.complete_rows(data)[0], data)
+    header = header or headers.parse(data)
+    if not header.has_alpha:
+        return decode_with_bits(data, header)
+    found = decoder_process.decode_unwarned(data, ALPHA) if header.everyday else None
+    if found is None or not decoder_process.is_as_shown(found, data):
+        found = decoders.decode(data, ALPHA)
+    scaled = full_range(found, data)
+    if found.shape[2] == CHANNELS:
+        return scaled
+    found = scaled.pixels
+    pixels, alpha = (np.asarray(p) for p in (cv2.cvtColor(found, cv2.COLOR_BGRA2BGR), cv2.extractChannel(found, 3)))
+    if alpha.min() == np.iinfo(alpha.dtype).max:
+        return scaled._replace(pixels=pixels)
+    if data.startswith(tiff.SIGNATURES) and tiff.directory(data).is_multiplied:
+        pixels = straight(pixels, alpha)
+    return FullRange(pixels, scaled.bits, alpha)
 
 
 def decode_rows(data: bytes) -> tuple[Pixels, int]:
@@ -71,7 +109,8 @@ def decode_rows(data: bytes) -> tuple[Pixels, int]:
     UnreadableImage
         If no rows are complete: the file is damaged otherwise, or not stored row by row.
     """
-    return decoders.complete_rows(data)
+    rows, missing = decoders.complete_rows(data)
+    return full_range(rows, data).pixels, missing
 
 
 def decode_gray(data: bytes, header: Header | None = None, directly: bool = False) -> Gray:
@@ -82,13 +121,19 @@ def decode_gray(data: bytes, header: Header | None = None, directly: bool = Fals
     Parameters
     ----------
     header : that of `data`, where it is known
-    directly : decode to 8 bit, whatever the depth, in a third to a sixth of the memory
+    directly : decode to 8 bit, in a third to a sixth of the memory, unless less than 16 may be in use
     """
-    header = header or headers.parse(data)
+    return _gray_with_bits(data, header or headers.parse(data), directly).pixels
+
+
+def _gray_with_bits(data: bytes, header: Header, directly: bool) -> FullRange:
     if header.everyday and (directly or data.startswith(jpeg.SIGNATURE)):
         pixels = decoder_process.decode_unwarned(data, cv2.IMREAD_GRAYSCALE)
-        return decoders.decode(data, cv2.IMREAD_GRAYSCALE) if pixels is None else pixels
-    return to_gray(decode(data, header))
+        pixels = decoders.decode(data, cv2.IMREAD_GRAYSCALE) if pixels is None else pixels
+        if header.depth == 1 or pixels.max() > DIM:
+            return FullRange(pixels, 8 * header.depth)
+    found = decode_with_bits(data, header)
+    return found._replace(pixels=to_gray(found.pixels))
 
 
 def read_image(path: Path) -> Pixels:
@@ -103,12 +148,16 @@ class Analysed(NamedTuple):
     ----------
     pixels : gray, (h, w), or colours, (h, w, 3) BGR; uint8 or uint16
     profile : the colour profile to convert colours by
-    depth : bytes of a value in the file
+    depth : bytes of a value in the file, at most
+    bits : how many of a value are in use
+    alpha : (h, w), None where it is opaque everywhere
     """
 
     pixels: Pixels | Gray
     profile: bytes | None
     depth: int
+    bits: int
+    alpha: Pixels | None = None
 
 
 def complaint(error: BaseException) -> str:
@@ -132,7 +181,7 @@ def in_memory(pixels: Pixels) -> Iterator[Path]:
     path = Path(f"twimager-{uuid.uuid4()}")
     held = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)) if pixels.ndim == 2 else pixels.view()
     held.flags.writeable = False
-    _in_memory[path] = held
+    _in_memory[path] = full_range(held)
     try:
         yield path
     finally:
@@ -141,7 +190,7 @@ def in_memory(pixels: Pixels) -> Iterator[Path]:
 
 @contextmanager
 def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterator[Pixels]:
-    """Yield the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright, bars and all.
+    """Yield the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright, of full range, bars and all.
 
     Parameters
     ----------
@@ -154,6 +203,13 @@ def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterat
     UnreadableImage
         If it can't be read or takes more memory than there is, be it in the block.
     """
+    with decoded_with_alpha(path, srgb, more, missing) as found:
+        yield found.pixels
+
+
+@contextmanager
+def decoded_with_alpha(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterator[FullRange]:
+    """Yield what `decoded` does, how many bits of a value are in use, and alpha."""
     if (held := _in_memory.get(path)) is not None:
         with _unreadable():
             yield held
@@ -161,8 +217,8 @@ def decoded(path: Path, srgb: bool, more: float = 0, missing: int = 0) -> Iterat
     with _opened(path) as (data, admit):
         header, profile = _header(data, missing), embedded_profile(data) if srgb else None
         admit(decoding_bytes(header, more=more))
-        pixels = decode_rows(data)[0] if missing else decode(data, header)
-        yield to_srgb(pixels, profile) if profile else pixels
+        found = decode_with_alpha(data, header, missing)
+        yield found._replace(pixels=to_srgb(found.pixels, profile)) if profile else found
 
 
 @contextmanager
@@ -174,20 +230,21 @@ def decoded_for_analysis(path: Path, srgb: bool, missing: int = 0, more: float =
     """
     if (held := _in_memory.get(path)) is not None:
         with _unreadable():
-            yield Analysed(to_gray(held), None, held.itemsize)
+            yield Analysed(to_gray(held.pixels), None, held.pixels.itemsize, held.bits)
         return
     with _opened(path) as (data, admit):
         header = _header(data, missing)
         large = header.size is not None and math.prod(header.size) > LARGE
         profile = embedded_profile(data) if srgb and not large else None
-        admit(decoding_bytes(header, gray=large, more=1 + more))
-        if missing:
-            rows = decode_rows(data)[0]
-            yield Analysed(rows if profile else to_gray(rows), profile, header.depth)
-        elif profile:
-            yield Analysed(decode(data, header), profile, header.depth)
+        # What is of 16 bit may have to be decoded in full.
+        admit(decoding_bytes(header, gray=large and header.depth == 1, more=1 + more))
+        if profile or missing or header.has_alpha:
+            found = decode_with_alpha(data, header, missing)
+            found = found if profile else found._replace(pixels=to_gray(found.pixels))
         else:
-            yield Analysed(decode_gray(data, header, large), None, header.depth)
+            found = _gray_with_bits(data, header, large)
+        depth = header.depth if large else found.pixels.itemsize
+        yield Analysed(found.pixels, profile, depth, found.bits, found.alpha)
 
 
 def missing_rows(path: Path) -> int:
@@ -210,17 +267,19 @@ def decoding_bytes(header: Header, *, gray: bool = False, more: float = 0) -> in
     """
     if header.size is None:
         return min(budget.limit // 2, (COPIES + 1) * CHANNELS * headers.max_pixels())
-    pixel = 1 if gray and header.everyday else CHANNELS * header.depth
+    more += ALPHA_BYTES * header.has_alpha
+    directly = gray and header.everyday and not header.has_alpha
+    pixel = 1 if directly else (CHANNELS + header.has_alpha) * header.depth
     held = max(COPIES * pixel, pixel + header.buffer) + (0 if header.everyday else pixel)
     return int(math.prod(header.size) * (held + more)) + OVERHEAD
 
 
 @contextmanager
-def decoded_data(data: bytes) -> Iterator[Pixels]:
-    """Yield the pixels of an encoded image, (h, w, 3) BGR, uint8 or uint16; raises as `decoded` does."""
+def decoded_data(data: bytes) -> Iterator[FullRange]:
+    """Yield the pixels of an encoded image, and how many bits of a value are in use; raises as `decoded` does."""
     header = headers.parse(data)
     with budget.admit(decoding_bytes(header)), _unreadable():
-        yield decode(data, header)
+        yield decode_with_bits(data, header)
 
 
 @contextmanager

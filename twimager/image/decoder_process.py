@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import queue
 import struct
@@ -34,6 +35,8 @@ BYTES_PER_PIXEL = 4
 REQUEST = struct.Struct("<QI")
 ANSWER = struct.Struct("<BIIIQ")
 COMPLETE_ROWS = 1 << 31
+# In place of OpenCV's flags: colours and alpha.
+ALPHA = 1 << 30
 _TRYING = threading.Lock()
 
 
@@ -42,11 +45,12 @@ def decode_here(data: bytes, flags: int = READ_FLAGS) -> Pixels:
 
     Parameters
     ----------
-    flags : OpenCV's
+    flags : OpenCV's, or ALPHA
 
     Returns
     -------
-    with the usual flags (h, w, 3) BGR, uint8 or uint16; (h, w) where the flags are for gray
+    with the usual flags (h, w, 3) BGR, uint8 or uint16; (h, w) where the flags are for gray; with ALPHA what is stored,
+    (h, w, 3 or 4) BGR or BGRA, or (h, w), not turned
 
     Raises
     ------
@@ -54,13 +58,35 @@ def decode_here(data: bytes, flags: int = READ_FLAGS) -> Pixels:
         If `data` is no image, is cut short, or holds pixels that are neither 8 nor 16 bit.
     """
     try:
-        pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        read = cv2.IMREAD_UNCHANGED if flags == ALPHA else flags
+        pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), read)
     except cv2.error as error:
         raise UnreadableImage(_complaint(error.err)) from error
     if pixels is None:
         raise UnreadableImage("not an image, or a damaged one")
     if pixels.dtype not in DEPTHS:
         raise UnreadableImage(f"{pixels.dtype} pixels; only 8 and 16 bit are supported")
+    return pixels
+
+
+def is_as_shown(pixels: Pixels, data: bytes) -> bool:
+    """Tell whether what was decoded with ALPHA has colours, alpha if there is any, and is upright."""
+    return pixels.ndim == 3 and b"eXIf" not in data and b"EXIF" not in data
+
+
+def _with_pillows_alpha(data: bytes) -> Pixels:
+    """Return the pixels of an encoded image with the alpha that Pillow reads, (h, w, 4); (h, w, 3) if it reads none."""
+    from PIL import Image, ImageOps
+
+    from twimager.image.files import PILLOW_ERRORS
+
+    pixels = decode_here(data)
+    Image.MAX_IMAGE_PIXELS = None  # the header has been tested against --max_pixels
+    with suppress(*PILLOW_ERRORS), Image.open(io.BytesIO(data)) as image:
+        alpha = np.asarray(ImageOps.exif_transpose(image).convert("RGBA").getchannel("A"))
+        if alpha.shape == pixels.shape[:2]:
+            top = np.iinfo(pixels.dtype).max
+            return np.dstack([pixels, alpha.astype(pixels.dtype) * pixels.dtype.type(top // 255)])
     return pixels
 
 
@@ -116,7 +142,7 @@ def decode_in_full(data: bytes, flags: int = READ_FLAGS) -> Pixels:
         Also if the decoder warns of picture data that are missing or damaged.
     """
     if codec := codec_of(data):
-        return codec_pixels.decode(codec, data)
+        return codec_pixels.decode(codec, data, with_alpha=flags == ALPHA)
     if data.startswith(jpeg.SIGNATURE):
         data = jpeg.tidied(data)
     for _ in range(headers.USUAL_SCANS):
@@ -128,7 +154,7 @@ def decode_in_full(data: bytes, flags: int = READ_FLAGS) -> Pixels:
         data = shorter
     if damage := decoder_warnings.DAMAGE.search(warnings):
         raise UnreadableImage(f"damaged or cut short: {damage[1].decode('ascii', 'replace')}")
-    return pixels
+    return _with_pillows_alpha(data) if flags == ALPHA and not is_as_shown(pixels, data) else pixels
 
 
 def decode_complete_rows(data: bytes) -> tuple[Pixels, int]:

@@ -19,8 +19,8 @@ from twimager.runtime import child
 # largest files get more time.
 TIMEOUT = 20.0
 BYTES_PER_SECOND = 8 << 20
-# A pixel has three values of 16 bit, a message some hundred characters: what is longer is no answer.
-PIXEL_BYTES, MESSAGE_BYTES = 6, 10_000
+# A pixel has up to four values of 16 bit, a message some hundred characters: what is longer is no answer.
+PIXEL_BYTES, MESSAGE_BYTES = 8, 10_000
 # How much OpenCV prints of what goes wrong.
 LOG_VARIABLE = "OPENCV_LOG_LEVEL"
 COMMAND = child.module("twimager.image.decoder_process")
@@ -34,7 +34,7 @@ class _Decoder:
         self.limit = max_pixels()
 
     def decode(self, data: bytes, flags: int) -> tuple[Pixels, int]:
-        """Return an image's pixels, (h, w) or (h, w, 3), and how many rows are missing.
+        """Return an image's pixels, (h, w) or (h, w, 3 or 4), and how many rows are missing.
 
         Raises UnreadableImage, and EOFError if the child has ended.
         """
@@ -52,7 +52,7 @@ class _Decoder:
         if not item:
             raise UnreadableImage(answer.decode("utf-8", "replace"))
         values = np.frombuffer(answer, DEPTHS[item - 1])
-        shape = (height, width) if values.size == height * width else (height, width, 3)
+        shape = (height, width) if values.size == height * width else (height, width, -1)
         return values.reshape(shape), missing
 
     def _read(self, size: int) -> bytearray:
@@ -88,7 +88,7 @@ class Decoders:
         self._all: set[_Decoder] = set()
 
     def decode(self, data: bytes, flags: int = READ_FLAGS) -> Pixels:
-        """Return an image's pixels, (h, w) or (h, w, 3), as `decode_in_full` does.
+        """Return an image's pixels, (h, w) or (h, w, 3 or 4), as `decode_in_full` does.
 
         After a crash a new child tries again: it may have been due to an image before.
 

@@ -31,6 +31,7 @@ IMAGE_SUFFIXES = frozenset({
     ".hif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm",
     ".pam", ".pfm", ".sr", ".ras",
 })  # fmt: skip
+# What the channels of a PNG are, by its kind of colour.
 # Bytes that suffice to tell a format. A file may have as many bytes as its pixels (four values of 16 bit) and what else
 # a camera puts there: a video or a disk image of that name is not even read.
 BEGINNING = 32

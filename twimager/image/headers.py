@@ -26,11 +26,14 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 # By PNG's kind of colour (gray, RGB, palette, gray and alpha, RGBA): how many values a pixel has, and of which depths.
 PNG_COLORS = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (1, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
+PALETTE = 3
 PNG_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 JPEG_USUAL_FRAMES = {0xC0, 0xC1, jpeg.PROGRESSIVE}
-WEBP_ANIMATED = 0x02
+WEBP_ANIMATED, WEBP_ALPHA = 0x02, 0x10
 # Of 8 bit, which its decoder makes with alpha first.
 WEBP_BUFFER = 4
+# Before a GIF's flags, of which the first bit is that there is a transparent colour.
+GIF_CONTROL = b"!\xf9\x04"
 BMP_HEADERS = {40, 52, 56, 108, 124}
 # TIFF's numbers for how values are to be understood, but for unsigned integers of 8 or 16 bit.
 TIFF_NUMBERS = {1: "integer", 2: "signed integer", 3: "float", 5: "complex integer", 6: "complex"}
@@ -48,6 +51,7 @@ class Header(NamedTuple):
     animated : it holds more than one picture
     depth : bytes that a value takes once it is decoded, at most
     buffer : bytes a pixel that its decoder holds meanwhile, beside the pixels
+    channels : values of a pixel, at most, 3 for palettes, with alpha one more; 0 where only a decoder can tell
     """
 
     size: tuple[int, int] | None
@@ -55,6 +59,12 @@ class Header(NamedTuple):
     animated: bool = False
     depth: int = 2
     buffer: int = 0
+    channels: int = 0
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether there is an alpha channel, or a palette with transparent entries."""
+        return self.channels in (2, 4)
 
 
 def max_pixels() -> int:
@@ -95,6 +105,11 @@ def _check_length(width: int, height: int, length: int, needed: float) -> None:
     check_limit(width, height)
     if length < needed:
         raise UnreadableImage(f"cut short: {length} bytes can't hold {width} x {height} pixels")
+
+
+def is_deep_png(beginning: bytes) -> bool:
+    """Tell whether a file, of which 32 bytes suffice, is a PNG of 16 bit."""
+    return beginning.startswith(PNG_SIGNATURE) and beginning[24:25] == b"\x10"
 
 
 def is_supported(beginning: bytes) -> bool:
@@ -147,6 +162,11 @@ def _unusual(_: bytes) -> Header:
     return Header(None)
 
 
+def _maybe_transparent(_: bytes) -> Header:
+    """Return the header of a format that may have alpha, which the decoder tells as well."""
+    return Header(None, channels=4)
+
+
 def _png(data: bytes) -> Header:
     """Walk the chunks (PNG specification, 5 and 11)."""
     width, height, depth, color, *_ = struct.unpack_from(">IIBBBBB", data, 16)
@@ -160,7 +180,8 @@ def _png(data: bytes) -> Header:
     animated = b"acTL" in names
     usual = data[12:16] == b"IHDR" and depth in depths and b"IEND" in names and critical <= PNG_CRITICAL
     everyday = usual and bool(inflatable) and not animated
-    return Header((width, height), everyday, animated, depth=2 if depth == 16 else 1)
+    channels = (3 if color == PALETTE else values) + (b"tRNS" in names)
+    return Header((width, height), everyday, animated, depth=2 if depth == 16 else 1, channels=channels)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
@@ -196,7 +217,8 @@ def _jpeg(data: bytes) -> Header:
     usual = kind in JPEG_USUAL_FRAMES and precision == 8 and scans <= USUAL_SCANS and width * height > 0
     # Of a progressive one the coefficients, of 16 bit, are kept until the last scan.
     buffer = 6 if kind == jpeg.PROGRESSIVE else 0
-    return Header((width, height), everyday=usual and ended, depth=1, buffer=buffer)
+    channels = 1 if len(components) == 1 else 3
+    return Header((width, height), everyday=usual and ended, depth=1, buffer=buffer, channels=channels)
 
 
 def _webp(data: bytes) -> Header:
@@ -206,15 +228,18 @@ def _webp(data: bytes) -> Header:
     kind = data[12:16]
     if kind == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-        return Header((width, height), data[23:26] == b"\x9d\x01\x2a", depth=1, buffer=WEBP_BUFFER)
+        everyday = data[23:26] == b"\x9d\x01\x2a"
+        return Header((width, height), everyday, depth=1, buffer=WEBP_BUFFER, channels=3)
     if kind == b"VP8L":
         bits = struct.unpack_from("<I", data, 21)[0]
-        return Header(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), data[20] == 0x2F, depth=1, buffer=WEBP_BUFFER)
+        size, channels = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), 3 + (bits >> 28 & 1)
+        return Header(size, data[20] == 0x2F, depth=1, buffer=WEBP_BUFFER, channels=channels)
     if kind != b"VP8X":
         return Header(None)
     width, height = (int.from_bytes(data[start : start + 3], "little") + 1 for start in (24, 27))
     animated = bool(data[20] & WEBP_ANIMATED)
-    return Header((width, height), not animated, animated, depth=1, buffer=WEBP_BUFFER)
+    channels = 3 + bool(data[20] & WEBP_ALPHA)
+    return Header((width, height), not animated, animated, depth=1, buffer=WEBP_BUFFER, channels=channels)
 
 
 def _bmp(data: bytes) -> Header:
@@ -224,16 +249,16 @@ def _bmp(data: bytes) -> Header:
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     width, height = abs(width), abs(height)
     if compression or bits not in (24, 32):
-        return Header((width, height))
+        return Header((width, height), channels=3)
     _check_length(width, height, len(data), start + (width * bits + 31) // 32 * 4 * height)
-    return Header((width, height), everyday=width * height > 0, depth=1)
+    return Header((width, height), everyday=width * height > 0, depth=1, channels=3)
 
 
 def _avif(data: bytes) -> Header:
     if not boxes.is_whole(data):
         raise UnreadableImage("cut short")
     depth = 2 if (boxes.bit_depth(data) or 16) > 8 else 1
-    return Header(boxes.largest_size(data), animated=data[8:12] == b"avis", depth=depth)
+    return Header(boxes.largest_size(data), animated=data[8:12] == b"avis", depth=depth, channels=4)
 
 
 def _heif(data: bytes) -> Header:
@@ -246,12 +271,12 @@ def _jpeg_xl(data: bytes) -> Header:
     found = jpeg_xl.header(data)
     if found.floating:
         raise UnsupportedFormat(f"{found.depth}-bit float JPEG XL: not supported")
-    return Header(found.size, animated=found.animated, depth=1 if found.depth == 8 else 2)
+    return Header(found.size, animated=found.animated, depth=1 if found.depth == 8 else 2, channels=4)
 
 
 def _camera_raw(_: bytes) -> Header:
     CAMERA_RAW.require()
-    return Header(None, buffer=RAW_BUFFER)
+    return Header(None, buffer=RAW_BUFFER, channels=3)
 
 
 def _exr(data: bytes) -> Header:
@@ -278,7 +303,7 @@ def _tiff(data: bytes) -> Header:
     if tiff.is_camera_raw(data, directories):
         CAMERA_RAW.require()
         largest = max((one.size for one in directories), key=math.prod)
-        return Header(largest if all(largest) else None, buffer=RAW_BUFFER)
+        return Header(largest if all(largest) else None, buffer=RAW_BUFFER, channels=3)
     if found.reduced:
         raise UnreadableImage("its first picture is a thumbnail, and it has no other that can be read")
     numbers, bits = found.first(tiff.SAMPLE_FORMAT), max(found.tags.get(tiff.BITS, (1,)))
@@ -297,7 +322,9 @@ def _tiff(data: bytes) -> Header:
     )
     deep = max(found.tags.get(tiff.BITS, (16,))) > 8
     animated = not found.single
-    return Header(found.size, everyday=usual and not animated, animated=animated, depth=2 if deep else 1)
+    channels = (1 if found.first(tiff.SAMPLES) < 3 else 3) + found.has_alpha
+    everyday = usual and not animated
+    return Header(found.size, everyday, animated, depth=2 if deep else 1, channels=channels)
 
 
 def _big_tiff(data: bytes) -> Header:
@@ -324,7 +351,9 @@ def _gif(data: bytes) -> Header:
                 break
     except IndexError:  # cut short after its first picture, maybe
         pass
-    return Header(struct.unpack_from("<HH", data, 6), animated=pictures > 1, depth=1)
+    control = data.find(GIF_CONTROL)
+    channels = 3 + (control > 0 and data[control + len(GIF_CONTROL)] & 1)
+    return Header(struct.unpack_from("<HH", data, 6), animated=pictures > 1, depth=1, channels=channels)
 
 
 def _gif_blocks(data: bytes) -> Iterator[int]:
@@ -355,8 +384,10 @@ SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Header]], ...] = (
     (b"Pf", _float_pfm),
     (b"II+\0", _big_tiff),
     (b"MM\0+", _big_tiff),
-    # JPEG 2000 (a file and a bare stream), Sun raster.
-    *((signature, _unusual) for signature in (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x59\xa6\x6a\x95")),
+    # JPEG 2000, a file and a bare stream.
+    (b"\0\0\0\x0cjP  ", _maybe_transparent),
+    (b"\xff\x4f\xff\x51", _maybe_transparent),
+    (b"\x59\xa6\x6a\x95", _unusual),  # Sun raster
     # PBM, PGM, PPM (as text and not), PAM.
     *((b"P" + kind, _unusual) for kind in (b"1", b"2", b"3", b"4", b"5", b"6", b"7")),
 )  # fmt: skip

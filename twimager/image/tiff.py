@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Set
 from contextlib import suppress
 from itertools import pairwise
 from math import ceil
@@ -20,7 +21,9 @@ PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 284, 322, 323, 324,
 KIND, SUB_DIRECTORIES, SAMPLE_FORMAT, DNG_VERSION = 254, 330, 339, 50706
 TILES = {TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS}
 DEFAULTS = {KIND: 0, BITS: 1, COMPRESSION: 1, PHOTOMETRIC: 2, SAMPLES: 1, ROWS: 2**32 - 1, PLANAR: 1, SAMPLE_FORMAT: 1}
-TAGS = {WIDTH, HEIGHT, OFFSETS, COUNTS, SUB_DIRECTORIES, DNG_VERSION, *TILES, *DEFAULTS}
+# What the samples beyond the colours are: alpha that the colours are multiplied by, and alpha that they are not.
+EXTRA_SAMPLES, ASSOCIATED, UNASSOCIATED = 338, 1, 2
+TAGS = {WIDTH, HEIGHT, OFFSETS, COUNTS, SUB_DIRECTORIES, DNG_VERSION, EXTRA_SAMPLES, *TILES, *DEFAULTS}
 SIGNATURES = (b"II*\0", b"MM\0*")
 LONG = 4
 TYPES = {1: "B", 3: "H", LONG: "I", 13: "I"}
@@ -84,6 +87,19 @@ class Directory(NamedTuple):
         return self.first(WIDTH), self.first(HEIGHT)
 
     @property
+    def has_alpha(self) -> bool:
+        """Whether the last sample of a pixel is its alpha; OpenCV writes no tag that says so."""
+        colors = {0: 1, 1: 1, 2: 3}.get(self.first(PHOTOMETRIC))
+        kinds = (ASSOCIATED, UNASSOCIATED) if EXTRA_SAMPLES in self.tags or colors == 1 else (0,)
+        return self.first(SAMPLES) - 1 == colors and self.first(EXTRA_SAMPLES) in kinds
+
+    @property
+    def is_multiplied(self) -> bool:
+        """Whether colours, or gray, come from the decoder multiplied by alpha: by libtiff itself those of 8 bit."""
+        kind, by_libtiff = self.first(EXTRA_SAMPLES), self.tags.get(BITS) == (8,) * 4
+        return kind == ASSOCIATED or (kind == UNASSOCIATED and by_libtiff)
+
+    @property
     def segments(self) -> Segments:
         """The strips or tiles."""
         (width, height), planes = self.size, self.first(SAMPLES) if self.first(PLANAR) == SEPARATE else 1
@@ -145,8 +161,8 @@ class Segments(NamedTuple):
         return len(self.counts) >= self.number and all(self.counts[: self.number])
 
 
-def directory(data: bytes, start: int | None = None) -> Directory:
-    """Read a directory, the first by default; of a tag that stands there twice, libtiff takes the first.
+def directory(data: bytes, wanted: Set[int] = frozenset(TAGS), start: int | None = None) -> Directory:
+    """Read the wanted tags of a directory, the first by default; of one that stands there twice, libtiff takes the first.
 
     Raises struct.error where the file ends before it.
     """
@@ -155,7 +171,7 @@ def directory(data: bytes, start: int | None = None) -> Directory:
     count = struct.unpack_from(order + "H", data, start)[0]
     places = range(start + 2, start + 2 + 12 * count, 12)
     named = [struct.unpack_from(order + "H", data, place)[0] for place in places]
-    entries = {tag: place for tag, place in reversed(list(zip(named, places, strict=True))) if tag in TAGS}
+    entries = {tag: place for tag, place in reversed(list(zip(named, places, strict=True))) if tag in wanted}
     tags = {tag: numbers for tag, place in entries.items() if (numbers := _numbers(data, order, place))}
     following = struct.unpack_from(order + "I", data, start + 2 + 12 * count)[0]
     certain = len(tags) == len(entries) and all(tag < later for tag, later in pairwise(named))
@@ -174,7 +190,7 @@ def directories(data: bytes) -> list[Directory]:
         for start in (one.next, *one.tags.get(SUB_DIRECTORIES, ())):
             if start and start not in found and len(found) < MOST_DIRECTORIES:
                 with suppress(struct.error):
-                    found[start] = directory(data, start)
+                    found[start] = directory(data, start=start)
                     waiting.append(found[start])
     return list(found.values())
 

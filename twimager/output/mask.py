@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.fingerprint.working_image import valid_pixels
 from twimager.geometry import Rect, Size, resize_matrix, translation
-from twimager.image.opacity import opacity
-from twimager.image.pixels import frame_size
 from twimager.image.warp import resample
 from twimager.pairs import VerifiedPair
 
@@ -24,8 +19,8 @@ def render_mask(pair: VerifiedPair, size: Size) -> NDArray[np.uint8]:
 
     Returns
     -------
-    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, a PNG is not opaque, or a mask of
-        that side leaves pixels out; in between, both agree
+    (height, width) : 255 where both agree, 0 where they differ, the HR shows nothing, either is transparent, or a mask
+        of its side leaves pixels out; in between, both agree
     """
     mask = np.zeros(size[::-1], np.uint8)
     common = _on_grid(pair.common, pair.window, size)
@@ -35,20 +30,12 @@ def render_mask(pair: VerifiedPair, size: Size) -> NDArray[np.uint8]:
     displacement = pair.match.displacement and pair.match.displacement.on(to_grid)
     lr, hr = pair.proposal.images
     for image, matrix, shifts in ((lr, to_grid, None), (hr, to_grid @ pair.match.matrix, displacement)):
-        for shown in _shown(image):
+        valid = valid_pixels(image, image.size)
+        if valid is not None:
+            shown = np.where(valid, np.uint8(AGREES), np.uint8(0))
             on_grid = resample(shown, matrix, size, interpolation=cv2.INTER_LINEAR, displacement=shifts)
             mask[on_grid < AGREES] = 0
     return mask
-
-
-def _shown(image: Fingerprint) -> Iterator[NDArray[np.uint8]]:
-    """Yield what leaves pixels of an image's picture, (h, w), out: its transparency, and a mask of its side."""
-    opaque = opacity(image.path)
-    if opaque is not None and frame_size(opaque) == image.frame[2:]:
-        yield image.picture.cut(opaque)
-    valid = valid_pixels(image, image.size)
-    if valid is not None:
-        yield np.where(valid, np.uint8(AGREES), np.uint8(0))
 
 
 def hidden(pair: VerifiedPair) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from fractions import Fraction
 
@@ -11,17 +12,20 @@ from numpy.typing import NDArray
 
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
-from twimager.fingerprint.working_image import picture
+from twimager.fingerprint.working_image import picture, picture_with_alpha
 from twimager.geometry import Matrix, Rect, Size, area_scale, common_rectangle, scaling, translation, trimmed
-from twimager.image.colors import transfer_color
-from twimager.image.decode import decode, decode_rows
+from twimager.image.colors import Colors, transfer_color
+from twimager.image.decode import decode_with_alpha
+from twimager.image.depth import at_depth
 from twimager.image.displacement import Displacement, covered
 from twimager.image.encode import encode
 from twimager.image.files import is_plain, read_bytes
-from twimager.image.pixels import Pixels, frame_size
+from twimager.image.headers import parse
+from twimager.image.pixels import Pixels, frame_size, shrink
 from twimager.image.warp import resample
-from twimager.options import Border, ColorTransfer, Crop, Framing, Partial, WriteSettings
+from twimager.options import Alpha, Border, ColorTransfer, Crop, Framing, Partial, WriteSettings
 from twimager.output.mask import hidden
+from twimager.output.transparency import background, laid_out, resample_with_alpha, treatment
 from twimager.pairs import VerifiedPair
 
 # An LR pixel counts as covered where at most a quarter of an output pixel of it lies outside the HR frame: a frame
@@ -32,6 +36,8 @@ SAME_SIZE = 0.005
 CHANNELS = 3
 # What a pixel takes while colours are carried over: three values of 4 bytes, several times.
 TRANSFER_BYTES = 72
+# What a pixel takes while transparency is resampled: four values of 4 bytes, a few times.
+ALPHA_BYTES = 48
 # What small pictures take too: the finer grid that is averaged.
 OVERHEAD = 64 << 20
 
@@ -81,43 +87,91 @@ def output_size(window: Rect, scale: Fraction) -> Size:
 
 
 def render_lr(pair: VerifiedPair, write: WriteSettings, partial: Partial = Partial.NONE) -> bytes:
-    """Return the LR output as a file: the source's own bytes where nothing is cut or black and it is of the format."""
-    lr = pair.proposal.lr
+    """Return the LR output as a file: its source's bytes if nothing is cut or black, and format and kind are right."""
+    lr, how = pair.proposal.lr, treatment(pair, write)
     data = read_bytes(lr.path)
     black = hidden(pair) if partial is Partial.BLACK else np.zeros(1, bool)
-    if not lr.missing and pair.window == lr.frame and is_plain(data, write.format) and not black.any():
-        return data
-    pixels = pair.window.moved(lr.picture.x, lr.picture.y).cut(decode_rows(data)[0] if lr.missing else decode(data))
+    is_whole = not lr.missing and pair.window == lr.frame and not black.any()
+    if is_whole and is_plain(data, write.format):
+        header = parse(data)
+        is_right = not write.depth or (header.channels, 8 * header.depth, lr.is_dim) == (CHANNELS, write.depth, False)
+        if is_right and header.has_alpha == (how is Alpha.KEEP):
+            return data
+    frame, bits, transparency = decode_with_alpha(data, missing=lr.missing)
+    window = pair.window.moved(lr.picture.x, lr.picture.y)
+    alpha = None if transparency is None else window.cut(transparency)
+    laid = laid_out(window.cut(frame), alpha, how, lambda alpha: _shown_by_hr(pair, alpha))
+    pixels = at_depth(laid, write.bits, bits)
     if black.any():
         pixels = np.where(black[..., None], pixels.dtype.type(0), pixels)
     return encode(pixels, write.format, write.quality)
 
 
-def render_hr(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfer | None) -> Pixels:
-    """Return the HR output, resampled once from the source's pixels; of the source's depth."""
+def render_hr(
+    pair: VerifiedPair,
+    framing: Framing,
+    color_transfer: ColorTransfer | None,
+    how: Alpha = Alpha.DROP,
+    depth: int | None = None,
+) -> Pixels:
+    """Return the HR output, resampled once from the source's pixels; of a depth of 8 or 16, or the source's.
+
+    (h, w, 3), or with alpha (h, w, 4) where that is what becomes of transparency.
+    """
     from_lr = scaling(float(framing.scale)) @ translation(-pair.window.x, -pair.window.y)
     to_output = from_lr @ pair.match.matrix
     size = output_size(pair.window, framing.scale)
     displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
-    with picture(pair.proposal.hr) as pixels:
-        rendered = resample(pixels, to_output, size, displacement=displacement)
-        # Interpolation overshoots at edges; what the source does not reach, the output does not either.
-        np.clip(rendered, pixels.min(), pixels.max(), out=rendered)
+    alpha: Pixels | None = None
+    with picture_with_alpha(pair.proposal.hr) as (pixels, bits, transparency):
+        if how is Alpha.DROP or transparency is None:
+            rendered = resample(pixels, to_output, size, displacement=displacement)
+            # Interpolation overshoots at edges; what the source does not reach, the output does not either.
+            np.clip(rendered, pixels.min(), pixels.max(), out=rendered)
+        else:
+            resampled = functools.partial(resample, matrix=to_output, size=size, displacement=displacement)
+            rendered, alpha = resample_with_alpha(pixels, transparency, resampled)
         if color_transfer:
             rendered = _with_lr_colors(rendered, pixels, pair, color_transfer)
     if framing.border is Border.KEEP:
-        rendered[~_shown(to_output, pair.proposal.hr.size, size, displacement)] = 0
+        beyond = ~_shown(to_output, pair.proposal.hr.size, size, displacement)
+        for made in (rendered,) if alpha is None else (rendered, alpha):
+            made[beyond] = 0
+    rendered = laid_out(rendered, alpha, how, lambda alpha: _shown_by_lr(pair, size, alpha))
     if framing.partial is Partial.BLACK:
         rendered[cv2.resize(hidden(pair).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0] = 0
-    return rendered
+    return at_depth(rendered, depth, bits)
 
 
-def rendering_bytes(pair: VerifiedPair, framing: Framing, color_transfer: ColorTransfer | None) -> int:
+def _shown_by_hr(pair: VerifiedPair, alpha: Pixels) -> Colors:
+    """Return what an opaque HR shows where the LR that is written has no alpha, (h, w)."""
+    with picture(pair.proposal.hr) as pixels:
+        return background(_on_window(pair, pixels), alpha == 0, frame_size(alpha))
+
+
+def _shown_by_lr(pair: VerifiedPair, size: Size, alpha: Pixels) -> Colors:
+    """Return what an opaque LR shows where its HR has no alpha, for an output of `size`; `alpha`, (h, w), is that."""
+    with picture(pair.proposal.lr) as pixels:
+        lr = resample(pixels, translation(-pair.window.x, -pair.window.y), pair.window[2:])
+    return background(lr, shrink(alpha, pair.window[2:]) == 0, size)
+
+
+def _on_window(pair: VerifiedPair, hr: Pixels) -> Pixels:
+    """Return the HR's pixels on the grid of what is written of the LR."""
+    from_lr = translation(-pair.window.x, -pair.window.y)
+    displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
+    return resample(hr, from_lr @ pair.match.matrix, pair.window[2:], displacement=displacement)
+
+
+def rendering_bytes(pair: VerifiedPair, framing: Framing, write: WriteSettings) -> int:
     """Return how many bytes it takes to make both files of a pair, at most."""
-    lr, hr = (math.prod(image.frame[2:]) * image.depth * CHANNELS for image in pair.proposal.images)
+    depth = (write.bits or 8) // 8
+    lr, hr = (math.prod(image.frame[2:]) * max(image.depth, depth) * CHANNELS for image in pair.proposal.images)
     pixels = math.prod(output_size(pair.window, framing.scale))
-    output = pixels * pair.proposal.hr.depth * CHANNELS
-    if color_transfer:
+    output = pixels * max(pair.proposal.hr.depth, depth) * CHANNELS
+    if any(image.opaque for image in pair.proposal.images):
+        output += (pixels + math.prod(pair.proposal.hr.frame[2:])) * ALPHA_BYTES
+    if write.color_transfer:
         output += (pixels + math.prod(pair.common[2:])) * TRANSFER_BYTES
     # Each source is held twice while it is decoded, the output together with the HR, or with its file and a copy of it.
     return lr + max(2 * lr, 2 * hr, hr + 2 * output, 3 * output) + OVERHEAD
@@ -130,12 +184,18 @@ def _shown(to_output: Matrix, hr_size: Size, size: Size, displacement: Displacem
 
 
 def _with_lr_colors(rendered: Pixels, hr: Pixels, pair: VerifiedPair, how: ColorTransfer) -> Pixels:
-    """Carry the LR's colours over, measured on the pixels in which both agree, on the LR's grid."""
+    """Carry the LR's colours over, measured on the pixels in which both agree, on the LR's grid.
+
+    An HR that is the LR's negative is inverted first.
+    """
     from_lr = translation(-pair.common.x, -pair.common.y)
     displacement = pair.match.displacement and pair.match.displacement.on(from_lr)
     with picture(pair.proposal.lr) as whole:
         lr = pair.common.cut(whole)
         seen = resample(hr, from_lr @ pair.match.matrix, frame_size(lr), displacement=displacement)
-        if pair.agreement and (agrees := ~hidden(pair._replace(window=pair.common))).any():
+        if pair.proposal.negative:
+            rendered, seen = ~rendered, ~seen
+        masked = pair.agreement or any(image.mask for image in pair.proposal.images)
+        if masked and (agrees := ~hidden(pair._replace(window=pair.common))).any():
             seen, lr = seen[agrees][None], lr[agrees][None]
         return transfer_color(rendered, seen, lr, how)

@@ -34,19 +34,28 @@ class Evaluated(NamedTuple):
     is_closed: bool = False
 
     def more(self, likeness: Likeness, taken: Set[Path]) -> list[Proposal]:
-        """Return the LR's best HR, and those like it that were not evaluated nor `taken`; nothing if there are none."""
+        """Return the LR's best HR, and those like it that were not evaluated nor `taken`; nothing if there are none.
+
+        Where the LR is blended, all that it was found to be blended of come first.
+        """
         best = None if self.is_closed else _best(self.evaluation)
         if best is None:
             return []
         tried = {one.proposal.hr.path for one in (*self.evaluation.choices, *self.evaluation.rejected)}
         alike = likeness.propose(best[0], best[1].matrix, tried | taken)
-        return [best[0], *alike] if alike else []
+        # Without the others, it would pass for a frame of the best one.
+        blended = [
+            one.proposal
+            for one in self.evaluation.rejected
+            if one.rejection.reason is Reason.BLENDED and one.proposal is not best[0]
+        ]
+        return [best[0], *blended, *alike] if alike else []
 
     def with_more(self, more: Sequence[Proposal], evaluation: Evaluation) -> Evaluated:
         """Return this with the evaluation of what `more` returned."""
         best = _best(evaluation)
         is_closed = best is None or best[0] is more[0]
-        return Evaluated(self.proposals, _joined(self.evaluation, more[0], evaluation), is_closed)
+        return Evaluated(self.proposals, _joined(self.evaluation, more, evaluation), is_closed)
 
 
 def _best(evaluation: Evaluation) -> tuple[Proposal, Match] | None:
@@ -59,13 +68,14 @@ def _best(evaluation: Evaluation) -> tuple[Proposal, Match] | None:
     return None
 
 
-def _joined(first: Evaluation, best: Proposal, second: Evaluation) -> Evaluation:
-    """Return two evaluations of an LR as one, the second being that of the best HR of the first and of others.
+def _joined(first: Evaluation, more: Sequence[Proposal], second: Evaluation) -> Evaluation:
+    """Return two evaluations of an LR as one, the second being that of `more`, the best HR of the first before others.
 
     If the best of the first is a mere look-alike in the second, the others of the first are worse by that at least; if
     none passes in the second, they are look-alikes of what did not.
     """
-    rejected = [*(pair for pair in first.rejected if pair.proposal is not best), *second.rejected]
+    best, again = more[0], {one.key for one in more}
+    rejected = [*(pair for pair in first.rejected if pair.proposal.key not in again), *second.rejected]
     if not second.pairs:
         return Evaluation([], [], rejected + [reject(one, OF_ONE_REJECTED) for one in first.deferred])
     gap = next((one.score_gap for one in second.choices if one.proposal is best), DECISIVE)

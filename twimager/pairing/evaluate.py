@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import groupby
 
 from twimager.align.matching import Match
@@ -33,6 +34,7 @@ from twimager.pairing.candidates import (
     gated_by_color,
     overlaid,
     with_color_distance,
+    with_real_detail,
 )
 from twimager.pairing.evaluation import Evaluation
 from twimager.pairing.moments import of_two_moments
@@ -44,7 +46,13 @@ from twimager.pairing.registration import (
 )
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
-from twimager.select.rivals import COARSE_MARGIN, by_similarity, compared_with_best, rank_rivals, split_contenders
+from twimager.select.rivals import (
+    COARSE_MARGIN,
+    by_similarity,
+    compared_with_best,
+    rank_rivals,
+    split_contenders,
+)
 from twimager.verify.agreement import Agreement
 from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
@@ -53,6 +61,10 @@ from twimager.verify.scores import MAX_RESIDUAL_SHIFT, WORTH_CUTTING, failed_gat
 
 # A pair is cut so many times at most: what is left after the first may be told apart better.
 MOST_CUTS = 3
+
+# Candidates whose mean level is by more than this nearer to the LR's than the best one's are compared with it at full
+# resolution, tones and all: those of a fade of ten steps differ by 5 and more, most neighbouring frames by less than 1.
+NEARER_LEVEL = 3.0
 
 # An evaluation of the proposals of one source.
 Evaluate = Callable[[Sequence[Proposal], PairSettings], Evaluation]
@@ -107,8 +119,8 @@ def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
     aligned, rejected = partition(align(proposals, settings.align.method))
     found, failed = partition(_candidate(*one, settings.gates) for one in sorted(aligned, key=coverage, reverse=True))
     candidates, unregistered = _registered(found, settings)
-    refined = [register_finely(candidate, settings.align.method) for candidate in candidates]
-    rejected += failed + unregistered
+    refined, diverged = partition(register_finely(candidate, settings.align.method) for candidate in candidates)
+    rejected += failed + unregistered + diverged
     pairs, unverified = partition(verify(candidate, settings) for candidate in refined)
     if not settings.gates.keep_combed and (flaw := _flaw(pairs, sorted(refined, key=by_similarity))):
         return Evaluation([], [], rejected + [reject(candidate, flaw) for candidate in refined])
@@ -161,14 +173,16 @@ def _registered(candidates: Sequence[Candidate], settings: PairSettings) -> tupl
         one if is_registered(one) else register_coarsely(one, any_registered, settings.align.method)
         for one in candidates
     ]
-    return partition(gated(candidate, settings.gates) for candidate in found)
+    passed, rejected = partition(gated(candidate, settings.gates) for candidate in found)
+    return with_real_detail(passed), rejected
 
 
 def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluation:
     """Refine an LR's candidates and rank them; verify them in that order until one passes, and defer the rest."""
-    refined = [register_finely(one, settings.align.method) for one in candidates]
-    ranked, rejected = rank_rivals(refined, DECISIVE_COARSE)
-    if any(candidate.score_gap < CLOSE_SCORE_GAP for candidate in ranked[1:]):
+    refined, diverged = partition(register_finely(one, settings.align.method) for one in candidates)
+    ranked, look_alikes = rank_rivals(refined, DECISIVE_COARSE)
+    rejected = diverged + look_alikes
+    if any(one.score_gap < CLOSE_SCORE_GAP or _has_nearer_level(one, ranked[0]) for one in ranked[1:]):
         compared, failed = partition(at_full_resolution(ranked))
         ranked, look_alikes = rank_rivals(compared, DECISIVE)
         rejected += failed + look_alikes
@@ -193,6 +207,12 @@ def _best_of(candidates: Sequence[Candidate], settings: PairSettings) -> Evaluat
     return Evaluation(pairs, deferred, rejected + failed_gates)
 
 
+def _has_nearer_level(candidate: Candidate, best: Candidate) -> bool:
+    """Return whether a candidate is nearer to the LR's brightness than the best one, which shows the same."""
+    nearer = best.overlay.level_distance - candidate.overlay.level_distance
+    return candidate.score_gap < DECISIVE_COARSE and nearer > NEARER_LEVEL
+
+
 def _with_any_difference(settings: PairSettings) -> PairSettings:
     """Return settings for LRs of two moments that are to be kept: a part is of another moment than the HR."""
     return replace(settings, gates=replace(settings.gates, max_difference=1.0))
@@ -210,16 +230,19 @@ def _flaw(pairs: Sequence[VerifiedPair], refined: Sequence[Candidate]) -> Reject
 def _defer(candidate: Candidate, settings: PairSettings) -> Deferred | RejectedPair:
     """Defer a candidate, unless it has too few pixels: that is known already."""
     found = candidate.match
-    if failure := _enlarged(native_scale(found, candidate.hr.size, settings.framing.scale), settings.gates):
+    if failure := _enlarged(_native_scale(candidate, settings.framing.scale), settings.gates):
         return reject(candidate, failure)
     return Deferred(candidate.proposal, found, candidate.scores, candidate.score_gap)
 
 
 def _deferred(deferred: Deferred, best: Choice, settings: PairSettings) -> Evaluation:
-    known, rejected = partition(map(_overlaid_again, (best, deferred)))
+    again, rejected = partition(map(_overlaid_again, (best, deferred)))
     if rejected:
         return Evaluation([], [], rejected)
+    known = with_real_detail(again)
     refined = register_finely(known[1], settings.align.method)
+    if isinstance(refined, RejectedPair):
+        return Evaluation([], [], [refined])
     compared, rejected = partition(at_full_resolution([known[0], refined]))
     if rejected:
         return Evaluation([], [], rejected)
@@ -252,7 +275,7 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     candidate, agreeing = without_rim(candidate, agreeing)
     if agreeing.contradicted > settings.gates.max_difference and is_registered(candidate):
         try:
-            candidate, agreeing = by_channels(candidate, agreeing)
+            candidate, agreeing = by_channels(candidate, agreeing, settings.gates.max_difference)
         except UnreadableImage as error:
             return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
     if settings.framing.partial is Partial.CUT:
@@ -270,7 +293,7 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
             return colored
         scores = colored.scores
     max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
-    native = native_scale(found, candidate.hr.size, scale)
+    native = _native_scale(candidate, scale)
     failure = failed_gate(
         scores, gates.threshold, gates.min_overlap, max_residual_shift=max_residual_shift,
         max_color_distance=gates.max_color_distance, max_difference=gates.max_difference,
@@ -305,6 +328,12 @@ def _registered_nonrigid(candidate: Candidate) -> Candidate:
     if not overlay:
         return candidate
     return candidate._replace(match=replace(found, displacement=displacement), overlay=overlay)
+
+
+def _native_scale(candidate: Candidate, scale: Fraction) -> float:
+    """Return how many HR source pixels that hold detail there are, along a side, per output pixel."""
+    held = min(candidate.detail, candidate.proposal.hr.detail)
+    return held * native_scale(candidate.match, candidate.hr.size, scale)
 
 
 def _enlarged(native: float, gates: Gates) -> Rejection | None:

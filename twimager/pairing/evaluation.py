@@ -60,7 +60,8 @@ def cache_key(kind: str, settings: PairSettings, proposals: Sequence[Proposal], 
     starts : the transforms that it starts from, where those are known
     """
     matrices = [start.matrix.tolist() for start in starts]
-    return repr((kind, settings, matrices, [(p.source, p.mirrored, *map(_as_read, p.images)) for p in proposals]))
+    proposed = [(p.source, p.mirrored, p.negative, p.stretch, *map(_as_read, p.images)) for p in proposals]
+    return repr((kind, settings, matrices, proposed))
 
 
 def _as_read(image: Fingerprint) -> tuple[bool, int, Mask | None, int]:

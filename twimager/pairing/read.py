@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -20,6 +21,7 @@ from twimager.image.files import is_animated
 from twimager.pairing.duplicates import Duplicates, find_duplicates, renamed, representatives
 from twimager.propose.by_frame import Frames
 from twimager.report.ledger import Ledger
+from twimager.report.records import BITS_IN_USE
 from twimager.runtime.console import Console, Progress
 from twimager.runtime.pool import AHEAD, in_order
 
@@ -27,6 +29,7 @@ CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went 
 # Names of files that a line lists.
 NAMED = 3
 FIRST_PICTURE = "holds several pictures; the first is used"
+TRANSPARENT = "transparent everywhere: nothing to see"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -98,9 +101,9 @@ class Reader:
         self.progress.expect(len(firsts) - len(paths))
         results = self._of_all(paths, stamps, same, self.fingerprints(firsts, recipe, frames))
         images = self.take(side, paths, results)
-        if recipe.mask and (others := [image.path for image in images if image.mask is None]):
-            names = ", ".join(map(str, others[:NAMED])) + ", ..." * (len(others) > NAMED)
-            self.console.warn(f"--{side.lower()}_mask: {len(others)} of other proportions are used without it: {names}")
+        if recipe.mask and (others := [image.path for image in images if not recipe.mask.fits(image.frame[2:])]):
+            without = f"{len(others)} of other proportions are used without it: {_names(others)}"
+            self.console.warn(f"--{side.lower()}_mask: {without}")
         self.ledger.reject_images(side, {image.path: Rejection(Reason.FLAT) for image in images if image.is_flat})
         return representatives([image for image in images if not image.is_flat], same, set())
 
@@ -136,9 +139,23 @@ class Reader:
                 found.append(result)
                 if is_animated(path):
                     self._note(path, FIRST_PICTURE)
+                if result.is_flat and result.opaque and result.opaque.is_empty:
+                    self._note(path, TRANSPARENT)
                 if result.missing:
                     self._note(path, f"cut short: {result.missing} rows are missing and left out")
+        self._note_depths(side, [image for image in found if image.is_dim])
         return found
+
+    def _note_depths(self, side: str, dim: Sequence[Fingerprint]) -> None:
+        """Note images of 16 bit that use fewer, in one line for all."""
+        for image in dim:
+            self.ledger.note(image.path, f"{image.bits} {BITS_IN_USE}")
+        if dim:
+            bits = " or ".join(map(str, sorted({image.bits for image in dim})))
+            self.console.note(
+                f"{side}: {len(dim)} images use {bits} of their 16 bits ({_names(image.path for image in dim)}): "
+                "scaled, but written as they are unless --depth is 8 or 16"
+            )
 
     def fingerprints(
         self, paths: Iterable[Path], recipe: Recipe, frames: Frames | None = None, hashed: Sequence[Fingerprint] = ()
@@ -191,6 +208,12 @@ class Reader:
     def _note(self, path: Path, text: str) -> None:
         self.ledger.note(path, text)
         self.console.note(f"{path}: {text}")
+
+
+def _names(paths: Iterable[Path]) -> str:
+    """Return the first few paths, as a line lists them."""
+    first = list(map(str, islice(paths, NAMED + 1)))
+    return ", ".join(first[:NAMED]) + ", ..." * (len(first) > NAMED)
 
 
 def _kind(path: Path, rejection: Rejection) -> str:

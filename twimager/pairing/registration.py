@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from twimager.align.matching import CERTAIN_INLIERS, hypotheses, implausible
 from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
+from twimager.errors import Reason, Rejection
 from twimager.fingerprint.extract import extract_features
-from twimager.fingerprint.fingerprint import RICH, mirrored
+from twimager.fingerprint.fingerprint import RICH
 from twimager.geometry import Matrix, mirroring
 from twimager.options import Method
-from twimager.pairing.candidates import on_coarse_grid
-from twimager.pairs import Candidate
+from twimager.pairing.candidates import features_as_proposed, matrix_of_files, on_coarse_grid
+from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.verify.discrimination import DECISIVE, MAX_UNEXPLAINED, partial_correlation, unexplained_variance
 from twimager.verify.overlay import make_overlay
 from twimager.verify.scores import (
@@ -45,13 +44,20 @@ def register_coarsely(candidate: Candidate, keep_better: bool, method: Method) -
     return found._replace(lr=candidate.lr)
 
 
-def register(candidate: Candidate, levels: tuple[PyramidLevel, ...], method: Method) -> Candidate:
-    """Refine a candidate's transform by its pixels; return it as it was if that makes the transform implausible."""
+def register(candidate: Candidate, levels: tuple[PyramidLevel, ...], method: Method) -> Candidate | RejectedPair:
+    """Refine a candidate's transform by its pixels; reject it if that makes the transform implausible."""
     hr = candidate.hr
     matrix = refine(candidate.match.matrix, hr, candidate.lr, method, levels)
-    if implausible(matrix @ mirroring(hr.size) if candidate.proposal.mirrored else matrix, hr.size):
-        return candidate
+    flaw = implausible(matrix @ mirroring(hr.size) if candidate.proposal.mirrored else matrix, hr.size)
+    if flaw:
+        return reject(candidate, Rejection(Reason.IMPLAUSIBLE, flaw))
     return moved_to(candidate, matrix) or candidate
+
+
+def registered(candidate: Candidate, levels: tuple[PyramidLevel, ...], method: Method) -> Candidate:
+    """Return a candidate refined by its pixels; as it was if that makes the transform implausible."""
+    found = register(candidate, levels, method)
+    return found if isinstance(found, Candidate) else candidate
 
 
 def may_be_ambiguous(candidate: Candidate, method: Method) -> bool:
@@ -73,20 +79,20 @@ def disambiguate(candidate: Candidate, method: Method) -> Candidate:
     if first is None:
         return candidate
     best, proposal = first, candidate.proposal
-    hr = extract_features(proposal.hr, candidate.hr.gray, RICH)
-    lr = extract_features(proposal.lr, candidate.lr.gray, RICH)
-    seen, flip = (mirrored(hr), mirroring(hr.size)) if proposal.mirrored else (hr, np.eye(3))
-    moved = (moved_to(first, matrix @ flip) for matrix in hypotheses(seen, lr, method))
+    hr = extract_features(proposal.hr, (candidate.hr.negative if proposal.negative else candidate.hr).gray, RICH)
+    lr = extract_features(proposal.lr, candidate.lr.gray, RICH._replace(stretch=proposal.stretch))
+    found_in = hypotheses(*features_as_proposed(proposal, hr, lr), method)
+    moved = (moved_to(first, matrix_of_files(proposal, matrix)) for matrix in found_in)
     for found in (_coarse_to_fine(hypothesis, method) for hypothesis in moved if hypothesis):
         if partial_correlation(found.overlay, best.overlay) > DECISIVE:
             best = found
-    return candidate if best is first else register(best._replace(lr=candidate.lr), FINE, method)
+    return candidate if best is first else registered(best._replace(lr=candidate.lr), FINE, method)
 
 
 def _coarse_to_fine(candidate: Candidate, method: Method) -> Candidate:
     """Register a candidate from the coarsest pyramid level on; stop there if nothing correlates."""
-    found = register(candidate, COARSE[:1], method)
-    return register(found, COARSE[1:], method) if found.scores.correlation >= PROMISING_CORRELATION else found
+    found = registered(candidate, COARSE[:1], method)
+    return registered(found, COARSE[1:], method) if found.scores.correlation >= PROMISING_CORRELATION else found
 
 
 def moved_to(candidate: Candidate, matrix: Matrix) -> Candidate | None:

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprint.fingerprint import Fingerprint, mirrored
+from twimager.fingerprint.fingerprint import Fingerprint, mirrored, negative
 from twimager.propose.proposal import CANDIDATES, Proposal, Source
 
 # The strongest features of an HR that are indexed, where it has more, having been read again for them: as good as 1500,
@@ -68,6 +68,8 @@ class FeatureIndex:
         lrs: Sequence[Fingerprint],
         *,
         mirror: bool = False,
+        invert: bool = False,
+        stretch: float = 1.0,
         wide: bool = False,
         limit: int | None = None,
         exclude_self: bool = False,
@@ -78,6 +80,8 @@ class FeatureIndex:
         ----------
         lrs : the queries
         mirror : search for the HRs' mirror images
+        invert : search for their negatives
+        stretch : the copies in which the LRs' features were found are so many times as wide by their height
         wide : search more of the lists, and propose more HRs, however few votes they have
         limit : propose so many HRs instead, however few votes they have
         exclude_self : give an LR that is among the HRs no votes for itself
@@ -89,14 +93,15 @@ class FeatureIndex:
         step = max(1, QUERIES_AT_ONCE // max([1, *(len(lr.known_features.descriptors) for lr in lrs)]))
         for start in range(0, len(lrs), step):
             batch = lrs[start : start + step]
-            # Mirroring the LR is as good as mirroring all HRs.
-            descriptors = [(mirrored(lr) if mirror else lr).known_features.descriptors for lr in batch]
+            # Mirroring the LR, or inverting it, is as good as doing so to all HRs.
+            changed = (negative(lr) if invert else lr for lr in batch)
+            descriptors = [(mirrored(lr) if mirror else lr).known_features.descriptors for lr in changed]
             for lr, votes in zip(batch, self._votes(descriptors), strict=True):
                 if exclude_self:
                     votes[self._numbers.get(lr.path, [])] = 0
                 order = np.argsort(-votes, kind="stable")[:limit]
                 chosen = [number for number in order if votes[number] > share * votes[order[0]]]
-                yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror) for number in chosen]
+                yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror, invert, stretch) for number in chosen]
 
     def _votes(self, queries: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Return the votes, (n, HRs), of n LRs' descriptors, (m, 128) each."""

@@ -62,7 +62,8 @@ class Likeness:
         to_lr = resize_matrix(best.lr.size, side) @ found @ resize_matrix(side, best.hr.size)
         pictures = (hr.thumbnail.reshape(side).astype(np.float32) for hr in hrs)
         seen = [cv2.warpPerspective(one, to_lr, side, borderMode=cv2.BORDER_REPLICATE).ravel() for one in pictures]
-        ordered = (hrs[place] for place in by_differences(best.lr.thumbnail, np.array(seen)))
+        lr = 255 - best.lr.thumbnail if best.negative else best.lr.thumbnail
+        ordered = (hrs[place] for place in by_differences(lr, np.array(seen)))
         return [best._replace(hr=hr) for hr in ordered if hr.path not in tried][:MAX_PROPOSED]
 
 

@@ -22,17 +22,26 @@ class Source(Enum):
 
 
 class Proposal(NamedTuple):
-    """An LR and an HR to be evaluated, the latter flipped left to right if `mirrored`."""
+    """An LR and an HR to be evaluated.
+
+    Attributes
+    ----------
+    mirrored : whether the HR is flipped left to right
+    negative : whether one is the other's negative
+    stretch : the LR's features were found in a copy that is so many times as wide by its height
+    """
 
     lr: Fingerprint
     hr: Fingerprint
     source: Source
     mirrored: bool = False
+    negative: bool = False
+    stretch: float = 1.0
 
     @property
-    def key(self) -> tuple[Path, Path, bool]:
+    def key(self) -> tuple[Path, Path, bool, bool, float]:
         """What identifies the proposal, whatever its source."""
-        return self.lr.path, self.hr.path, self.mirrored
+        return self.lr.path, self.hr.path, self.mirrored, self.negative, self.stretch
 
     @property
     def images(self) -> tuple[Fingerprint, Fingerprint]:

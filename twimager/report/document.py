@@ -111,6 +111,7 @@ def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
     return {
         "source": proposal.source,
         "mirrored": proposal.mirrored,
+        "negative": proposal.negative,
         "hash_distance": nearest_hashes(proposal.lr, proposal.hr)[0],
         "inliers": pair.match and pair.match.inliers,
         "coverage": scores and _rounded(scores.coverage),

@@ -11,7 +11,7 @@ from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.options import Options
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.report.records import NOT_READ, Note, Record, RejectedImage, Report, closest, how_far, numbers
+from twimager.report.records import NOT_READ, Note, Record, RejectedImage, Report, closest, closest_by, how_far, numbers
 
 
 class Ledger:
@@ -126,8 +126,9 @@ class Ledger:
         }
 
     def report(self, options: Options) -> Report:
-        """Return the report of the run so far."""
+        """Return the report of the run so far; of two images that were rejected several times what came closest."""
+        rejected = closest_by(self._rejected, lambda pair: (pair.proposal.lr.path, pair.proposal.hr.path))
         return Report(
-            options, tuple(self._pairs), tuple(self._rejected), tuple(self._rejected_images), tuple(self._notes),
+            options, tuple(self._pairs), tuple(rejected.values()), tuple(self._rejected_images), tuple(self._notes),
             tuple(self.near_hashes), tuple(self.seconds.items()), self.aborted, self.interrupted,
         )  # fmt: skip

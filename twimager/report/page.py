@@ -9,15 +9,20 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 from PIL import Image
 
+from twimager.errors import UnreadableImage
+from twimager.image.decode import decoded
+from twimager.image.encode import encode
+from twimager.image.pixels import limited, to_8_bit
+from twimager.options import Format
 from twimager.output.atomic import write_files
 from twimager.output.layout import PAGE
 from twimager.report.reader import damaged, first_folder, home_of, read_report
-from twimager.report.records import closeness
+from twimager.report.records import BITS_IN_USE, closeness
 from twimager.report.schema import (
     AgreementRecord,
     PairNumbers,
@@ -35,8 +40,10 @@ from twimager.web.template import fill
 # The numbers of a pair that the page shows.
 NUMBERS = (
     "correlation", "residual", "coverage", "hash_agreement", "color_distance", "hash_distance", "inliers", "source",
-    "mirrored", "agreed", "different", "unjudged", "contradicted",
+    "mirrored", "negative", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
+# How many small copies a page holds of images that do not use all of their bits, some 50 kB each; their shorter side.
+EMBEDDED, EMBEDDED_SIDE = 400, 400
 TEMPLATE = "page"
 SCRIPTS = ("list.js", "hatching.js", "histogram.js", "viewer.js", "decisions.js", "start.js")
 
@@ -101,12 +108,31 @@ class _FromDisk:
     def __init__(self, document: ReportDocument, folder: Path) -> None:
         self._folder = folder
         self._then = first_folder(document.used_settings)
+        self._dim = {note.path for note in document.notes if note.note.endswith(BITS_IN_USE)}
+        self._scaled = document.settings.get("depth") or not document.used_settings.format.has_16_bit
+        self._left = EMBEDDED
 
     def output(self, pair: PairRecord, side: Side) -> str:
-        return link_to(pair.outputs[side], self._then)
+        path, source = pair.outputs[side], pair.lr if side == "lr" else pair.hr
+        link = link_to(path, self._then)
+        if source not in self._dim or self._scaled:
+            return link
+        return self._embedded(self._folder / unquote(link)) or link
 
     def source(self, path: str, side: Side) -> str:
-        return link_to(path, self._folder)
+        return (path in self._dim and self._embedded(Path(path))) or link_to(path, self._folder)
+
+    def _embedded(self, path: Path) -> str | None:
+        """Return a small copy of an image that a browser would show nearly black; None if it is one too many."""
+        self._left -= 1
+        if self._left < 0:
+            return None
+        try:
+            with decoded(path, srgb=True) as pixels:
+                copy = encode(to_8_bit(limited(pixels, EMBEDDED_SIDE)), Format.JPG)
+        except UnreadableImage:
+            return None
+        return "data:image/jpeg;base64," + base64.b64encode(copy).decode()
 
 
 def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:

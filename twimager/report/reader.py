@@ -23,7 +23,7 @@ from twimager.runtime.typed_json import Count, dumps
 CAPTIONS = {
     "residual": "residual {:.2f} px", "correlation": "correlation {:.3f}", "coverage": "coverage {:.3f}",
     "hash_agreement": "hashes {:.0f} %", "inliers": "inliers {:d}", "native_scale": "native scale {:.2f}",
-    "method": "{}", "mirrored": "mirrored", "different": "different {:.3f}",
+    "method": "{}", "mirrored": "mirrored", "negative": "negative", "different": "different {:.3f}",
 }  # fmt: skip
 FOLDERS: dict[Side, str] = {"lr": LR, "hr": HR, "mask": MASK}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
@@ -13,16 +14,21 @@ from twimager.output.names import NOT_WRITTEN, Outputs
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.verify.scores import Scores
 
+Key = TypeVar("Key", bound=Hashable)
+
+# How the note on an image ends whose values do not use all of their bits.
+BITS_IN_USE = "of 16 bits are in use"
 NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A pair, where its files went, and whether a review has accepted it already."""
+    """A pair, where its files went, whether a review has accepted it already, and in what the files are unlike."""
 
     pair: VerifiedPair
     outputs: Outputs = NOT_WRITTEN
     accepted: bool = False
+    unlike: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,10 +97,14 @@ def how_far(pair: RejectedPair) -> tuple[float, int]:
 
 def closest(pairs: Iterable[RejectedPair]) -> dict[Path, RejectedPair]:
     """Return for each LR of rejected pairs the one that came closest."""
-    found: dict[Path, RejectedPair] = {}
+    return closest_by(pairs, lambda pair: pair.proposal.lr.path)
+
+
+def closest_by(pairs: Iterable[RejectedPair], key: Callable[[RejectedPair], Key]) -> dict[Key, RejectedPair]:
+    """Return for each key of rejected pairs the one that came closest."""
+    found: dict[Key, RejectedPair] = {}
     for pair in pairs:
-        lr = pair.proposal.lr.path
-        found[lr] = max(found.get(lr, pair), pair, key=how_far)
+        found[key(pair)] = max(found.get(key(pair), pair), pair, key=how_far)
     return found
 
 
@@ -110,4 +120,4 @@ def numbers(pair: VerifiedPair) -> str:
     words = [found, f"correlation {scores.correlation:.3f}", f"coverage {scores.coverage:.3f}"]
     shares = {"agreed": scores.agreed, "different": scores.different, "unjudged": scores.unjudged}
     words += [f"{name} {share:.2f}" for name, share in shares.items() if share is not None]
-    return ", ".join(words + ["mirrored"] * pair.proposal.mirrored)
+    return ", ".join(words + ["mirrored"] * pair.proposal.mirrored + ["negative"] * pair.proposal.negative)

@@ -63,6 +63,7 @@ class PairNumbers(Struct, kw_only=True, forbid_unknown_fields=True):
 
     source: Source
     mirrored: bool
+    negative: bool
     hash_distance: Bits
     inliers: Count | None
     coverage: Share | None

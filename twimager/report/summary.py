@@ -46,7 +46,10 @@ class Summary(Struct, frozen=True):
     unreadable, unwritten : files that could not be read, pairs that could not be written
     scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
         pixels per output pixel, along a side, the median HR has (None without pairs)
+    negatives, inverted : how many HRs are the negatives of their LRs, and whether they were inverted to be written, as
+        `--color_transfer` does
     dest, documents : where the images are, and what is kept beside them, by name
+    unlike : how many pairs have an LR of other channels or another depth than the HR, by which
     """
 
     twimager: Text
@@ -61,8 +64,11 @@ class Summary(Struct, frozen=True):
     scale: Annotated[float, Meta(gt=0, le=MAX_SCALE)]
     enlarged: Count
     median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
+    negatives: Count
+    inverted: bool
     dest: Text | None
     documents: dict[str, Text]
+    unlike: Counts = {}
 
     def to_json(self) -> str:
         """Return the summary as a JSON object."""
@@ -77,7 +83,15 @@ class Summary(Struct, frozen=True):
                 lines.append(f"  the HRs that came closest: {_most(self.closest)}")
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
+        if self.unlike:
+            lines.append(
+                f"pairs of unlike files: {sum(self.unlike.values())} ({_most(self.unlike)}; as their sources are: "
+                "--depth 8 or 16 makes them alike)"
+            )
         lines += self._enlargement()
+        if self.negatives:
+            how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
+            lines.append(f"HRs that are negatives of their LRs: {self.negatives} ({how})")
         if self.pairs and self.written:
             lines.append(f"images: {self.dest}")
         if REPORT in self.documents:
@@ -94,8 +108,8 @@ class Summary(Struct, frozen=True):
             return []
         fitting = math.floor(self.scale * self.median_native_scale * 100) / 100
         return [
-            f"warning: {self.enlarged} of {self.pairs} HRs have fewer pixels than --scale {self.scale:g} "
-            f"asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
+            f"warning: {self.enlarged} of {self.pairs} HRs have fewer pixels that hold detail than --scale "
+            f"{self.scale:g} asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
             f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 rejects what is enlarged)",
         ]
 
@@ -122,8 +136,11 @@ def summarize(report: Report) -> Summary:
         scale=float(options.pair.framing.scale),
         enlarged=sum(scale < 1 - SAME_SIZE for scale in native),
         median_native_scale=statistics.median(native) if native else None,
+        negatives=sum(record.pair.proposal.negative for record in report.pairs),
+        inverted=options.write.color_transfer is not None,
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
+        unlike=dict(Counter(record.unlike for record in report.pairs if record.unlike).most_common()),
     )
 
 

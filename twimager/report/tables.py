@@ -29,8 +29,8 @@ FORMULA = re.compile(r"[=+\-@\t\r]")
 # The table's columns that are in a pair's record under the same name.
 PLAIN = (
     "lr", "hr", "lr_output", "hr_output", "mask_output", "method", "native_scale", "correlation", "residual",
-    "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "flow", "color_distance", "agreed",
-    "different", "unjudged", "contradicted",
+    "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "negative", "flow",
+    "color_distance", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
 # Loaders split the list into lines there, and lines after the name.

@@ -12,7 +12,9 @@ import msgspec
 
 from twimager.errors import TwimagerError, UnreadableImage
 from twimager.image.decode import decoded_data
+from twimager.image.depth import FULL
 from twimager.image.encode import encode
+from twimager.image.headers import is_deep_png
 from twimager.image.pixels import to_8_bit
 from twimager.options import Format
 from twimager.report.page import SCRIPTS, TEMPLATE, contents
@@ -135,11 +137,14 @@ class ReviewSite:
         with self._lock:  # a file that is open can't be moved on Windows
             data = read_image(image._replace(path=self._review.current_path(image.path))) if image.moves else None
         data = read_image(image) if data is None else data
-        if kind := content_type(data):
+        kind = content_type(data)
+        if kind and not is_deep_png(data):
             return Response(data, kind)
         with self._converting:
             try:
-                with decoded_data(data) as pixels:
+                with decoded_data(data) as (pixels, bits, _):
+                    if kind and bits == FULL:
+                        return Response(data, kind)
                     return Response(encode(to_8_bit(pixels), Format.PNG), "image/png")
             except UnreadableImage as error:
                 raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error

@@ -146,8 +146,8 @@ def _require_same(before: Begun, now: Begun, dest: Path) -> None:
 
 def _flag(name: str, value: Setting) -> str:
     """Return a setting as it is given on the command line."""
-    if name == "mirror":
-        name, value = "no_mirror", not value
+    if name in ("mirror", "negative"):
+        name, value = f"no_{name}", not value
     match value:
         case bool():
             return f"--{name}" if value else f"no --{name}"

@@ -31,7 +31,7 @@ from twimager.search.scores import features_of, working_colors
 
 # As the main job fingerprints an LR and an HR, so that --save serves both.
 OF_QUERY: Recipe = LIGHT_LR._replace(srgb=True, combing=False)
-OF_IMAGE: Recipe = LIGHT_HR._replace(srgb=True)
+OF_IMAGE: Recipe = LIGHT_HR._replace(srgb=True, detail=False)
 # So much of one of two pictures must be in the other's frame: in less, chance aligns what has nothing in common.
 MIN_OVERLAP = 0.1
 # Every picture that passes is a hit; a picture may be taken of a picture.

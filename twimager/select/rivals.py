@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from itertools import permutations
 
 from twimager.errors import Reason, Rejection
 from twimager.geometry import area_scale
 from twimager.pairs import Candidate, Choice, RejectedPair, partition, reject
+from twimager.verify.detail import MIN_FINENESS
 from twimager.verify.discrimination import DECISIVE_COARSE, partial_correlation
 from twimager.verify.scores import GOOD_CORRELATION, Scores
 
@@ -24,9 +26,15 @@ COARSE_MARGIN = 0.03
 # Of two HRs that show the same, the one that covers more of the LR, by more than this, is the better one by so much.
 SAME_COVERAGE = 0.02
 COVERAGE_LEAD = 0.05
+# One that is enlarged is worse than its original by more than its pixels: made of the LR itself, or of its source, it
+# explained the LR better by up to 0.42.
+ENLARGED_LEAD = 0.5
+# Of two HRs of the same pixels, the one of the finer detail is the better one by so much.
+FINENESS_LEAD = 0.3
 # Where colours are compared: so much Delta E counts as much as e times the pixels, and as a partial correlation of one.
-# Copies in the same colours differ by some tenths.
-COLOR_TRADE = 5.0
+# Copies in the same colours differ by some tenths, exposure and white balance fitted; as they are, they and
+# neighbouring frames by less than TONE_NOISE, which is hardly to be seen.
+COLOR_TRADE, TONE_NOISE = 5.0, 1.0
 
 
 def rank_rivals(candidates: Sequence[Candidate], decisive: float) -> tuple[list[Candidate], list[RejectedPair]]:
@@ -71,19 +79,35 @@ def _with_gap(candidate: Candidate, best: Candidate, lead: float, decisive: floa
 def _prior(first: Candidate, second: Candidate) -> float:
     """Return by how much the first HR is the better one where both show the same.
 
-    For detail, coverage and, where they were measured, colours. A tenth more pixels along a side make up for a tenth of
-    the partial correlation.
+    For detail, coverage and, where they were measured, colours and tones. A tenth more pixels along a side make up for
+    a tenth of the partial correlation.
     """
-    areas = [abs(area_scale(one.match.matrix, one.proposal.hr.size)) for one in (first, second)]
+    sides = [math.sqrt(abs(area_scale(one.match.matrix, one.proposal.hr.size))) / one.detail for one in (first, second)]
     more = first.scores.coverage - second.scores.coverage
     completeness = math.copysign(COVERAGE_LEAD, more) if abs(more) > SAME_COVERAGE else 0
-    return math.log(areas[1] / areas[0]) / 2 + completeness + _color_lead(first.scores, second.scores)
+    original = ENLARGED_LEAD * ((second.detail < 1) - (first.detail < 1))
+    colors = _color_lead(first.scores, second.scores) + _tone_lead(first, second)
+    return math.log(sides[1] / sides[0]) + completeness + original + _fineness_lead(first, second) + colors
+
+
+def _fineness_lead(first: Candidate, second: Candidate) -> float:
+    if first.fineness is None or second.fineness is None:
+        return 0.0
+    lacking = [one < MIN_FINENESS * other for one, other in permutations((first.fineness, second.fineness))]
+    return FINENESS_LEAD * (lacking[1] - lacking[0])
 
 
 def _color_lead(first: Scores, second: Scores) -> float:
     if first.color_distance is None or second.color_distance is None:
         return 0.0
     return (second.color_distance - first.color_distance) / COLOR_TRADE
+
+
+def _tone_lead(first: Candidate, second: Candidate) -> float:
+    if first.tone_distance is None or second.tone_distance is None:
+        return 0.0
+    nearer = second.tone_distance - first.tone_distance
+    return math.copysign(max(0.0, abs(nearer) - TONE_NOISE), nearer) / COLOR_TRADE
 
 
 def split_contenders(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:

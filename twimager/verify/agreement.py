@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twimager.geometry import Rect
 from twimager.image.pixels import frame_size
-from twimager.verify.tone_fit import QUANTILE, Picture, ToneFit, blurred, fit_tones, whole_levels
+from twimager.verify.tone_fit import Picture, ToneFit, blurred, fit_tones, low_quantile, whole_levels
 
 Mask = NDArray[np.bool_]
 # (h, w), or (h, w, 3) BGR.
@@ -38,6 +38,9 @@ STRICTER = 8.0
 # 3.2 in 1,000 true pairs, all but 5 of them film grain below 2.5; of unrelated pictures, where all of the LR is error,
 # 10 to 26 in the median.
 MOST_NOISE = 2.5
+# Nor is it, with LEVELS_ALLOWED, more than so many times that of the cleanest tenth: where both pictures are covered by
+# watermarks it would be 15 to 22 times as much. Nine in ten of film are below 5.5.
+CLEANEST, MOST_UNEVEN = 0.1, 5.0
 # A region has squared errors of more than LOW times what is allowed, and of more than HIGH in places: of 1,040
 # true pairs (crops, casts, noise, JPEG, a clip) 1,035 have none.
 LOW, HIGH = 4.0, 12.0
@@ -119,14 +122,6 @@ class Agreement:
         size = max(self.contradicts.size, min(self.contradicts.shape) ** 2 * USUAL_ASPECT)
         return float(np.bincount(places[self.contradicts]).max() / size)
 
-    def soft_mask(self, size: tuple[int, int]) -> Pixels:
-        """Return the mask for a picture of `size` (width, height): (height, width), 255 agrees, 0 differs.
-
-        Edges are soft, and lie in what agrees: a pixel of the map around a region is 0 as well.
-        """
-        differs = cv2.dilate(self.differs.astype(np.uint8), np.ones((3, 3), np.uint8))
-        return np.asarray(cv2.resize(255 - 255 * differs, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-
     def _share(self, label: Label) -> float:
         return float((self.labels == label).mean())
 
@@ -139,7 +134,8 @@ def agreement(hr: Pixels, lr: Pixels, valid: Mask | None = None) -> Agreement:
         <E^2>  >  LOW * (noise + SHIFT_ALLOWED^2 <|grad|^2> + CONTRAST_ALLOWED^2 var + LEVELS_ALLOWED^2).
 
     The noise is the 0.4 quantile of <E^2>, less what the other terms allow: what this pair shows wherever it agrees;
-    but no more than MOST_NOISE allows by the LR's finest detail, in which most of the noise is. Gradient and local
+    but no more than MOST_NOISE allows by the LR's finest detail, in which most of the noise is, and MOST_UNEVEN by the
+    cleanest tenth of the picture. Gradient and local
     variance are the lesser of the two pictures': edges and contrast that only one of them has allow no error.
 
     Measured on registered pairs. Of 1,040 true ones (crops, casts, noise, JPEG 25 to 95, frames of a clip) none differs
@@ -165,7 +161,7 @@ def agreement(hr: Pixels, lr: Pixels, valid: Mask | None = None) -> Agreement:
     tones = fit_tones(source, reference)
     fitted = tones.apply(source, Rect(0, 0, *grid), grid)
     error, allowed, contrast = error_and_allowed(fitted, reference)
-    noise = min(_usual(np.maximum(error - allowed / LOW, 0)), MOST_NOISE * _usual(_finest_detail(reference)))
+    noise = _noise(np.maximum(error - allowed / LOW, 0)[::2, ::2], reference)
     floor = noise + LEVELS_ALLOWED**2
     pixels, regions = _regions(error / (allowed + floor))
     if valid is not None:
@@ -197,9 +193,11 @@ def error_and_allowed(fitted: Picture, lr: Picture) -> tuple[Picture, Picture, P
     return error, np.asarray(allowed, np.float32), np.asarray(np.maximum(*contrasts), np.float32)
 
 
-def _usual(variance: Picture) -> float:
-    """Return the variance that errors have where nothing differs, if that is a good part of the picture."""
-    return float(np.quantile(variance[::2, ::2], QUANTILE))
+def _noise(error: Picture, lr: Picture) -> float:
+    """Return the variance of the noise: what errors are where nothing differs, as far as that may be noise."""
+    floor = LEVELS_ALLOWED**2
+    usual, least = low_quantile(error), low_quantile(error, CLEANEST)
+    return min(usual, MOST_UNEVEN * (least + floor) - floor, MOST_NOISE * low_quantile(_finest_detail(lr)[::2, ::2]))
 
 
 def _finest_detail(picture: Picture) -> Picture:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprint.working_image import WorkingImage
+from twimager.fingerprint.working_image import WorkingImage, valid_in_both
 from twimager.geometry import Matrix, Rect, common_rectangle, covered_share
 from twimager.image.displacement import Displacement
 from twimager.image.inpaint import inpainted
@@ -53,6 +53,11 @@ class Overlay:
         """How well what both show correlates, -1..1."""
         return correlation(*self.contrasts)
 
+    @property
+    def level_distance(self) -> float:
+        """How far the mean levels of what both show are apart."""
+        return abs(float(self.common.cut(self.hr).mean()) - float(self.common.cut(self.lr).mean()))
+
 
 def make_overlay(
     hr: WorkingImage,
@@ -91,11 +96,7 @@ def make_overlay(
         return None
     on_grid = displacement and displacement.on(lr.from_full)
     warped = resample(hr.gray, to_lr, grid, interpolation=interpolation, displacement=on_grid)
-    valid = lr.valid
-    if hr.valid is not None:
-        picture = np.where(hr.valid, np.uint8(255), np.uint8(0))
-        shown = np.asarray(resample(picture, to_lr, grid, displacement=on_grid) == 255)
-        valid = shown if valid is None else shown & valid
+    valid = valid_in_both(hr, lr, to_lr, on_grid)
     seen_hr, seen_lr = (p if valid is None else inpainted(p, valid) for p in (warped, lr.gray))
     return Overlay(seen_hr, seen_lr, common, covered_share(matrix, hr.size, lr.size), valid)
 

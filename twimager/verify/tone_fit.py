@@ -34,6 +34,8 @@ CORRELATED_SIDE, NOISE_CONTRAST, UNCORRELATED, CORRELATED, LEAST_WEIGHT = 9, 4.0
 # which in a normal distribution is at 0.524 standard deviations: more than half of the pixels may be outliers.
 BIWEIGHT, QUANTILE, NORMAL_QUANTILE = 4.0, 0.4, 0.5244
 LEAST_DEVIATION, ITERATIONS = 5.0, 5
+# The weights are final once none changes by more.
+SETTLED = 0.01
 # A regressor of a lesser root mean square is none: those of flat pictures are rounding errors.
 WEAK = 0.01
 # A vignette's gain is no more extreme.
@@ -103,10 +105,10 @@ def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
     """
     gray, size = _gray(hr), (lr.shape[1], lr.shape[0])
     mean = float(gray.mean())
-    regressors = _regressors(blurred(hr, DENOISE), mean, Rect(0, 0, *size), size, 1.0)
-    sampled = np.s_[:: (step := max(1, round((lr.size / ENOUGH_PIXELS) ** 0.5))), ::step]
-    rows = np.stack([row[sampled].ravel() for row in regressors])
-    wanted, weights = blurred(lr, DENOISE)[sampled].ravel(), _first_weights(gray, lr)[sampled].ravel()
+    step = max(1, round((lr.size / ENOUGH_PIXELS) ** 0.5))
+    regressors = _regressors(blurred(hr, DENOISE), mean, Rect(0, 0, *size), size, 1.0, step=step)
+    rows = regressors.reshape(len(regressors), -1)
+    wanted, weights = (p[::step, ::step].ravel() for p in (blurred(lr, DENOISE), _first_weights(gray, lr)))
     ridge = np.full(len(rows), RIDGE)
     ridge[-_VIGNETTE:] = VIGNETTE_RIDGE
     coefficients = np.zeros(len(rows), np.float32)
@@ -117,8 +119,11 @@ def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
         normal = gram / np.outer(length, length) + np.diag(ridge)
         coefficients = (np.linalg.solve(normal, weighted @ wanted / length) / length).astype(np.float32)
         error = wanted - coefficients @ rows
-        deviation = max(float(np.quantile(abs(error), QUANTILE)) / NORMAL_QUANTILE, LEAST_DEVIATION)
+        before = weights
+        deviation = max(low_quantile(abs(error)) / NORMAL_QUANTILE, LEAST_DEVIATION)
         weights = np.maximum(1 - (error / (BIWEIGHT * deviation)) ** 2, 0) ** 2
+        if abs(weights - before).max() < SETTLED:
+            break
     fitted = coefficients @ rows
     curve, tone = coefficients[:_CURVE] @ rows[:_CURVE], rows[_TONE]
     middle, level = (float(np.average(values, weights=weights)) for values in (tone, curve))
@@ -131,13 +136,16 @@ def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
 _VIGNETTE, _CURVE, _TONE = 10, 5, 2
 
 
-def _regressors(hr: Picture, mean: float, part: Rect, size: tuple[int, int], scale: float) -> Regressors:
-    """Return what an LR's tones may be made of; the vignette's terms come last."""
+def _regressors(
+    hr: Picture, mean: float, part: Rect, size: tuple[int, int], scale: float, *, step: int = 1
+) -> Regressors:
+    """Return what an LR's tones may be made of, at every `step`-th pixel; the vignette's terms come last."""
     gray = _gray(hr)
+    bands = [gray, *(blurred(gray, sigma * scale) for sigma in BANDS)]
+    hr, gray, fine, coarse = (picture[::step, ::step] for picture in (hr, *bands))
     tone = (gray - mean) / TONE_UNIT
-    fine, coarse = (blurred(gray, sigma * scale) for sigma in BANDS)
     tints = [(hr[..., channel] - gray) / TONE_UNIT for channel in (0, 2)] if hr.ndim > gray.ndim else []
-    terms = _quadratic_terms(part, size)
+    terms = [term[::step, ::step] for term in _quadratic_terms(part, size)]
     root = np.sqrt(np.maximum(gray, 0) / TONE_UNIT)
     curve = [np.ones_like(tone), root, tone, tone * tone, tone * tone * tone, gray - fine, fine - coarse]
     return np.stack([*curve, *tints, *terms, *(tone * term for term in terms)]).astype(np.float32, copy=False)
@@ -182,6 +190,13 @@ def _first_weights(gray: Picture, lr: Picture) -> Picture:
 
 def _gray(picture: Picture) -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.float32) if picture.ndim > 2 else picture
+
+
+def low_quantile(errors: NDArray[np.float32], quantile: float = QUANTILE) -> float:
+    """Return a quantile of errors: larger ones, in up to half of the picture, do not change the usual one."""
+    # np.quantile takes four times as long, of arrays as small as these.
+    number = int(quantile * errors.size)
+    return float(np.partition(errors, number, axis=None)[number])
 
 
 def blurred(picture: Picture, sigma: float) -> Picture:

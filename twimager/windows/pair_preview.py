@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from twimager.align.matching import inlier_positions
 from twimager.fingerprint.extract import extract_features
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, mirrored
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, stretching
 from twimager.fingerprint.working_image import picture, working_image
 from twimager.geometry import Points, mirroring, transform_points
 from twimager.image.decode import decode
 from twimager.options import Options
 from twimager.output.render import render_hr, render_lr
+from twimager.output.transparency import treatment
+from twimager.pairing.candidates import features_as_proposed
 from twimager.pairs import VerifiedPair
 from twimager.report.document import pair_record
 from twimager.report.reader import caption
@@ -26,9 +30,11 @@ UPPER, LOWER = (MAX_PANEL[0], 400), 280
 def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     """Return the picture of a pair, (h, w, 3) uint8; raises UnreadableImage."""
     lr, hr = pair.proposal.images
+    how = treatment(pair, options.write)
+    rendered = render_hr(pair, options.pair.framing, options.write.color_transfer, how, depth=8)
     upper = drawn_pair(
-        decode(render_lr(pair, options.write, options.pair.framing.partial)),
-        render_hr(pair, options.pair.framing, options.write.color_transfer),
+        decode(render_lr(pair, replace(options.write, depth=8), options.pair.framing.partial)),
+        rendered[..., :3],
         Display(room=UPPER),
     )
     hr_points, lr_points = matched_points(pair)
@@ -50,12 +56,13 @@ def matched_points(pair: VerifiedPair) -> tuple[Points, Points]:
 
     Raises UnreadableImage if they were not detected yet, and the image can't be read any more.
     """
+    recipes = LIGHT_LR._replace(stretch=pair.proposal.stretch), LIGHT_HR
     lr, hr = (
         extract_features(image, working_image(image).gray, recipe) if image.features is None else image
-        for image, recipe in zip(pair.proposal.images, (LIGHT_LR, LIGHT_HR), strict=True)
+        for image, recipe in zip(pair.proposal.images, recipes, strict=True)
     )
-    if not pair.proposal.mirrored:
-        return inlier_positions(hr, lr, pair.match.matrix)
-    flip = mirroring(hr.size)
-    hr_points, lr_points = inlier_positions(mirrored(hr), lr, pair.match.matrix @ flip)
-    return transform_points(flip, hr_points), lr_points
+    proposal, flip = pair.proposal, mirroring(hr.size) if pair.proposal.mirrored else np.eye(3)
+    to_copy = stretching(proposal.stretch)
+    seen = features_as_proposed(proposal, hr, lr)
+    hr_points, lr_points = inlier_positions(*seen, to_copy @ pair.match.matrix @ flip)
+    return transform_points(flip, hr_points), transform_points(stretching(1 / proposal.stretch), lr_points)

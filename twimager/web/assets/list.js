@@ -20,6 +20,7 @@ const enlarged = pair => pair.native < 0.995;
 
 const FLAGS = [
   ["mirrored", pair => pair.mirrored],
+  ["negative", pair => pair.negative],
   ["enlarged", enlarged],
   ["has rivals", pair => pair.rivals.length > 0],
   ["perspective", pair => pair.method === "warp"],
@@ -219,6 +220,7 @@ function row(item, number) {
         known(near.inliers) ? `${near.inliers} inliers` : "",
         sharesText(near),
         near.mirrored ? "mirrored" : "",
+        near.negative ? "negative" : "",
         `${item.looked} looked at in all`,
       ].filter(Boolean).join(" · ")));
   }

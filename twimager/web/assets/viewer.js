@@ -41,6 +41,7 @@ function facts(pair) {
     ["aligned by", pair.method + (known(pair.flow) ? `, bent by ${fixed(pair.flow, 2)} LR pixels` : "")],
     ["window", `${width} × ${height} LR pixels from (${x}, ${y})`],
     ["mirrored", pair.mirrored ? "yes" : "no"],
+    ["negative", pair.negative ? "yes" : "no"],
     ["rivals", pair.rivals.length ? pair.rivals.join(", ") : "none"],
   ];
 }
@@ -67,6 +68,7 @@ function factsOfRejected(pair) {
     ["inliers", known(pair.inliers) ? String(pair.inliers) : "not looked for"],
     ["proposed by", pair.source],
     ["mirrored", pair.mirrored ? "yes" : "no"],
+    ["negative", pair.negative ? "yes" : "no"],
   ];
 }
 
