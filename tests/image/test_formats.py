@@ -16,7 +16,18 @@ import pytest
 
 from tests.support import raws
 from tests.support.formats import (
-    ALPHA, DEEP, FLOAT, PIXELS, exr, heif, jpeg_xl, jpeg_xl_of_jpeg, opencv, pillow, turned, with_profile,
+    ALPHA,
+    DEEP,
+    FLOAT,
+    PIXELS,
+    exr,
+    heif,
+    jpeg_xl,
+    jpeg_xl_of_jpeg,
+    opencv,
+    pillow,
+    turned,
+    with_profile,
 )  # fmt: skip
 from tests.support.icc import adobe_rgb
 from tests.support.paths import ROOT

@@ -162,7 +162,7 @@ class Segments(NamedTuple):
 
 
 def directory(data: bytes, wanted: Set[int] = frozenset(TAGS), start: int | None = None) -> Directory:
-    """Read the wanted tags of a directory, the first by default; of one that stands there twice, libtiff takes the first.
+    """Read the wanted tags of a directory, the first by default; of one that is there twice, libtiff takes the first.
 
     Raises struct.error where the file ends before it.
     """
