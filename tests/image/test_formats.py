@@ -120,6 +120,17 @@ def off(pixels: Any, wanted: Any = PIXELS) -> float:
     return float(np.abs(pixels / scale[pixels.itemsize] - wanted / scale[wanted.itemsize]).mean())
 
 
+def alpha_cell(data: bytes) -> str:
+    """What the table says of the alpha of a file."""
+    with_alpha = decode_with_alpha(data)
+    if with_alpha.alpha is None:
+        return "ignored"
+    opaque = ALPHA > 64  # below, colours that were multiplied by alpha have few levels
+    assert off(with_alpha.alpha[..., None], ALPHA[..., None]) < LOSSY
+    assert off(with_alpha.pixels[opaque], PIXELS[opaque]) < LOSSY
+    return "read"
+
+
 def cell(feature: str, data: bytes) -> str:
     """What the table says of a file that is PIXELS with a feature."""
     try:
@@ -135,13 +146,7 @@ def cell(feature: str, data: bytes) -> str:
     if feature == "rotation":
         return "upright" if off(pixels, np.rot90(PIXELS, -1)) < OTHER else "ignored"
     if feature == "alpha":
-        with_alpha = decode_with_alpha(data)
-        if with_alpha.alpha is None:
-            return "ignored"
-        opaque = ALPHA > 64  # below, colours that were multiplied by alpha have few levels
-        assert off(with_alpha.alpha[..., None], ALPHA[..., None]) < LOSSY
-        assert off(with_alpha.pixels[opaque], PIXELS[opaque]) < LOSSY
-        return "read"
+        return alpha_cell(data)
     assert off(pixels) < (LOSSY if feature != "10 to 16 bit" else OTHER)
     if feature == "10 to 16 bit" and pixels.dtype == np.uint8:
         return "as 8 bit"
