@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support import formats, raws
+from tests.image import test_formats as formats
+from tests.support import raws
 from tests.support.command import Run
 from tests.support.folders import Folders
 from twimager.errors import UnreadableImage, UnsupportedFormat

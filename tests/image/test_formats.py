@@ -6,43 +6,103 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from functools import cache
+from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support import raws
-from tests.support.formats import (
-    ALPHA,
-    DEEP,
-    FLOAT,
-    PIXELS,
-    exr,
-    heif,
-    jpeg_xl,
-    jpeg_xl_of_jpeg,
-    opencv,
-    pillow,
-    turned,
-    with_profile,
-)  # fmt: skip
 from tests.support.icc import adobe_rgb
 from tests.support.paths import ROOT
+from tests.support.pictures import cat
 from twimager.errors import UnreadableImage
 from twimager.image import codecs
+from twimager.image.boxes import boxes
 from twimager.image.codecs import Codec
 from twimager.image.decode import decode, decode_with_alpha, decoded_data
 from twimager.image.icc import embedded_profile, to_srgb
 
 PAGE = ROOT / "docs/formats.md"
 COLUMNS = ("8 bit", "10 to 16 bit", "float", "alpha", "ICC", "rotation", "several pictures")
+PIXELS = cat()[100:164, 100:196]
+DEEP = np.asarray(PIXELS.astype(np.uint16) * 257 + 3, np.uint16)
+FLOAT = (PIXELS / 255).astype(np.float32)
 # Gray levels, of 255, by which lossy formats may be off, and what another picture or other colours are off by.
 LOSSY, OTHER = 4, 8
 
-Features = dict[str, Callable[[], bytes]]
+Made = bytes | None
+Features = dict[str, Callable[[], Made]]
+
+
+def pillow(kind: str, alpha: bool = False, more: bool = False, **settings: Any) -> bytes:
+    rgb = PIXELS[..., ::-1]
+    first = Image.fromarray(np.dstack([rgb, ALPHA]) if alpha else np.ascontiguousarray(rgb))
+    if more:
+        settings |= {"save_all": True, "append_images": [Image.fromarray(np.ascontiguousarray(rgb[::-1, ::-1]))]}
+    buffer = BytesIO()
+    first.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+ALPHA = np.repeat(np.arange(96, dtype=np.uint8)[None] * 2, 64, axis=0)
+
+
+def opencv(extension: str, pixels: Any = PIXELS, *settings: int) -> bytes:
+    return bytes(cv2.imencode(extension, pixels, settings)[1])
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def with_profile(jp2: bytes) -> bytes:
+    """A JPEG 2000 file with a colour profile in place of the number of its colour space."""
+    start, end = next((start, end) for kind, start, end in boxes(jp2) if kind == b"jp2h")
+    at, stop = next((at - 8, stop) for kind, at, stop in boxes(jp2, start, end) if kind == b"colr")
+    body = b"\2\0\0" + adobe_rgb()
+    made = jp2[start:at] + struct.pack(">I4s", 8 + len(body), b"colr") + body + jp2[stop:end]
+    return jp2[: start - 8] + struct.pack(">I4s", 8 + len(made), b"jp2h") + made + jp2[end:]
+
+
+def heif(pixels: Any = PIXELS, mode: str = "BGR", more: bool = False, **info: Any) -> bytes:
+    import pillow_heif
+
+    file = pillow_heif.from_bytes(mode, (96, 64), np.ascontiguousarray(pixels).tobytes())
+    file[0].info.update(info)
+    if more:
+        file.add_frombytes(mode, (96, 64), np.ascontiguousarray(pixels[::-1, ::-1]).tobytes())
+    buffer = BytesIO()
+    file.save(buffer, quality=95, chroma=444)
+    return buffer.getvalue()
+
+
+def jpeg_xl(pixels: Any) -> bytes:
+    """A JPEG XL file; imagecodecs takes 16-bit values for linear ones."""
+    import imagecodecs
+
+    return bytes(imagecodecs.jpegxl_encode(np.ascontiguousarray(pixels), lossless=True))
+
+
+def jpeg_xl_of_jpeg(**settings: Any) -> bytes:
+    """A JPEG that is kept in a JPEG XL file."""
+    import pillow_jxl
+
+    jpeg = pillow("JPEG", quality=95, subsampling=0, **settings)
+    return bytes(pillow_jxl.Encoder("RGB", quality=95, use_container=True)(jpeg, 96, 64, jpeg_encode=True))
+
+
+def exr() -> bytes:
+    """The beginning of an OpenEXR file of half floats."""
+    channels = b"".join(name + b"\0" + struct.pack("<IB3xii", 1, 0, 1, 1) for name in (b"B", b"G", b"R")) + b"\0"
+    return b"\x76\x2f\x31\x01\2\0\0\0channels\0chlist\0" + struct.pack("<I", len(channels)) + channels + bytes(99)
 
 
 FORMATS: dict[str, tuple[Codec | None, Features]] = {
@@ -120,17 +180,6 @@ def off(pixels: Any, wanted: Any = PIXELS) -> float:
     return float(np.abs(pixels / scale[pixels.itemsize] - wanted / scale[wanted.itemsize]).mean())
 
 
-def alpha_cell(data: bytes) -> str:
-    """What the table says of the alpha of a file."""
-    with_alpha = decode_with_alpha(data)
-    if with_alpha.alpha is None:
-        return "ignored"
-    opaque = ALPHA > 64  # below, colours that were multiplied by alpha have few levels
-    assert off(with_alpha.alpha[..., None], ALPHA[..., None]) < LOSSY
-    assert off(with_alpha.pixels[opaque], PIXELS[opaque]) < LOSSY
-    return "read"
-
-
 def cell(feature: str, data: bytes) -> str:
     """What the table says of a file that is PIXELS with a feature."""
     try:
@@ -142,11 +191,17 @@ def cell(feature: str, data: bytes) -> str:
             profile = embedded_profile(data)
         converted = to_srgb(pixels, profile) if profile else pixels
         assert off(to_srgb(PIXELS, adobe_rgb())) > LOSSY
-        return "converted" if off(converted, to_srgb(PIXELS, adobe_rgb())) < LOSSY else "ignored"
+        is_converted = off(converted, to_srgb(PIXELS, adobe_rgb())) < LOSSY
+        assert is_converted or off(pixels) < LOSSY
+        return "converted" if is_converted else "ignored"
     if feature == "rotation":
-        return "upright" if off(pixels, np.rot90(PIXELS, -1)) < OTHER else "ignored"
+        assert min(off(pixels), off(pixels, np.rot90(PIXELS, -1))) < OTHER
+        return "upright" if off(pixels) > OTHER else "ignored"
     if feature == "alpha":
-        return alpha_cell(data)
+        pixels, _, alpha = decode_with_alpha(data)
+        assert off(pixels[ALPHA > OTHER], PIXELS[ALPHA > OTHER]) < LOSSY, "alpha is multiplied by"
+        assert alpha is None or off(alpha, ALPHA) < LOSSY
+        return "ignored" if alpha is None else "read"
     assert off(pixels) < (LOSSY if feature != "10 to 16 bit" else OTHER)
     if feature == "10 to 16 bit" and pixels.dtype == np.uint8:
         return "as 8 bit"
@@ -157,7 +212,7 @@ def cell(feature: str, data: bytes) -> str:
 def row(name: str) -> str:
     codec, features = FORMATS[name]
     extra = {codecs.HEIF: "`[heif]`", codecs.JPEG_XL: "`[jxl]`", codecs.CAMERA_RAW: "`[raw]`"}.get(codec or codecs.AVIF)
-    cells = [cell(column, features[column]()) if column in features else "" for column in COLUMNS]
+    cells = [cell(column, features[column]() or b"") if column in features else "" for column in COLUMNS]
     return f"| {' | '.join([name, extra or '', *cells])} |"
 
 

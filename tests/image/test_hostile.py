@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support import formats, hostile, raws
+from tests.support import hostile
 from tests.support.command import Run
 from tests.support.folders import Folders, contents
 from tests.support.report import report_of
@@ -225,21 +224,6 @@ def test_profiles_that_are_damaged_change_no_colour() -> None:
 damages = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=6)
 
 
-def check_damaged(data: bytes, keep: float, damage: list[tuple[float, int]], early: bool) -> None:
-    """A file that is cut and has turned bits, all over it or (early) among its first bytes, is read or a clean no."""
-    changed = bytearray(data)
-    for position, bits in damage:
-        changed[int(position * (min(len(changed), 200) if early else len(changed)))] ^= bits
-    whole = bytes(changed[: max(1, int(len(changed) * keep))] if keep < 0.9 else changed)
-    for form in Format:
-        is_plain(whole, form)
-    icc.embedded_profile(whole)
-    with suppress(UnreadableImage):
-        pixels = decode(whole)
-        assert pixels.dtype in (np.uint8, np.uint16)
-        assert pixels.ndim == pixels.shape[2] == 3
-
-
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as the command line does
 @pytest.mark.parametrize("kind", SMALL)
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -247,28 +231,16 @@ def check_damaged(data: bytes, keep: float, damage: list[tuple[float, int]], ear
 def test_any_damage_ends_in_an_image_or_a_clean_no(
     kind: str, which: int, keep: float, damage: list[tuple[float, int]], early: bool
 ) -> None:
-    check_damaged(SMALL[kind][which % len(SMALL[kind])], keep, damage, early)
-
-
-# By the module that decodes them.
-LARGER: dict[str, tuple[Callable[[], bytes], ...]] = {
-    "PIL": (lambda: formats.pillow("AVIF"), lambda: formats.pillow("AVIF", alpha=True, exif=formats.turned())),
-    "pillow_heif": (formats.heif, lambda: formats.heif(formats.DEEP, "BGR;16")),
-    "imagecodecs": (lambda: formats.jpeg_xl(formats.DEEP), formats.jpeg_xl_of_jpeg),
-    "rawpy": (lambda: raws.bayer(formats.PIXELS), lambda: raws.linear(formats.PIXELS, raws.DNG_VERSION)),
-}  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::Warning:PIL")
-@pytest.mark.parametrize("module", LARGER)
-def test_any_damage_to_what_other_libraries_decode_ends_so_too(module: str) -> None:
-    pytest.importorskip(module)
-    files = [made() for made in LARGER[module]]
-
-    @settings(max_examples=2000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(st.integers(0, len(files) - 1), st.floats(0.02, 1), damages, st.booleans())
-    def check(which: int, keep: float, damage: list[tuple[float, int]], early: bool) -> None:
-        check_damaged(files[which], keep, damage, early)
-
-    check()
+    """Cut and turned bits, all over the file or (early) among its first bytes, where its structure is."""
+    made = SMALL[kind]
+    data = bytearray(made[which % len(made)])
+    for position, bits in damage:
+        data[int(position * (min(len(data), 200) if early else len(data)))] ^= bits
+    whole = bytes(data[: max(1, int(len(data) * keep))] if keep < 0.9 else data)
+    for form in Format:
+        is_plain(whole, form)
+    icc.embedded_profile(whole)
+    with suppress(UnreadableImage):
+        pixels = decode(whole)
+        assert pixels.dtype in (np.uint8, np.uint16)
+        assert pixels.ndim == pixels.shape[2] == 3

@@ -40,21 +40,19 @@ TURNS = {
 }  # fmt: skip
 
 
-def decode(codec: Codec, data: bytes, with_alpha: bool = False) -> Pixels:
-    """Return the pixels of a file, upright, uint8 or uint16; raises UnreadableImage.
+def decode(codec: Codec, data: bytes, alpha: bool = False) -> Pixels:
+    """Return the pixels of a file, (h, w, 3) BGR, uint8 or uint16, upright; raises UnreadableImage.
 
-    Returns
-    -------
-    (h, w, 3) BGR; with alpha, where the file has it, (h, w, 4) BGRA
+    With `alpha`, (h, w, 4) of a file that has it.
     """
     try:
         pixels = DECODERS[codec](data)
     except CODEC_ERRORS as error:
         raise UnreadableImage(f"{codec.name}, damaged or of an odd kind: {' '.join(str(error).split())}") from error
-    if pixels.ndim == 2 or pixels.shape[2] < 3:
-        gray = pixels.reshape(*pixels.shape[:2], -1)
-        pixels = np.concatenate([np.repeat(gray[..., :1], 3, axis=2), gray[..., 1:]], axis=2)
-    return pixels if with_alpha else pixels[..., :3]
+    channels = pixels.reshape(*pixels.shape[:2], -1)
+    if channels.shape[2] < 3:
+        channels = np.concatenate([*3 * [channels[..., :1]], channels[..., 1:]], axis=2)
+    return channels if alpha else channels[..., :3]
 
 
 def _avif(data: bytes) -> Pixels:

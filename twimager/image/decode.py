@@ -91,7 +91,8 @@ def decode_with_alpha(data: bytes, header: Header | None = None, missing: int = 
     pixels, alpha = (np.asarray(p) for p in (cv2.cvtColor(found, cv2.COLOR_BGRA2BGR), cv2.extractChannel(found, 3)))
     if alpha.min() == np.iinfo(alpha.dtype).max:
         return scaled._replace(pixels=pixels)
-    if data.startswith(tiff.SIGNATURES) and tiff.directory(data).is_multiplied:
+    by_libtiff = data.startswith(tiff.BIG_SIGNATURES) and alpha.dtype == np.uint8
+    if by_libtiff or (data.startswith(tiff.SIGNATURES) and tiff.directory(data).is_multiplied):
         pixels = straight(pixels, alpha)
     return FullRange(pixels, scaled.bits, alpha)
 

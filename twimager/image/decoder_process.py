@@ -142,7 +142,7 @@ def decode_in_full(data: bytes, flags: int = READ_FLAGS) -> Pixels:
         Also if the decoder warns of picture data that are missing or damaged.
     """
     if codec := codec_of(data):
-        return codec_pixels.decode(codec, data, with_alpha=flags == ALPHA)
+        return codec_pixels.decode(codec, data, alpha=flags == ALPHA)
     if data.startswith(jpeg.SIGNATURE):
         data = jpeg.tidied(data)
     for _ in range(headers.USUAL_SCANS):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.image import tiff
+from twimager.image.codecs import codec_of
 from twimager.image.headers import PNG_SIGNATURE
 from twimager.image.pixels import Pixels, to_8_bit
 
@@ -75,8 +76,10 @@ def _bits_in_use(pixels: Pixels, data: bytes) -> int:
 def _stated_bits(data: bytes) -> int | None:
     """Return the bits that suffice for what a file says is its largest value, at least 8; None where it says nothing.
 
-    PNG: sBIT; TIFF: SMaxSampleValue, MaxSampleValue; PNM and PAM: maxval.
+    PNG: sBIT; TIFF: SMaxSampleValue, MaxSampleValue; PNM and PAM: maxval. What codecs decode is scaled already.
     """
+    if codec_of(data):
+        return FULL
     bits = 0
     with suppress(struct.error, IndexError, ValueError):
         if data.startswith(PNG_SIGNATURE):

@@ -338,7 +338,8 @@ def _big_tiff(data: bytes) -> Header:
             tags[tag] = struct.unpack_from(order + letter, data, start + 20 + 20 * number)[0]
     if tags.get(tiff.KIND, 0) & tiff.REDUCED:
         raise UnreadableImage("its first picture is a thumbnail; no other is read of a BigTIFF file")
-    return Header((tags[tiff.WIDTH], tags[tiff.HEIGHT]) if {tiff.WIDTH, tiff.HEIGHT} <= tags.keys() else None)
+    size = (tags[tiff.WIDTH], tags[tiff.HEIGHT]) if {tiff.WIDTH, tiff.HEIGHT} <= tags.keys() else None
+    return Header(size, channels=tags.get(tiff.SAMPLES, 1))
 
 
 def _gif(data: bytes) -> Header:
@@ -382,12 +383,12 @@ SIGNATURES: tuple[tuple[bytes, Callable[[bytes], Header]], ...] = (
     (b"#?RGBE", _float_hdr),
     (b"PF", _float_pfm),
     (b"Pf", _float_pfm),
-    (b"II+\0", _big_tiff),
-    (b"MM\0+", _big_tiff),
+    *((signature, _big_tiff) for signature in tiff.BIG_SIGNATURES),
     # JPEG 2000, a file and a bare stream.
     (b"\0\0\0\x0cjP  ", _maybe_transparent),
     (b"\xff\x4f\xff\x51", _maybe_transparent),
-    (b"\x59\xa6\x6a\x95", _unusual),  # Sun raster
+    # Sun raster.
+    (b"\x59\xa6\x6a\x95", _unusual),
     # PBM, PGM, PPM (as text and not), PAM.
     *((b"P" + kind, _unusual) for kind in (b"1", b"2", b"3", b"4", b"5", b"6", b"7")),
 )  # fmt: skip

@@ -24,7 +24,7 @@ DEFAULTS = {KIND: 0, BITS: 1, COMPRESSION: 1, PHOTOMETRIC: 2, SAMPLES: 1, ROWS: 
 # What the samples beyond the colours are: alpha that the colours are multiplied by, and alpha that they are not.
 EXTRA_SAMPLES, ASSOCIATED, UNASSOCIATED = 338, 1, 2
 TAGS = {WIDTH, HEIGHT, OFFSETS, COUNTS, SUB_DIRECTORIES, DNG_VERSION, EXTRA_SAMPLES, *TILES, *DEFAULTS}
-SIGNATURES = (b"II*\0", b"MM\0*")
+SIGNATURES, BIG_SIGNATURES = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 LONG = 4
 TYPES = {1: "B", 3: "H", LONG: "I", 13: "I"}
 # A bit of KIND: the picture is a smaller version of another one in the file.
@@ -162,7 +162,7 @@ class Segments(NamedTuple):
 
 
 def directory(data: bytes, wanted: Set[int] = frozenset(TAGS), start: int | None = None) -> Directory:
-    """Read the wanted tags of a directory, the first by default; of one that is there twice, libtiff takes the first.
+    """Read the wanted tags of a directory, the first by default; of one that is there twice libtiff takes the first.
 
     Raises struct.error where the file ends before it.
     """
