@@ -164,3 +164,16 @@ def test_only_what_shows_the_lr_and_has_others_like_it_leads_to_more(proposals: 
     assert Evaluated([a], Evaluation([passed(a)], [], []), is_closed=True).more(alike, set()) == []
     assert Evaluated([a], Evaluation([passed(a)], [], [])).more(NO_LIKENESS, set()) == []
     assert Evaluated([a], Evaluation([], [], [rejected(a, 0.7)])).more(alike, set()) == proposals[:2]
+
+
+def test_all_that_a_blended_lr_is_made_of_is_evaluated_again_with_more(proposals: list[Proposal]) -> None:
+    a, b, c, d = proposals
+    blended = [RejectedPair(a, Rejection(Reason.BLENDED)), RejectedPair(b, Rejection(Reason.BLENDED))]
+    first = Evaluation([], [], [blended[0]._replace(match=Match(np.eye(3), 50), scores=Scores(0.9, 1.0)), blended[1],
+                                rejected(c, 0.3)])  # fmt: skip
+    alike = Likeness([a.hr])
+    alike.propose = lambda *_: [d]  # type: ignore[method-assign]
+    more = Evaluated([a], first).more(alike, set())
+    assert more == [a, b, d]
+    both = joined(first, more, Evaluation([], [], [*blended, rejected(d)]))
+    assert [one.proposal for one in both.evaluation.rejected] == [c, a, b, d]

@@ -126,8 +126,11 @@ class Ledger:
         }
 
     def report(self, options: Options) -> Report:
-        """Return the report of the run so far; of two images that were rejected several times what came closest."""
-        rejected = closest_by(self._rejected, lambda pair: (pair.proposal.lr.path, pair.proposal.hr.path))
+        """Return the report of the run so far; of what was rejected several times the closest, and failures."""
+        rejected = closest_by(
+            self._rejected,
+            lambda pair: (pair.proposal.lr.path, pair.proposal.hr.path, pair.rejection.reason is Reason.FAILED),
+        )
         return Report(
             options, tuple(self._pairs), tuple(rejected.values()), tuple(self._rejected_images), tuple(self._notes),
             tuple(self.near_hashes), tuple(self.seconds.items()), self.aborted, self.interrupted,

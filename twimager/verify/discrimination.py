@@ -18,9 +18,9 @@ from twimager.verify.overlay import COARSE_SIDE, Overlay
 # one was 0.28 better than the true one, which has more pixels, and none of the others more than 0.06.
 DECISIVE = 0.1
 # The same for frames that are aligned on small copies, and may be worse for that: by 0.25, then. Of 20 HRs that were
-# registered worse by 0.5 or more by their features, 15 were as good as the best once registered by their pixels: none
-# of those is rejected before that.
-DECISIVE_UNREFINED = 0.7
+# registered worse by 0.5 or more by their features, 15 were as good as the best once registered by their pixels; the
+# other frame of combed and blended LRs was worse by up to 0.7: none of those is rejected before that.
+DECISIVE_UNREFINED = 0.8
 # The same for refined HRs, on copies of less detail, in which a rival of the true one was off by up to 0.29.
 DECISIVE_COARSE = 0.3
 # Where the best candidate leads by no more than this on those copies, candidates are compared at full resolution: of
