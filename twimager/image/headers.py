@@ -276,7 +276,7 @@ def _jpeg_xl(data: bytes) -> Header:
 
 def _camera_raw(_: bytes) -> Header:
     CAMERA_RAW.require()
-    return Header(None, buffer=RAW_BUFFER)
+    return Header(None, buffer=RAW_BUFFER, channels=3)
 
 
 def _exr(data: bytes) -> Header:
@@ -303,7 +303,7 @@ def _tiff(data: bytes) -> Header:
     if tiff.is_camera_raw(data, directories):
         CAMERA_RAW.require()
         largest = max((one.size for one in directories), key=math.prod)
-        return Header(largest if all(largest) else None, buffer=RAW_BUFFER)
+        return Header(largest if all(largest) else None, buffer=RAW_BUFFER, channels=3)
     if found.reduced:
         raise UnreadableImage("its first picture is a thumbnail, and it has no other that can be read")
     numbers, bits = found.first(tiff.SAMPLE_FORMAT), max(found.tags.get(tiff.BITS, (1,)))
