@@ -49,3 +49,20 @@ def test_they_are_kept_when_asked_for(run: Run, film: Folders) -> None:
     assert pairs["clean"] == "h3"
     assert pairs["combed"] in ("h0", "h1")
     assert pairs["blended"] in ("h1", "h2")
+
+
+def test_combed_lrs_that_move_by_a_line_are_named(run: Run, tmp_path: Path) -> None:
+    made = Folders(tmp_path / "low", tmp_path / "high", tmp_path / "out")
+    made.lr.mkdir()
+    made.hr.mkdir()
+    texture = cv2.resize(np.random.default_rng(1).integers(60, 190, (5, 5, 3), np.uint8), (160, 160))
+    scene, low = cv2.resize(cat(), (800, 640)), []
+    for moment in range(3):
+        hr = scene[2 * moment : 600 + 2 * moment].copy()
+        hr[220:380, 320:480] = texture
+        cv2.imwrite(str(made.hr / f"h{moment}.png"), hr)
+        low.append(cv2.resize(hr, (400, 300), interpolation=cv2.INTER_AREA))
+    low[0][1::2] = low[1][1::2]
+    cv2.imwrite(str(made.lr / "combed.png"), low[0])
+    run(*made.flags, "--report")
+    assert {pair["reason"] for pair in report_of(made.dest)["rejected_pairs"]} >= {Reason.COMBED.value}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.support.pictures import cat
-from twimager.fingerprint.combing import MAX_COMBED, comb_share
+from twimager.fingerprint.combing import MAX_COMBED, comb_share, has_doubled_lines
 from twimager.geometry import Rect
 from twimager.verify.moments import blend, combed_share
 from twimager.verify.overlay import Overlay
@@ -65,6 +65,13 @@ def test_lines_that_the_hr_shows_as_well_are_no_combing() -> None:
 ])  # fmt: skip
 def test_one_moment_is_not_combed(lr: np.ndarray) -> None:
     assert comb_share(lr) < MAX_COMBED / 2
+
+
+def test_doubled_lines() -> None:
+    down = np.roll(frame(0), 1, axis=0)
+    assert has_doubled_lines(woven(frame(0), down))
+    assert not has_doubled_lines((frame(0) + down) / 2)
+    assert not has_doubled_lines(woven(frame(0), frame(1)))
 
 
 @pytest.mark.parametrize("size", [(3, 3), (200, 9), (9, 200)])

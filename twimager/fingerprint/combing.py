@@ -45,16 +45,22 @@ def comb_share(*pictures: Gray) -> float:
     >>> comb_share(frame) < 0.01, comb_share(combed) > 0.7
     (True, True)
     """
-    columns = [np.ascontiguousarray(p[:, :: max(1, p.shape[1] // COLUMNS)], np.float32) for p in pictures]
-    if any(map(_has_doubled_lines, columns)):
+    if any(map(has_doubled_lines, pictures)):
         return 0.0
-    combed = np.logical_and.reduce([_combed_blocks(one) for one in columns])
+    combed = np.logical_and.reduce([_combed_blocks(_columns(one)) for one in pictures])
     return float(combed.mean()) if combed.size else 0.0
 
 
-def _has_doubled_lines(columns: NDArray[np.float32]) -> bool:
-    """Return whether every other line repeats the one above or below it, which makes steps as fields do."""
-    steps = np.diff(columns, axis=0)
+def _columns(picture: Gray) -> NDArray[np.float32]:
+    return np.ascontiguousarray(picture[:, :: max(1, picture.shape[1] // COLUMNS)], np.float32)
+
+
+def has_doubled_lines(picture: Gray) -> bool:
+    """Return whether every other line of a picture, (h, w), repeats the one above or below it.
+
+    That makes steps as fields do; a picture that moves up or down by a line between its fields has nothing else.
+    """
+    steps = np.diff(_columns(picture), axis=0)
     squares = [float((steps[first::2] ** 2).sum()) for first in (0, 1)]
     return min(squares) < MAX_REPEATED * max(squares)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twimager.align.matching import Match
-from twimager.errors import Reason, Rejection
+from twimager.errors import OF_TWO_MOMENTS, Reason, Rejection
 from twimager.pairing.evaluation import Evaluation
 from twimager.pairs import reject
 from twimager.propose.by_similarity import SimilarHRs
@@ -36,7 +36,7 @@ class Evaluated(NamedTuple):
     def more(self, similar: SimilarHRs, taken: Set[Path]) -> list[Proposal]:
         """Return the LR's best HR, and those like it that were not evaluated nor `taken`; nothing if there are none.
 
-        Where the LR is blended, all that it was found to be blended of come first.
+        Where the LR is of two moments, all those that it was found to be of come first.
         """
         best = None if self.is_closed else _best(self.evaluation)
         if best is None:
@@ -47,7 +47,7 @@ class Evaluated(NamedTuple):
         blended = [
             one.proposal
             for one in self.evaluation.rejected
-            if one.rejection.reason is Reason.BLENDED and one.proposal is not best[0]
+            if one.rejection.reason in OF_TWO_MOMENTS and one.proposal is not best[0]
         ]
         return [best[0], *blended, *alike] if alike else []
 

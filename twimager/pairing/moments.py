@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import cv2
 
 from twimager.errors import Reason, Rejection, UnreadableImage
-from twimager.fingerprint.combing import MAX_COMBED
+from twimager.fingerprint.combing import MAX_COMBED, has_doubled_lines
 from twimager.fingerprint.working_image import precise_picture
 from twimager.pairs import Candidate
 from twimager.verify.moments import Blend, blend, combed_share
@@ -23,16 +23,27 @@ def of_two_moments(best: Candidate, rivals: Iterable[Candidate]) -> Rejection | 
     best : its best candidate, registered
     rivals : its other candidates, registered as precisely
     """
-    if best.proposal.lr.combing > MAX_COMBED:
-        try:
-            overlay = _full_overlay(best)
-        except UnreadableImage as error:
-            return Rejection(Reason.UNREADABLE, str(error))
-        if overlay and (share := combed_share(overlay)) > MAX_COMBED:
-            return Rejection(Reason.COMBED, f"its fields are of different moments in {share:.0%} of the picture")
+    try:
+        return _combed(best) or _blended(best, rivals)
+    except UnreadableImage as error:
+        return Rejection(Reason.UNREADABLE, str(error))
+
+
+def _combed(best: Candidate) -> Rejection | None:
+    overlay = _full_overlay(best) if best.proposal.lr.combing > MAX_COMBED else None
+    if overlay and (share := combed_share(overlay)) > MAX_COMBED:
+        return Rejection(Reason.COMBED, f"its fields are of different moments in {share:.0%} of the picture")
+    return None
+
+
+def _blended(best: Candidate, rivals: Iterable[Candidate]) -> Rejection | None:
     for rival in rivals:
         if found := _blend(best, rival):
             names = [one.proposal.hr.path.name for one in (best, rival)]
+            with precise_picture(best.proposal.lr) as lr:
+                # What moves by a line between the fields has no teeth.
+                if has_doubled_lines(lr.gray):
+                    return Rejection(Reason.COMBED, f"its fields are of {names[0]} and {names[1]}")
             return Rejection(Reason.BLENDED, f"{found.share:.0%} of {names[0]}, the rest of {names[1]}")
     return None
 
