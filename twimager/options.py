@@ -97,8 +97,10 @@ class ColorTransfer(str, Enum):
 class Alpha(str, Enum):
     """What becomes of transparency in the files of a pair.
 
-    Both keep it if both have any, else both lie on one background (auto); colours are written as they are stored;
-    both keep it, be one opaque; both lie on white, or on black.
+    AUTO : both keep it if both have any, else both lie on one background
+    DROP : colours are written as they are stored
+    KEEP : both keep it, even if one is opaque
+    WHITE, BLACK : both lie on white, or on black
     """
 
     AUTO = "auto"

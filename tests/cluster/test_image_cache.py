@@ -10,8 +10,8 @@ import pytest
 from tests.support import hostile
 from tests.support.pictures import cat
 from twimager.cluster.image_cache import HEADER, pack, unpack
+from twimager.fingerprint.decoded_image import DecodedImage
 from twimager.fingerprint.fingerprint import Bars
-from twimager.fingerprint.working_image import DecodedImage
 from twimager.image.pixels import to_gray
 
 DECODED = DecodedImage(to_gray(cat()[:200, :300]), (900, 600), Bars(1, 2, 3, 4))

@@ -24,10 +24,10 @@ from twimager.cli.common import STORE
 from twimager.cli.main import main
 from twimager.fingerprint import records, working_image
 from twimager.fingerprint.cache import Store
+from twimager.fingerprint.decoded_image import DecodedImage, decode_image
 from twimager.fingerprint.extract import fingerprint
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Features, Fingerprint, Recipe
 from twimager.fingerprint.stamp import Stamp, stamp
-from twimager.fingerprint.working_image import DecodedImage, decode_image
 from twimager.image.pixels import Gray
 from twimager.pairing import evaluate, read
 

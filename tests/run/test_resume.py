@@ -20,8 +20,8 @@ from tests.support.marks import linux
 from tests.support.paths import ROOT
 from tests.support.processes import Job, wait_for_none
 from tests.support.report import report_of
+from twimager.fingerprint.decoded_image import DecodedImage, decode_image
 from twimager.fingerprint.fingerprint import Recipe
-from twimager.fingerprint.working_image import DecodedImage, decode_image
 from twimager.image import decoders
 from twimager.output.layout import JOURNALS
 from twimager.output.lock import LOCK

@@ -114,7 +114,9 @@ def parser() -> argparse.ArgumentParser:
         add_help=False,
     )
     _add_folders(made.add_argument_group("folders"))
-    _add_search(made.add_argument_group("which pairs"))
+    which = made.add_argument_group("which pairs")
+    _add_search(which)
+    _add_gates(which)
     _add_picture(made.add_argument_group("what they look like"))
     _add_naming(made.add_argument_group("names"))
     _add_run(made.add_argument_group("the run"))
@@ -171,6 +173,13 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="bits, 0 to 64, in which the 64-bit hashes of a pair may differ (default 12)",
     )
+    group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
+    group.add_argument(
+        "--no_negative", action="store_true", help="do not look for pairs of which one is the negative of the other"
+    )
+
+
+def _add_gates(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--threshold",
         type=float,
@@ -217,10 +226,6 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         "--keep_combed",
         action="store_true",
         help="pair LRs of two moments, too: interlaced frames left as they are, and frames blended of two HRs",
-    )
-    group.add_argument("--no_mirror", action="store_true", help="do not look for mirrored pairs")
-    group.add_argument(
-        "--no_negative", action="store_true", help="do not look for pairs of which one is the negative of the other"
     )
     group.add_argument(
         "--all_matches",

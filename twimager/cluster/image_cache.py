@@ -11,14 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from twimager.errors import Reason, Rejection, UnreadableImage
+from twimager.fingerprint.decoded_image import DecodedImage, decode_image
 from twimager.fingerprint.extract import extract_features, fingerprint_without_features
 from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.records import is_sound_frame
 from twimager.fingerprint.stamp import stamp
 from twimager.fingerprint.working_image import (
     WORKING_SIDE,
-    DecodedImage,
-    decode_image,
     has_working_image,
     keep_working_image,
 )
@@ -105,4 +104,5 @@ def restore_decoded(path: Path, packed: bytes | None, recipe: Recipe) -> None:
     Raises UnreadableImage if it is not there, and the file can't be read.
     """
     if not has_working_image(path):
-        keep_working_image(path, (unpack(packed) if packed else None) or decode_image(path, recipe))
+        decoded = (unpack(packed) if packed else None) or decode_image(path, recipe)
+        keep_working_image(path, decoded.gray)

@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from twimager.fingerprint.decoded_image import DecodedImage, decode_image
 from twimager.fingerprint.fingerprint import Features, Fingerprint, Recipe
 from twimager.fingerprint.phash import ENOUGH_PIXELS, picture_hashes, thumbnail
 from twimager.fingerprint.rootsift import root_sift
-from twimager.fingerprint.working_image import DecodedImage, decode_image, keep_working_image, valid_pixels
+from twimager.fingerprint.working_image import keep_working_image, valid_pixels
 from twimager.geometry import resize_matrix, transform_points
 from twimager.image.pixels import Gray, frame_size, limited
 
@@ -27,7 +28,7 @@ def fingerprint(path: Path, recipe: Recipe) -> Fingerprint:
 
 def fingerprint_without_features(path: Path, decoded: DecodedImage, recipe: Recipe) -> Fingerprint:
     """Return the fingerprint of a decoded image, which is kept as its working image, without features."""
-    keep_working_image(path, decoded)
+    keep_working_image(path, decoded.gray)
     gray = decoded.gray
     small = limited(gray, ENOUGH_PIXELS * recipe.hash_side)
     image = Fingerprint(

@@ -14,18 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
-from twimager.fingerprint.combing import comb_share
-from twimager.fingerprint.enlargement import detail_share
-from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
-from twimager.fingerprint.letterbox import picture_area
-from twimager.fingerprint.mask import Mask, both
-from twimager.geometry import Matrix, Rect, Size, resize_matrix
-from twimager.image.decode import decoded, decoded_for_analysis, decoded_with_alpha, missing_rows
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.geometry import Matrix, Size, resize_matrix
+from twimager.image.decode import decoded, decoded_for_analysis, decoded_with_alpha
 from twimager.image.depth import FullRange
 from twimager.image.displacement import Displacement
 from twimager.image.icc import to_srgb
 from twimager.image.inpaint import inpainted, shrunk_known
-from twimager.image.opacity import is_opaque
 from twimager.image.pixels import Gray, Pixels, frame_size, limited, to_8_bit, to_gray
 from twimager.image.warp import resample
 
@@ -144,86 +139,6 @@ def valid_in_both(
     return np.asarray(shown if lr.valid is None else shown & lr.valid)
 
 
-class DecodedImage(NamedTuple):
-    """What fingerprints are made from: an image file's working image, and what else decoding it has shown.
-
-    Attributes
-    ----------
-    gray : (h, w) uint8, the picture without bars, shorter side WORKING_SIDE or less
-    size : (width, height) of the picture itself
-    bars : what lies around it
-    missing : how many rows the file lacks
-    depth : bytes that a value of the file's pixels has, at most
-    mask : the recipe's, if it fits the file's frame, without what is transparent
-    combing : the share, 0..1, of the picture in which alternate lines differ as in an interlaced frame, where measured
-    detail : the share, along a side, of the picture's pixels that hold detail; 1 where not measured
-    bits : how many of a value are in use
-    opaque : which pixels of the file's frame are not transparent, None for all
-    """
-
-    gray: Gray
-    size: Size
-    bars: Bars
-    missing: int = 0
-    depth: int = 2
-    mask: Mask | None = None
-    combing: float = 0.0
-    detail: float = 1.0
-    bits: int = 16
-    opaque: Mask | None = None
-
-
-def decode_image(path: Path, recipe: Recipe) -> DecodedImage:
-    """Read an image file and decode it to its working image.
-
-    Raises
-    ------
-    UnreadableImage
-        If it can't be read or decoded; where the recipe has `truncated`, if no rows of it are complete.
-    """
-    try:
-        return _decode(path, recipe)
-    except UnreadableImage:
-        if not recipe.truncated:
-            raise
-    return _decode(path, recipe, missing_rows(path))
-
-
-def _decode(path: Path, recipe: Recipe, missing: int = 0) -> DecodedImage:
-    more = MASKED_BYTES if recipe.mask else 0
-    with decoded_for_analysis(path, recipe.srgb, missing, more) as (frame, profile, depth, bits, alpha):
-        whole = frame_size(frame)
-        fitting = recipe.mask if recipe.mask and recipe.mask.fits(whole) else None
-        opaque = None if alpha is None else Mask.of(is_opaque(alpha))
-        mask = both(fitting, opaque)
-        luma = to_gray(frame) if profile else frame
-        picture = _masked_picture_area(luma, mask, fitting) if mask else picture_area(luma)
-        pixels = picture.cut(frame)
-        gray = _working(pixels, profile)
-        combing = comb_share(to_gray(pixels) if profile else pixels) if recipe.combing else 0.0
-        detail = detail_share(pixels) if recipe.detail else 1.0
-    size = (picture.width, picture.height)
-    bars = Bars(picture.x, picture.y, whole[0] - picture.x - picture.width, whole[1] - picture.y - picture.height)
-    if mask:
-        gray = inpainted(gray, mask.on(whole, picture, frame_size(gray)))
-    small = limited(gray, max(1, round(min(size) * recipe.resize)))
-    return DecodedImage(small, size, bars, missing, depth, mask, combing, detail, bits, opaque)
-
-
-def _masked_picture_area(frame: Gray, mask: Mask, of_side: Mask | None) -> Rect:
-    """Return the part of a frame that is neither bars, be there captions in them, nor left out from side to side.
-
-    Bars are found in what `mask` leaves; `of_side` is what leaves out. What is transparent is no bar: it stays.
-    """
-    size = frame_size(frame)
-    whole = Rect(0, 0, *size)
-    valid = mask.on(size, whole, size)
-    if not valid.any():
-        return whole
-    inner = Rect(*cv2.boundingRect(of_side.on(size, whole, size).astype(np.uint8))) if of_side else whole
-    return picture_area(inpainted(inner.cut(frame), inner.cut(valid))).moved(inner.x, inner.y)
-
-
 def valid_pixels(image: Fingerprint, size: Size) -> NDArray[np.bool_] | None:
     """Return which pixels of a copy of an image's picture, (width, height), its mask does not touch; None for all.
 
@@ -257,15 +172,15 @@ def working_image(image: Fingerprint, keep: bool = True) -> WorkingImage:
     gray = recent.get(image.path)
     if gray is None:
         with decoded_for_analysis(image.path, image.srgb, image.missing) as found:
-            gray = _masked(_working(_picture(image, found.pixels), found.profile), image).gray
+            gray = _masked(working_gray(_picture(image, found.pixels), found.profile), image).gray
         if keep:
             recent.keep(image.path, gray)
     return WorkingImage(gray, image.size, valid_pixels(image, frame_size(gray)))
 
 
-def keep_working_image(path: Path, decoded: DecodedImage) -> None:
-    """Keep the gray of a decoded image as what `working_image` returns, as long as there is room for it."""
-    recent.keep(path, decoded.gray)
+def keep_working_image(path: Path, gray: Gray) -> None:
+    """Keep the gray of an image as what `working_image` returns, as long as there is room for it."""
+    recent.keep(path, gray)
     _recent_colors.drop(path)
 
 
@@ -357,7 +272,7 @@ def _precise_gray(pixels: Pixels) -> NDArray[np.float32]:
     return gray
 
 
-def _working(pixels: Pixels | Gray, profile: bytes | None) -> Gray:
+def working_gray(pixels: Pixels | Gray, profile: bytes | None) -> Gray:
     """Return the working image of a picture that is gray, (h, w), or colours, (h, w, 3), to be converted to sRGB."""
     small = limited(pixels, WORKING_SIDE)
     return to_8_bit(to_gray(to_srgb(small, profile)) if profile else small)

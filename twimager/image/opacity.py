@@ -1,4 +1,4 @@
-"""Transparency: which pixels are picture, colours with alpha divided out, and either laid on a background."""
+"""Transparency: which pixels are picture, and colours with alpha divided out."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from twimager.fingerprint.working_image import WorkingImage, picture
 from twimager.geometry import Rect, frame_corners, transform_points
 from twimager.image.pixels import frame_size, to_8_bit
 from twimager.options import Method
-from twimager.pairing.registration import moved_to, register, registered
+from twimager.pairing.registration import moved_to, register, register_or_keep
 from twimager.pairs import Candidate, RejectedPair
 from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
@@ -38,7 +38,7 @@ MARGIN = 2
 # Two parts have moved in two ways where so much of a map is misregistered: parts of it, squares of that side, of which
 # this share is. Each is registered so many times, and taken if so much less is misregistered then. More noise
 # (variance, in squared levels) looks the same.
-LAYER, LAYER_SIDE, LAYER_SHARE, LAYER_TIMES, LAYER_GAIN, MOST_NOISE = 0.1, 21, 0.12, 2, 0.012, 5.0
+LAYER, LAYER_SIDE, LAYER_SHARE, LAYER_TIMES, LAYER_GAIN, MOST_NOISE = 0.2, 21, 0.12, 2, 0.012, 5.0
 
 
 def register_by_agreement(candidate: Candidate, method: Method) -> tuple[Candidate, Agreement]:
@@ -134,11 +134,11 @@ def _narrowed(candidate: Candidate, found: Agreement, part: Rect) -> tuple[Candi
 def by_channels(candidate: Candidate, found: Agreement, max_difference: float) -> tuple[Candidate, Agreement]:
     """Return a candidate whose overlay has the HR's colours as the gray nearest to the LR, if nothing contradicts then.
 
-    If less does, it may be a watermark that is of no colour of the picture.
+    Else it is returned as it was: the colours may account for only a part of a watermark.
     """
     overlay = candidate.overlay
     with picture(candidate.proposal.hr) as pixels:
-        colors = WorkingImage(to_8_bit(pixels), candidate.hr.size)
+        colors = candidate.proposal.as_shown(WorkingImage(to_8_bit(pixels), candidate.hr.size))
         colored = make_overlay(colors, candidate.lr, candidate.match.matrix, displacement=candidate.match.displacement)
     if colored is None:
         return candidate, found
@@ -188,5 +188,5 @@ def _registered_without(
     common.cut(valid)[:] &= cv2.resize(near, common[2:], interpolation=cv2.INTER_NEAREST) == 0
     flat = lr.gray.astype(np.float32)
     common.cut(flat)[:] = found.tones.without_vignette(common.cut(flat))
-    moved = registered(candidate._replace(lr=lr._replace(gray=flat, valid=valid)), FINE, method)
+    moved = register_or_keep(candidate._replace(lr=lr._replace(gray=flat, valid=valid)), FINE, method)
     return moved_to(candidate, moved.match.matrix) or candidate

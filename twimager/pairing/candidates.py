@@ -98,9 +98,15 @@ def matrix_of_files(proposal: Proposal, matrix: Matrix) -> Matrix:
 
 def _plausible(proposal: Proposal, found: Match) -> Aligned | RejectedPair:
     """Reject a transform that no picture of a picture has: resampling by it might take any time and memory."""
-    hr_size = proposal.hr.size
-    flaw = implausible(found.matrix @ mirroring(hr_size) if proposal.mirrored else found.matrix, hr_size)
-    return RejectedPair(proposal, Rejection(Reason.IMPLAUSIBLE, flaw)) if flaw else (proposal, found)
+    flaw = flaw_of(proposal, found.matrix)
+    return RejectedPair(proposal, flaw) if flaw else (proposal, found)
+
+
+def flaw_of(proposal: Proposal, matrix: Matrix) -> Rejection | None:
+    """Return why a matrix, (3, 3), from HR to LR pixels is implausible, if it is."""
+    size = proposal.hr.size
+    flaw = implausible(matrix @ mirroring(size) if proposal.mirrored else matrix, size)
+    return Rejection(Reason.IMPLAUSIBLE, flaw) if flaw else None
 
 
 def coverage(aligned: Aligned) -> float:
@@ -115,7 +121,7 @@ def overlaid(proposal: Proposal, found: Match) -> Candidate | RejectedPair:
         hr, lr = working_image(proposal.hr), working_image(proposal.lr)
     except UnreadableImage as error:
         return RejectedPair(proposal, Rejection(Reason.UNREADABLE, str(error)), found)
-    hr = hr.negative if proposal.negative else hr
+    hr = proposal.as_shown(hr)
     overlay = make_overlay(hr, _coarse(lr), found.matrix)
     if overlay is None:
         return RejectedPair(proposal, NOTHING_IN_COMMON, found)
@@ -153,8 +159,8 @@ def with_color_distance(candidate: Candidate, scores: Scores) -> Candidate | Rej
 def _color_distance(candidate: Candidate, gain: bool) -> float | None:
     """Return how far the colours of both are apart; None if they have next to nothing in common."""
     found = candidate.match
-    hr, lr = color_image(candidate.proposal.hr), color_image(candidate.proposal.lr)
-    hr = hr.negative if candidate.proposal.negative else hr
+    proposal = candidate.proposal
+    hr, lr = proposal.as_shown(color_image(proposal.hr)), color_image(proposal.lr)
     overlay = make_overlay(hr, lr, found.matrix, displacement=found.displacement)
     if overlay is None:
         return None
@@ -190,8 +196,8 @@ def _full_resolution_lr(candidate: Candidate) -> WorkingImage:
 
 def _at_full_resolution(candidate: Candidate, lr: WorkingImage) -> Candidate | RejectedPair:
     with precise_picture(candidate.proposal.hr) as hr:
-        seen = hr.negative if candidate.proposal.negative else hr
-        overlay = make_overlay(seen, lr, candidate.match.matrix, cv2.INTER_CUBIC)
+        shown = candidate.proposal.as_shown(hr)
+        overlay = make_overlay(shown, lr, candidate.match.matrix, cv2.INTER_CUBIC)
         finest = fineness(np.asarray(hr.gray, np.float32))
     if overlay is None:
         return reject(candidate, NOTHING_IN_COMMON)

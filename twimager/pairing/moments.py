@@ -61,4 +61,5 @@ def _full_overlay(candidate: Candidate) -> Overlay | None:
     with precise_picture(candidate.proposal.lr) as lr:
         pass
     with precise_picture(candidate.proposal.hr) as hr:
-        return make_overlay(hr, lr, candidate.match.matrix, cv2.INTER_CUBIC, candidate.match.displacement)
+        shown = candidate.proposal.as_shown(hr)
+        return make_overlay(shown, lr, candidate.match.matrix, cv2.INTER_CUBIC, candidate.match.displacement)

@@ -12,10 +12,11 @@ from typing import NamedTuple, TypeVar
 
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.cache import Store
+from twimager.fingerprint.decoded_image import decode_image
 from twimager.fingerprint.extract import extract_features, fingerprint_without_features
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe
 from twimager.fingerprint.stamp import Stamp, stamp
-from twimager.fingerprint.working_image import decode_image, working_image
+from twimager.fingerprint.working_image import working_image
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import is_animated
 from twimager.pairing.duplicates import Duplicates, find_duplicates, renamed, representatives

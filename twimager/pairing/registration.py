@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twimager.align.matching import CERTAIN_INLIERS, hypotheses, implausible
+from twimager.align.matching import CERTAIN_INLIERS, hypotheses
 from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
-from twimager.errors import Reason, Rejection
 from twimager.fingerprint.extract import extract_features
 from twimager.fingerprint.fingerprint import RICH
-from twimager.geometry import Matrix, mirroring
+from twimager.geometry import Matrix
 from twimager.options import Method
-from twimager.pairing.candidates import features_as_proposed, matrix_of_files, on_coarse_grid
+from twimager.pairing.candidates import features_as_proposed, flaw_of, matrix_of_files, on_coarse_grid
 from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.verify.discrimination import DECISIVE, MAX_UNEXPLAINED, partial_correlation, unexplained_variance
 from twimager.verify.overlay import make_overlay
@@ -46,15 +45,13 @@ def register_coarsely(candidate: Candidate, keep_better: bool, method: Method) -
 
 def register(candidate: Candidate, levels: tuple[PyramidLevel, ...], method: Method) -> Candidate | RejectedPair:
     """Refine a candidate's transform by its pixels; reject it if that makes the transform implausible."""
-    hr = candidate.hr
-    matrix = refine(candidate.match.matrix, hr, candidate.lr, method, levels)
-    flaw = implausible(matrix @ mirroring(hr.size) if candidate.proposal.mirrored else matrix, hr.size)
-    if flaw:
-        return reject(candidate, Rejection(Reason.IMPLAUSIBLE, flaw))
+    matrix = refine(candidate.match.matrix, candidate.hr, candidate.lr, method, levels)
+    if flaw := flaw_of(candidate.proposal, matrix):
+        return reject(candidate, flaw)
     return moved_to(candidate, matrix) or candidate
 
 
-def registered(candidate: Candidate, levels: tuple[PyramidLevel, ...], method: Method) -> Candidate:
+def register_or_keep(candidate: Candidate, levels: tuple[PyramidLevel, ...], method: Method) -> Candidate:
     """Return a candidate refined by its pixels; as it was if that makes the transform implausible."""
     found = register(candidate, levels, method)
     return found if isinstance(found, Candidate) else candidate
@@ -79,20 +76,21 @@ def disambiguate(candidate: Candidate, method: Method) -> Candidate:
     if first is None:
         return candidate
     best, proposal = first, candidate.proposal
-    hr = extract_features(proposal.hr, (candidate.hr.negative if proposal.negative else candidate.hr).gray, RICH)
+    # Shown twice, a negative is the HR itself again.
+    hr = extract_features(proposal.hr, proposal.as_shown(candidate.hr).gray, RICH)
     lr = extract_features(proposal.lr, candidate.lr.gray, RICH._replace(stretch=proposal.stretch))
     found_in = hypotheses(*features_as_proposed(proposal, hr, lr), method)
     moved = (moved_to(first, matrix_of_files(proposal, matrix)) for matrix in found_in)
     for found in (_coarse_to_fine(hypothesis, method) for hypothesis in moved if hypothesis):
         if partial_correlation(found.overlay, best.overlay) > DECISIVE:
             best = found
-    return candidate if best is first else registered(best._replace(lr=candidate.lr), FINE, method)
+    return candidate if best is first else register_or_keep(best._replace(lr=candidate.lr), FINE, method)
 
 
 def _coarse_to_fine(candidate: Candidate, method: Method) -> Candidate:
     """Register a candidate from the coarsest pyramid level on; stop there if nothing correlates."""
-    found = registered(candidate, COARSE[:1], method)
-    return registered(found, COARSE[1:], method) if found.scores.correlation >= PROMISING_CORRELATION else found
+    found = register_or_keep(candidate, COARSE[:1], method)
+    return register_or_keep(found, COARSE[1:], method) if found.scores.correlation >= PROMISING_CORRELATION else found
 
 
 def moved_to(candidate: Candidate, matrix: Matrix) -> Candidate | None:

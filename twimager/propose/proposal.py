@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.working_image import WorkingImage
 
 # So many HRs at most are evaluated for an LR by one source: where 28 crops of each photograph overlap, the true one was
 # not among the first eight by votes for 7 of 1,000 LRs, not among the first ten for 4.
@@ -42,6 +43,10 @@ class Proposal(NamedTuple):
     def key(self) -> tuple[Path, Path, bool, bool, float]:
         """What identifies the proposal, whatever its source."""
         return self.lr.path, self.hr.path, self.mirrored, self.negative, self.stretch
+
+    def as_shown(self, hr: WorkingImage) -> WorkingImage:
+        """Return a copy of the HR as the LR shows it: inverted where one is the other's negative."""
+        return hr.negative if self.negative else hr
 
     @property
     def images(self) -> tuple[Fingerprint, Fingerprint]:

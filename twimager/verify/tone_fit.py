@@ -69,19 +69,28 @@ class ToneFit(NamedTuple):
         `hr` is what lies in `part` of a picture of `size` (width, height), which may be larger than what was fitted.
         """
         scale = min(size) / min(self.size)
-        regressors = _regressors(hr, self.mean, part, size, scale)
-        fitted = self.coefficients @ regressors.reshape(len(regressors), -1)
-        fitted = fitted.reshape(hr.shape[:2])
+        regressors = _tones(hr, self.mean, scale)
+        plain = self.coefficients[:-_VIGNETTE] @ regressors.reshape(len(regressors), -1)
+        offset, gain = self._vignette(part, size)
+        fitted = plain.reshape(hr.shape[:2]) + offset + gain * regressors[_TONE]
         return np.asarray(fitted + cv2.LUT(whole_levels(fitted), self.residual_curve), np.float32)
 
     def without_vignette(self, lr: Picture) -> Picture:
         """Return an LR, (h, w) of any size, with the same gain and offset everywhere."""
         size = lr.shape[1], lr.shape[0]
-        terms = np.stack(_quadratic_terms(Rect(0, 0, *size), size)).reshape(_VIGNETTE // 2, -1)
-        offset, gain = (part @ terms for part in np.split(self.coefficients[-_VIGNETTE:], 2))
+        offset, gain = self._vignette(Rect(0, 0, *size), size)
         steep = self.slope if abs(self.slope) > WEAK else 1.0
-        gain = np.clip(1 + gain / steep, *GAINS).reshape(lr.shape)
-        return np.asarray((lr - self.level - offset.reshape(lr.shape)) / gain + self.level, np.float32)
+        gain = np.clip(1 + gain / steep, *GAINS)
+        return np.asarray((lr - self.level - offset) / gain + self.level, np.float32)
+
+    def _vignette(self, part: Rect, size: tuple[int, int]) -> tuple[Picture, Picture]:
+        """Return what is added to the tones, and to their gain, in part of a picture of `size`, (h, w) each."""
+        x, y = _places(part, size)
+        offset, gain = (
+            b * y + e * (y * y - 1 / 3) + (a * x + c * (x * x - 1 / 3)) + d * y * x
+            for a, b, c, d, e in np.split(self.coefficients[-_VIGNETTE:], 2)
+        )
+        return offset, gain
 
 
 def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
@@ -106,8 +115,9 @@ def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
     gray, size = _gray(hr), (lr.shape[1], lr.shape[0])
     mean = float(gray.mean())
     step = max(1, round((lr.size / ENOUGH_PIXELS) ** 0.5))
-    regressors = _regressors(blurred(hr, DENOISE), mean, Rect(0, 0, *size), size, 1.0, step=step)
-    rows = regressors.reshape(len(regressors), -1)
+    tones = _tones(blurred(hr, DENOISE), mean, 1.0, step=step)
+    terms = np.stack([term[::step, ::step] for term in _quadratic_terms(size)])
+    rows = np.concatenate([tones, terms, tones[_TONE] * terms]).reshape(len(tones) + _VIGNETTE, -1)
     wanted, weights = (p[::step, ::step].ravel() for p in (blurred(lr, DENOISE), _first_weights(gray, lr)))
     ridge = np.full(len(rows), RIDGE)
     ridge[-_VIGNETTE:] = VIGNETTE_RIDGE
@@ -136,30 +146,31 @@ def fit_tones(hr: Picture, lr: Picture) -> ToneFit:
 _VIGNETTE, _CURVE, _TONE = 10, 5, 2
 
 
-def _regressors(
-    hr: Picture, mean: float, part: Rect, size: tuple[int, int], scale: float, *, step: int = 1
-) -> Regressors:
-    """Return what an LR's tones may be made of, at every `step`-th pixel; the vignette's terms come last."""
+def _tones(hr: Picture, mean: float, scale: float, *, step: int = 1) -> Regressors:
+    """Return what an LR's tones may be made of, but for its vignette, at every `step`-th pixel."""
     gray = _gray(hr)
     bands = [gray, *(blurred(gray, sigma * scale) for sigma in BANDS)]
     hr, gray, fine, coarse = (picture[::step, ::step] for picture in (hr, *bands))
     tone = (gray - mean) / TONE_UNIT
     tints = [(hr[..., channel] - gray) / TONE_UNIT for channel in (0, 2)] if hr.ndim > gray.ndim else []
-    terms = [term[::step, ::step] for term in _quadratic_terms(part, size)]
     root = np.sqrt(np.maximum(gray, 0) / TONE_UNIT)
     curve = [np.ones_like(tone), root, tone, tone * tone, tone * tone * tone, gray - fine, fine - coarse]
-    return np.stack([*curve, *tints, *terms, *(tone * term for term in terms)]).astype(np.float32, copy=False)
+    return np.stack([*curve, *tints]).astype(np.float32, copy=False)
 
 
-def _quadratic_terms(part: Rect, size: tuple[int, int]) -> list[Picture]:
-    """Return the terms, (h, w) each, of what is quadratic in x and y, in part of a picture of `size`."""
+def _quadratic_terms(size: tuple[int, int]) -> list[Picture]:
+    """Return the terms, (h, w) each, of what is quadratic in x and y."""
+    x, y = _places(Rect(0, 0, *size), size)
+    return [np.broadcast_to(term, size[::-1]) for term in (x, y, x * x - 1 / 3, x * y, y * y - 1 / 3)]
+
+
+def _places(part: Rect, size: tuple[int, int]) -> tuple[Picture, Picture]:
+    """Return x, (w,), and y, (h, 1), of the pixels of part of a picture of `size`, whose edges are at -1 and 1."""
     x, y = (
-        (2 * (start + np.arange(length, dtype=np.float32)) + 1) / whole - 1
+        ((2 * (start + np.arange(length)) + 1) / whole - 1).astype(np.float32)
         for start, length, whole in zip(part[:2], part[2:], size, strict=True)
     )
-    y = y[:, None]
-    shape = part.height, part.width
-    return [np.broadcast_to(term, shape) for term in (x, y, x * x - 1 / 3, x * y, y * y - 1 / 3)]
+    return x, y[:, None]
 
 
 def _residual_curve(fitted: Picture, error: Picture, weights: Picture) -> NDArray[np.float32]:
