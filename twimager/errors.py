@@ -58,6 +58,7 @@ class Reason(Enum):
     IMPLAUSIBLE = "implausible transform"
     OVERLAP = "too little overlap"
     CROP = "crop does not fit"
+    SMALL = "too small"
     LOOK_ALIKE = "another HR fits the LR better"
     HASH = "hashes of the aligned pair differ"
     CORRELATION = "pixels of the aligned pair differ"

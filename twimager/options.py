@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
@@ -19,6 +20,8 @@ SCALE_DENOMINATOR = 1000
 MAX_SCALE = 32
 # Not allowed in file names on Windows; the slashes nowhere.
 FORBIDDEN = set('<>:"/\\|?*')
+# What names of --names safe hold none of: lists are split there, keys of databases end there.
+UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class Output(str, Enum):
@@ -60,6 +63,24 @@ class Naming(str, Enum):
     HR = "hr"
     LR = "lr"
     KEEP = "keep"
+
+
+class NameCharacters(str, Enum):
+    """Which characters the names of written files have: those of the source, or A-Z, a-z, 0-9, _ and - alone."""
+
+    KEEP = "keep"
+    SAFE = "safe"
+
+
+class Loader(str, Enum):
+    """The data set of a trainer, for which pairs are written."""
+
+    BASICSR = "basicsr"
+    REALESRGAN = "realesrgan"
+    TRAINNER = "trainner"
+    NEOSR = "neosr"
+    KAIR = "kair"
+    HF = "hf"
 
 
 class Border(str, Enum):
@@ -122,13 +143,19 @@ class Format(str, Enum):
 
     PNG = "png"
     WEBP = "webp"
+    TIF = "tif"
     TIFF = "tiff"
     JPG = "jpg"
 
     @property
     def has_16_bit(self) -> bool:
         """Whether values may have 16 bits."""
-        return self in (Format.PNG, Format.TIFF)
+        return self in (Format.PNG, Format.TIF, Format.TIFF)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether there may be alpha."""
+        return self is not Format.JPG
 
 
 @dataclass(frozen=True)
@@ -228,14 +255,16 @@ class Gates:
 
 @dataclass(frozen=True)
 class Framing:
-    """Which part of the LR is written, and how many HR output pixels there are per LR pixel, along a side."""
+    """Which part of the LR is written, if its sides have so many pixels, and how many HR output pixels for each."""
 
     scale: Fraction = Fraction(2)
     border: Border = Border.CROP
     crop: Crop | None = None
     partial: Partial = Partial.NONE
+    min_size: int = 1
 
     def __post_init__(self) -> None:
+        require(self.min_size >= 1, "--min_size must be 1 or more LR pixels")
         require(0 < self.scale <= MAX_SCALE, f"--scale must be above 0 and at most {MAX_SCALE}")
 
 
@@ -272,6 +301,13 @@ class WriteSettings:
     suffix: str = ""
     depth: int | None = None
     alpha: Alpha = Alpha.AUTO
+    names: NameCharacters = NameCharacters.KEEP
+    loaders: tuple[Loader, ...] = ()
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether what is written may be transparent."""
+        return self.format.has_alpha and not self.loaders
 
     @property
     def bits(self) -> int | None:
@@ -282,12 +318,16 @@ class WriteSettings:
         require(1 <= self.quality <= 100, "--quality must be 1 to 100")
         require(self.depth in (None, 8, 16), "--depth must be 8 or 16 (bits)")
         require(self.depth != 16 or self.format.has_16_bit, f"--depth 16: {self.format.value} has 8 bit only")
-        transparent_jpg = self.alpha is Alpha.KEEP and self.format is Format.JPG
-        require(not transparent_jpg, "--alpha keep: jpg has no transparency; --format png, webp and tiff have")
+        transparent_jpg = self.alpha is Alpha.KEEP and not self.format.has_alpha
+        require(not transparent_jpg, "--alpha keep: jpg has no transparency; --format png, webp and tif have")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
             require(
                 not FORBIDDEN & set(text) and text.isprintable(),
                 f"--{name} may not hold control characters or any of {' '.join(sorted(FORBIDDEN))}",
+            )
+            require(
+                self.names is NameCharacters.KEEP or not UNSAFE.search(text),
+                f"--{name} may hold A-Z, a-z, 0-9, _ and - only with --names safe, which --for sets",
             )
 
 
@@ -336,6 +376,8 @@ class Options:
     def __post_init__(self) -> None:
         lists_nothing = self.run.meta_info and self.write.output is Output.LR
         require(not lists_nothing, "--meta_info lists HRs: not with --output lr")
+        profile_in_tiff = self.read.keep_icc and self.write.format in (Format.TIF, Format.TIFF)
+        require(not profile_in_tiff, "--keep_icc: no profile is written into TIFF; --format png, webp and jpg hold it")
 
 
 def processors() -> int:
@@ -372,6 +414,8 @@ def _plain(value: Any) -> Any:
             return str(value.absolute())
         case Enum():
             return value.value
+        case tuple():
+            return [_plain(one) for one in value]
         case Fraction():
             return value.numerator if value.denominator == 1 else float(value)
         case Crop():

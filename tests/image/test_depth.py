@@ -141,6 +141,11 @@ def deepened(folders: Folders, bits: int = 12) -> None:
         cv2.imwrite(str(path), stored(cv2.imread(str(path)), bits))
 
 
+def deepened_lrs(folders: Folders) -> None:
+    for path in folders.lr.iterdir():
+        cv2.imwrite(str(path), stored(cv2.imread(str(path)), 12))
+
+
 def outputs(folders: Folders) -> dict[str, Any]:
     return {
         side: cv2.imread(str(folders.dest / side / "h0.png"), cv2.IMREAD_UNCHANGED).astype(float)
@@ -159,15 +164,26 @@ def plain(run: Run, folders: Folders) -> Any:
     return made
 
 
-def test_pairs_are_written_as_their_sources_are(run: Run, folders: Folders, plain: Any) -> None:
+def test_pairs_are_written_as_both_sources_are(run: Run, folders: Folders, plain: Any) -> None:
     deepened(folders)
+    deepened_lrs(folders)
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 0
     assert "HR: 2 images use 12 of their 16 bits (" in outcome.err
-    assert "2 with an LR of 8 and an HR of 16 bit" in outcome.out
-    assert np.abs(outputs(folders)["HR"] / 4095 * 255 - plain).mean() < 0.5
+    made = outputs(folders)
+    assert np.abs(made["HR"] / 4095 * 255 - plain).mean() < 0.5
+    assert made["LR"].max() <= 4095
     notes = report_of(folders.dest)["notes"]
-    assert [note["note"] for note in notes] == ["12 of 16 bits are in use"] * 2
+    assert [note["note"] for note in notes] == ["12 of 16 bits are in use"] * 4
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_of_sources_of_unlike_depth_the_deeper_one_counts(run: Run, folders: Folders, plain: Any, bits: int) -> None:
+    deepened(folders, bits)
+    run(*folders.flags)
+    made = outputs(folders)
+    assert np.abs(made["HR"] / 257 - plain).mean() < 0.5
+    assert (made["LR"] == cv2.imread(str(folders.lr / "l0.png")) * 257.0).all()
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -175,8 +191,7 @@ def test_both_sides_are_of_one_depth(run: Run, folders: Folders, plain: Any, dep
     deepened(folders)
     gray = cv2.imread(str(folders.lr / "l1.png"), cv2.IMREAD_GRAYSCALE)
     cv2.imwrite(str(folders.lr / "l1.png"), gray)
-    outcome = run(*folders.flags, "--depth", depth, "--color_transfer")
-    assert "unlike" not in outcome.out
+    run(*folders.flags, "--depth", depth, "--color_transfer")
     for path in folders.dest.glob("*/*.png"):
         header = parse(path.read_bytes())
         assert (header.channels, 8 * header.depth) == (3, depth)
@@ -194,8 +209,9 @@ def test_formats_of_8_bit_hold_the_full_range(run: Run, folders: Folders, plain:
 
 
 def test_a_cut_lr_keeps_its_values(run: Run, folders: Folders) -> None:
+    deepened(folders)
     lr = stored(cv2.imread(str(folders.lr / "l0.png")), 12)
-    cv2.imwrite(str(folders.lr / "l0.png"), lr)
+    deepened_lrs(folders)
     run(*folders.flags, "--crop", 10)
     assert (outputs(folders)["LR"] == lr[10:-10, 10:-10]).all()
 
@@ -223,11 +239,11 @@ def test_fingerprints_are_those_of_the_same_picture_in_8_bit(tmp_path: Path) -> 
 
 def test_pages_show_what_a_browser_would_show_nearly_black(run: Run, folders: Folders) -> None:
     deepened(folders)
+    deepened_lrs(folders)
     cv2.imwrite(str(folders.hr / "alone.png"), stored(np.ascontiguousarray(cat()[:, ::-1])[50:250, 100:300], 12))
     run(*folders.flags, "--report", "--no_mirror")
     page = Parsed((folders.dest / "report.html").read_bytes()).data
-    assert not page["pairs"][0]["images"][0].startswith("data:")
-    for link in (page["pairs"][0]["images"][1], page["rejected"][0]["image"]):
+    for link in (*page["pairs"][0]["images"], page["rejected"][0]["image"]):
         assert link.startswith("data:image/jpeg;base64,")
     with served(folders.dest / "report.json") as tab:
         data = tab.image(tab.show()["pairs"][0]["images"][1])

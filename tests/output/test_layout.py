@@ -24,7 +24,27 @@ def test_a_lone_stem_is_the_name() -> None:
 
 def test_equal_stems_get_different_names() -> None:
     names = named("a.jpg", "a.png", "x/a.png", "y/a.png")
-    assert sorted(names.values()) == ["a_jpg", "a_png", "x_a_png", "y_a_png"]
+    assert sorted(names.values()) == ["a_jpg", "a_png", "x_a", "y_a"]
+
+
+def test_the_frames_of_a_folder_stay_together() -> None:
+    assert sorted(named("1/07.png", "1/08.png", "2/07.png").values()) == ["1_07", "1_08", "2_07"]
+    assert sorted(named("1/07.png", "1/08.png", "2/09.png").values()) == ["07", "08", "09"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("a b, c$.d.png", "a-b-c-d"), ("Ünïcode.png", "Unicode"), ("日本.png", "image"), ("-x_1-.png", "x_1")],
+)
+def test_safe_names_have_no_characters_that_lists_and_databases_split_at(path: str, expected: str) -> None:
+    assert list(flat_names([Path("in") / path], Path("in"), safe=True).values()) == [expected]
+
+
+def test_names_are_unique_once_they_are_safe() -> None:
+    names = flat_names(
+        [Path("in") / name for name in ("a b.png", "a,b.png", "a-b.jpg", "a-b.webp")], Path("in"), safe=True
+    )
+    assert sorted(names.values()) == ["a-b_jpg", "a-b_png", "a-b_png_2", "a-b_webp"]
 
 
 def test_names_differ_in_more_than_case() -> None:

@@ -45,8 +45,7 @@ def odd_folders(folders: Folders) -> Folders:
 )
 def test_a_report_is_valid(run: Run, odd_folders: Folders, flags: list[object]) -> None:
     run(*odd_folders.flags, "--report", *flags)
-    folder = odd_folders.dest / "report" if "--output" in flags else odd_folders.dest
-    report = report_of(folder)
+    report = report_of(odd_folders.dest)
     assert report["pairs"]
     assert report["rejected_images"]
     VALIDATOR.validate(report)

@@ -16,7 +16,7 @@ from twimager.report.summary import Summary
 
 KEYS = [
     "twimager", "exit_code", "pairs", "written", "lr_left", "hr_left", "closest", "unreadable", "unwritten", "scale",
-    "enlarged", "median_native_scale", "negatives", "inverted", "dest", "documents", "unlike",
+    "enlarged", "median_native_scale", "negatives", "inverted", "dest", "documents",
 ]  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def test_meta_info_leaves_out_names_at_which_loaders_fail(run: Run, folders: Fol
     outcome = run(*folders.flags, "--meta_info", "--output", "hr")
     assert outcome.code == 0
     assert "1 of 2 HRs are not listed" in outcome.err
-    assert (folders.dest / "report/meta_info.txt").read_text() == "h1.png (266,400,3)\n"
+    assert (folders.dest / "meta_info.txt").read_text() == "h1.png (266,400,3)\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")

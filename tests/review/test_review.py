@@ -131,7 +131,7 @@ def test_dest_may_have_been_moved(dest: Path) -> None:
 def test_one_side_only(run: Run, folders: Folders, output: str) -> None:
     run(*folders.flags, "--report", "--output", output)
     before = images(folders.dest)
-    with Review(folders.dest / "report/report.json") as review:
+    with Review(folders.dest / "report.json") as review:
         assert review.home == folders.dest
         review.delete(review.pairs[0])
         assert len(images(folders.dest).keys() & before.keys()) == 1

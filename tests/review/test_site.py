@@ -327,12 +327,12 @@ def test_tiff_is_shown_as_png(run: Run, folders: Folders) -> None:
 @pytest.mark.parametrize(("kind", "content"), [("webp", "image/webp"), ("jpg", "image/jpeg"), ("png", "image/png")])
 def test_what_browsers_show_is_sent_as_it_is(run: Run, folders: Folders, kind: str, content: str) -> None:
     run(*folders.flags, "--report", "--format", kind, "--output", "hr")
-    with served(folders.dest / "report" / "report.json") as tab:
+    with served(folders.dest / "report.json") as tab:
         lr, hr = tab.show()["pairs"][0]["images"]
         response, data = tab.response("GET", tab.base + hr)
         assert response.headers["Content-Type"] == content
-        assert data == Path(report_of(folders.dest / "report")["pairs"][0]["hr_output"]).read_bytes()
-        assert tab.image(lr) == Path(report_of(folders.dest / "report")["pairs"][0]["lr"]).read_bytes()
+        assert data == Path(report_of(folders.dest)["pairs"][0]["hr_output"]).read_bytes()
+        assert tab.image(lr) == Path(report_of(folders.dest)["pairs"][0]["lr"]).read_bytes()
 
 
 def test_names_stay_text(report: Path, folders: Folders) -> None:

@@ -138,7 +138,7 @@ def test_what_differs_is_hatched_until_a_key_is_pressed(run: Run, folders: Folde
 @pytest.mark.parametrize("output", ["lr", "hr"])
 def test_one_side_is_shown_alone(run: Run, folders: Folders, output: str) -> None:
     run(*folders.flags, "--report", "--output", output)
-    with Review(folders.dest / "report/report.json") as review:
+    with Review(folders.dest / "report.json") as review:
         one = Opened(review)
         assert one.after(RIGHT, LEFT) != one.after(RIGHT)
 

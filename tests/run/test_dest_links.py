@@ -70,16 +70,6 @@ def test_a_link_in_dest_is_refused_and_named(
     assert len(list(folders.dest.rglob("*"))) == len(Path(name).parts)
 
 
-def test_a_folder_for_reports_that_is_a_link_is_refused(run: Run, folders: Folders, elsewhere: Path) -> None:
-    folders.dest.mkdir()
-    (folders.dest / "report").symlink_to(elsewhere)
-    before = contents(elsewhere)
-    for flags in ((), ("--dry",)):
-        refused(run(*folders.flags, "--output", "hr", "--report", "--overwrite", *flags), 2, "report is a link")
-    assert contents(elsewhere) == before
-    assert run(*folders.flags, "--output", "hr", "--overwrite").code == 0
-
-
 def test_links_are_followed_with_the_option(run: Run, folders: Folders, tmp_path: Path) -> None:
     plain = folders.dest.with_name("plain")
     assert run(*folders.flags[:4], "--dest", plain).code == 0
@@ -101,23 +91,21 @@ def test_dest_itself_may_be_a_link(run: Run, folders: Folders, tmp_path: Path) -
     assert run(*folders.flags, "--report", "--resume").code == 0
 
 
-@pytest.mark.parametrize("output", ["all", "hr"])
 def test_a_folder_that_becomes_a_link_meanwhile_ends_the_run(
-    run: Run, folders: Folders, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, output: str, either_way: None
+    run: Run, folders: Folders, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, either_way: None
 ) -> None:
-    render = writer.render_hr
-    name = "HR" if output == "all" else "report"
+    render = writer.encoded_hr
 
     def meanwhile(pair, *how):
-        shutil.rmtree(folders.dest / name, ignore_errors=True)
-        if not is_link(folders.dest / name):
-            (folders.dest / name).symlink_to(elsewhere)
+        shutil.rmtree(folders.dest / "HR", ignore_errors=True)
+        if not is_link(folders.dest / "HR"):
+            (folders.dest / "HR").symlink_to(elsewhere)
         return render(pair, *how)
 
-    monkeypatch.setattr(writer, "render_hr", meanwhile)
+    monkeypatch.setattr(writer, "encoded_hr", meanwhile)
     before = contents(elsewhere)
-    outcome = run(*folders.flags, "--jobs", 1, "--report", "--output", output)
-    refused(outcome, 1, f"{folders.dest / name} is a link")
+    outcome = run(*folders.flags, "--jobs", 1, "--report")
+    refused(outcome, 1, f"{folders.dest / 'HR'} is a link")
     assert contents(elsewhere) == before
 
 
@@ -214,18 +202,6 @@ def test_a_review_refuses_links(run: Run, folders: Folders, elsewhere: Path, nam
     before = contents(elsewhere)
     with pytest.raises(UsageError, match="is a link"):
         Review(folders.dest / "report.json")
-    assert contents(elsewhere) == before
-
-
-def test_a_page_is_not_written_through_a_link(run: Run, folders: Folders, elsewhere: Path) -> None:
-    run(*folders.flags, "--report", "--output", "hr")
-    (folders.dest / "report").rename(elsewhere / "report")
-    (elsewhere / "report/report.html").unlink()
-    as_link(folders.dest / "report", elsewhere / "report")
-    before = contents(elsewhere)
-    refused(run("gallery", folders.dest / "report/report.json"), 2, "report is a link")
-    with pytest.raises(UsageError, match="is a link"):
-        Review(folders.dest / "report/report.json")
     assert contents(elsewhere) == before
 
 

@@ -273,7 +273,7 @@ def test_permission_lost_half_way_ends_the_run_and_resume_goes_on(
 def test_what_appears_in_dest_meanwhile_is_not_replaced(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    render = writer.render_hr
+    render = writer.encoded_hr
 
     def meanwhile(pair, *how):
         if pair.proposal.hr.path.name == "h0.png":
@@ -281,7 +281,7 @@ def test_what_appears_in_dest_meanwhile_is_not_replaced(
             (folders.dest / "HR/h0.png").write_bytes(b"theirs")
         return render(pair, *how)
 
-    monkeypatch.setattr(writer, "render_hr", meanwhile)
+    monkeypatch.setattr(writer, "encoded_hr", meanwhile)
     outcome = run(*folders.flags)
     assert outcome.code == 3
     assert "h0.png is there already, and not of this job" in outcome.err

@@ -92,7 +92,7 @@ def test_a_file_of_another_size_is_named_and_not_replaced(
 @pytest.mark.parametrize("output", ["lr", "hr"])
 def test_images_of_one_side_too(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, output: str) -> None:
     with monkeypatch.context() as patch:
-        lose(patch, 2, lambda dest: (dest / "h1.png").unlink(), folders.dest)
+        lose(patch, 2, lambda dest: (dest / output.upper() / "h1.png").unlink(), folders.dest)
         refused(run(*folders.flags, "--output", output), 1, "h1.png is gone", "1 of the 2 files")
     assert run(*folders.flags, "--output", output, "--resume").code == 0
     assert len(contents(folders.dest)) == 2

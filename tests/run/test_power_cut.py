@@ -101,13 +101,13 @@ def each_flushed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """The names of the HRs that are rendered."""
     names: set[str] = set()
-    render = writer.render_hr
+    render = writer.encoded_hr
 
     def noted(pair, *how):
         names.add(pair.proposal.hr.path.name)
         return render(pair, *how)
 
-    monkeypatch.setattr(writer, "render_hr", noted)
+    monkeypatch.setattr(writer, "encoded_hr", noted)
     return names
 
 

@@ -189,7 +189,7 @@ def test_a_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on(job: Job,
 def work_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are fingerprinted or rendered, as they are."""
     names: list[str] = []
-    render = writer.render_hr
+    render = writer.encoded_hr
 
     def counted(path: Path, recipe: Recipe) -> DecodedImage:
         names.append(path.name)
@@ -200,7 +200,7 @@ def work_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return render(pair, *how)
 
     monkeypatch.setattr(read, "decode_image", counted)
-    monkeypatch.setattr(writer, "render_hr", rendered)
+    monkeypatch.setattr(writer, "encoded_hr", rendered)
     return names
 
 

@@ -98,7 +98,7 @@ def align(
     settings = PairSettings(AlignSettings(Method(method)), gates, Framing(partial=Partial(partial)))
     with call, image_file(lr, "lr") as lr_path, image_file(hr, "hr") as hr_path:
         with naming(lr, "lr"):
-            lr_image = _fingerprint(lr_path, THOROUGH._replace(srgb=False))
+            lr_image = _fingerprint(lr_path, THOROUGH)
         with naming(hr, "hr"):
             hr_image = _fingerprint(hr_path, THOROUGH)
         mirrorings = (False, True) if mirror else (False,)

@@ -18,7 +18,9 @@ from twimager.options import (
     Format,
     Framing,
     Gates,
+    Loader,
     Method,
+    NameCharacters,
     Naming,
     Options,
     Output,
@@ -33,9 +35,12 @@ from twimager.options import (
     WriteSettings,
     parse_scale,
 )
+from twimager.output.loaders import require_loadable, smallest_lr
 from twimager.runtime.program import program
 from twimager.version import __version__
 
+# Of --depth: as the sources have; of --for: all loaders.
+SOURCE, ALL = "source", "all"
 DESCRIPTION = """\
 Find which HR image shows the same picture as which LR image, whatever their
 names, align it to the LR, verify it, and write the pair.
@@ -70,7 +75,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def to_options(values: argparse.Namespace) -> Options:
     """Return the job's options; raises UsageError."""
-    return Options(
+    named = {name for names in values.loaders for name in names}
+    loaders = tuple(loader for loader in Loader if named & {loader.value, ALL})
+    names = values.names or (NameCharacters.SAFE if loaders else NameCharacters.KEEP)
+    depth = values.depth or ("8" if loaders else SOURCE)
+    options = Options(
         values.lr,
         values.hr,
         ReadSettings(
@@ -86,14 +95,14 @@ def to_options(values: argparse.Namespace) -> Options:
             ),
             Framing(
                 values.scale, Border(values.border), Crop.from_numbers(values.crop) if values.crop else None,
-                Partial(values.partial),
+                Partial(values.partial), values.min_size or smallest_lr(loaders, values.scale),
             ),
         ),
         SelectSettings(values.all_matches, values.limit),
         WriteSettings(
             Output(values.output), ColorTransfer(values.color_transfer) if values.color_transfer else None,
             Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
-            values.depth, Alpha(values.alpha),
+            None if depth == SOURCE else int(depth), Alpha(values.alpha), NameCharacters(names), loaders,
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
@@ -101,6 +110,8 @@ def to_options(values: argparse.Namespace) -> Options:
             save=saved_in(values, values.dest), jobs=values.jobs, memory=values.memory,
         ),
     )  # fmt: skip
+    require_loadable(options)
+    return options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -228,6 +239,13 @@ def _add_gates(group: argparse._ArgumentGroup) -> None:
         help="pair LRs of two moments, too: interlaced frames left as they are, and frames blended of two HRs",
     )
     group.add_argument(
+        "--min_size",
+        type=int,
+        metavar="N",
+        help="reject pairs of which less than N LR pixels along a side are written (default: 1, or what a patch of "
+        "--for needs)",
+    )
+    group.add_argument(
         "--all_matches",
         action="store_true",
         help="write every pair that passes, however often an image is in one",
@@ -293,10 +311,20 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
 
 def _add_naming(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
+        "--for",
+        dest="loaders",
+        type=_loaders,
+        nargs="+",
+        default=[],
+        metavar="LOADER",
+        help="write what these load as it is: basicsr, realesrgan, trainner, neosr, kair, hf, or all of them; sets "
+        "--depth 8, --names safe and --min_size to their patches, keeps no transparency, and refuses what they misread",
+    )
+    group.add_argument(
         "--output",
         choices=_values(Output),
         default=Output.ALL.value,
-        help="both sides, in DEST/LR and DEST/HR (all, the default), or one, straight in DEST",
+        help="both sides, in DEST/LR and DEST/HR (all, the default), or one of them",
     )
     group.add_argument(
         "--filename",
@@ -308,15 +336,20 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
         "--format",
         choices=_values(Format),
         default=Format.PNG.value,
-        help="write png (the default) or tiff, of 8 or 16 bit as the source is, lossless webp, or jpg; the last two "
+        help="write png (the default) or tiff (also called tif), of 8 or 16 bit, lossless webp, or jpg; the last two "
         "have 8 bit only",
     )
     group.add_argument(
         "--depth",
-        type=int,
-        choices=(8, 16),
-        help="write values of so many bits on both sides, white as their greatest; else those of each source, of which "
-        "10 or 12 may be in use",
+        choices=("8", "16", SOURCE),
+        help="write values of so many bits on both sides, white as their greatest; or as many as the deeper source "
+        "has, of which 10 or 12 may be in use (source, the default)",
+    )
+    group.add_argument(
+        "--names",
+        choices=_values(NameCharacters),
+        help="names as the sources have them (keep, the default), or of A-Z, a-z, 0-9, _ and - alone, as lists and "
+        "databases need (safe)",
     )
     group.add_argument("--quality", type=int, default=95, metavar="N", help="of jpg, 1 to 100 (default 95)")
     group.add_argument("--prefix", default="", metavar="P", help="P_name")
@@ -361,6 +394,14 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
 
 def _values(kind: type[Enum]) -> list[str]:
     return [member.value for member in kind]
+
+
+def _loaders(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in (ALL, *_values(Loader)):
+            raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(_values(Loader))} and {ALL}")
+    return names
 
 
 def _scale(text: str) -> Fraction:

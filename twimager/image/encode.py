@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
 from twimager.image.pixels import Pixels, to_8_bit
 from twimager.options import Format
@@ -14,13 +15,14 @@ FULL_COLOR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
 NOISY = 0.2
 
 
-def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
+def encode(pixels: Pixels, kind: Format, quality: int = 95, profile: bytes | None = None) -> bytes:
     """Return pixels as the bytes of a file; lossless but for JPEG.
 
     Parameters
     ----------
     pixels : (h, w) or (h, w, 3) BGR, uint8 or uint16; the latter as 8 bit where the format has no more
     quality : of JPEG, 0 to 100
+    profile : an ICC profile to embed; not in TIFF
     """
     if kind in (Format.JPG, Format.WEBP):
         pixels = to_8_bit(pixels)
@@ -29,7 +31,10 @@ def encode(pixels: Pixels, kind: Format, quality: int = 95) -> bytes:
         Format.WEBP: [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS],
         Format.PNG: _png_settings(pixels) if kind is Format.PNG else [],
     }
-    data: bytes = cv2.imencode(f".{kind.value}", pixels, settings.get(kind, []))[1].tobytes()
+    # Not by `imencodeWithMetadata` where there is none: in files of OpenCV's own they would be other bytes.
+    about = [[cv2.IMAGE_METADATA_ICCP], [np.frombuffer(profile, np.uint8)]] if profile else []
+    save = cv2.imencodeWithMetadata if profile else cv2.imencode
+    data: bytes = save(f".{kind.value}", pixels, *about, settings.get(kind, []))[1].tobytes()
     return data
 
 

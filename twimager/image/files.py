@@ -22,7 +22,7 @@ from twimager.runtime.memory import budget
 
 # What file managers leave behind; files whose names begin with a dot are passed over too.
 NOT_IMAGES = {"thumbs.db", "desktop.ini"}
-PILLOW_NAMES = {Format.WEBP: "WEBP", Format.TIFF: "TIFF", Format.JPG: "JPEG"}
+PILLOW_NAMES = {Format.WEBP: "WEBP", Format.TIFF: "TIFF", Format.TIF: "TIFF", Format.JPG: "JPEG"}
 # EXIF's (and TIFF's) tag for how a picture is to be turned, and its value for not at all.
 ORIENTATION, UPRIGHT = 0x0112, 1
 # How files are called that can be read. One by another name that is no image is of another format, not damaged.
@@ -31,7 +31,8 @@ IMAGE_SUFFIXES = frozenset({
     ".hif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm",
     ".pam", ".pfm", ".sr", ".ras",
 })  # fmt: skip
-# What the channels of a PNG are, by its kind of colour.
+# Where a PNG says what kind of colour it has, and which kinds are RGB, without and with alpha.
+PNG_COLOR, PNG_RGB = 25, (2, 6)
 # Bytes that suffice to tell a format. A file may have as many bytes as its pixels (four values of 16 bit) and what else
 # a camera puts there: a video or a disk image of that name is not even read.
 BEGINNING = 32
@@ -155,12 +156,16 @@ def is_animated(path: Path) -> bool:
 
 
 def is_plain(data: bytes, kind: Format) -> bool:
-    """Tell whether any reader sees in this file just what `decode` does: of that format, upright, a single picture."""
+    """Tell whether any reader sees in this file just what `decode` does, but for its colour profile.
+
+    That is one of that format, upright, a single picture, and of RGB: no palette, gray, CMYK or CIELAB.
+    """
     if kind is Format.PNG:
-        return data.startswith(headers.PNG_SIGNATURE) and b"eXIf" not in data and b"acTL" not in data
+        is_rgb = data.startswith(headers.PNG_SIGNATURE) and data[PNG_COLOR] in PNG_RGB
+        return is_rgb and b"eXIf" not in data and b"acTL" not in data and b"tRNS" not in data
     try:
         with Image.open(BytesIO(data), formats=[PILLOW_NAMES[kind]]) as image:
             single = getattr(image, "n_frames", 1) == 1 and image.getexif().get(ORIENTATION, UPRIGHT) == UPRIGHT
-            return single and image.format == PILLOW_NAMES[kind]
+            return single and image.format == PILLOW_NAMES[kind] and image.mode in ("RGB", "RGBA")
     except PILLOW_ERRORS:
         return False

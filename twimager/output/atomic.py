@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twimager.errors import TwimagerError
-from twimager.output.layout import written_folders
+from twimager.output.layout import JOURNALS, written_folders
 from twimager.runtime import cleanup
 from twimager.runtime.folders import Folder, LinkInDest, opened
 
@@ -30,11 +30,18 @@ class UnwritableName(TwimagerError):
     """A file that can't be written because of its name, while others can."""
 
 
-def write_files(files: Mapping[Path, bytes], run: str, replace: bool = False, dest: Path | None = None) -> None:
+def write_files(
+    files: Mapping[Path, bytes],
+    run: str,
+    replace: bool = False,
+    dest: Path | None = None,
+    staging: Path | None = None,
+) -> None:
     """Write files so that each appears whole or not at all, and none unless all could be stored.
 
-    `run` is part of the temporary files' names. A file that is there already is only replaced with `replace`; one of
-    the same contents is as good as written. Below `dest`, if that is given, no link is followed.
+    `run` is part of the temporary files' names, which are in `staging` where that is of the same file system, else
+    beside the files. A file that is there already is only replaced with `replace`; one of the same contents is as good
+    as written. Below `dest`, if that is given, no link is followed.
 
     Raises
     ------
@@ -43,19 +50,21 @@ def write_files(files: Mapping[Path, bytes], run: str, replace: bool = False, de
     TwimagerError
         If nothing can be written there any more: a full disk, a lost permission, a folder that became a link.
     """
-    staged = {path: _temporary(path, run) for path in files}
-    cleanup.register(staged.values())
+    staged: dict[Path, Path] = {}
     placed: list[Path] = []
     folders: dict[Path, Folder] = {}
     with ExitStack() as stack:
         try:
-            for path, temporary in staged.items():
-                if path.parent not in folders:
-                    folders[path.parent] = stack.enter_context(opened(path.parent, dest, make=True))
-                _store(temporary, files[path], folders[path.parent])
+            for folder in {path.parent for path in files} | ({staging} if staging else set()):
+                folders[folder] = stack.enter_context(opened(folder, dest, make=True))
+            for path, data in files.items():
+                apart = staging and folders[staging].device == folders[path.parent].device
+                staged[path] = (staging if staging and apart else path.parent) / _temporary(run)
+                cleanup.register([staged[path]])
+                _store(staged[path], data, folders[staged[path].parent])
             with placing:
                 for path, temporary in staged.items():
-                    if _place(temporary, path, folders[path.parent], replace):
+                    if _place(temporary, path, folders, replace):
                         placed.append(path)
         except OSError as error:
             _remove(placed, folders)
@@ -120,10 +129,11 @@ def sync_folder_and_parents(folder: Path) -> None:
             return
 
 
-def _place(temporary: Path, path: Path, folder: Folder, replace: bool) -> bool:
+def _place(temporary: Path, path: Path, folders: Mapping[Path, Folder], replace: bool) -> bool:
     """Give a stored file its name; False if one of the same contents has it. FileExistsError if another one has."""
-    here: dict[str, Any] = {"src_dir_fd": folder.descriptor, "dst_dir_fd": folder.descriptor}
-    old, new = folder.at(temporary.name), folder.at(path.name)
+    staging, folder = folders[temporary.parent], folders[path.parent]
+    here: dict[str, Any] = {"src_dir_fd": staging.descriptor, "dst_dir_fd": folder.descriptor}
+    old, new = staging.at(temporary.name), folder.at(path.name)
     if replace:
         os.replace(old, new, **here)
         return True
@@ -133,18 +143,18 @@ def _place(temporary: Path, path: Path, folder: Folder, replace: bool) -> bool:
         if folder.mode(path.name) is None:
             os.rename(old, new, **here)
             return True
-        if not _are_equal(folder, temporary.name, path.name):
+        if not _are_equal((staging, temporary.name), (folder, path.name)):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-        folder.unlink(temporary.name)
+        staging.unlink(temporary.name)
         return False
-    folder.unlink(temporary.name)
+    staging.unlink(temporary.name)
     return True
 
 
-def _are_equal(folder: Folder, *names: str) -> bool:
+def _are_equal(*files: tuple[Folder, str]) -> bool:
     """Tell whether files are there and hold the same; what is no regular file holds nothing."""
     contents: list[bytes] = []
-    for name in names:
+    for folder, name in files:
         try:
             with folder.open(name, "rb", links=folder.descriptor is None) as file:
                 contents.append(file.read())
@@ -153,14 +163,13 @@ def _are_equal(folder: Folder, *names: str) -> bool:
     return contents[0] == contents[1]
 
 
-def _temporary(path: Path, run: str) -> Path:
-    """Return a unique name beside `path`."""
-    return path.with_name(f".twimager-{run}-{uuid.uuid4().hex}.tmp")
+def _temporary(run: str) -> str:
+    return f".twimager-{run}-{uuid.uuid4().hex}.tmp"
 
 
 def remove_temporary(dest: Path, run: str, follow_links: bool = False) -> None:
     """Delete the temporary files that an ended run has left in DEST, and nothing else."""
-    for folder in written_folders(dest):
+    for folder in (*written_folders(dest), dest / JOURNALS):
         with suppress(OSError, LinkInDest), opened(folder, None if follow_links else dest) as here:
             for name in here.names():
                 if name.startswith(f".twimager-{run}-") and name.endswith(".tmp"):

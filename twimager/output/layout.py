@@ -9,9 +9,10 @@ from twimager.errors import UsageError
 from twimager.options import Options, Output, Partial
 from twimager.runtime.folders import is_link, is_shared
 
-LR, HR, MASK, REPORT_FOLDER = "LR", "HR", "MASK", "report"
+LR, HR, MASK = "LR", "HR", "MASK"
 REPORT, TABLE, PAGE, META_INFO = "report.json", "pairs.csv", "report.html", "meta_info.txt"
-# Hidden, as loaders read all that lies open in DEST.
+# Twimager's own folder in DEST. LR, HR and MASK hold nothing but images, as loaders read all that lies in a folder and
+# below it, hidden or not, whatever it is called.
 JOURNALS = ".twimager"
 
 
@@ -50,12 +51,10 @@ def _written(dest: Path, options: Options) -> Iterator[Path]:
     """Yield what a run writes below DEST, a folder before what lies in it."""
     if not options.run.dry:
         yield from own_files(dest)
-        if options.write.output is Output.ALL:
-            yield from (dest / LR, dest / HR)
+        yield from (dest / side for side in sides(options.write.output))
         if options.pair.framing.partial is Partial.MASK:
             yield dest / MASK
-    for path in document_paths(options).values():
-        yield from (path.parent, path) if path.parent != dest else (path,)
+    yield from document_paths(options).values()
 
 
 def own_files(dest: Path) -> Iterator[Path]:
@@ -81,17 +80,18 @@ def not_empty(dest: Path, more: str = "") -> UsageError:
 
 
 def document_paths(options: Options) -> dict[str, Path]:
-    """Return the paths of the documents that a run writes, by name.
-
-    They are kept in DEST, but beside no images, as loaders read all that lies there.
-    """
+    """Return the paths of the documents that a run writes, by name."""
     if options.run.dest is None:
         return {}
     names = [REPORT, TABLE, PAGE] * options.run.report + [META_INFO] * options.run.meta_info
-    folder = options.run.dest if options.write.output is Output.ALL else options.run.dest / REPORT_FOLDER
-    return {name: folder / name for name in names}
+    return {name: options.run.dest / name for name in names}
+
+
+def sides(output: Output) -> tuple[str, ...]:
+    """Return the names of the folders in DEST for the sides that are written."""
+    return {Output.LR: (LR,), Output.HR: (HR,), Output.ALL: (LR, HR)}[output]
 
 
 def written_folders(dest: Path) -> tuple[Path, ...]:
     """Return the folders that a run may write images and documents to, whether they are there or not."""
-    return dest, *(dest / name for name in (LR, HR, MASK, REPORT_FOLDER))
+    return dest, *(dest / name for name in (LR, HR, MASK))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from twimager.options import Format, Naming, Options, Output, Partial
+from twimager.options import UNSAFE, Format, NameCharacters, Naming, Options, Output, Partial
 from twimager.output.layout import HR, LR, MASK
 
 
@@ -29,8 +29,9 @@ class Names:
     def __init__(self, options: Options, lrs: Sequence[Path], hrs: Sequence[Path]) -> None:
         """Name all files of both sides, in a pair or not, so that no name depends on what is found."""
         self._options = options
-        self._lr = flat_names(lrs, options.lr)
-        self._hr = flat_names(hrs, options.hr)
+        safe = options.write.names is NameCharacters.SAFE
+        self._lr = flat_names(lrs, options.lr, safe)
+        self._hr = flat_names(hrs, options.hr, safe)
 
     def outputs(self, lr: Path, hr: Path) -> Outputs:
         """Return where the files of a pair go; the mask has the name of the HR, of the LR if that alone is written."""
@@ -42,11 +43,10 @@ class Names:
             lr_own, hr_own = f"{lr_own}__{hr_own}", f"{hr_own}__{lr_own}"
         lr_name = hr_own if options.write.filename is Naming.HR else lr_own
         hr_name = lr_own if options.write.filename is Naming.LR else hr_own
-        folders = [options.run.dest / side if output is Output.ALL else options.run.dest for side in (LR, HR)]
         masked = options.pair.framing.partial is Partial.MASK
         return Outputs(
-            folders[0] / self._file(lr_name) if output is not Output.HR else None,
-            folders[1] / self._file(hr_name) if output is not Output.LR else None,
+            options.run.dest / LR / self._file(lr_name) if output is not Output.HR else None,
+            options.run.dest / HR / self._file(hr_name) if output is not Output.LR else None,
             options.run.dest / MASK / self._file(lr_name if output is Output.LR else hr_name, Format.PNG)
             if masked
             else None,
@@ -57,24 +57,44 @@ class Names:
         return "_".join(filter(None, (write.prefix, name, write.suffix))) + f".{(kind or write.format).value}"
 
 
-def flat_names(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
+def flat_names(paths: Sequence[Path], folder: Path, safe: bool = False) -> dict[Path, str]:
     """Give every path a name of its own without folders and extension.
 
-    The stem where no other file has it, else the folders, stem and extension joined by `_`, numbered if even that
-    is taken. Letters that differ only in case are the same: on many file systems they are.
+    The stem if no two files have the same; else of every file the folders and the stem joined by `_`, so that those of
+    a folder stay together. What is not unique then gets its extension, and a number if even that is taken. Letters that
+    differ only in case are the same: on many file systems they are.
+
+    Parameters
+    ----------
+    safe : whether names have A-Z, a-z, 0-9, _ and - alone
     """
-    stems = Counter(folded(path.stem) for path in paths)
-    names = {path: path.stem for path in paths if stems[folded(path.stem)] == 1}
+    names = {path: path.stem for path in paths}
+    if _repeated(names.values()):
+        names = {path: "_".join([*path.relative_to(folder).parts[:-1], path.stem]) for path in paths}
+    if safe:
+        names = {path: _safe(name) for path, name in names.items()}
+    repeated = _repeated(names.values())
     taken = {folded(name) for name in names.values()}
-    for path in sorted(set(paths) - names.keys(), key=lambda p: p.relative_to(folder).parts):
-        *folders, _ = path.relative_to(folder).parts
-        base = name = "_".join([*folders, path.stem, path.suffix.lstrip(".")])
-        number = 2
-        while folded(name) in taken:
-            name, number = f"{base}_{number}", number + 1
-        taken.add(folded(name))
-        names[path] = name
+    for path in sorted(paths, key=lambda p: p.relative_to(folder).parts):
+        if folded(names[path]) in repeated:
+            base = name = f"{names[path]}_{path.suffix.lstrip('.')}"
+            number = 2
+            while folded(name) in taken:
+                name, number = f"{base}_{number}", number + 1
+            taken.add(folded(name))
+            names[path] = name
     return names
+
+
+def _repeated(names: Iterable[str]) -> set[str]:
+    """Return those names, folded, that are there more than once."""
+    return {name for name, count in Counter(map(folded, names)).items() if count > 1}
+
+
+def _safe(name: str) -> str:
+    """Return a name in A-Z, a-z, 0-9, _ and -: accents are dropped, what else there is becomes a hyphen."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return UNSAFE.sub("-", plain).strip("-") or "image"
 
 
 def folded(name: str) -> str:

@@ -21,6 +21,7 @@ from twimager.image.displacement import Displacement, covered
 from twimager.image.encode import encode
 from twimager.image.files import is_plain, read_bytes
 from twimager.image.headers import parse
+from twimager.image.icc import embedded_profile, to_srgb
 from twimager.image.pixels import Pixels, frame_size, shrink
 from twimager.image.warp import resample
 from twimager.options import Alpha, Border, ColorTransfer, Crop, Framing, Partial, WriteSettings
@@ -63,6 +64,8 @@ def output_window(common: Rect, whole: Rect, framing: Framing) -> Rect | Rejecti
     width, height = cropped.width // step * step, cropped.height // step * step
     if min(width, height) == 0:
         return Rejection(Reason.CROP, f"{cropped.width}x{cropped.height} LR pixels make no whole pixels at this scale")
+    if min(width, height) < framing.min_size:
+        return Rejection(Reason.SMALL, f"{width}x{height} LR pixels, at least {framing.min_size} along a side")
     return cropped._replace(width=width, height=height).moved(frame.x, frame.y)
 
 
@@ -86,25 +89,42 @@ def output_size(window: Rect, scale: Fraction) -> Size:
     return int(window.width * scale), int(window.height * scale)
 
 
+def output_bits(pair: VerifiedPair, write: WriteSettings) -> int | None:
+    """Return the bits of a value in both files of a pair, 8 or 16, all in use; None where those are both sources'."""
+    lr, hr = pair.proposal.images
+    if write.bits or (lr.depth, lr.bits) == (hr.depth, hr.bits):
+        return write.bits
+    return 8 * max(lr.depth, hr.depth)
+
+
 def render_lr(pair: VerifiedPair, write: WriteSettings, partial: Partial = Partial.NONE) -> bytes:
-    """Return the LR output as a file: its source's bytes if nothing is cut or black, and format and kind are right."""
-    lr, how = pair.proposal.lr, treatment(pair, write)
+    """Return the LR output as a file: its source's bytes if those are what would be decoded, cut and encoded."""
+    lr, how, depth = pair.proposal.lr, treatment(pair, write), output_bits(pair, write)
     data = read_bytes(lr.path)
+    profile = embedded_profile(data)
     black = hidden(pair) if partial is Partial.BLACK else np.zeros(1, bool)
     is_whole = not lr.missing and pair.window == lr.frame and not black.any()
-    if is_whole and is_plain(data, write.format):
-        header = parse(data)
-        is_right = not write.depth or (header.channels, 8 * header.depth, lr.is_dim) == (CHANNELS, write.depth, False)
-        if is_right and header.has_alpha == (how is Alpha.KEEP):
+    if is_whole and not (profile and lr.srgb) and is_plain(data, write.format):
+        is_right = not depth or (8 * lr.depth, lr.is_dim) == (depth, False)
+        if is_right and parse(data).has_alpha == (how is Alpha.KEEP):
             return data
     frame, bits, transparency = decode_with_alpha(data, missing=lr.missing)
     window = pair.window.moved(lr.picture.x, lr.picture.y)
+    shown = window.cut(frame)
     alpha = None if transparency is None else window.cut(transparency)
-    laid = laid_out(window.cut(frame), alpha, how, lambda alpha: _shown_by_hr(pair, alpha))
-    pixels = at_depth(laid, write.bits, bits)
+    colors = to_srgb(shown, profile) if profile and lr.srgb else shown
+    pixels = at_depth(laid_out(colors, alpha, how, lambda alpha: _shown_by_hr(pair, alpha)), depth, bits)
     if black.any():
         pixels = np.where(black[..., None], pixels.dtype.type(0), pixels)
-    return encode(pixels, write.format, write.quality)
+    return encode(pixels, write.format, write.quality, None if lr.srgb else profile)
+
+
+def encoded_hr(pair: VerifiedPair, framing: Framing, write: WriteSettings) -> bytes:
+    """Return the HR output as a file."""
+    pixels = render_hr(pair, framing, write.color_transfer, treatment(pair, write), output_bits(pair, write))
+    hr = pair.proposal.hr
+    profile = None if hr.srgb else embedded_profile(read_bytes(hr.path))
+    return encode(pixels, write.format, write.quality, profile)
 
 
 def render_hr(
@@ -165,10 +185,10 @@ def _on_window(pair: VerifiedPair, hr: Pixels) -> Pixels:
 
 def rendering_bytes(pair: VerifiedPair, framing: Framing, write: WriteSettings) -> int:
     """Return how many bytes it takes to make both files of a pair, at most."""
-    depth = (write.bits or 8) // 8
-    lr, hr = (math.prod(image.frame[2:]) * max(image.depth, depth) * CHANNELS for image in pair.proposal.images)
+    depth = max((write.bits or 8) // 8, *(image.depth for image in pair.proposal.images))
+    lr, hr = (math.prod(image.frame[2:]) * depth * CHANNELS for image in pair.proposal.images)
     pixels = math.prod(output_size(pair.window, framing.scale))
-    output = pixels * max(pair.proposal.hr.depth, depth) * CHANNELS
+    output = pixels * depth * CHANNELS
     if any(image.opaque for image in pair.proposal.images):
         output += (pixels + math.prod(pair.proposal.hr.frame[2:])) * ALPHA_BYTES
     if write.color_transfer:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twimager.image.colors import Colors, unit
 from twimager.image.inpaint import inpainted
 from twimager.image.pixels import Pixels
-from twimager.options import Alpha, Format, WriteSettings
+from twimager.options import Alpha, WriteSettings
 from twimager.pairs import VerifiedPair
 
 WHITE, BLACK = (np.full((1, 1, 3), value, np.float32) for value in (1, 0))
@@ -26,7 +26,7 @@ def treatment(pair: VerifiedPair, write: WriteSettings) -> Alpha:
         return Alpha.DROP
     if write.alpha is not Alpha.AUTO or not all(transparent):
         return write.alpha
-    return Alpha.WHITE if write.format is Format.JPG else Alpha.KEEP
+    return Alpha.KEEP if write.has_alpha else Alpha.WHITE
 
 
 def resample_with_alpha(pixels: Pixels, alpha: Pixels, resampled: Callable[[Pixels], Pixels]) -> tuple[Pixels, Pixels]:

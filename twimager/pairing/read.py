@@ -155,7 +155,7 @@ class Reader:
             bits = " or ".join(map(str, sorted({image.bits for image in dim})))
             self.console.note(
                 f"{side}: {len(dim)} images use {bits} of their 16 bits ({_names(image.path for image in dim)}): "
-                "scaled, but written as they are unless --depth is 8 or 16"
+                "scaled, but written as they are in pairs of which both files do; --depth 8 or 16 scales those, too"
             )
 
     def fingerprints(

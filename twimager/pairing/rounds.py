@@ -69,7 +69,7 @@ class _Rounds:
         self._reader, self._decider, self._ledger = reader, decider, reader.ledger
         self._progress = reader.progress
         truncated, srgb = options.read.truncated is Truncated.KEEP, not options.read.keep_icc
-        self._lr_recipe = LIGHT_LR._replace(truncated=truncated, mask=masks.lr)
+        self._lr_recipe = LIGHT_LR._replace(truncated=truncated, srgb=srgb, mask=masks.lr)
         self._hr_recipe = LIGHT_HR._replace(truncated=truncated, srgb=srgb, mask=masks.hr)
 
     def first(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Round:

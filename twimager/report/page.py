@@ -21,7 +21,7 @@ from twimager.image.pixels import limited, to_8_bit
 from twimager.options import Format
 from twimager.output.atomic import write_files
 from twimager.output.layout import PAGE
-from twimager.report.reader import damaged, first_folder, home_of, read_report
+from twimager.report.reader import damaged, first_folder, read_report
 from twimager.report.records import BITS_IN_USE, closeness
 from twimager.report.schema import (
     AgreementRecord,
@@ -79,7 +79,7 @@ def rebuild(report: Path) -> Path:
     except ValueError as error:  # of a name that no file has
         raise damaged(report) from error
     path = report.with_name(PAGE)
-    write_files({path: made}, uuid.uuid4().hex, replace=True, dest=home_of(report, document.used_settings))
+    write_files({path: made}, uuid.uuid4().hex, replace=True, dest=report.parent)
     return path
 
 

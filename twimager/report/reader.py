@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from twimager.errors import UsageError
-from twimager.options import Format, Output
-from twimager.output.layout import HR, LR, MASK, REPORT_FOLDER
+from twimager.options import Format
+from twimager.output.layout import HR, LR, MASK
 from twimager.output.names import folded
 from twimager.report.schema import SCHEMA_VERSION, PairRecord, ReportDocument, Side, UsedSettings
 from twimager.runtime.folders import is_link, read_file
@@ -63,13 +63,10 @@ def read_report(path: Path) -> ReportDocument:
         if version != SCHEMA_VERSION:
             raise UsageError(f"{path} is a report of version {version}, not {SCHEMA_VERSION}")
         document = msgspec.convert(kept, ReportDocument)
-        home = home_of(path, document.used_settings)
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise damaged(path) from error
-    if is_link(path.parent) and home != path.parent:
-        raise UsageError(f"{path.parent} is a link; nothing is written through links in DEST")
     return document
 
 
@@ -80,13 +77,7 @@ def damaged(path: Path) -> UsageError:
 
 def first_folder(settings: UsedSettings) -> Path:
     """Return the folder that a report was in when the outputs were written; DEST may have been moved since."""
-    return Path(settings.dest or "") / ("" if settings.output is Output.ALL else REPORT_FOLDER)
-
-
-def home_of(report: Path, settings: UsedSettings) -> Path:
-    """Return DEST of a report: the folder that it is in, or the one above where only one side was written."""
-    apart = settings.output is not Output.ALL and report.parent.name == REPORT_FOLDER
-    return report.parent.parent if apart else report.parent
+    return Path(settings.dest or "")
 
 
 def caption(pair: PairRecord) -> str:
@@ -109,14 +100,9 @@ class OwnFiles:
         """`report` is where the report is now, without links. Raises UsageError if it names what is none of DEST's."""
         settings = document.used_settings
         self._report = report
-        both = settings.output is Output.ALL
         self._then, self._format = Path(settings.dest or ""), settings.format
-        if not both and report.parent.name != REPORT_FOLDER:
-            raise UsageError(f"{report} is not in its folder {REPORT_FOLDER} in DEST, where its images are")
-        self.home = report.parent if both else report.parent.parent
-        self._folders = {
-            side: self.home / name if both or side == "mask" else self.home for side, name in FOLDERS.items()
-        }
+        self.home = report.parent
+        self._folders = {side: self.home / name for side, name in FOLDERS.items()}
         self.check_folders()
         sources = _real({path for pair in document.pairs for path in (pair.lr, pair.hr)})
         sources |= _real({image.path for image in document.rejected_images})

@@ -23,12 +23,11 @@ NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 @dataclass(frozen=True)
 class Record:
-    """A pair, where its files went, whether a review has accepted it already, and in what the files are unlike."""
+    """A pair, where its files went, and whether a review has accepted it already."""
 
     pair: VerifiedPair
     outputs: Outputs = NOT_WRITTEN
     accepted: bool = False
-    unlike: str = ""
 
 
 @dataclass(frozen=True)

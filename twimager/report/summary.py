@@ -49,7 +49,6 @@ class Summary(Struct, frozen=True):
     negatives, inverted : how many HRs are the negatives of their LRs, and whether they were inverted to be written, as
         `--color_transfer` does
     dest, documents : where the images are, and what is kept beside them, by name
-    unlike : how many pairs have an LR of other channels or another depth than the HR, by which
     """
 
     twimager: Text
@@ -68,7 +67,6 @@ class Summary(Struct, frozen=True):
     inverted: bool
     dest: Text | None
     documents: dict[str, Text]
-    unlike: Counts = {}
 
     def to_json(self) -> str:
         """Return the summary as a JSON object."""
@@ -83,11 +81,6 @@ class Summary(Struct, frozen=True):
                 lines.append(f"  the HRs that came closest: {_most(self.closest)}")
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
-        if self.unlike:
-            lines.append(
-                f"pairs of unlike files: {sum(self.unlike.values())} ({_most(self.unlike)}; as their sources are: "
-                "--depth 8 or 16 makes them alike)"
-            )
         lines += self._enlargement()
         if self.negatives:
             how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
@@ -140,7 +133,6 @@ def summarize(report: Report) -> Summary:
         inverted=options.write.color_transfer is not None,
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
-        unlike=dict(Counter(record.unlike for record in report.pairs if record.unlike).most_common()),
     )
 
 

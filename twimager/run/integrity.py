@@ -11,18 +11,19 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from twimager.errors import ExitCode, UsageError
-from twimager.options import Output
-from twimager.output.layout import HR, JOURNALS, LR, MASK, REPORT, REPORT_FOLDER
+from twimager.output.layout import HR, LR, MASK, REPORT
 from twimager.output.names import folded
 from twimager.report.reader import read_report
 from twimager.report.schema import ReportDocument
 from twimager.report.summary import Outcome
-from twimager.run.journal_lines import Deleted, Written, damaged_journal, read_journal
+from twimager.run.journal_lines import Deleted, Written, damaged_journal, read_journal, require_layout
 from twimager.run.marks import Mark
 from twimager.runtime.console import Console, printable
 from twimager.runtime.folders import LinkInDest, open_file, opened
 from twimager.version import __version__
 
+# Where images are, as seen from DEST.
+FOLDERS = (LR, HR, MASK)
 # Bytes that are read in one go.
 BLOCK = 1 << 20
 
@@ -54,14 +55,12 @@ class Recorded(NamedTuple):
     ----------
     run : what the run is called, also by its temporary files
     ended : whether the run has ended
-    folders : the folders of the images, as seen from DEST
     pairs, deleted : how many pairs were written, and how many of them a review has deleted
     marks : size and checksum of each file that should be there, by its path below DEST
     """
 
     run: str
     ended: bool
-    folders: tuple[str, ...]
     pairs: int
     deleted: int
     marks: dict[str, Mark]
@@ -125,23 +124,23 @@ def verify(dest: Path, console: Console) -> Verification:
 
 def _recorded(dest: Path) -> Recorded:
     """Return the images of a DEST, by its journal; raises UsageError."""
-    begun, lines, _ = read_journal(dest)
+    read = read_journal(dest)
+    require_layout(read, dest)
+    begun, lines, _ = read
     written = {(line.lr, line.hr): line.files for line in lines if isinstance(line, Written)}
     deleted = {(line.lr, line.hr): line.deleted for line in lines if isinstance(line, Deleted)}
     gone = {pair for pair, holds in deleted.items() if holds}
     marks = {name: mark for pair, files in written.items() if pair not in gone for name, mark in files.items()}
-    folders = (LR, HR, MASK) if begun.settings.get("output") == Output.ALL.value else ("", MASK)
-    if "output" not in begun.settings or not all(_is_below(name, folders) for name in marks):
+    if not all(map(_is_in_folders, marks)):
         raise damaged_journal(dest)
     ended = any(isinstance(line, Outcome) for line in lines)
-    return Recorded(begun.run, ended, folders, len(written), len(gone & written.keys()), marks)
+    return Recorded(begun.run, ended, len(written), len(gone & written.keys()), marks)
 
 
-def _is_below(name: str, folders: tuple[str, ...]) -> bool:
-    """Return whether a path, as seen from DEST and with slashes, is that of a file straight in one of its folders."""
+def _is_in_folders(name: str) -> bool:
+    """Return whether a path, as seen from DEST and with slashes, is that of a file straight in one of FOLDERS."""
     folder, _, base = name.rpartition("/")
-    plain = "\0" not in base and PurePath(base).name == base and base not in ("", "..", JOURNALS)
-    return plain and folder in folders
+    return "\0" not in base and PurePath(base).name == base and base not in ("", "..") and folder in FOLDERS
 
 
 def _compared(dest: Path, name: str, mark: Mark) -> Difference | None:
@@ -165,20 +164,19 @@ def _compared(dest: Path, name: str, mark: Mark) -> Difference | None:
 
 def _of_report(dest: Path, recorded: Recorded) -> tuple[set[str], list[Difference]]:
     """Return the files that the report names, and how it and the journal differ; nothing if there is no report."""
-    name = REPORT if LR in recorded.folders else f"{REPORT_FOLDER}/{REPORT}"
-    if not os.path.lexists(dest / name):
+    if not os.path.lexists(dest / REPORT):
         return set(), []
     try:
-        document = read_report(dest / name)
+        document = read_report(dest / REPORT)
         if document.used_settings.dry:
             return set(), []
         reported = _outputs(document)
-        if not all(_is_below(output, recorded.folders) for output in reported):
+        if not all(map(_is_in_folders, reported)):
             raise ValueError("an output that is none of DEST's")
     except UsageError as error:
-        return set(), [Difference(name, Problem.UNREADABLE, str(error))]
+        return set(), [Difference(REPORT, Problem.UNREADABLE, str(error))]
     except ValueError as error:
-        return set(), [Difference(name, Problem.UNREADABLE, f"names {error}")]
+        return set(), [Difference(REPORT, Problem.UNREADABLE, f"names {error}")]
     more = [
         Difference(output, Problem.NOT_IN_JOURNAL if os.path.lexists(dest / output) else Problem.MISSING)
         for output in sorted(reported - recorded.marks.keys())
@@ -200,7 +198,7 @@ def _outputs(document: ReportDocument) -> set[str]:
 
 def _unknown(dest: Path, recorded: Recorded, known: set[str]) -> Iterator[Difference]:
     """Yield what is in the folders of the images and is not among `known`, folded names."""
-    for folder in recorded.folders:
+    for folder in FOLDERS:
         try:
             with opened(dest / folder, dest) as here:
                 names = here.names()
@@ -213,8 +211,7 @@ def _unknown(dest: Path, recorded: Recorded, known: set[str]) -> Iterator[Differ
             yield Difference(folder, Problem.UNREADABLE, error.strerror or "")
             continue
         for name in names:
-            path = f"{folder}/{name}" if folder else name
+            path = f"{folder}/{name}"
             unfinished = not recorded.ended and name.startswith(f".twimager-{recorded.run}-")
-            ours = not folder and name in (JOURNALS, MASK, REPORT_FOLDER)
-            if not (ours or unfinished or folded(path) in known):
+            if not (unfinished or folded(path) in known):
                 yield Difference(path, Problem.UNKNOWN)

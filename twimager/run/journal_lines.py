@@ -149,6 +149,13 @@ def read_journal(dest: Path) -> Lines:
     return lines
 
 
+def require_layout(lines: Lines, dest: Path) -> None:
+    """Raise UsageError if a run of an older version wrote images straight into DEST, where one side was written."""
+    one_side = lines.begun.settings.get("output") in ("lr", "hr")
+    if one_side and any("/" not in name for line in lines.others if isinstance(line, Written) for name in line.files):
+        raise UsageError(f"{dest} is of an older version, which wrote straight into it: name another --dest")
+
+
 def damaged_journal(dest: Path) -> UsageError:
     """Return the error for a journal that no run has written."""
     return UsageError(f"the journal in {dest} is damaged")

@@ -16,7 +16,7 @@ from twimager.output.atomic import remove_temporary, unwritable
 from twimager.output.layout import JOURNALS, document_paths, not_empty
 from twimager.output.lock import lock
 from twimager.run.journal import Journal
-from twimager.run.journal_lines import DAMAGE, JOURNAL, Begun, read_lines, read_run
+from twimager.run.journal_lines import DAMAGE, JOURNAL, Begun, read_lines, read_run, require_layout
 from twimager.runtime.folders import read_file
 from twimager.runtime.typed_json import Setting
 
@@ -79,6 +79,7 @@ def _opened(dest: Path, options: Options, begun: Begun) -> Journal:
             remove_temporary(dest, before, follow_links)
         lines = read_lines(path, run.unlinked_dest) if before and run.resume else None
         if lines:
+            require_layout(lines, dest)
             _require_same(lines.begun, begun, dest)
             journal = Journal(dest, lines.begun.run, run.overwrite or lines.begun.overwrite, follow_links)
             journal.resume(lines)
@@ -148,10 +149,11 @@ def _flag(name: str, value: Setting) -> str:
     """Return a setting as it is given on the command line."""
     if name in ("mirror", "negative"):
         name, value = f"no_{name}", not value
+    name = "for" if name == "loaders" else name
     match value:
         case bool():
             return f"--{name}" if value else f"no --{name}"
-        case None | "":
+        case None | "" | []:
             return f"no --{name}"
         case list():
             return f"--{name} {' '.join(map(str, value))}"

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,20 +13,18 @@ from twimager.errors import DELETED, Reason, Rejection, TwimagerError, Unreadabl
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.encode import encode
-from twimager.image.headers import parse
 from twimager.options import Format, Options
 from twimager.output.atomic import UnwritableName, write_files
+from twimager.output.layout import JOURNALS
 from twimager.output.mask import render_mask
 from twimager.output.names import Names, Outputs
-from twimager.output.render import output_size, render_hr, render_lr, rendering_bytes
-from twimager.output.transparency import treatment
+from twimager.output.render import encoded_hr, output_size, render_lr, rendering_bytes
 from twimager.pairs import VerifiedPair, reject
 from twimager.report.ledger import Ledger
 from twimager.report.records import Record
 from twimager.run.journal import Journal
 from twimager.run.marks import Marks, are_intact, mark
 from twimager.runtime.console import Console
-from twimager.runtime.folders import read_file
 from twimager.runtime.memory import budget
 from twimager.runtime.pool import AHEAD
 from twimager.windows import viewer
@@ -48,7 +45,7 @@ class Writer:
         self._pool, self._names, self._options, self._ledger = pool, names, options, ledger
         self._console, self._journal = console, journal
         self._seen = seen
-        self._in_flight: deque[tuple[Record, Future[Written | Rejection]]] = deque()
+        self._in_flight: deque[tuple[Record, Future[Marks | Rejection]]] = deque()
 
     def accept(self, pair: VerifiedPair) -> bool:
         """Write a pair; return whether another one may follow."""
@@ -106,8 +103,8 @@ class Writer:
         if isinstance(written, Rejection):
             self._fail(record.pair, written)
             return
-        self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written.marks)
-        self._ledger.accept(replace(record, unlike=written.unlike))
+        self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written)
+        self._ledger.accept(record)
 
     def _fail(self, pair: VerifiedPair, why: Rejection) -> None:
         """Enter and name a pair that could not be shown or written."""
@@ -157,46 +154,26 @@ class Job(NamedTuple):
     replace: bool
 
 
-class Written(NamedTuple):
-    """The marks of a pair's files, and in what its LR and its HR are unlike."""
-
-    marks: Marks
-    unlike: str = ""
-
-
-def write_pair(job: Job, options: Options) -> Written | Rejection:
-    """Worker task: render a pair and write its files, unless that is done already."""
+def write_pair(job: Job, options: Options) -> Marks | Rejection:
+    """Worker task: render a pair and write its files, unless that is done already; return their marks."""
     pair, outputs = job.pair, job.outputs
     if {path for path in outputs if path} == job.known.keys() and are_intact(job.known):
-        lr, hr = (read_file(path) if path else None for path in (outputs.lr, outputs.hr))
-        return Written(job.known, unlike(lr, hr))
+        return job.known
     framing, write = options.pair.framing, options.write
     try:
         with budget.admit(rendering_bytes(pair, framing, write)):
             files = {outputs.lr: render_lr(pair, write, framing.partial)} if outputs.lr else {}
             if outputs.hr:
-                rendered = render_hr(pair, framing, write.color_transfer, treatment(pair, write), write.bits)
-                files[outputs.hr] = encode(rendered, write.format, write.quality)
+                files[outputs.hr] = encoded_hr(pair, framing, write)
             if outputs.mask:
                 files[outputs.mask] = encode(render_mask(pair, output_size(pair.window, framing.scale)), Format.PNG)
         for path, seen in job.seen.items():
             if stamp(path) != seen:
                 return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
-        write_files(files, job.run, job.replace, options.run.unlinked_dest)
+        staging = options.run.dest and options.run.dest / JOURNALS
+        write_files(files, job.run, job.replace, options.run.unlinked_dest, staging)
     except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
     except LIBRARY_ERRORS as error:
         return Rejection(Reason.NOT_WRITTEN, complaint(error))
-    marks = {path: mark(data) for path, data in files.items()}
-    lr, hr = (files[path] if path else None for path in (outputs.lr, outputs.hr))
-    return Written(marks, unlike(lr, hr))
-
-
-def unlike(lr: bytes | None, hr: bytes | None) -> str:
-    """Return in what a pair's files, where both are written, have other channels or another depth, in a few words."""
-    if not lr or not hr:
-        return ""
-    first, second = parse(lr), parse(hr)
-    counts = (("channels", first.channels, second.channels), ("bit", 8 * first.depth, 8 * second.depth))
-    differing = [f"an LR of {one} and an HR of {other} {unit}" for unit, one, other in counts if one != other]
-    return "with " + " and ".join(differing) if differing else ""
+    return {path: mark(data) for path, data in files.items()}

@@ -90,6 +90,11 @@ class Folder(NamedTuple):
                 raise LinkInDest(self.path / name) from error
             raise
 
+    @property
+    def device(self) -> int:
+        """The number of its file system."""
+        return os.stat(self.path if self.descriptor is None else self.descriptor).st_dev
+
     def move(self, name: str, other: Folder) -> None:
         """Move a file in here to another folder, under the same name."""
         os.rename(self.at(name), other.at(name), src_dir_fd=self.descriptor, dst_dir_fd=other.descriptor)
