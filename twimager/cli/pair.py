@@ -75,7 +75,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def to_options(values: argparse.Namespace) -> Options:
     """Return the job's options; raises UsageError."""
-    named = {name for names in values.loaders for name in names}
+    named = {name for names in values.loaders or () for name in names}
     loaders = tuple(loader for loader in Loader if named & {loader.value, ALL})
     names = values.names or (NameCharacters.SAFE if loaders else NameCharacters.KEEP)
     depth = values.depth or ("8" if loaders else SOURCE)
@@ -315,7 +315,6 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
         dest="loaders",
         type=_loaders,
         nargs="+",
-        default=[],
         metavar="LOADER",
         help="write what these load as it is: basicsr, realesrgan, trainner, neosr, kair, hf, or all of them; sets "
         "--depth 8, --names safe and --min_size to their patches, keeps no transparency, and refuses what they misread",
