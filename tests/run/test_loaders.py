@@ -168,11 +168,12 @@ def test_a_loader_that_is_not_known_is_named(run: Run, folders: Folders) -> None
 
 
 def test_pairs_smaller_than_a_patch_are_turned_down_and_counted(run: Run, folders: Folders) -> None:
-    outcome = run(*folders.flags, "--for", "realesrgan", "--report")
+    outcome = run(*folders.flags, "--min_size", 128, "--report")
     assert "pairs written: 1\n" in outcome.out
     assert "1 too small" in outcome.out
     assert report_of(folders.dest)["rejected_pairs"][0]["detail"] == "150x100 LR pixels, at least 128 along a side"
-    assert "pairs written: 2" in run(*folders.flags, "--for", "realesrgan", "--min_size", 64, "--overwrite").out
+    assert "pairs written: 2" in run(*folders.flags, "--for", "realesrgan", "--overwrite").out
+    assert run(*folders.flags, "--for", "realesrgan", "--crop", 45, "--overwrite").code == 4
 
 
 def test_names_are_safe_and_the_table_says_whose_they_are(run: Run, folders: Folders) -> None:

@@ -42,7 +42,7 @@ class Rules:
 # and Hugging Face datasets 5.2 (packaged_modules/imagefolder); patches by the configurations that come with them.
 RULES = {
     Loader.BASICSR: Rules("BasicSR", lr_patch=32),
-    Loader.REALESRGAN: Rules("Real-ESRGAN", hr_patch=256),
+    Loader.REALESRGAN: Rules("Real-ESRGAN", lr_patch=64),
     Loader.TRAINNER: Rules("traiNNer-redux", lr_patch=64, applies_profile=True),
     Loader.NEOSR: Rules("neosr", frozenset({Format.PNG, Format.WEBP, Format.JPG}), lr_patch=64),
     Loader.KAIR: Rules("KAIR", frozenset({Format.PNG, Format.JPG, Format.TIF}), hr_patch=96, has_16_bit=False),
