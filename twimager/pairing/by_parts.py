@@ -19,6 +19,7 @@ from twimager.pairs import Candidate, RejectedPair
 from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Agreement, agreement
 from twimager.verify.channel_curves import gray_by_channels
+from twimager.verify.line_jitter import with_line_jitter
 from twimager.verify.overlay import make_overlay
 from twimager.verify.scores import PARTLY_CORRELATED
 
@@ -148,6 +149,18 @@ def by_channels(candidate: Candidate, found: Agreement, max_difference: float) -
     mapped = candidate._replace(overlay=replace(overlay, hr=gray))
     better = agreement_of(mapped)
     return (mapped, better) if better.contradicted <= max_difference else (candidate, found)
+
+
+def without_line_jitter(candidate: Candidate, found: Agreement, max_difference: float) -> Agreement:
+    """Return the agreement of a candidate whose LR's lines jitter with that taken out, if nothing contradicts then."""
+    hr, lr = _both(candidate)
+    size = frame_size(lr)
+    jittered = with_line_jitter(hr, found.tones.apply(hr.astype(np.float32), Rect(0, 0, *size), size), lr)
+    if jittered is None:
+        return found
+    valid = candidate.overlay.valid
+    better = agreement(jittered, lr, None if valid is None else candidate.overlay.common.cut(valid))
+    return better if better.contradicted <= max_difference else found
 
 
 def in_full(area: Rect, lr: WorkingImage) -> Rect:

@@ -23,6 +23,7 @@ from twimager.pairing.by_parts import (
     in_full,
     register_by_agreement,
     register_finely,
+    without_line_jitter,
     without_rim,
 )
 from twimager.pairing.candidates import (
@@ -278,6 +279,9 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
             candidate, agreeing = by_channels(candidate, agreeing, settings.gates.max_difference)
         except UnreadableImage as error:
             return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
+        # Parts that are off are still to be cut or masked.
+        if settings.framing.partial is Partial.NONE and agreeing.contradicted > settings.gates.max_difference:
+            agreeing = without_line_jitter(candidate, agreeing, settings.gates.max_difference)
     if settings.framing.partial is Partial.CUT:
         candidate, agreeing = _cut(candidate, agreeing, settings.gates)
     proposal, found, lr_size, scale = candidate.proposal, candidate.match, candidate.lr.size, settings.framing.scale
