@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks.known_warp import error
 from tests.pairing.test_registration import placed, smaller
-from tests.support.pictures import cat, picture
+from tests.support.pictures import cat, moving, picture
 from twimager.align.matching import Match
 from twimager.align.refinement import FINE
+from twimager.errors import Reason
 from twimager.geometry import resize_matrix, translation
 from twimager.options import Framing, Method, PairSettings, Partial
 from twimager.pairing.by_parts import (
@@ -20,7 +23,7 @@ from twimager.pairing.by_parts import (
 )
 from twimager.pairing.evaluate import verify
 from twimager.pairing.registration import is_registered, register, register_coarsely
-from twimager.pairs import Candidate, VerifiedPair
+from twimager.pairs import Candidate, RejectedPair, VerifiedPair
 
 TRUTH = resize_matrix((450, 300), (300, 200))
 
@@ -87,3 +90,29 @@ def test_a_channel_explains_tones_but_no_watermark(tmp_path: Path) -> None:
         mapped, better = by_channels(candidate, found, 0.006)
         assert (mapped is not candidate) == is_explained
         assert (better.contradicted <= 0.006) == is_explained
+
+
+def jittery(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture of 300 x 200 pixels whose lines are shifted by up to 4 pixels."""
+    at, down = np.meshgrid(np.arange(300, dtype=np.float32), np.arange(200, dtype=np.float32))
+    across = (at + 3 * np.sin(down / 5) + 1.5 * np.sin(down / 3.7 + 1)).astype(np.float32)
+    return np.asarray(cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+@pytest.mark.parametrize("partial", [Partial.NONE, Partial.MASK])
+def test_lines_that_jitter_are_of_no_other_moment(tmp_path: Path, partial: Partial) -> None:
+    """By default the pair is kept as it is; where what differs is to be masked, what is off is."""
+    hr = cat()[:300, :450]
+    candidate = placed(tmp_path, hr, jittery(smaller(hr, (300, 200))), Match(TRUTH, 99))
+    pair = verify(register_finely(candidate, Method.TRANSFORM), PairSettings(framing=Framing(partial=partial)))
+    assert isinstance(pair, VerifiedPair)
+    assert ((pair.scores.contradicted or 0) > 0.006) == (partial is Partial.MASK)
+    assert (pair.agreement is not None) == (partial is Partial.MASK)
+    assert error(pair.match.matrix, TRUTH, (450, 300)) < 0.5
+
+
+def test_what_moves_between_lines_that_jitter_is_of_another_moment(tmp_path: Path) -> None:
+    candidate = placed(tmp_path, moving(3), jittery(smaller(moving(6), (300, 200))), Match(TRUTH, 99))
+    pair = verify(register_finely(candidate, Method.TRANSFORM), PairSettings())
+    assert isinstance(pair, RejectedPair)
+    assert pair.rejection.reason is Reason.DIFFERENT

@@ -75,11 +75,12 @@ def test_an_object_that_moved_is_no_jitter(seed: int, plain: bool, width: int) -
     assert corrected(hr, taped(lr, np.zeros(SIDE))) is None
 
 
-def test_another_picture_and_the_same_one_have_no_jitter() -> None:
+def test_the_same_another_and_a_flat_picture_have_no_jitter() -> None:
     for seed in SEEDS:
         hr = scene(seed, SIDE)
         assert corrected(hr, taped(hr, np.zeros(SIDE))) is None
         assert corrected(hr, taped(scene(seed + 20, SIDE), np.zeros(SIDE))) is None
+        assert corrected(np.full_like(hr, 128), taped(hr, jitter(seed))) is None
 
 
 def test_shear_and_bend_are_no_jitter() -> None:

@@ -13,8 +13,9 @@ from twimager.verify.tone_fit import BIWEIGHT, NORMAL_QUANTILE, Picture, low_qua
 # (h,), in pixels of the pictures, one of each line.
 Shifts = NDArray[np.float64]
 
-# Of the detail, at either side: a quarter of the width may be a plain sky. Of 46 pictures with a jitter of 2 or 3 pixels
-# 43 agree then, by thirds as many, by halves 44; but what has moved in the middle of plain lines explains itself then.
+# Of the detail, at either side: a quarter of the width may be a plain sky. Of 46 pictures with a jitter of 2 or 3
+# pixels 43 agree then, by thirds as many, by halves 44; but by those, what has moved in the middle of plain lines
+# explains itself.
 OUTER = 0.25
 # Coarse to fine: the Gaussians along the lines, in pixels. From 8 on, lines that are off by 14 pixels, as in the skew
 # at the top of a tape, are found in 21 of 21 pictures; from 4 on in 18. Lines are averaged with their neighbours a
@@ -52,8 +53,9 @@ def with_line_jitter(hr: NDArray[np.uint8], fitted: Picture, lr: NDArray[np.uint
 
 def _share_of_detail(picture: Picture) -> NDArray[np.float32]:
     """Return the share (0..1) of a picture's detail that is left of the end of each column, (w,)."""
-    summed = np.cumsum((np.diff(picture, axis=1, prepend=picture[:, :1]) ** 2).sum(axis=0))
-    return np.asarray(summed / max(summed[-1], LEAST_WEIGHT), np.float32)
+    detail = (np.diff(picture, axis=1, prepend=picture[:, :1]) ** 2).sum(axis=0)
+    summed = np.cumsum(detail + LEAST_WEIGHT)
+    return np.asarray(summed / summed[-1], np.float32)
 
 
 def line_shifts(fitted: Picture, lr: NDArray[np.uint8], columns: NDArray[np.bool_]) -> Shifts:
