@@ -22,7 +22,7 @@ LARGEST_PICTURE = 150_000
 # Where the options of each subcommand are documented.
 MANUALS = {
     "review": "review", "gallery": "report", "verify": "runs", "search": "search", "serve": "search",
-    "compare": "compare", "cluster": "cluster", "overlay": "overlay",
+    "compare": "compare", "cluster": "cluster", "overlay": "overlay", "formats": "formats",
 }  # fmt: skip
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

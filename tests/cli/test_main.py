@@ -58,6 +58,40 @@ def test_options_that_do_not_fit(run: Run, folders: Folders, flags: list[str], w
     assert not folders.dest.exists()
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["revew", "x"], "no command 'revew': did you mean review?"),
+        (["nonsense"], "no command 'nonsense'"),
+        (["--lr", "a", "--hr", "b", "--dry", "--thresold", "3"], "did you mean --threshold?"),
+        (["verify", "x", "--jsn"], "did you mean --json?"),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_is_closest(run: Run, typed: list[str], words: str) -> None:
+    refused(run(*typed), 2, words)
+
+
+def test_bare_folders_are_answered_with_the_command_that_pairs_them(run: Run, folders: Folders) -> None:
+    refused(run(folders.lr, folders.hr), 2, f"--lr {folders.lr} --hr {folders.hr} --dest DIR")
+    refused(run(folders.lr), 2, f"--lr {folders.lr} --hr DIR --dest DIR")
+
+
+def test_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for typed, begins in ((["help", "verify"], "verify [-h]"), (["help"], "--lr DIR")):
+        with pytest.raises(SystemExit) as ended:
+            main(typed)
+        assert ended.value.code == 0
+        assert begins in capsys.readouterr().out
+
+
+def test_formats_say_what_has_to_be_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twimager.image.codecs._is_installed", lambda module: module != "rawpy")
+    outcome = run("formats")
+    assert outcome.code == 0
+    assert 'camera raw (DNG, NEF, CR2, ...): pip install "twimager[raw]"' in outcome.out
+    assert "HEIF, HEIC: read" in outcome.out
+
+
 def test_missing_options(run: Run, folders: Folders) -> None:
     refused(run(), 2, "--lr", "--hr")
     refused(run("--lr", folders.lr, "--hr", folders.hr), 2, "--dest")

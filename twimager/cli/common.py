@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from twimager.cli.suggestions import closest
 from twimager.errors import UsageError, require
 from twimager.options import MAX_PIXELS, processors
 from twimager.runtime.memory import LEAST, MB, parse_size
@@ -23,6 +24,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings, allow_abbrev=False)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return the arguments; UsageError, with the option that is closest, if one is not known."""
+        values, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            options = [name for action in self._actions for name in action.option_strings]
+            self.error(f"unknown argument {unknown[0]}{closest(unknown[0], options)}")
+        return values
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""

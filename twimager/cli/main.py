@@ -12,7 +12,8 @@ from twimager.cli.commands import COMMANDS
 from twimager.cli.common import Parser, raw_lines, underscored
 from twimager.cli.pair import parse, to_options
 from twimager.cli.signals import Interruption
-from twimager.errors import ExitCode, Interrupted, TwimagerError
+from twimager.cli.suggestions import on_no_command
+from twimager.errors import ExitCode, Interrupted, TwimagerError, UsageError
 from twimager.image.headers import LIMIT_VARIABLE
 from twimager.options import MAX_PIXELS
 from twimager.runtime.child import ONE_THREAD
@@ -24,6 +25,8 @@ from twimager.runtime.streams import complain, open_closed
 # them runs took 1022, 1199 and 2042 on Linux, of which an eighth was memory. With less OpenBLAS and FAISS do not fail
 # but crash, or wait for ever.
 ADDRESSES, WORKERS_ADDRESSES = 900, 150
+# `help CMD` is `CMD -h`.
+HELP = "help"
 # How libraries say that there is not enough memory, where they raise no MemoryError.
 NO_MEMORY = (
     "bad_alloc", "Insufficient memory", "can't start new thread", "failed to map segment", "Cannot allocate memory",
@@ -36,9 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed()
     try:
         with Interruption(last=arguments is None) as interruption:
-            if given and given[0] in COMMANDS:
-                return int(_run_command(given[0], given[1:], interruption))
-            return int(_run_job(given, interruption))
+            return int(_run(given, interruption))
     except TwimagerError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -49,6 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError):
             return _fail(str(error), ExitCode.FATAL)
         raise
+
+
+def _run(given: Sequence[str], interruption: Interruption) -> ExitCode:
+    """Run a subcommand, or the main job, which has flags alone."""
+    if given and given[0] == HELP:
+        given = [*given[1:2], "-h"]
+    if not given or given[0].startswith("-"):
+        return _run_job(given, interruption)
+    if given[0] not in COMMANDS:
+        raise UsageError(on_no_command(given, COMMANDS, program()))
+    return _run_command(given[0], given[1:], interruption)
 
 
 def _fail(message: str, code: ExitCode) -> int:
@@ -86,7 +98,6 @@ def _require_addresses(jobs: int) -> None:
 
 
 def _run_command(name: str, arguments: Sequence[str], interruption: Interruption) -> ExitCode:
-    """Run a subcommand."""
     command = import_module(f"twimager.cli.commands.{name}")
     parser = Parser(prog=f"{program()} {name}", description=command.SUMMARY, formatter_class=raw_lines)
     command.add_arguments(parser)
@@ -97,7 +108,7 @@ def _run_command(name: str, arguments: Sequence[str], interruption: Interruption
 
 
 def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
-    """Do the main job, which has flags alone and no subcommand."""
+    """Do the main job."""
     values = parse(arguments)
     options = to_options(values)
     _prepare(options.read.max_pixels, options.run.jobs, options.run.memory)

@@ -34,10 +34,15 @@ class Codec(NamedTuple):
     name: str
     packages: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def missing(self) -> list[str]:
+        """The packages that are not installed."""
+        return [package for module, package in self.packages if not _is_installed(module)]
+
     def require(self) -> None:
         """Raise UnsupportedFormat if a package is missing."""
-        if missing := [package for module, package in self.packages if not _is_installed(module)]:
-            raise UnsupportedFormat(f"{self.name}: pip install {' '.join(missing)}")
+        if self.missing:
+            raise UnsupportedFormat(f"{self.name}: pip install {' '.join(self.missing)}")
 
 
 @cache

@@ -1,0 +1,39 @@
+"""`twimager.py formats`: which formats are read here, and what has to be installed for the others."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from twimager.errors import ExitCode
+from twimager.runtime.console import say
+
+if TYPE_CHECKING:
+    from twimager.cli.signals import Interruption
+
+SUMMARY = """\
+List the formats of images: which are read here, and what has to be installed
+for the others.
+"""
+ALWAYS = "PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP, JPEG 2000, PNM, PAM, Sun raster"
+NEVER = "32-bit float (OpenEXR, Radiance HDR, PFM, TIFF), 32-bit integers"
+
+
+def add_arguments(_: argparse.ArgumentParser) -> None:
+    """Add what follows `formats`: nothing."""
+
+
+def run(_: argparse.Namespace, __: Interruption) -> ExitCode:
+    """Print the formats."""
+    from twimager.image.codecs import CAMERA_RAW, HEIF, JPEG_XL
+
+    extras = {
+        "HEIF, HEIC": (HEIF, "heif"),
+        "JPEG XL": (JPEG_XL, "jxl"),
+        "camera raw (DNG, NEF, CR2, ...)": (CAMERA_RAW, "raw"),
+    }
+    lines = [f"{ALWAYS}: read"]
+    for name, (codec, extra) in extras.items():
+        lines.append(f"{name}: " + (f'pip install "twimager[{extra}]"' if codec.missing else "read"))
+    say("\n".join([*lines, f"{NEVER}: not read; convert them to 16-bit PNG"]))
+    return ExitCode.DONE
