@@ -26,6 +26,20 @@ def test_a_terminal_shows_the_stage() -> None:
     assert set(seconds) == {"reading"}
 
 
+def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("twimager.runtime.console.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("twimager.runtime.console.time.perf_counter", lambda: now[0])
+    stream = io.StringIO()
+    with Console(stream=stream).progress(240) as progress, progress.stage("matching"):
+        for _ in progress.counted(range(120), work=2):
+            now[0] += 1
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "matching: 9 % of all, 1.1 images/s, 1:39 left"
+    assert len(lines) == 4
+    assert lines[-1].endswith("1.0 images/s, 0:19 left")
+
+
 @pytest.mark.parametrize(("quiet", "stream"), [(False, io.StringIO()), (True, Terminal())])
 def test_no_bar_is_drawn_where_nobody_sees_it(quiet: bool, stream: io.StringIO) -> None:
     seconds = dict[str, float]()

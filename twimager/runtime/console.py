@@ -1,11 +1,11 @@
-"""What the user sees while a run goes on: messages and progress bars, on stderr."""
+"""What the user sees while a run goes on: messages and progress, on stderr."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import NoReturn, TextIO, TypeVar
@@ -17,17 +17,19 @@ from twimager.runtime.streams import C_STDERR, drop, put
 
 T = TypeVar("T")
 
-# Elapsed and remaining time are the whole job's; the postfix says how fast the stage is.
-BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+# Where there is no terminal, seconds until the first line of progress, and between two of them.
+FIRST_LINE, LINE = 10.0, 30.0
+# The remaining time goes by the present stage alone once so many of its images are done: before, by all that is done.
+ENOUGH = 20
 
 
 class Console:
-    """Messages and bars; bars on a terminal only, and not with `quiet`."""
+    """Messages and progress, a bar on a terminal and else lines; no progress with `quiet`."""
 
     def __init__(self, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._quiet, self._verbose = quiet, verbose
-        self._bars = not quiet and self._stream.isatty()
 
     def warn(self, message: str) -> None:
         """Write a line on what went wrong with one file or pair, as far as the stream takes it."""
@@ -47,54 +49,103 @@ class Console:
             self.warn(message)
 
     def progress(self, work: float, seconds: dict[str, float] | None = None) -> Progress:
-        """Open the bar of a whole job that takes so much work; add to `seconds` how long each stage takes."""
+        """Open the progress of a whole job that takes so much work; add to `seconds` how long each stage takes."""
         seconds = {} if seconds is None else seconds
-        if not self._bars:
-            return Progress(seconds)
+        if self._quiet:
+            return Progress(work, seconds)
+        if not self._stream.isatty():
+            return Progress(work, seconds, _Lines(self.warn))
         bar = tqdm(total=work, file=self._stream, leave=False, dynamic_ncols=True, smoothing=0, bar_format=BAR)
-        return Progress(seconds, bar)
+        return Progress(work, seconds, _Bar(bar))
 
 
 class Progress:
     """The progress of a whole job, which closes with its block; without a bar none of tqdm's threads are started."""
 
-    def __init__(self, seconds: dict[str, float], bar: tqdm[NoReturn] | None = None) -> None:
-        self._bar, self._seconds = bar, seconds
+    def __init__(self, work: float, seconds: dict[str, float], shown: _Bar | _Lines | None = None) -> None:
+        self._work, self._seconds, self._shown = work, seconds, shown
+        self._started, self._done, self._stage = time.perf_counter(), 0.0, ""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Name the stage that lasts as long as the block, and time it."""
         started = time.perf_counter()
-        if self._bar is not None:
-            self._bar.set_description_str(name)
+        self._stage = name
+        if self._shown is not None:
+            self._shown.begin(name)
         try:
             yield
         finally:
             self._seconds[name] = self._seconds.get(name, 0) + time.perf_counter() - started
 
     def counted(self, items: Iterable[T], work: float = 1) -> Iterator[T]:
-        """Yield items, one an image, and advance the bar by `work` for each."""
-        if self._bar is None:
+        """Yield items, one an image, and advance the progress by `work` for each."""
+        if self._shown is None:
             yield from items
             return
         started = time.perf_counter()
         for number, item in enumerate(items, start=1):
-            rate = number / max(time.perf_counter() - started, 1e-6)
-            self._bar.set_postfix_str(f"{rate:.1f} images/s", refresh=False)
-            self._bar.update(work)
+            self._done += work
+            now = time.perf_counter()
+            rate = number / max(now - started, 1e-6)
+            speed = work * rate if number >= ENOUGH else self._done / max(now - self._started, 1e-6)
+            left = max(self._work - self._done, 0) / speed
+            self._shown.show(self._stage, self._done, self._work, f"{rate:.1f} images/s, {_clock(left)} left")
             yield item
 
     def expect(self, work: float) -> None:
-        """Lengthen the bar by more work than was known."""
-        if self._bar is not None:
-            self._bar.total = (self._bar.total or 0) + work
+        """Add more work than was known, or less."""
+        self._work += work
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        if self._shown is not None:
+            self._shown.close()
+
+
+class _Bar:
+    """A bar on a terminal."""
+
+    def __init__(self, bar: tqdm[NoReturn]) -> None:
+        self._bar = bar
+
+    def begin(self, stage: str) -> None:
+        self._bar.set_description_str(stage)
+
+    def show(self, stage: str, done: float, work: float, speed: str) -> None:
+        self._bar.total = work
+        self._bar.set_postfix_str(speed, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Lines:
+    """Lines, for logs and pipes."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write, self._next = write, time.monotonic() + FIRST_LINE
+
+    def begin(self, stage: str) -> None:
+        """A line names its stage."""
+
+    def show(self, stage: str, done: float, work: float, speed: str) -> None:
+        if (now := time.monotonic()) >= self._next:
+            self._write(f"{stage}: {100 * min(done / max(work, 1), 1):.0f} % of all, {speed}")
+            self._next = now + LINE
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _clock(seconds: float) -> str:
+    """Return a duration as h:mm:ss, or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def say(text: str) -> None:
