@@ -104,7 +104,7 @@ class Writer:
         record, _ = self._in_flight.popleft()
         if isinstance(written, Rejection):
             if written.reason is Reason.NO_TILE:
-                self._ledger.reject(reject(record.pair, written))
+                self._ledger.reject(reject(record.pair, written)._replace(agreement=record.pair.agreement))
             else:
                 self._fail(record.pair, written)
             return
