@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from twimager.errors import UsageError
@@ -15,6 +15,7 @@ OF = Path("low"), Path("high")
 SIDES = st.integers(1, 90)
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(size=st.tuples(SIDES, SIDES), tile=st.integers(1, 40), step=st.integers(1, 40))
 def test_tiles_lie_in_the_picture_and_cover_it_if_they_touch(size: tuple[int, int], tile: int, step: int) -> None:
     windows = tile_windows(size, tile, step)
