@@ -414,7 +414,8 @@ def _require_tiles(tile: Tiling, framing: Framing) -> None:
     require(scale.denominator == 1, f"--tile: both sides are cut at whole pixels, not with --scale {float(scale):g}")
     multiples = not any(number % scale for number in tile.numbers)
     require(multiples, f"--tile: SIZE and STEP are HR pixels, multiples of --scale {scale}")
-    require(tile.size >= least * scale, f"--tile {tile.size}: LRs are at least {least} pixels wide, so {least * scale}")
+    makes = f"--tile {tile.size} makes LRs of {tile.size // scale} pixels"
+    require(tile.size >= least * scale, f"{makes}, less than --min_size {least}, or what --for needs: {least * scale}")
     partial = framing.partial
     require(not partial.keeps_all, f"--tile leaves out what differs: not with --partial {partial.value}, but with cut")
 

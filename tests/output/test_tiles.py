@@ -50,7 +50,7 @@ def test_the_gradient_is_the_mean_difference_of_neighbours() -> None:
         ([65], Framing(), "multiples of --scale 2"),
         ([64, 31], Framing(), "multiples of --scale 2"),
         ([64], Framing(parse_scale("1.5")), "not with --scale 1.5"),
-        ([64], Framing(min_size=64), "--tile 64: LRs are at least 64 pixels wide, so 128"),
+        ([64], Framing(min_size=64), "makes LRs of 32 pixels, less than --min_size 64, or what --for needs: 128"),
         ([64], Framing(partial=Partial.MASK), "not with --partial mask"),
         ([64], Framing(partial=Partial.BLACK), "not with --partial black"),
         ([0], Framing(), "numbers above 0"),

@@ -12,7 +12,10 @@ import pytest
 from tests.support.command import Run
 from tests.support.folders import Folders, contents, images
 from tests.support.report import VALIDATOR, report_of, rows_of
+from twimager.review.images import ServedImages
 from twimager.review.review import Review
+from twimager.review.window import Session
+from twimager.windows.panels import Display
 
 # Of LRs of 150 x 100 and 200 x 133 pixels: tiles of 32 pixels, 24 apart, and those that end with the picture.
 TILE = "--tile", 64, 48
@@ -167,6 +170,9 @@ def test_a_review_deletes_and_restores_all_tiles_of_a_pair(run: Run, folders: Fo
         pair = next(pair for pair in review.pairs if Path(pair.hr).stem == "h0")
         shown = review.shown(pair)
         assert {side: path.parent.name for side, path in shown.items()} == {"lr": "LR", "hr": "HR"}
+        served = ServedImages(review)
+        assert served.by_link[served.output(pair, "hr")].path == shown["hr"]
+        assert Session(review, Display(), pytest.fail).picture().any()
         review.delete(pair)
         assert not list(dest.glob("*/h0*"))
         assert images(dest) == {name: data for name, data in before.items() if "h1" in name}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from twimager.pairs import VerifiedPair
 
 # What a pixel of a tile's file takes at most: four values.
 CHANNELS = 4
+# What an LR pixel takes while its gradient is computed: seven values of 4 bytes.
+GRADIENT_BYTES = 28
 
 
 class Tile(NamedTuple):
@@ -117,15 +120,14 @@ def gradient(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def tile_bytes(pair: VerifiedPair, options: Options) -> int:
-    """Return how many bytes the files of a pair's tiles take, at most, on top of what it takes to make both pictures.
-
-    That is little unless tiles overlap.
-    """
+    """Return how many bytes a pair's tiles take, at most, on top of its pictures: all files, and the LR's gradient."""
     tiling = options.write.tile
     if not tiling:
         return 0
     count = len(tiles_of(pair, Outputs(), options))
-    return 2 * CHANNELS * max(image.depth for image in pair.proposal.images) * count * tiling.size**2
+    depth = max((options.write.bits or 8) // 8, *(image.depth for image in pair.proposal.images))
+    files = 2 * CHANNELS * depth * count * tiling.size**2  # a whole scale: no LR is larger than its HR
+    return files + GRADIENT_BYTES * math.prod(pair.window[2:])
 
 
 def _within(tile: Tile, pair: VerifiedPair) -> Rect:
