@@ -343,7 +343,7 @@ class WriteSettings:
         require(1 <= self.quality <= 100, "--quality must be 1 to 100")
         require(self.depth in (None, 8, 16), "--depth must be 8 or 16 (bits)")
         require(self.depth != 16 or self.format.has_16_bit, f"--depth 16: {self.format.value} has 8 bit only")
-        require(self.min_detail >= 0, "--min_detail must be 0 or more (levels)")
+        require(0 <= self.min_detail <= 255, "--min_detail must be 0 to 255 (levels)")
         transparent_jpg = self.alpha is Alpha.KEEP and not self.format.has_alpha
         require(not transparent_jpg, "--alpha keep: jpg has no transparency; --format png, webp and tif have")
         for name, text in (("prefix", self.prefix), ("suffix", self.suffix)):
