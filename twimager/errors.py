@@ -70,6 +70,7 @@ class Reason(Enum):
     BLENDED = "LR is blended"
     TAKEN = "in a better pair"
     SKIPPED = "skipped by hand"
+    NO_TILE = "no usable tile"
     NOT_REACHED = "not reached"
     FAILED = "could not be compared"
     NOT_WRITTEN = "could not be written"

@@ -63,7 +63,8 @@ def report(run: Run, folders: Folders) -> dict[str, Any]:
     written = report_of(folders.dest)["pairs"][0]
     run(*folders.flags, "--report", "--min_overlap", 0.99, "--overwrite")
     report = report_of(folders.dest)
-    report["pairs"] = [{**written, "accepted": True}]
+    tile = {"lr_output": None, "hr_output": written["hr_output"], "window": written["window"]}
+    report["pairs"] = [{**written, "accepted": True, "tiles": [tile]}]
     return report
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twimager.cli.common import Parser, add_jobs, add_max_pixels, add_memory, add_save, raw_lines, saved_in, underscored
 from twimager.options import (
+    MIN_DETAIL,
     AlignSettings,
     Alpha,
     Border,
@@ -31,6 +32,7 @@ from twimager.options import (
     RunSettings,
     Search,
     SelectSettings,
+    Tiling,
     Truncated,
     WriteSettings,
     parse_scale,
@@ -104,6 +106,7 @@ def to_options(values: argparse.Namespace) -> Options:
             Output(values.output), ColorTransfer(values.color_transfer) if values.color_transfer else None,
             Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
             None if depth == SOURCE else int(depth), Alpha(values.alpha), NameCharacters(names), loaders,
+            Tiling.from_numbers(values.tile) if values.tile else None, values.min_detail,
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
@@ -289,6 +292,22 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         metavar="N",
         help="then cut, in LR pixels: N off every side; W H from the centre; X Y W H from X right, Y down",
+    )
+    group.add_argument(
+        "--tile",
+        type=int,
+        nargs="+",
+        metavar=("SIZE", "STEP"),
+        help="write tiles instead, name_s001 and on: squares of SIZE HR pixels, STEP apart (default: SIZE), both sides "
+        "of the same place, of those that agree, are covered and have something to see",
+    )
+    group.add_argument(
+        "--min_detail",
+        type=float,
+        default=MIN_DETAIL,
+        metavar="F",
+        help="of --tile: levels of 255 by which neighbouring pixels of an LR tile differ at least, in the mean; "
+        f"0 takes all (default {MIN_DETAIL:g}, which leaves out black and the smoothest skies)",
     )
     group.add_argument(
         "--keep_icc", action="store_true", help="leave the colours of an HR with a colour profile as they are stored"

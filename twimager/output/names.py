@@ -19,6 +19,15 @@ class Outputs(NamedTuple):
     hr: Path | None = None
     mask: Path | None = None
 
+    @property
+    def paths(self) -> set[Path]:
+        """All that is written."""
+        return {path for path in self if path}
+
+    def tile(self, number: int) -> Outputs:
+        """Return where the files of one of the pair's tiles go."""
+        return Outputs(*(path and path.with_stem(f"{path.stem}_s{number:03}") for path in self))
+
 
 NOT_WRITTEN = Outputs()
 

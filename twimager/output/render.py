@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from fractions import Fraction
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -41,6 +42,21 @@ TRANSFER_BYTES = 72
 ALPHA_BYTES = 48
 # What small pictures take too: the finer grid that is averaged.
 OVERHEAD = 64 << 20
+
+
+class Rendered(NamedTuple):
+    """One of the pictures of a pair: its pixels, (h, w, 3) or with alpha (h, w, 4), and their profile."""
+
+    pixels: Pixels
+    profile: bytes | None
+
+    def cut(self, window: Rect) -> Rendered:
+        """Return a part of it."""
+        return self._replace(pixels=window.cut(self.pixels))
+
+    def encoded(self, write: WriteSettings) -> bytes:
+        """Return it as a file."""
+        return encode(self.pixels, write.format, write.quality, self.profile)
 
 
 def common_area(match: Match, hr_size: Size, lr_size: Size, scale: Fraction) -> Rect | None:
@@ -99,32 +115,44 @@ def output_bits(pair: VerifiedPair, write: WriteSettings) -> int | None:
 
 def render_lr(pair: VerifiedPair, write: WriteSettings, partial: Partial = Partial.NONE) -> bytes:
     """Return the LR output as a file: its source's bytes if those are what would be decoded, cut and encoded."""
-    lr, how, depth = pair.proposal.lr, treatment(pair, write), output_bits(pair, write)
+    lr, depth = pair.proposal.lr, output_bits(pair, write)
     data = read_bytes(lr.path)
     profile = embedded_profile(data)
     black = hidden(pair) if partial is Partial.BLACK else np.zeros(1, bool)
     is_whole = not lr.missing and pair.window == lr.frame and not black.any()
     if is_whole and not (profile and lr.srgb) and is_plain(data, write.format):
         is_right = not depth or (8 * lr.depth, lr.is_dim) == (depth, False)
-        if is_right and parse(data).has_alpha == (how is Alpha.KEEP):
+        if is_right and parse(data).has_alpha == (treatment(pair, write) is Alpha.KEEP):
             return data
+    made = lr_picture(pair, write, data)
+    if black.any():
+        made = made._replace(pixels=np.where(black[..., None], made.pixels.dtype.type(0), made.pixels))
+    return made.encoded(write)
+
+
+def lr_picture(pair: VerifiedPair, write: WriteSettings, data: bytes) -> Rendered:
+    """Return the LR output, whose source's file holds `data`."""
+    lr, how, profile = pair.proposal.lr, treatment(pair, write), embedded_profile(data)
     frame, bits, transparency = decode_with_alpha(data, missing=lr.missing)
     window = pair.window.moved(lr.picture.x, lr.picture.y)
     shown = window.cut(frame)
     alpha = None if transparency is None else window.cut(transparency)
     colors = to_srgb(shown, profile) if profile and lr.srgb else shown
-    pixels = at_depth(laid_out(colors, alpha, how, lambda alpha: _shown_by_hr(pair, alpha)), depth, bits)
-    if black.any():
-        pixels = np.where(black[..., None], pixels.dtype.type(0), pixels)
-    return encode(pixels, write.format, write.quality, None if lr.srgb else profile)
+    shown = laid_out(colors, alpha, how, lambda alpha: _shown_by_hr(pair, alpha))
+    return Rendered(at_depth(shown, output_bits(pair, write), bits), None if lr.srgb else profile)
 
 
 def encoded_hr(pair: VerifiedPair, framing: Framing, write: WriteSettings) -> bytes:
     """Return the HR output as a file."""
+    return hr_picture(pair, framing, write).encoded(write)
+
+
+def hr_picture(pair: VerifiedPair, framing: Framing, write: WriteSettings) -> Rendered:
+    """Return the HR output."""
     pixels = render_hr(pair, framing, write.color_transfer, treatment(pair, write), output_bits(pair, write))
     hr = pair.proposal.hr
     profile = None if hr.srgb else embedded_profile(read_bytes(hr.path))
-    return encode(pixels, write.format, write.quality, profile)
+    return Rendered(pixels, profile)
 
 
 def render_hr(

@@ -13,6 +13,7 @@ from twimager.align.matching import Match
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import translation
 from twimager.options import plain_settings
+from twimager.output.tiles import Tile
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import CANDIDATES
@@ -26,6 +27,7 @@ from twimager.report.schema import (
     RejectedImageRecord,
     RejectedPairRecord,
     ReportDocument,
+    TileRecord,
     Versions,
 )
 from twimager.verify.agreement_map import AgreementMap
@@ -71,6 +73,7 @@ def pair_record(record: Record) -> PairRecord:
         lr_output=_absolute(record.outputs.lr),
         hr_output=_absolute(record.outputs.hr),
         mask_output=_absolute(record.outputs.mask),
+        tiles=[_tile(tile, lr) for tile in record.tiles],
         matrix=(to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
         method=_method(pair.match),
         flow=_rounded(displacement.magnitude) if displacement else None,
@@ -82,6 +85,11 @@ def pair_record(record: Record) -> PairRecord:
         accepted=record.accepted or None,
         **_numbers(pair),
     )
+
+
+def _tile(tile: Tile, lr: Fingerprint) -> TileRecord:
+    window = tile.window.moved(*lr.picture[:2])
+    return TileRecord(lr_output=_absolute(tile.outputs.lr), hr_output=_absolute(tile.outputs.hr), window=window)
 
 
 def _absolute(path: Path | None) -> str | None:

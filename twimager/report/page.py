@@ -52,7 +52,7 @@ class Links(Protocol):
     """Where a page finds images."""
 
     def output(self, pair: PairRecord, side: Side) -> str:
-        """Return the link to a pair's output, which was written."""
+        """Return the link to a file, which was written, of what a pair shows."""
 
     def source(self, path: str, side: Side) -> str:
         """Return the link to an image as it was found in the folder of a side."""
@@ -113,7 +113,7 @@ class _FromDisk:
         self._left = EMBEDDED
 
     def output(self, pair: PairRecord, side: Side) -> str:
-        path, source = pair.outputs[side], pair.lr if side == "lr" else pair.hr
+        path, source = pair.shown.outputs[side], pair.lr if side == "lr" else pair.hr
         link = link_to(path, self._then)
         if source not in self._dim or self._scaled:
             return link
@@ -137,7 +137,8 @@ class _FromDisk:
 
 def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
     """Return what the page shows of a pair; sides that were not written are shown as they were found."""
-    written = pair.outputs
+    shown = pair.shown
+    written = shown.outputs
     return {
         "name": shown_name(written.get("hr") or written.get("lr") or pair.hr),
         "images": [
@@ -150,7 +151,8 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
         "method": pair.method,
         "native": pair.native_scale,
         "flow": pair.flow,
-        "window": pair.window,
+        "window": shown.window,
+        "tiles": len(pair.tiles),
         "rivals": [shown_name(rival) for rival in pair.rivals],
         **_numbers(pair),
     }

@@ -15,7 +15,7 @@ from twimager.errors import UsageError
 from twimager.options import Format
 from twimager.output.layout import HR, LR, MASK
 from twimager.output.names import folded
-from twimager.report.schema import SCHEMA_VERSION, PairRecord, ReportDocument, Side, UsedSettings
+from twimager.report.schema import SCHEMA_VERSION, PairRecord, ReportDocument, Side, TileRecord, UsedSettings
 from twimager.runtime.folders import is_link, read_file
 from twimager.runtime.typed_json import Count, dumps
 
@@ -84,8 +84,9 @@ def caption(pair: PairRecord) -> str:
     """Return the numbers of a pair in a line; what is unknown is left out."""
     numbers = {words: getattr(pair, name) for name, words in CAPTIONS.items()}
     known = [words.format(value) for words, value in numbers.items() if value is not None and value is not False]
-    rivals = [f"rivals {len(pair.rivals)}"] * bool(pair.rivals)
-    return ", ".join([*known, *rivals, *["accepted"] * bool(pair.accepted)])
+    counts = {"rivals": len(pair.rivals), "tiles": len(pair.tiles)}
+    counted = [f"{name} {count}" for name, count in counts.items() if count]
+    return ", ".join([*known, *counted, *["accepted"] * bool(pair.accepted)])
 
 
 class OwnFiles:
@@ -119,7 +120,11 @@ class OwnFiles:
 
     def of(self, pair: PairRecord) -> list[Path]:
         """Return where a pair's outputs are, or would be if they are gone; UsageError if they are none of DEST's."""
-        return [self._located(path, side) for side, path in pair.outputs.items()]
+        return [path for part in pair.parts for path in self.of_part(part).values()]
+
+    def of_part(self, part: PairRecord | TileRecord) -> dict[Side, Path]:
+        """Return where the outputs of a pair that was not cut, or of a tile, are, by side; raises as `of` does."""
+        return {side: self._located(path, side) for side, path in part.outputs.items()}
 
     def _located(self, recorded: str, side: Side) -> Path:
         path = self._folders[side] / Path(recorded).name

@@ -11,6 +11,7 @@ from typing import TypeVar
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
 from twimager.output.names import NOT_WRITTEN, Outputs
+from twimager.output.tiles import Tile
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.verify.scores import Scores
 
@@ -23,11 +24,12 @@ NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 @dataclass(frozen=True)
 class Record:
-    """A pair, where its files went, and whether a review has accepted it already."""
+    """A pair, where its files went, whether a review has accepted it already, and what tiles it was cut into."""
 
     pair: VerifiedPair
     outputs: Outputs = NOT_WRITTEN
     accepted: bool = False
+    tiles: tuple[Tile, ...] = ()
 
 
 @dataclass(frozen=True)

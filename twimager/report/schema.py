@@ -78,14 +78,31 @@ class PairNumbers(Struct, kw_only=True, forbid_unknown_fields=True):
     agreement: AgreementRecord | None
 
 
+class TileRecord(Struct, forbid_unknown_fields=True):
+    """A tile of a pair: its files, None where that side was not written, and its LR pixels."""
+
+    lr_output: Text | None
+    hr_output: Text | None
+    window: Box
+
+    @property
+    def outputs(self) -> dict[Side, str]:
+        """The files that were written, by side: LR first."""
+        return _written(self.lr_output, self.hr_output)
+
+
 class PairRecord(PairNumbers):
-    """A pair that was written, or would be; paths are absolute. `accepted` is True or None."""
+    """A pair that was written, or would be; paths are absolute. `accepted` is True or None.
+
+    One that was cut into `tiles` has no files but theirs.
+    """
 
     lr: Text
     hr: Text
     lr_output: Text | None
     hr_output: Text | None
     mask_output: Text | None
+    tiles: list[TileRecord]
     matrix: Annotated[list[Row], Meta(min_length=3, max_length=3)]
     method: Literal["transform", "warp", "flow"]
     flow: NotNegative | None
@@ -101,10 +118,30 @@ class PairRecord(PairNumbers):
             raise ValueError("accepted is true or null")
 
     @property
+    def shown(self) -> PairRecord | TileRecord:
+        """What stands for it where it is looked at: itself, or the tile in the middle of the list."""
+        return self.parts[len(self.parts) // 2]
+
+    @property
     def outputs(self) -> dict[Side, str]:
-        """The files that were written, by side: LR first, the mask last."""
-        paths: dict[Side, str | None] = {"lr": self.lr_output, "hr": self.hr_output, "mask": self.mask_output}
-        return {side: path for side, path in paths.items() if path is not None}
+        """The files that were written, by side: LR first, the mask last; none of the tiles."""
+        return _written(self.lr_output, self.hr_output, self.mask_output)
+
+    @property
+    def parts(self) -> list[PairRecord | TileRecord]:
+        """All that has files: itself, or its tiles."""
+        return [*self.tiles] or [self]
+
+    @property
+    def files(self) -> list[str]:
+        """All files that were written."""
+        return [path for part in self.parts for path in part.outputs.values()]
+
+
+def _written(lr: str | None, hr: str | None, mask: str | None = None) -> dict[Side, str]:
+    """Return the files that there are, by side."""
+    paths: dict[Side, str | None] = {"lr": lr, "hr": hr, "mask": mask}
+    return {side: path for side, path in paths.items() if path is not None}
 
 
 class RejectedPairRecord(PairNumbers):

@@ -44,6 +44,7 @@ class Summary(Struct, frozen=True):
     lr_left, hr_left : how many images are in no pair, by reason, the most frequent first
     closest : of LRs for which nothing is similar enough, by reason, why not the HR that came closest
     unreadable, unwritten : files that could not be read, pairs that could not be written
+    tiles, without_tile : how many tiles the pairs were cut into, and how many more pairs have none to write
     scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
         pixels per output pixel, along a side, the median HR has (None without pairs)
     negatives, inverted : how many HRs are the negatives of their LRs, and whether they were inverted to be written, as
@@ -60,6 +61,8 @@ class Summary(Struct, frozen=True):
     closest: Counts
     unreadable: Count
     unwritten: Count
+    tiles: Count
+    without_tile: Count
     scale: Annotated[float, Meta(gt=0, le=MAX_SCALE)]
     enlarged: Count
     median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
@@ -74,13 +77,15 @@ class Summary(Struct, frozen=True):
 
     def to_text(self) -> str:
         """Return a few lines for a person: what was found, what was not, where to look next."""
-        lines = [f"pairs {'written' if self.written else 'found'}: {self.pairs}"]
+        tiles = f", in {self.tiles} tiles" * bool(self.tiles)
+        lines = [f"pairs {'written' if self.written else 'found'}: {self.pairs}{tiles}"]
         for side, left in (("LR", self.lr_left), ("HR", self.hr_left)):
             lines.append(f"{side} left without a pair: {sum(left.values())}" + (f" ({_most(left)})" if left else ""))
             if side == "LR" and self.closest:
                 lines.append(f"  the HRs that came closest: {_most(self.closest)}")
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
+        lines += [f"pairs without a usable tile: {self.without_tile}"] * bool(self.without_tile)
         lines += self._enlargement()
         if self.negatives:
             how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
@@ -126,6 +131,8 @@ def summarize(report: Report) -> Summary:
         closest=_closest(report),
         unreadable=report.unreadable,
         unwritten=report.unwritten,
+        tiles=sum(len(record.tiles) for record in report.pairs),
+        without_tile=sum(pair.rejection.reason is Reason.NO_TILE for pair in report.rejected_pairs),
         scale=float(options.pair.framing.scale),
         enlarged=sum(scale < 1 - SAME_SIZE for scale in native),
         median_native_scale=statistics.median(native) if native else None,

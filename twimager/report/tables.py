@@ -46,7 +46,7 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     folder = next(iter(paths.values())).parent
     made = {REPORT: to_bytes(kept), **beside(kept, folder, paths)}
     if META_INFO in paths:
-        names = [name for pair in kept.pairs if (name := _hr_name(pair))]
+        names = [name for pair in kept.pairs for name, _ in _hrs(pair)]
         if left_out := sum(map(_is_split, names)):
             warn(f"{META_INFO}: {left_out} of {len(names)} HRs are not listed, as their names hold spaces")
     return {path: made[name] for name, path in paths.items()}
@@ -70,11 +70,12 @@ def table(pairs: Iterable[PairRecord], folder: Path) -> bytes:
     """
     text = io.StringIO(newline="")
     lines = csv.writer(text)
-    lines.writerow([*PLAIN, *WINDOW, "rivals"])
+    lines.writerow([*PLAIN, *WINDOW, "rivals", "tiles"])
     for pair in pairs:
-        outputs = {f"{side}_output": _below(path, folder) for side, path in pair.outputs.items()}
+        outputs = {f"{side}_output": _below(path, folder) for side, path in pair.shown.outputs.items()}
         cells = {**msgspec.to_builtins(pair), **outputs}
-        lines.writerow(map(_cell, [*(cells[column] for column in PLAIN), *pair.window, len(pair.rivals)]))
+        counts = len(pair.rivals), len(pair.tiles)
+        lines.writerow(map(_cell, [*(cells[column] for column in PLAIN), *pair.window, *counts]))
     return text.getvalue().encode("utf-8-sig")
 
 
@@ -84,15 +85,15 @@ def meta_info(pairs: Iterable[PairRecord], scale: Fraction) -> bytes:
     Names that the loaders would split are left out.
     """
     lines = []
-    for pair in pairs:
-        if (name := _hr_name(pair)) and not _is_split(name):
-            width, height = output_size(Rect(*pair.window), scale)
-            lines.append(f"{name} ({height},{width},3)\n")
+    for name, window in (hr for pair in pairs for hr in _hrs(pair) if not _is_split(hr[0])):
+        width, height = output_size(window, scale)
+        lines.append(f"{name} ({height},{width},3)\n")
     return "".join(sorted(lines)).encode("utf-8", "surrogateescape")
 
 
-def _hr_name(pair: PairRecord) -> str | None:
-    return Path(pair.hr_output).name if pair.hr_output else None
+def _hrs(pair: PairRecord) -> list[tuple[str, Rect]]:
+    """Return the names of a pair's HR files, and the LR pixels that each shows."""
+    return [(Path(part.hr_output).name, Rect(*part.window)) for part in pair.parts if part.hr_output]
 
 
 def _is_split(name: str) -> bool:

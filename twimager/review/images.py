@@ -44,7 +44,7 @@ class ServedImages:
 
     def output(self, pair: PairRecord, side: Side) -> str:
         """Return the link to a pair's output."""
-        path = self._review.outputs(pair)[list(pair.outputs).index(side)]
+        path = self._review.shown(pair)[side]
         return self._link(Image(path, self._review.home, moves=True))
 
     def source(self, path: str, side: Side) -> str:

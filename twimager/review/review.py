@@ -11,7 +11,7 @@ from twimager.fingerprint.stamp import stamp
 from twimager.output.atomic import UnwritableName, remove_temporary
 from twimager.output.layout import check_links, own_files
 from twimager.output.lock import lock
-from twimager.report.schema import PairRecord, ReportDocument
+from twimager.report.schema import PairRecord, ReportDocument, Side
 from twimager.review.document import COMPANIONS, TEMPORARY, ReviewedReport
 from twimager.review.trash import Deletion, Trash
 from twimager.run.journal_lines import Accepted, Deleted
@@ -75,6 +75,10 @@ class Review:
     def outputs(self, pair: PairRecord) -> list[Path]:
         """Return where a pair's files are, LR first, as far as they were written; whether they are there or not."""
         return self._reviewed.files.of(pair)
+
+    def shown(self, pair: PairRecord) -> dict[Side, Path]:
+        """Return where those files of a pair are that it is looked at by, by side."""
+        return self._reviewed.files.of_part(pair.shown)
 
     def current_path(self, output: Path) -> Path:
         """Return where an output is now: at its path, or in the trash."""
@@ -186,7 +190,7 @@ class Review:
 
 
 def _key(pair: PairRecord) -> tuple[str, ...]:
-    return tuple(map(str, (pair.lr, pair.hr, *pair.outputs.values())))
+    return pair.lr, pair.hr, *pair.files
 
 
 @contextmanager

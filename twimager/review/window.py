@@ -101,7 +101,7 @@ class Session:
         differs = _differs(self.pair) if self._hatching else None
         drawn = drawn_pair(*self._pictures, self._display, swapped=self._swapped, differs=differs)
         width = max(MIN_WIDTH, drawn.shape[1])
-        names = dict.fromkeys(path.name for path in reversed(self._review.outputs(self.pair)))
+        names = dict.fromkeys(path.name for path in reversed(self._review.shown(self.pair).values()))
         where = f"{self._index + 1} / {len(self._pairs)}:"
         order = ["(worst residual first)"] * self._worst_first
         undoable = len(self._review.deletions)
@@ -131,8 +131,8 @@ class Session:
                 index = self._index if forward else self._index - 1
 
     def _read(self, pair: PairRecord) -> _Pictures:
-        files = zip(pair.outputs, self._review.outputs(pair), strict=True)
-        return _Pictures(**{side: _read(path) for side, path in files if side != "mask"})
+        files = self._review.shown(pair)
+        return _Pictures(**{side: _read(path) for side, path in files.items() if side != "mask"})
 
     def _delete(self) -> None:
         if self.pair:
@@ -180,7 +180,7 @@ def _differs(pair: PairRecord) -> NDArray[np.bool_] | None:
     """Return where the outputs of a pair differ, (h, w), as far as its map tells; None where there is none."""
     if pair.agreement is None:
         return None
-    window = Rect(*pair.window)
+    window = Rect(*pair.shown.window)
     return np.asarray(pair.agreement.map.on(window, window[2:]) == Label.DIFFER)
 
 

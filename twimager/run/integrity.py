@@ -192,7 +192,7 @@ def _outputs(document: ReportDocument) -> set[str]:
     """
     then = document.used_settings.dest or ""
     kind = PureWindowsPath if PureWindowsPath(then).drive else PurePosixPath
-    outputs = [output for pair in document.pairs for output in pair.outputs.values()]
+    outputs = [output for pair in document.pairs for output in pair.files]
     return {kind(output).relative_to(kind(then)).as_posix() for output in outputs}
 
 

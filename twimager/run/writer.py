@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,9 @@ from twimager.options import Format, Options
 from twimager.output.atomic import UnwritableName, write_files
 from twimager.output.layout import JOURNALS
 from twimager.output.mask import render_mask
-from twimager.output.names import Names, Outputs
+from twimager.output.names import NOT_WRITTEN, Names, Outputs
 from twimager.output.render import encoded_hr, output_size, render_lr, rendering_bytes
+from twimager.output.tiles import Tile, render_tiles, tile_bytes, tiles_of
 from twimager.pairs import VerifiedPair, reject
 from twimager.report.ledger import Ledger
 from twimager.report.records import Record
@@ -45,7 +47,7 @@ class Writer:
         self._pool, self._names, self._options, self._ledger = pool, names, options, ledger
         self._console, self._journal = console, journal
         self._seen = seen
-        self._in_flight: deque[tuple[Record, Future[Marks | Rejection]]] = deque()
+        self._in_flight: deque[tuple[Record, Future[Written | Rejection]]] = deque()
 
     def accept(self, pair: VerifiedPair) -> bool:
         """Write a pair; return whether another one may follow."""
@@ -58,7 +60,7 @@ class Writer:
         options, known = self._options.run, self._journal.marks(*images)
         if options.debug and not known and not self._approved(pair):
             return not self._ledger.aborted
-        if options.dry:
+        if options.dry and not self._options.write.tile:
             self._ledger.accept(Record(pair))
         else:
             self._submit(pair, known)
@@ -68,10 +70,10 @@ class Writer:
 
     def _submit(self, pair: VerifiedPair, known: Marks) -> None:
         images = pair.proposal.lr.path, pair.proposal.hr.path
-        outputs = self._names.outputs(*images)
+        outputs = NOT_WRITTEN if self._options.run.dry else self._names.outputs(*images)
         seen = {path: self._seen.get(path) for path in images}
         job = Job(pair, outputs, seen, known, self._journal.run, self._journal.replace)
-        record = Record(pair, outputs, self._journal.is_accepted(*images))
+        record = Record(pair, NOT_WRITTEN if self._options.write.tile else outputs, self._journal.is_accepted(*images))
         self._in_flight.append((record, self._pool.submit(write_pair, job, self._options)))
 
     def _has_room(self) -> bool:
@@ -101,10 +103,13 @@ class Writer:
         written = future.result()
         record, _ = self._in_flight.popleft()
         if isinstance(written, Rejection):
-            self._fail(record.pair, written)
+            if written.reason is Reason.NO_TILE:
+                self._ledger.reject(reject(record.pair, written)._replace(agreement=record.pair.agreement))
+            else:
+                self._fail(record.pair, written)
             return
-        self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written)
-        self._ledger.accept(record)
+        self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written.marks)
+        self._ledger.accept(replace(record, tiles=tuple(written.tiles)))
 
     def _fail(self, pair: VerifiedPair, why: Rejection) -> None:
         """Enter and name a pair that could not be shown or written."""
@@ -154,26 +159,52 @@ class Job(NamedTuple):
     replace: bool
 
 
-def write_pair(job: Job, options: Options) -> Marks | Rejection:
-    """Worker task: render a pair and write its files, unless that is done already; return their marks."""
-    pair, outputs = job.pair, job.outputs
-    if {path for path in outputs if path} == job.known.keys() and are_intact(job.known):
-        return job.known
-    framing, write = options.pair.framing, options.write
+class Written(NamedTuple):
+    """The files of a pair that was written, and its tiles; with `--dry` the tiles alone."""
+
+    marks: Marks
+    tiles: Sequence[Tile] = ()
+
+
+def write_pair(job: Job, options: Options) -> Written | Rejection:
+    """Worker task: render a pair and write its files, unless that is done already; return what is written."""
+    pair = job.pair
+    if before := _written_before(job, options):
+        return before
     try:
-        with budget.admit(rendering_bytes(pair, framing, write)):
-            files = {outputs.lr: render_lr(pair, write, framing.partial)} if outputs.lr else {}
-            if outputs.hr:
-                files[outputs.hr] = encoded_hr(pair, framing, write)
-            if outputs.mask:
-                files[outputs.mask] = encode(render_mask(pair, output_size(pair.window, framing.scale)), Format.PNG)
+        with budget.admit(rendering_bytes(pair, options.pair.framing, options.write) + tile_bytes(pair, options)):
+            render = render_tiles if options.write.tile else _rendered
+            made = render(pair, job.outputs, options)
+        if isinstance(made, Rejection):
+            return made
+        tiles, files = made
         for path, seen in job.seen.items():
             if stamp(path) != seen:
                 return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
-        staging = options.run.dest and options.run.dest / JOURNALS
-        write_files(files, job.run, job.replace, options.run.unlinked_dest, staging)
+        if not options.run.dry:
+            staging = options.run.dest and options.run.dest / JOURNALS
+            write_files(files, job.run, job.replace, options.run.unlinked_dest, staging)
     except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
     except LIBRARY_ERRORS as error:
         return Rejection(Reason.NOT_WRITTEN, complaint(error))
-    return {path: mark(data) for path, data in files.items()}
+    return Written({path: mark(data) for path, data in files.items()}, tiles)
+
+
+def _written_before(job: Job, options: Options) -> Written | None:
+    """Return what an earlier run has written of a pair, None if that is not there any more, or not all of it."""
+    tiles = [tile for tile in tiles_of(job.pair, job.outputs, options) if tile.outputs.paths <= job.known.keys()]
+    expected = {path for tile in tiles for path in tile.outputs.paths} if options.write.tile else job.outputs.paths
+    is_whole = bool(job.known) and expected == job.known.keys() and are_intact(job.known)
+    return Written(job.known, tiles) if is_whole else None
+
+
+def _rendered(pair: VerifiedPair, outputs: Outputs, options: Options) -> tuple[list[Tile], dict[Path, bytes]]:
+    """Return no tiles, and the files of a pair that is written whole."""
+    framing, write = options.pair.framing, options.write
+    files = {outputs.lr: render_lr(pair, write, framing.partial)} if outputs.lr else {}
+    if outputs.hr:
+        files[outputs.hr] = encoded_hr(pair, framing, write)
+    if outputs.mask:
+        files[outputs.mask] = encode(render_mask(pair, output_size(pair.window, framing.scale)), Format.PNG)
+    return [], files

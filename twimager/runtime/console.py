@@ -130,7 +130,7 @@ class _Lines:
         self._write, self._next = write, time.monotonic() + FIRST_LINE
 
     def begin(self, stage: str) -> None:
-        """A line names its stage."""
+        """Do nothing: a line names its stage."""
 
     def show(self, stage: str, done: float, work: float, speed: str) -> None:
         if (now := time.monotonic()) >= self._next:

@@ -180,6 +180,7 @@ function card(pair, number) {
           make("span", { title: "correlation" }, `r ${fixed(pair.correlation, 3)}`),
           make("span", { title: "coverage" }, `${Math.floor(pair.coverage * 100)} %`),
           make("span", { title: "native scale" }, `${fixed(pair.native, 2)}×`),
+          ...(pair.tiles ? [make("span", {}, `${pair.tiles} tiles`)] : []),
           ...(pair.different > 0 ? [make("span", { class: "differs", title: sharesText(pair) }, `≠ ${shareText(pair.different)}`)] : [])),
         make("span", { class: "flags" }, ...flags))));
   if (data.served) drawn.append(decisionButtons());

@@ -40,6 +40,7 @@ function facts(pair) {
     ["proposed by", pair.source],
     ["aligned by", pair.method + (known(pair.flow) ? `, bent by ${fixed(pair.flow, 2)} LR pixels` : "")],
     ["window", `${width} × ${height} LR pixels from (${x}, ${y})`],
+    ...(pair.tiles ? [["tiles", `${pair.tiles}; one of them is shown`]] : []),
     ["mirrored", pair.mirrored ? "yes" : "no"],
     ["negative", pair.negative ? "yes" : "no"],
     ["rivals", pair.rivals.length ? pair.rivals.join(", ") : "none"],
