@@ -171,8 +171,10 @@ def page(seed: int) -> np.ndarray:
     return paper
 
 
-def test_pages_of_text_are_discriminated() -> None:
-    found = scored(seen(page(1), page(2)), (360, 480))
+@pytest.mark.parametrize("contrast", [1, 0.6, 0.3])
+def test_pages_of_text_are_discriminated(contrast: float) -> None:
     gates = {"threshold": 90, "min_overlap": 0.3, "max_difference": Gates.max_difference}
-    assert failed_gate(found, **gates) is not None
-    assert failed_gate(scored(seen(page(1), page(1)), (360, 480)), **gates) is None
+    for number in range(6):
+        faded = np.rint(255 - contrast * (255.0 - page(number))).astype(np.uint8)
+        assert failed_gate(scored(seen(page(number + 10), faded), (360, 480)), **gates) is not None
+        assert failed_gate(scored(seen(page(number), faded), (360, 480)), **gates) is None
