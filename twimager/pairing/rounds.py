@@ -15,7 +15,7 @@ from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.duplicates import representatives
 from twimager.pairing.read import Reader
 from twimager.pairs import VerifiedPair
-from twimager.propose import by_hash
+from twimager.propose import by_hash, by_thumbnail
 from twimager.propose.by_frame import Frames
 from twimager.propose.by_similarity import NOTHING_SIMILAR, SimilarHRs
 from twimager.propose.proposal import Proposal
@@ -134,7 +134,8 @@ class _Rounds:
             )
         with self._progress.stage("searching again"):
             index = FeatureIndex(hrs, self._reader.jobs)
-            proposals = self._new([index.propose(lrs, mirror=mirror) for mirror in self._mirrorings])
+            by_features = (index.propose(lrs, mirror=mirror) for mirror in self._mirrorings)
+            proposals = self._new([*by_features, by_thumbnail.propose(lrs, hrs)])
         yield from self._decider.pairs(proposals, self._similar(hrs))
 
     def _similar(self, hrs: Sequence[Fingerprint]) -> SimilarHRs:

@@ -19,6 +19,7 @@ class Source(Enum):
     FRAME = "frame"
     HASH = "hash"
     FEATURES = "features"
+    THUMBNAIL = "thumbnail"
 
 
 class Proposal(NamedTuple):
