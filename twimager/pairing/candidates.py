@@ -80,7 +80,7 @@ def _align(proposal: Proposal, method: Method) -> Aligned | RejectedPair:
     """
     lr, hr = proposal.lr, proposal.hr
     if proposal.source is Source.THUMBNAIL:
-        return _plausible(proposal, Match(framing(lr, hr), 0))
+        return _plausible(proposal, Match(framing(hr, lr), 0))
     found = match(*features_as_proposed(proposal, hr, lr), method)
     if isinstance(found, Rejection):
         if proposal.source is Source.FEATURES:

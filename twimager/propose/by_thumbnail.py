@@ -69,7 +69,7 @@ def propose(lrs: Sequence[Fingerprint], hrs: Sequence[Fingerprint]) -> list[list
     return proposals
 
 
-def framing(lr: Fingerprint, hr: Fingerprint) -> Matrix:
+def framing(hr: Fingerprint, lr: Fingerprint) -> Matrix:
     """Return the matrix, (3, 3) from HR to LR pixels, that takes the window most similar to an LR onto it."""
     similarity = _sampled(hr, FINE_WINDOWS) @ _sampled(lr, WHOLE)[0]
     x, y, width, height = FINE_WINDOWS[similarity.argmax()].tolist()
