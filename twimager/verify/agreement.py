@@ -41,8 +41,9 @@ MOST_NOISE = 2.5
 # Nor is it, with LEVELS_ALLOWED, more than so many times that of the cleanest tenth: where both pictures are covered by
 # watermarks it would be 15 to 22 times as much. Nine in ten of film are below 5.5.
 CLEANEST, MOST_UNEVEN = 0.1, 5.0
-# Of white noise, what `DENOISE` takes away has this share of the variance.
-FINEST_SHARE = 0.76
+# Of white noise, what `DENOISE` takes away has this share of the variance. So much of that, in squared levels, is no
+# noise: rounding, and what a fitted blur takes from the HR as well.
+FINEST_SHARE, ROUNDING = 0.76, 1.0
 # A region has squared errors of more than LOW times what is allowed, and of more than HIGH in places: of 1,040
 # true pairs (crops, casts, noise, JPEG, a clip) 1,035 have none.
 LOW, HIGH = 4.0, 12.0
@@ -208,7 +209,7 @@ def _noise(error: Picture, lr: Picture) -> float:
 def _grain(fitted: Picture, lr: Picture) -> float:
     """Return the variance of the noise of an LR: by how much it has more of the finest detail than the HR."""
     finest = [low_quantile(_finest_detail(picture)[::2, ::2]) for picture in (fitted, lr)]
-    return max(finest[1] - finest[0], 0.0) / FINEST_SHARE
+    return max((finest[1] - finest[0]) / FINEST_SHARE - ROUNDING, 0.0)
 
 
 def _finest_detail(picture: Picture) -> Picture:
