@@ -12,7 +12,7 @@ from tests.support.command import Run
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import picture
 from twimager.fingerprint.extract import fingerprint
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint, mirrored, negative
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint
 from twimager.geometry import Matrix, resize_matrix, scaling, translation
 from twimager.propose import by_thumbnail
 from twimager.propose.by_thumbnail import MAX_PROPOSED, framing, propose
@@ -67,10 +67,7 @@ def test_the_hr_that_a_grainy_lr_shows_comes_first(
 
 def test_it_is_framed_as_well_as_registration_bears(lrs: list[Fingerprint], hrs: list[Fingerprint]) -> None:
     for lr, hr in zip(lrs, hrs, strict=True):
-        found = framing(hr, lr)
-        assert error(found, truth(hr.size), SIZE) < 0.08 * min(SIZE)
-        np.testing.assert_allclose(framing(mirrored(hr), mirrored(lr))[0, 0], found[0, 0], rtol=0.1)
-        np.testing.assert_array_equal(framing(negative(hr), negative(lr)), found)
+        assert error(framing(hr, lr), truth(hr.size), SIZE) < 0.08 * min(SIZE)
 
 
 def test_where_there_is_nothing_to_see_nothing_fails(hrs: list[Fingerprint]) -> None:

@@ -173,17 +173,14 @@ def mirrored(image: Fingerprint) -> Fingerprint:
     features = image.known_features
     points = np.stack([image.size[0] - 1 - features.points[:, 0], features.points[:, 1]], axis=1)
     angles, descriptors = np.float32(np.pi) - features.angles, features.descriptors[:, MIRRORED_BINS]
-    thumbnail = image.thumbnail.reshape(-1, THUMBNAIL_SIDE)[:, ::-1].ravel()
-    found = Features(points, features.radii, angles, descriptors)
-    return replace(image, hashes=(), features=found, thumbnail=thumbnail)
+    return replace(image, hashes=(), features=Features(points, features.radii, angles, descriptors))
 
 
 def negative(image: Fingerprint) -> Fingerprint:
     """Return the fingerprint of the image's negative, without its hashes, which are not known."""
     features = image.known_features
     angles, descriptors = features.angles + np.float32(np.pi), features.descriptors[:, NEGATIVE_BINS]
-    found = Features(features.points, features.radii, angles, descriptors)
-    return replace(image, hashes=(), features=found, thumbnail=255 - image.thumbnail)
+    return replace(image, hashes=(), features=Features(features.points, features.radii, angles, descriptors))
 
 
 def stretched(image: Fingerprint, stretch: float) -> Fingerprint:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain
 
 from twimager.align.matching import CERTAIN_INLIERS, hypotheses, implausible
 from twimager.align.refinement import COARSE, FINE, PyramidLevel, refine
@@ -14,11 +13,11 @@ from twimager.geometry import Matrix, mirroring
 from twimager.options import Method
 from twimager.pairing.candidates import features_as_proposed, matrix_of_files, on_coarse_grid
 from twimager.pairs import Candidate, RejectedPair, reject
-from twimager.propose import by_thumbnail
 from twimager.verify.discrimination import DECISIVE, MAX_UNEXPLAINED, partial_correlation, unexplained_variance
 from twimager.verify.overlay import make_overlay
 from twimager.verify.scores import (
     GOOD_CORRELATION,
+    MIN_CORRELATION,
     PARTLY_CORRELATED,
     PROMISING_CORRELATION,
     coarse_scores,
@@ -67,7 +66,7 @@ def may_be_ambiguous(candidate: Candidate, method: Method) -> bool:
     That is where few features agree and the HR leaves variance of the LR unexplained.
     """
     inliers = candidate.match.inliers
-    if inliers is None or inliers >= MANY_INLIERS:
+    if inliers is None or inliers >= MANY_INLIERS or candidate.scores.correlation < MIN_CORRELATION:
         return False
     # Started from few features, a perspective may converge to a wrong one that explains nearly as much.
     has_start = method is Method.TRANSFORM or inliers >= CERTAIN_INLIERS
@@ -75,18 +74,14 @@ def may_be_ambiguous(candidate: Candidate, method: Method) -> bool:
 
 
 def disambiguate(candidate: Candidate, method: Method) -> Candidate:
-    """Register a candidate anew from its thumbnails' framing and from every hypothesis of richer features.
-
-    Return the one that explains the LR best.
-    """
+    """Register a candidate anew from every hypothesis of richer features; return the one that explains the LR best."""
     first = moved_to(on_coarse_grid(candidate), candidate.match.matrix)
     if first is None:
         return candidate
     best, proposal = first, candidate.proposal
     hr = extract_features(proposal.hr, (candidate.hr.negative if proposal.negative else candidate.hr).gray, RICH)
     lr = extract_features(proposal.lr, candidate.lr.gray, RICH._replace(stretch=proposal.stretch))
-    both = features_as_proposed(proposal, hr, lr)
-    found_in = chain([by_thumbnail.framing(*both)], hypotheses(*both, method))
+    found_in = hypotheses(*features_as_proposed(proposal, hr, lr), method)
     moved = (moved_to(first, matrix_of_files(proposal, matrix)) for matrix in found_in)
     for found in (_coarse_to_fine(hypothesis, method) for hypothesis in moved if hypothesis):
         if partial_correlation(found.overlay, best.overlay) > DECISIVE:
