@@ -8,14 +8,15 @@ import pytest
 
 from tests.support.pictures import cat, picture
 from twimager.errors import Reason, Rejection
+from twimager.fingerprint.phash import perceptual_hash
 from twimager.fingerprint.working_image import WorkingImage
 from twimager.geometry import scaling, translation
 from twimager.image.pixels import frame_size
 from twimager.options import Gates, Partial
-from twimager.verify.agreement import agreement
+from twimager.verify.agreement import Agreement, agreement
 from twimager.verify.discrimination import MAX_UNEXPLAINED, unexplained_variance
 from twimager.verify.overlay import Overlay, make_overlay
-from twimager.verify.scores import MIN_CORRELATION, Scores, coarse_scores, failed_gate, score, tile_shift
+from twimager.verify.scores import MIN_CORRELATION, REHASH_SIDE, Scores, coarse_scores, failed_gate, score, tile_shift
 
 
 def gray(name: str = "P1040518") -> np.ndarray:
@@ -146,6 +147,37 @@ def test_a_logo_does_not_change_the_hash_and_another_picture_contradicts() -> No
     other = scored(seen(gray("P1040771"), gray()), (320, 240)).contradicted
     assert other is not None
     assert other > 0.1
+
+
+def grainy(contrast: float, seed: int = 2) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 20, gray().shape)
+    return np.clip(gray() * contrast + 80 + noise, 0, 255).astype(np.uint8)
+
+
+def equal_bits(found: Agreement) -> float:
+    """All equal bits of both hashes, in percent."""
+    first, second = (perceptual_hash(picture, REHASH_SIDE) for picture in (found.fitted, found.lr))
+    return 100 * (1 - (first ^ second).bit_count() / REHASH_SIDE**2)
+
+
+@pytest.mark.parametrize("contrast", [0.1, 0.2, 0.6])
+def test_bits_that_noise_decides_do_not_count(contrast: float) -> None:
+    lr = grainy(contrast)
+    found = agreement(gray(), lr)
+    assert found.grain == pytest.approx(100, rel=0.1)  # of 400 at full size: the map has half the side
+    hashes = score(seen(lr, gray()), (320, 240), found).hash_agreement
+    assert hashes is not None
+    assert hashes > max(99, equal_bits(found))
+
+
+def test_without_noise_all_bits_count_and_where_the_picture_decides_few() -> None:
+    faded = (gray("P1040771") * 0.6 + 30).astype(np.uint8)
+    blurred = np.asarray(cv2.GaussianBlur(gray(), (0, 0), 1.5))
+    unlike = agreement(gray(), faded)
+    for lr, found in ((blurred, agreement(gray(), blurred)), (faded, replace(unlike, grain=0.0))):
+        assert found.grain == 0
+        assert score(seen(lr, gray()), (320, 240), found).hash_agreement == equal_bits(found)
+    assert score(seen(faded, gray()), (320, 240), replace(unlike, grain=1e6)).hash_agreement == equal_bits(unlike)
 
 
 def test_scores_are_of_what_agrees() -> None:

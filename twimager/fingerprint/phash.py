@@ -30,13 +30,27 @@ def perceptual_hash(gray: Gray, side: int) -> int:
     gray : (h, w) uint8
     side : the hash has side x side bits
     """
+    return int.from_bytes(np.packbits(hash_waves(gray, side) > 0).tobytes(), "big")
+
+
+def hash_waves(gray: Gray, side: int) -> NDArray[np.float64]:
+    """Return what the bits of a pHash are the signs of, (side, side): the longest waves' amplitudes less their median.
+
+    Those of white noise have the standard deviation of a pixel of the copy that they are of, of (HASHED_FROM * side)**2
+    pixels.
+
+    Parameters
+    ----------
+    gray : (h, w) uint8
+    side : the hash has side x side bits
+    """
     small = Image.fromarray(gray).resize((HASHED_FROM * side,) * 2, Image.Resampling.LANCZOS)
     waves = cv2.dct(np.asarray(small, np.float64))
     # OpenCV's transform is orthonormal, which shrinks what does not vary along an axis.
     waves[0] *= np.sqrt(2)
     waves[:, 0] *= np.sqrt(2)
     low = waves[:side, :side]
-    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+    return np.asarray(low - np.median(low), np.float64)
 
 
 def picture_hashes(gray: Gray, hash_side: int) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ from twimager.geometry import (
 from twimager.options import Gates, Method
 from twimager.pairs import Candidate, RejectedPair, reject
 from twimager.propose.by_hash import nearest_hashes
+from twimager.propose.by_thumbnail import framing
 from twimager.propose.proposal import Proposal, Source
 from twimager.runtime.memory import budget
 from twimager.verify.color import color_difference
@@ -73,8 +74,13 @@ def _align_frames(proposals: Sequence[Proposal], method: Method) -> Iterator[Ali
 
 
 def _align(proposal: Proposal, method: Method) -> Aligned | RejectedPair:
-    """Match the features; where too few match, a proposal by hash is aligned as its hashes were."""
+    """Match the features; where too few match, a proposal by hash is aligned as its hashes were.
+
+    One by its thumbnail is aligned as that was.
+    """
     lr, hr = proposal.lr, proposal.hr
+    if proposal.source is Source.THUMBNAIL:
+        return _plausible(proposal, Match(framing(hr, lr), 0))
     found = match(*features_as_proposed(proposal, hr, lr), method)
     if isinstance(found, Rejection):
         if proposal.source is Source.FEATURES:

@@ -15,7 +15,7 @@ from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.duplicates import representatives
 from twimager.pairing.read import Reader
 from twimager.pairs import VerifiedPair
-from twimager.propose import by_hash
+from twimager.propose import by_hash, by_thumbnail
 from twimager.propose.by_frame import Frames
 from twimager.propose.by_similarity import NOTHING_SIMILAR, SimilarHRs
 from twimager.propose.proposal import Proposal
@@ -119,7 +119,7 @@ class _Rounds:
         return self._likely(index, left) if left else None
 
     def by_richer_features(self, images: Images) -> Iterator[VerifiedPair]:
-        """Read images again for more features, and find pairs by those."""
+        """Read images again for more features, and find pairs by those, else by thumbnails."""
         from twimager.propose.by_features import FeatureIndex
 
         count = len(images.lrs) + len(images.hrs)
@@ -134,7 +134,10 @@ class _Rounds:
             )
         with self._progress.stage("searching again"):
             index = FeatureIndex(hrs, self._reader.jobs)
-            proposals = self._new([index.propose(lrs, mirror=mirror) for mirror in self._mirrorings])
+            sources: list[Iterable[list[Proposal]]] = [index.propose(lrs, mirror=mirror) for mirror in self._mirrorings]
+            if self._propose.search is not Search.FEATURES:
+                sources.append(by_thumbnail.propose(lrs, hrs))
+            proposals = self._new(sources)
         yield from self._decider.pairs(proposals, self._similar(hrs))
 
     def _similar(self, hrs: Sequence[Fingerprint]) -> SimilarHRs:

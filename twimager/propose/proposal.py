@@ -20,6 +20,7 @@ class Source(Enum):
     FRAME = "frame"
     HASH = "hash"
     FEATURES = "features"
+    THUMBNAIL = "thumbnail"
 
 
 class Proposal(NamedTuple):

@@ -41,6 +41,9 @@ MOST_NOISE = 2.5
 # Nor is it, with LEVELS_ALLOWED, more than so many times that of the cleanest tenth: where both pictures are covered by
 # watermarks it would be 15 to 22 times as much. Nine in ten of film are below 5.5.
 CLEANEST, MOST_UNEVEN = 0.1, 5.0
+# Of white noise, what `DENOISE` takes away has this share of the variance. So much of that, in squared levels, is no
+# noise: rounding, and what a fitted blur takes from the HR as well.
+FINEST_SHARE, ROUNDING = 0.76, 1.0
 # A region has squared errors of more than LOW times what is allowed, and of more than HIGH in places: of 1,040
 # true pairs (crops, casts, noise, JPEG, a clip) 1,035 have none.
 LOW, HIGH = 4.0, 12.0
@@ -84,6 +87,7 @@ class Agreement:
     misregistered : (h, w) bool, where a smaller error of registration than is allowed would show
     tones : how the LR's tones come from the HR's
     noise : variance, in squared levels, that noise leaves of errors on the map, once denoised
+    grain : variance, in squared levels, of the noise that the LR has on the map, and the HR has not
     """
 
     labels: NDArray[np.uint8]
@@ -93,6 +97,7 @@ class Agreement:
     misregistered: Mask
     tones: ToneFit
     noise: float
+    grain: float
 
     @property
     def differs(self) -> Mask:
@@ -178,8 +183,9 @@ def agreement(hr: Pixels, lr: Pixels, valid: Mask | None = None) -> Agreement:
     cleaned = fitted + signal * (reference - fitted)
     misregistered = error > LOW * (allowed / STRICTER**2 + floor)
     return Agreement(
-        labels.astype(np.uint8), contradicts, whole_levels(fitted), whole_levels(cleaned), misregistered, tones, noise
-    )
+        labels.astype(np.uint8), contradicts, whole_levels(fitted), whole_levels(cleaned), misregistered, tones, noise,
+        _grain(fitted, reference),
+    )  # fmt: skip
 
 
 def error_and_allowed(fitted: Picture, lr: Picture) -> tuple[Picture, Picture, Picture]:
@@ -201,6 +207,12 @@ def _noise(error: Picture, lr: Picture) -> float:
     floor = LEVELS_ALLOWED**2
     usual, least = low_quantile(error), low_quantile(error, CLEANEST)
     return min(usual, MOST_UNEVEN * (least + floor) - floor, MOST_NOISE * low_quantile(_finest_detail(lr)[::2, ::2]))
+
+
+def _grain(fitted: Picture, lr: Picture) -> float:
+    """Return the variance of the noise of an LR: by how much it has more of the finest detail than the HR."""
+    finest = [low_quantile(_finest_detail(picture)[::2, ::2]) for picture in (fitted, lr)]
+    return max((finest[1] - finest[0]) / FINEST_SHARE - ROUNDING, 0.0)
 
 
 def _finest_detail(picture: Picture) -> Picture:
