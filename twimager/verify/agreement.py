@@ -57,8 +57,8 @@ GAP, HOLE, LEAST_AREA, LEAST_HIGH = 4, 0.005, 16, 4
 # leaves, averaged (pixels); what is thinner than 2 * THIN + 1 of them is left out.
 ADDED, DETAIL_CONTRAST = 3.0, 3.0
 FINE, HIGH_PASS, DETAIL_AVERAGE, THIN = 0.8, 4.0, 2.0, 3
-# Thin parts count if the LR lacks a larger share than this of all that the HR shows, as a page lacks another one's text:
-# at least 0.07 there, be it faded; of 150 pairs of dusty film and other tones 0.06 at most.
+# Thin parts count if the LR lacks a larger share than this of all that the HR shows, as a page lacks the text of
+# another one: at least 0.07 there, be it faded; of 150 pairs of dusty film and other tones 0.06 at most.
 MISSING = 0.065
 # What differs in one place of more than this share of the map is no dust and no logo, whatever the HR shows there;
 # what is thinner than 2 * THICK + 1 pixels is left out. Of 77 pairs of scratched and dusty film none has over 0.026.
@@ -169,7 +169,8 @@ def agreement(hr: Pixels, lr: Pixels, valid: Mask | None = None) -> Agreement:
     tones = fit_tones(source, reference)
     fitted = tones.apply(source, Rect(0, 0, *grid), grid)
     error, allowed, contrast = error_and_allowed(fitted, reference)
-    noise = _noise(np.maximum(error - allowed / LOW, 0)[::2, ::2], reference)
+    finest = low_quantile(_finest_detail(reference)[::2, ::2])
+    noise = _noise(np.maximum(error - allowed / LOW, 0)[::2, ::2], finest)
     floor = noise + LEVELS_ALLOWED**2
     pixels, regions = _regions(error / (allowed + floor))
     if valid is not None:
@@ -184,7 +185,7 @@ def agreement(hr: Pixels, lr: Pixels, valid: Mask | None = None) -> Agreement:
     misregistered = error > LOW * (allowed / STRICTER**2 + floor)
     return Agreement(
         labels.astype(np.uint8), contradicts, whole_levels(fitted), whole_levels(cleaned), misregistered, tones, noise,
-        _grain(fitted, reference),
+        _grain(fitted, finest),
     )  # fmt: skip
 
 
@@ -202,17 +203,19 @@ def error_and_allowed(fitted: Picture, lr: Picture) -> tuple[Picture, Picture, P
     return error, np.asarray(allowed, np.float32), np.asarray(np.maximum(*contrasts), np.float32)
 
 
-def _noise(error: Picture, lr: Picture) -> float:
-    """Return the variance of the noise: what errors are where nothing differs, as far as that may be noise."""
+def _noise(error: Picture, finest: float) -> float:
+    """Return the variance of the noise: what errors are where nothing differs, as far as that may be noise.
+
+    `finest` is the variance of the LR's finest detail.
+    """
     floor = LEVELS_ALLOWED**2
     usual, least = low_quantile(error), low_quantile(error, CLEANEST)
-    return min(usual, MOST_UNEVEN * (least + floor) - floor, MOST_NOISE * low_quantile(_finest_detail(lr)[::2, ::2]))
+    return min(usual, MOST_UNEVEN * (least + floor) - floor, MOST_NOISE * finest)
 
 
-def _grain(fitted: Picture, lr: Picture) -> float:
+def _grain(fitted: Picture, finest: float) -> float:
     """Return the variance of the noise of an LR: by how much it has more of the finest detail than the HR."""
-    finest = [low_quantile(_finest_detail(picture)[::2, ::2]) for picture in (fitted, lr)]
-    return max((finest[1] - finest[0]) / FINEST_SHARE - ROUNDING, 0.0)
+    return max((finest - low_quantile(_finest_detail(fitted)[::2, ::2])) / FINEST_SHARE - ROUNDING, 0.0)
 
 
 def _finest_detail(picture: Picture) -> Picture:
