@@ -69,6 +69,9 @@ Absolute times are of that machine; the ratios are what to look at.
 
 How well pairs are found and aligned is measured by another command, on photographs of your own:
 `python benchmarks/known_warp.py PHOTOS`.
+What pairs that are not aligned cost a network that is trained on them, by one more, which takes `pip install torch`:
+`python benchmarks/training.py PHOTOS`. [What misalignment costs](../docs/training.md#what-misalignment-costs) has its
+figures.
 """
 
 
