@@ -92,6 +92,25 @@ def test_formats_say_what_has_to_be_installed(run: Run, monkeypatch: pytest.Monk
     assert "HEIF, HEIC: read" in outcome.out
 
 
+@pytest.mark.parametrize(
+    ("release", "words"),
+    [
+        ({"ID": "ubuntu", "ID_LIKE": "debian"}, "apt-get install libgl1"),
+        ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "dnf install mesa-libGL"),
+        ({}, "your system"),
+    ],
+)
+def test_a_library_that_the_system_lacks_is_named_with_what_installs_it(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, release: dict[str, str], words: str
+) -> None:
+    def lacking(*_: object) -> None:
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr("twimager.run.job.run", lacking)
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: release)
+    refused(run(*folders.flags), 1, f"libGL.so.1 is missing: {words}", "opencv-python-headless")
+
+
 def test_missing_options(run: Run, folders: Folders) -> None:
     refused(run(), 2, "--lr", "--hr")
     refused(run("--lr", folders.lr, "--hr", folders.hr), 2, "--dest")

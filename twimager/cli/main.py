@@ -12,7 +12,7 @@ from twimager.cli.commands import COMMANDS
 from twimager.cli.common import Parser, raw_lines, underscored
 from twimager.cli.pair import parse, to_options
 from twimager.cli.signals import Interruption
-from twimager.cli.suggestions import on_no_command
+from twimager.cli.suggestions import on_missing_library, on_no_command
 from twimager.errors import ExitCode, Interrupted, TwimagerError, UsageError
 from twimager.image.headers import LIMIT_VARIABLE
 from twimager.options import MAX_PIXELS
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail("out of memory; --jobs 1 needs the least", ExitCode.FATAL)
         if isinstance(error, OSError):
             return _fail(str(error), ExitCode.FATAL)
+        if isinstance(error, ImportError) and (words := on_missing_library(error)):
+            return _fail(words, ExitCode.FATAL)
         raise
 
 

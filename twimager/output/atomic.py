@@ -19,6 +19,8 @@ from twimager.runtime.folders import Folder, LinkInDest, opened
 
 # Errors that concern one file's name; any other failure to write concerns them all.
 NAME_ERRORS = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+# What a full disk, or a quota, answers.
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # What some network file systems answer to fsync.
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP}
 # Held while the files of a pair get their names: code that ends the process at once waits for it, so that no pair is
@@ -87,7 +89,8 @@ def _remove(files: Iterable[Path], folders: Mapping[Path, Folder]) -> None:
 
 def unwritable(path: Path, error: OSError) -> TwimagerError:
     """Return the error that ends a run that can't write to DEST."""
-    return TwimagerError(f"cannot write {path}: {error.strerror}; make room and add --resume, or choose another --dest")
+    mend = "make room" if error.errno in FULL else "mend that"
+    return TwimagerError(f"cannot write {path}: {error.strerror}; {mend} and add --resume, or choose another --dest")
 
 
 def _store(path: Path, data: bytes, folder: Folder) -> None:
