@@ -52,7 +52,7 @@ class Reason(Enum):
     NOT_REGULAR = "not a regular file"
     FLAT = "nothing to see"
     NOTHING_SIMILAR = "nothing similar"
-    NO_PARTNER = "nothing similar enough"
+    NO_PARTNER = "similar ones were rejected"
     NO_SUCH_FRAME = "no HR shows this frame"
     FEW_MATCHES = "too few matching features"
     IMPLAUSIBLE = "implausible transform"

@@ -160,10 +160,10 @@ def _candidate(proposal: Proposal, found: Match, gates: Gates) -> Candidate | Re
 
 def _dominated(proposal: Proposal, found: Match, others: Sequence[Candidate]) -> RejectedPair | None:
     """Reject an aligned HR that can't be as similar to the LR as one of the others is, however well it correlates."""
-    reach = coverage((proposal, found))
-    if not others or reach >= max(other.scores.similarity for other in others):
+    reach, best = coverage((proposal, found)), max(others, key=lambda other: other.scores.similarity, default=None)
+    if best is None or reach >= best.scores.similarity:
         return None
-    detail = f"another HR covers more than {reach:.2f} of the LR"
+    detail = f"another HR covers {best.scores.coverage:.2f} of the LR, this one {reach:.2f}"
     return RejectedPair(proposal, Rejection(Reason.LOOK_ALIKE, detail), found)
 
 

@@ -25,8 +25,6 @@ from twimager.version import __version__
 
 # No HR has more source pixels per output pixel, along a side.
 MAX_NATIVE_SCALE = 1e6
-# So many reasons are named on a line, the most frequent ones.
-NAMED = 3
 # Why images are in no pair that were compared with others.
 UNLIKE = (Reason.NO_PARTNER, Reason.NO_SUCH_FRAME)
 
@@ -80,9 +78,9 @@ class Summary(Struct, frozen=True):
         tiles = f", in {self.tiles} tiles" * bool(self.tiles)
         lines = [f"pairs {'written' if self.written else 'found'}: {self.pairs}{tiles}"]
         for side, left in (("LR", self.lr_left), ("HR", self.hr_left)):
-            lines.append(f"{side} left without a pair: {sum(left.values())}" + (f" ({_most(left)})" if left else ""))
+            lines.append(f"{side} left without a pair: {sum(left.values())}" + (f" ({_reasons(left)})" if left else ""))
             if side == "LR" and self.closest:
-                lines.append(f"  the HRs that came closest: {_most(self.closest)}")
+                lines.append(f"  the HRs that came closest: {_reasons(self.closest)}")
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
         lines += [f"pairs without a usable tile: {self.without_tile}"] * bool(self.without_tile)
@@ -150,12 +148,8 @@ class Outcome(Struct, frozen=True):
     summary: Summary
 
 
-def _most(counts: Counts) -> str:
-    """Return the most frequent reasons, and how many others there are."""
-    named = list(counts.items())
-    others = sum(number for _, number in named[NAMED:])
-    words = [f"{number} {reason}" for reason, number in named[:NAMED]]
-    return ", ".join(words + [f"{others} for other reasons"] * bool(others))
+def _reasons(counts: Counts) -> str:
+    return ", ".join(f"{number} {reason}" for reason, number in counts.items())
 
 
 def _left(report: Report, side: str) -> Counts:
