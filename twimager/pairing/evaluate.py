@@ -58,7 +58,7 @@ from twimager.verify.agreement import Agreement
 from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
 from twimager.verify.overlay import make_overlay
-from twimager.verify.scores import MAX_RESIDUAL_SHIFT, WORTH_CUTTING, failed_gate, score
+from twimager.verify.scores import MAX_RESIDUAL_SHIFT, MIN_CORRELATION, WORTH_CUTTING, failed_gate, score
 
 # A pair is cut so many times at most: what is left after the first may be told apart better.
 MOST_CUTS = 3
@@ -101,7 +101,7 @@ def _first_source(proposals: Sequence[Proposal], settings: PairSettings, evaluat
         rejected: list[RejectedPair] = []
         for _, of_one_source in groupby(proposals, key=lambda proposal: proposal.source):
             found = evaluate(list(of_one_source), settings)
-            rejected += found.rejected
+            rejected += filter(_is_candidate, found.rejected)
             if found.is_settled:
                 return found._replace(rejected=rejected)
         return Evaluation([], [], rejected)
@@ -114,6 +114,12 @@ def _first_source(proposals: Sequence[Proposal], settings: PairSettings, evaluat
     beyond = {pair.proposal.key for pair in failed}
     others = _first_source([proposal for proposal in proposals if proposal.key not in beyond], settings, evaluate)
     return others._replace(rejected=others.rejected + failed)
+
+
+def _is_candidate(pair: RejectedPair) -> bool:
+    """Return whether a rejected pair is worth a word: every HR has a thumbnail, most similar or not."""
+    correlation = pair.scores.correlation if pair.scores else 0.0
+    return pair.proposal.source is not Source.THUMBNAIL or correlation >= MIN_CORRELATION
 
 
 def _all(proposals: Sequence[Proposal], settings: PairSettings) -> Evaluation:
