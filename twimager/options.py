@@ -340,6 +340,7 @@ class RunSettings:
     debug: bool = False
     report: bool = False
     meta_info: bool = False
+    hf: bool = False
     overwrite: bool = False
     resume: bool = False
     follow_dest_links: bool = False
@@ -355,7 +356,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
         require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
-        require(not self.meta_info or not self.dry, "--meta_info lists the HRs that were written: not with --dry")
+        for name, is_set in (("meta_info", self.meta_info), ("hf", self.hf)):
+            require(not (is_set and self.dry), f"--{name} lists what was written: not with --dry")
         require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
         require(self.jobs >= 1, "--jobs must be 1 or more workers")
 
@@ -376,6 +378,7 @@ class Options:
     def __post_init__(self) -> None:
         lists_nothing = self.run.meta_info and self.write.output is Output.LR
         require(not lists_nothing, "--meta_info lists HRs: not with --output lr")
+        require(not self.run.hf or self.write.output is Output.ALL, "--hf lists both files of a pair: --output all")
         profile_in_tiff = self.read.keep_icc and self.write.format in (Format.TIF, Format.TIFF)
         require(not profile_in_tiff, "--keep_icc: no profile is written into TIFF; --format png, webp and jpg hold it")
 

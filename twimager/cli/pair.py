@@ -106,8 +106,9 @@ def to_options(values: argparse.Namespace) -> Options:
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
-            overwrite=values.overwrite, resume=values.resume, follow_dest_links=values.follow_dest_links,
-            save=saved_in(values, values.dest), jobs=values.jobs, memory=values.memory,
+            hf=values.hf, overwrite=values.overwrite, resume=values.resume,
+            follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest), jobs=values.jobs,
+            memory=values.memory,
         ),
     )  # fmt: skip
     require_loadable(options)
@@ -365,7 +366,14 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--meta_info",
         action="store_true",
-        help="list the HRs written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels)",
+        help="list what was written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels); and in "
+        "meta_info_pair.txt, as Real-ESRGAN's paired data set does: HR/name.png, LR/name.png",
+    )
+    group.add_argument(
+        "--hf",
+        action="store_true",
+        help="list the pairs in DEST/metadata.jsonl, so that Hugging Face datasets load DEST as an imagefolder with an "
+        "lr and an hr a row",
     )
     add_save(group, "what is found out of each image and pair", "DEST")
     group.add_argument(

@@ -10,7 +10,10 @@ from twimager.options import Options, Output, Partial
 from twimager.runtime.folders import is_link, is_shared
 
 LR, HR, MASK = "LR", "HR", "MASK"
-REPORT, TABLE, PAGE, META_INFO = "report.json", "pairs.csv", "report.html", "meta_info.txt"
+REPORT, TABLE, PAGE = "report.json", "pairs.csv", "report.html"
+# What --meta_info and --hf write.
+META_INFO, META_INFO_PAIR, METADATA = "meta_info.txt", "meta_info_pair.txt", "metadata.jsonl"
+LISTS = META_INFO, META_INFO_PAIR, METADATA
 # Twimager's own folder in DEST. LR, HR and MASK hold nothing but images, as loaders read all that lies in a folder and
 # below it, hidden or not, whatever it is called.
 JOURNALS = ".twimager"
@@ -83,8 +86,14 @@ def document_paths(options: Options) -> dict[str, Path]:
     """Return the paths of the documents that a run writes, by name."""
     if options.run.dest is None:
         return {}
-    names = [REPORT, TABLE, PAGE] * options.run.report + [META_INFO] * options.run.meta_info
+    names = [REPORT, TABLE, PAGE] * options.run.report + _lists(options)
     return {name: options.run.dest / name for name in names}
+
+
+def _lists(options: Options) -> list[str]:
+    """Return the names of the lists that are written."""
+    both = options.write.output is Output.ALL
+    return [META_INFO, *[META_INFO_PAIR] * both] * options.run.meta_info + [METADATA] * options.run.hf
 
 
 def sides(output: Output) -> tuple[str, ...]:

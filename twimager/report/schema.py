@@ -86,6 +86,7 @@ class PairRecord(PairNumbers):
     lr_output: Text | None
     hr_output: Text | None
     mask_output: Text | None
+    channels: Literal[3, 4]
     matrix: Annotated[list[Row], Meta(min_length=3, max_length=3)]
     method: Literal["transform", "warp", "flow"]
     flow: NotNegative | None

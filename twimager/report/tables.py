@@ -1,4 +1,4 @@
-"""What is kept of a run beside its images: the report, a page and a table of it, a list of the HRs."""
+"""What is kept of a run beside its images: the report, a page and a table of it, lists for loaders."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import io
 import os
 import re
 from collections.abc import Callable, Collection, Iterable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from twimager.geometry import Rect
 from twimager.options import parse_scale
-from twimager.output.layout import META_INFO, PAGE, REPORT, TABLE, document_paths
-from twimager.output.render import output_size
+from twimager.output.layout import LISTS, PAGE, REPORT, TABLE, document_paths
 from twimager.report.document import document
+from twimager.report.lists import listed, shortcoming
 from twimager.report.page import page
 from twimager.report.reader import first_folder, to_bytes
 from twimager.report.records import Report
@@ -33,8 +31,6 @@ PLAIN = (
     "color_distance", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
-# Loaders split the list into lines there, and lines after the name.
-BETWEEN_NAMES = re.compile(r"\s")
 
 
 def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
@@ -45,10 +41,9 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     kept = document(report)
     folder = next(iter(paths.values())).parent
     made = {REPORT: to_bytes(kept), **beside(kept, folder, paths)}
-    if META_INFO in paths:
-        names = [name for pair in kept.pairs if (name := _hr_name(pair))]
-        if left_out := sum(map(_is_split, names)):
-            warn(f"{META_INFO}: {left_out} of {len(names)} HRs are not listed, as their names hold spaces")
+    for line in (shortcoming(name, kept.pairs) for name in paths if name in LISTS):
+        if line:
+            warn(line)
     return {path: made[name] for name, path in paths.items()}
 
 
@@ -58,9 +53,10 @@ def beside(kept: ReportDocument, folder: Path, names: Collection[str]) -> dict[s
     makers: dict[str, Callable[[], bytes]] = {
         TABLE: lambda: table(kept.pairs, first_folder(settings)),
         PAGE: lambda: page(kept, folder),
-        META_INFO: lambda: meta_info(kept.pairs, parse_scale(str(settings.scale))),
     }
-    return {name: make() for name, make in makers.items() if name in names}
+    scale = parse_scale(str(settings.scale))
+    lists = {name: listed(name, kept.pairs, scale) for name in LISTS if name in names}
+    return {name: make() for name, make in makers.items() if name in names} | lists
 
 
 def table(pairs: Iterable[PairRecord], folder: Path) -> bytes:
@@ -76,27 +72,6 @@ def table(pairs: Iterable[PairRecord], folder: Path) -> bytes:
         cells = {**msgspec.to_builtins(pair), **outputs}
         lines.writerow(map(_cell, [*(cells[column] for column in PLAIN), *pair.window, len(pair.rivals)]))
     return text.getvalue().encode("utf-8-sig")
-
-
-def meta_info(pairs: Iterable[PairRecord], scale: Fraction) -> bytes:
-    """Return the list of HRs that BasicSR and Real-ESRGAN take as `meta_info`: `name.png (height,width,channels)`.
-
-    Names that the loaders would split are left out.
-    """
-    lines = []
-    for pair in pairs:
-        if (name := _hr_name(pair)) and not _is_split(name):
-            width, height = output_size(Rect(*pair.window), scale)
-            lines.append(f"{name} ({height},{width},3)\n")
-    return "".join(sorted(lines)).encode("utf-8", "surrogateescape")
-
-
-def _hr_name(pair: PairRecord) -> str | None:
-    return Path(pair.hr_output).name if pair.hr_output else None
-
-
-def _is_split(name: str) -> bool:
-    return bool(BETWEEN_NAMES.search(name))
 
 
 def _below(path: str, folder: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from twimager.errors import DELETED, Reason, UsageError
 from twimager.output.atomic import write_files
-from twimager.output.layout import META_INFO, PAGE, TABLE
+from twimager.output.layout import LISTS, PAGE, TABLE
 from twimager.output.names import folded
 from twimager.report.reader import OwnFiles, caption, damaged, read_report, to_bytes
 from twimager.report.schema import PairNumbers, PairRecord, RejectedImageRecord, RejectedPairRecord, ReportDocument
@@ -17,7 +17,7 @@ from twimager.report.tables import beside
 from twimager.runtime.typed_json import dumps
 
 # The documents that are made of a report, and lie beside it as far as the run has written them.
-COMPANIONS = (TABLE, PAGE, META_INFO)
+COMPANIONS = (TABLE, PAGE, *LISTS)
 # The name of a review's temporary files, instead of a run's: DEST is locked, there is no other one.
 TEMPORARY = "review"
 
