@@ -303,6 +303,8 @@ class WriteSettings:
     alpha: Alpha = Alpha.AUTO
     names: NameCharacters = NameCharacters.KEEP
     loaders: tuple[Loader, ...] = ()
+    split: float | None = None
+    seed: int = 0
 
     @property
     def has_alpha(self) -> bool:
@@ -316,6 +318,7 @@ class WriteSettings:
 
     def __post_init__(self) -> None:
         require(1 <= self.quality <= 100, "--quality must be 1 to 100")
+        require(self.split is None or 0 < self.split < 1, "--split must be above 0 and below 1 (share to train on)")
         require(self.depth in (None, 8, 16), "--depth must be 8 or 16 (bits)")
         require(self.depth != 16 or self.format.has_16_bit, f"--depth 16: {self.format.value} has 8 bit only")
         transparent_jpg = self.alpha is Alpha.KEEP and not self.format.has_alpha
@@ -341,6 +344,7 @@ class RunSettings:
     report: bool = False
     meta_info: bool = False
     hf: bool = False
+    lmdb: bool = False
     overwrite: bool = False
     resume: bool = False
     follow_dest_links: bool = False
@@ -356,8 +360,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
         require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
-        for name, is_set in (("meta_info", self.meta_info), ("hf", self.hf)):
-            require(not (is_set and self.dry), f"--{name} lists what was written: not with --dry")
+        for name, is_set in (("meta_info", self.meta_info), ("hf", self.hf), ("lmdb", self.lmdb)):
+            require(not (is_set and self.dry), f"--{name} is made of what was written: not with --dry")
         require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
         require(self.jobs >= 1, "--jobs must be 1 or more workers")
 
@@ -379,6 +383,10 @@ class Options:
         lists_nothing = self.run.meta_info and self.write.output is Output.LR
         require(not lists_nothing, "--meta_info lists HRs: not with --output lr")
         require(not self.run.hf or self.write.output is Output.ALL, "--hf lists both files of a pair: --output all")
+        keyed = self.write.names is NameCharacters.SAFE
+        require(not self.run.lmdb or keyed, "--lmdb: its keys end at dots: add --names safe, which --for sets")
+        unlike = self.write.filename is Naming.KEEP and self.write.output is Output.ALL
+        require(not (self.run.lmdb and unlike), "--lmdb pairs files by their names: not with --filename keep")
         profile_in_tiff = self.read.keep_icc and self.write.format in (Format.TIF, Format.TIFF)
         require(not profile_in_tiff, "--keep_icc: no profile is written into TIFF; --format png, webp and jpg hold it")
 

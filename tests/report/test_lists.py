@@ -116,5 +116,5 @@ def test_names_that_are_splits_to_hugging_face_are_said(run: Run, folders: Folde
 
 @pytest.mark.parametrize("flags", [["--dry"], ["--output", "lr"], ["--output", "hr"]])
 def test_the_metadata_is_of_both_files_of_a_pair(run: Run, folders: Folders, flags: list[str]) -> None:
-    refused(run(*folders.flags, "--hf", *flags), 2, "--hf lists")
+    refused(run(*folders.flags, "--hf", *flags), 2, "--hf ")
     assert not folders.dest.exists()

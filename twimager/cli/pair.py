@@ -106,7 +106,7 @@ def to_options(values: argparse.Namespace) -> Options:
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
-            hf=values.hf, overwrite=values.overwrite, resume=values.resume,
+            hf=values.hf, lmdb=values.lmdb, overwrite=values.overwrite, resume=values.resume,
             follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest), jobs=values.jobs,
             memory=values.memory,
         ),
@@ -374,6 +374,12 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="list the pairs in DEST/metadata.jsonl, so that Hugging Face datasets load DEST as an imagefolder with an "
         "lr and an hr a row",
+    )
+    group.add_argument(
+        "--lmdb",
+        action="store_true",
+        help="put the files into databases, too, DEST/LR.lmdb and DEST/HR.lmdb, by their names, as BasicSR does; needs "
+        "--names safe",
     )
     add_save(group, "what is found out of each image and pair", "DEST")
     group.add_argument(

@@ -73,6 +73,8 @@ def pair_record(record: Record, write: WriteSettings) -> PairRecord:
         hr_output=_absolute(record.outputs.hr),
         mask_output=_absolute(record.outputs.mask),
         channels=4 if treatment(pair, write) is Alpha.KEEP else 3,
+        split=pair.part and pair.part.split,
+        group=pair.part and pair.part.group,
         matrix=(to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
         method=_method(pair.match),
         flow=_rounded(displacement.magnitude) if displacement else None,

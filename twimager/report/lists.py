@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
-from twimager.geometry import Rect
-from twimager.output.layout import META_INFO, META_INFO_PAIR, METADATA
+from twimager.geometry import Rect, Size
+from twimager.output.layout import DATABASES, HR, LR, META_INFO, META_INFO_PAIR, METADATA, TRAIN, VAL
 from twimager.output.render import output_size
 from twimager.report.schema import PairRecord, Side
 
@@ -19,6 +19,7 @@ from twimager.report.schema import PairRecord, Side
 SPLIT_WORD = re.compile(
     r"(?:^|[-._ 0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)[-._ 0-9]"
 )
+SPACE, SPACED = re.compile(r"\s"), "hold spaces"
 AS_A_WHOLE = 'load them with data_files={"train": "**"}'
 
 
@@ -40,8 +41,17 @@ class Kind(NamedTuple):
 
 
 def _hr_with_size(pair: PairRecord, scale: Fraction) -> str:
-    width, height = output_size(Rect(*pair.window), scale)
+    width, height = _hr_size(pair, scale)
     return f"{_name(pair, 'hr')} ({height},{width},{pair.channels})"
+
+
+def _in_database(pair: PairRecord, side: Side, size: Size) -> str:
+    """Return the line of an image in a database's list; the 1 is what BasicSR compresses with, and not used."""
+    return f"{_name(pair, side)} ({size[1]},{size[0]},{pair.channels}) 1"
+
+
+def _hr_size(pair: PairRecord, scale: Fraction) -> Size:
+    return output_size(Rect(*pair.window), scale)
 
 
 def _both_paths(pair: PairRecord, _: Fraction) -> str:
@@ -56,23 +66,28 @@ def _as_json(pair: PairRecord, _: Fraction) -> str:
 # 8d56e3a), Real-ESRGAN's paired data set at ", " (data/realesrgan_paired_dataset.py of a4abfb2), each into lines. JSON
 # that is no UTF-8 is read by none.
 KINDS = {
-    META_INFO: Kind(_hr_with_size, ("hr",), re.compile(r"\s"), "hold spaces"),
+    META_INFO: Kind(_hr_with_size, ("hr",), SPACE, SPACED),
     META_INFO_PAIR: Kind(_both_paths, ("hr", "lr"), re.compile(r", |[\r\n]"), 'hold ", " or a line break'),
     METADATA: Kind(_as_json, ("hr", "lr"), re.compile(r"[\ud800-\udfff]"), "are not UTF-8"),
+    f"{DATABASES[LR]}/{META_INFO}": Kind(
+        lambda pair, _: _in_database(pair, "lr", pair.window[2:]), ("lr",), SPACE, SPACED
+    ),
+    f"{DATABASES[HR]}/{META_INFO}": Kind(
+        lambda pair, scale: _in_database(pair, "hr", _hr_size(pair, scale)), ("hr",), SPACE, SPACED
+    ),
 }
 
 
 def listed(name: str, pairs: Iterable[PairRecord], scale: Fraction) -> bytes:
     """Return the list of this name, in DEST: a line a pair, without those whose names its loader would misread."""
-    kind = KINDS[PurePosixPath(name).name]
-    lines = [kind.line(pair, scale) for pair in pairs if _is_written(pair, kind) and not _is_misread(pair, kind)]
+    kind, written = _of(name, pairs)
+    lines = [kind.line(pair, scale) for pair in written if not _is_misread(pair, kind)]
     return "".join(f"{line}\n" for line in sorted(lines)).encode("utf-8", "surrogateescape")
 
 
 def shortcoming(name: str, pairs: Iterable[PairRecord]) -> str:
     """Return in a line what a list lacks, or how it is to be loaded; empty if there is nothing to say."""
-    kind = KINDS[PurePosixPath(name).name]
-    written = [pair for pair in pairs if _is_written(pair, kind)]
+    kind, written = _of(name, pairs)
     if left_out := sum(_is_misread(pair, kind) for pair in written):
         return f"{name}: {left_out} of {len(written)} pairs are not listed, as their names {kind.why}"
     if name == METADATA and (words := sum(bool(SPLIT_WORD.search(_name(pair, "hr"))) for pair in written)):
@@ -80,8 +95,12 @@ def shortcoming(name: str, pairs: Iterable[PairRecord]) -> str:
     return ""
 
 
-def _is_written(pair: PairRecord, kind: Kind) -> bool:
-    return pair.outputs.keys() >= set(kind.sides)
+def _of(name: str, pairs: Iterable[PairRecord]) -> tuple[Kind, list[PairRecord]]:
+    """Return what kind of list a name is of, and the pairs that were written to its folder."""
+    folder, _, rest = name.partition("/")
+    split = folder if folder in (TRAIN, VAL) else None
+    kind = KINDS[rest if split else name]
+    return kind, [pair for pair in pairs if pair.split == split and pair.outputs.keys() >= set(kind.sides)]
 
 
 def _is_misread(pair: PairRecord, kind: Kind) -> bool:

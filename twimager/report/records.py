@@ -69,6 +69,11 @@ class Report:
     interrupted: bool = False
 
     @property
+    def stopped(self) -> bool:
+        """Whether the run ended early."""
+        return self.aborted or self.interrupted
+
+    @property
     def exit_code(self) -> ExitCode:
         """What the run's outcome means to the caller; the gravest applies."""
         if self.aborted:

@@ -87,6 +87,8 @@ class PairRecord(PairNumbers):
     hr_output: Text | None
     mask_output: Text | None
     channels: Literal[3, 4]
+    split: Literal["train", "val"] | None
+    group: Count | None
     matrix: Annotated[list[Row], Meta(min_length=3, max_length=3)]
     method: Literal["transform", "warp", "flow"]
     flow: NotNegative | None

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from twimager.options import parse_scale
-from twimager.output.layout import LISTS, PAGE, REPORT, TABLE, document_paths
+from twimager.output.layout import DATABASES, LISTS, PAGE, REPORT, TABLE, document_paths
 from twimager.report.document import document
 from twimager.report.lists import listed, shortcoming
 from twimager.report.page import page
@@ -26,8 +26,8 @@ from twimager.runtime.console import printable
 FORMULA = re.compile(r"[=+\-@\t\r]")
 # The table's columns that are in a pair's record under the same name.
 PLAIN = (
-    "lr", "hr", "lr_output", "hr_output", "mask_output", "method", "native_scale", "correlation", "residual",
-    "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "negative", "flow",
+    "lr", "hr", "lr_output", "hr_output", "mask_output", "split", "group", "method", "native_scale", "correlation",
+    "residual", "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "negative", "flow",
     "color_distance", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
@@ -39,7 +39,9 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     if not paths:
         return {}
     kept = document(report)
-    folder = next(iter(paths.values())).parent
+    folder = report.options.run.dest or Path()
+    if report.stopped:  # the databases come once all is written
+        paths = {name: path for name, path in paths.items() if path.parent.name not in DATABASES.values()}
     made = {REPORT: to_bytes(kept), **beside(kept, folder, paths)}
     for line in (shortcoming(name, kept.pairs) for name in paths if name in LISTS):
         if line:

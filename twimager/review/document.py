@@ -93,13 +93,13 @@ class ReviewedReport:
 
     def write_companions(self) -> None:
         """Write the documents anew that are made of the report and lie beside it."""
-        paths = {path.name: path for path in self._companions()}
+        paths = {path.relative_to(self.files.home).as_posix(): path for path in self._companions()}
         made = beside(self.document, self.path.parent, paths)
         data = {paths[name]: contents for name, contents in made.items()}
         write_files(data, TEMPORARY, replace=True, dest=self.files.home)
 
     def _companions(self) -> list[Path]:
-        return [path for path in map(self.path.with_name, COMPANIONS) if path.is_file()]
+        return [path for path in map(self.files.home.joinpath, COMPANIONS) if path.is_file()]
 
     def _names(self, pair: PairRecord) -> set[str]:
         return {folded(str(path)) for path in self.files.of(pair)}

@@ -46,7 +46,7 @@ class Review:
         """
         self._reviewed = ReviewedReport(report)
         self.report, self.home = self._reviewed.path, self._reviewed.files.home
-        check_links([*own_files(self.home), *map(self.report.with_name, COMPANIONS)])
+        check_links([*own_files(self.home), *map(self.home.joinpath, COMPANIONS)])
         with ExitStack() as stack, _failing(self.report):
             seen = stamp(self.report)
             stack.enter_context(lock(self.home))

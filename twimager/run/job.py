@@ -16,6 +16,7 @@ from twimager.image.files import require_files
 from twimager.options import Options
 from twimager.output import layout
 from twimager.output.atomic import write_files
+from twimager.output.database import require_lmdb, write_database
 from twimager.output.names import Names
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.evaluate import evaluate_all, evaluate_best
@@ -23,6 +24,7 @@ from twimager.pairing.read import Reader
 from twimager.pairing.rounds import find_pairs
 from twimager.pairing.workers import Evaluators
 from twimager.report.ledger import Ledger
+from twimager.report.records import Report
 from twimager.report.summary import Outcome, summarize
 from twimager.report.tables import documents
 from twimager.run.journal import Journal
@@ -44,6 +46,8 @@ def run(options: Options, console: Console) -> Outcome:
     layout.check_folders(options)
     if options.run.debug:
         viewer.require_display("--debug")
+    if options.run.lmdb:
+        require_lmdb()
     lr_paths, hr_paths = (
         require_files([folder], options.read.recursive, console.warn, f"{flag}: ")
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
@@ -63,6 +67,8 @@ def run(options: Options, console: Console) -> Outcome:
         journal.require_files()
         ledger.account_for_unpaired(lr_paths, hr_paths, _stopped(ledger, options))
         report = ledger.report(options)
+        if not report.stopped:
+            _write_databases(report, console, journal.run)
         write_files(documents(report, console.warn), journal.run, replace=True, dest=options.run.unlinked_dest)
         if ledger.interrupted:
             raise Interrupted(resumable=not options.run.dry)
@@ -104,6 +110,20 @@ def _find_and_write(
             writer.finish()
     for stage, spent in ledger.seconds.items():
         console.detail(f"{stage}: {spent:.1f} s")
+
+
+def _write_databases(report: Report, console: Console, run: str) -> None:
+    """Make the databases of all files that were written, if there are to be any."""
+    folders = layout.databases(report.options)
+    if not folders:
+        return
+    written = [path for record in report.pairs for path in record.outputs if path]
+    dest, unlinked_dest = report.options.run.dest, report.options.run.unlinked_dest
+    assert dest
+    with console.progress(len(folders)) as progress, progress.stage("making databases"):
+        for folder in progress.counted(folders):
+            files = [path for path in written if path.parent == folder.with_suffix("")]
+            write_database(folder, files, run, unlinked_dest, dest / layout.JOURNALS)
 
 
 def _stopped(ledger: Ledger, options: Options) -> str:

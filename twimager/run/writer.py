@@ -68,7 +68,7 @@ class Writer:
 
     def _submit(self, pair: VerifiedPair, known: Marks) -> None:
         images = pair.proposal.lr.path, pair.proposal.hr.path
-        outputs = self._names.outputs(*images)
+        outputs = self._names.outputs(*images, pair.part.split if pair.part else "")
         seen = {path: self._seen.get(path) for path in images}
         job = Job(pair, outputs, seen, known, self._journal.run, self._journal.replace)
         record = Record(pair, outputs, self._journal.is_accepted(*images))
