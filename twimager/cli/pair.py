@@ -103,6 +103,7 @@ def to_options(values: argparse.Namespace) -> Options:
             Output(values.output), ColorTransfer(values.color_transfer) if values.color_transfer else None,
             Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
             None if depth == SOURCE else int(depth), Alpha(values.alpha), NameCharacters(names), loaders,
+            values.split, values.seed,
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
@@ -351,6 +352,14 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
         help="names as the sources have them (keep, the default), or of A-Z, a-z, 0-9, _ and - alone, as lists and "
         "databases need (safe)",
     )
+    group.add_argument(
+        "--split",
+        type=float,
+        metavar="F",
+        help="put so much of the pairs, as 0.9, into DEST/train and the rest into DEST/val, each with an LR and an HR; "
+        "pairs that share content stay together",
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of --split: which go where (default 0)")
     group.add_argument("--quality", type=int, default=95, metavar="N", help="of jpg, 1 to 100 (default 95)")
     group.add_argument("--prefix", default="", metavar="P", help="P_name")
     group.add_argument("--suffix", default="", metavar="S", help="name_S")

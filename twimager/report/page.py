@@ -151,6 +151,8 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
         "native": pair.native_scale,
         "flow": pair.flow,
         "window": pair.window,
+        "split": pair.split,
+        "group": pair.group,
         "rivals": [shown_name(rival) for rival in pair.rivals],
         **_numbers(pair),
     }

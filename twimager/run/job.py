@@ -7,6 +7,7 @@ List both folders; read, propose, evaluate and select (`pairing.rounds`, by `rea
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from twimager.errors import Interrupted
@@ -22,6 +23,7 @@ from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.evaluate import evaluate_all, evaluate_best
 from twimager.pairing.read import Reader
 from twimager.pairing.rounds import find_pairs
+from twimager.pairing.splitting import split_pairs
 from twimager.pairing.workers import Evaluators
 from twimager.report.ledger import Ledger
 from twimager.report.records import Report
@@ -104,7 +106,10 @@ def _find_and_write(
         reader = Reader(pool, options.run.jobs, console, progress, store=store, ledger=ledger)
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
         with Writer(pool, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:
-            for pair in find_pairs(*paths, options, reader, decider, masks=masks):
+            found = find_pairs(*paths, options, reader, decider, masks=masks)
+            if options.write.split:
+                found = split_pairs(islice(found, options.select.limit), options, reader, masks)
+            for pair in found:
                 if not writer.accept(pair):
                     break
             writer.finish()

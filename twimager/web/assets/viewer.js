@@ -42,6 +42,7 @@ function facts(pair) {
     ["window", `${width} × ${height} LR pixels from (${x}, ${y})`],
     ["mirrored", pair.mirrored ? "yes" : "no"],
     ["negative", pair.negative ? "yes" : "no"],
+    ...(pair.split ? [["split", `${pair.split}, group ${pair.group}`]] : []),
     ["rivals", pair.rivals.length ? pair.rivals.join(", ") : "none"],
   ];
 }
