@@ -27,8 +27,10 @@ from twimager.select.split import validation_groups
 # So many features of two pictures agree if they share content. Of 500 crops of 100 photographs, by 1000 features each,
 # no two of different photographs had 7; all that overlap by 0.12 of the smaller one were in one group.
 SHARED_FEATURES = 7
-# In one of both pictures they extend over so much of its width or height: those of a logo that two have do not.
+# In one of both pictures they extend over so much of its width or height, but for those at the ends, of which a few
+# agree by chance: those of a logo that both have do not, be it 0.2 of the frame wide.
 LEAST_EXTENT = 0.2
+MOST = (10, 90)
 # So many mirrored HRs are compared with each: if there are any of the same content, they have the most votes.
 MIRRORED_PROPOSED = 2
 NUMBER = re.compile(r"(\d+)")
@@ -125,5 +127,5 @@ def share_content(one: Fingerprint, other: Fingerprint) -> bool:
         return False
     positions = inlier_positions(one, other, found.matrix)
     seen = zip(positions, (one.size, other.size), strict=True)
-    extents = [np.ptp(points, axis=0) / size for points, size in seen if len(points)]
+    extents = [np.ptp(np.percentile(points, MOST, axis=0), axis=0) / size for points, size in seen if len(points)]
     return bool(np.max(extents, initial=0) >= LEAST_EXTENT)
