@@ -118,9 +118,10 @@ def subsets(options: Options) -> tuple[Path, ...]:
 
 
 def databases(options: Options) -> list[Path]:
-    """Return the folders of the databases that are written, by the folders of their images."""
-    written = sides(options.write.output) if options.run.lmdb else ()
-    return [subset / DATABASES[side] for subset in subsets(options) for side in written]
+    """Return the folders of the databases that are written."""
+    if not options.run.lmdb:
+        return []
+    return [subset / DATABASES[side] for subset in subsets(options) for side in sides(options.write.output)]
 
 
 def sides(output: Output) -> tuple[str, ...]:
