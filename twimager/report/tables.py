@@ -46,7 +46,8 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     for line in (shortcoming(name, kept.pairs) for name in paths if name in LISTS):
         if line:
             warn(line)
-    return {path: made[name] for name, path in paths.items()}
+    # Hugging Face fails at a list of nothing, be it that of one side of a split.
+    return {path: made[name] for name, path in paths.items() if made[name] or "/" not in name}
 
 
 def beside(kept: ReportDocument, folder: Path, names: Collection[str]) -> dict[str, bytes]:

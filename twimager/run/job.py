@@ -128,7 +128,8 @@ def _write_databases(report: Report, console: Console, run: str) -> None:
     with console.progress(len(folders)) as progress, progress.stage("making databases"):
         for folder in progress.counted(folders):
             files = [path for path in written if path.parent == folder.with_suffix("")]
-            write_database(folder, files, run, unlinked_dest, dest / layout.JOURNALS)
+            if files:
+                write_database(folder, files, run, unlinked_dest, dest / layout.JOURNALS)
 
 
 def _stopped(ledger: Ledger, options: Options) -> str:
