@@ -151,6 +151,15 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_split(
     assert kept[0] == kept[1]
 
 
+@pytest.mark.parametrize("name", ["train", "val/HR", "val/meta_info.txt"])
+def test_no_link_on_either_side_is_written_through(run: Run, crops: Folders, tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (crops.dest / name).parent.mkdir(parents=True)
+    (crops.dest / name).symlink_to(tmp_path / "elsewhere")
+    refused(run(*crops.flags, *SPLIT, "--meta_info", "--overwrite"), 2, f"{crops.dest / name} is a link")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_the_limit_holds(run: Run, crops: Folders) -> None:
     assert "pairs written: 4\n" in run(*crops.flags, *SPLIT, "--limit", 4).out
     assert len(parts(crops.dest)) == 4
