@@ -58,7 +58,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hr = picture("P1040771")[:300, -450:]
     cv2.imwrite(str(folders.hr / "h2.png"), hr)
     cv2.imwrite(str(folders.lr / "l2.png"), cv2.resize(hr, (150, 100), interpolation=cv2.INTER_AREA))
-    assert main([*map(str, folders.flags), "--report", "--meta_info", "--quiet"]) == 0
+    assert main([*map(str, folders.flags), "--report", "--meta_info", "--hf", "--quiet"]) == 0
     return (place / "now").rename(place / "kept")
 
 

@@ -328,6 +328,8 @@ class WriteSettings:
     loaders: tuple[Loader, ...] = ()
     tile: Tiling | None = None
     min_detail: float = MIN_DETAIL
+    split: float | None = None
+    seed: int = 0
 
     @property
     def has_alpha(self) -> bool:
@@ -341,6 +343,7 @@ class WriteSettings:
 
     def __post_init__(self) -> None:
         require(1 <= self.quality <= 100, "--quality must be 1 to 100")
+        require(self.split is None or 0 < self.split < 1, "--split must be above 0 and below 1 (share to train on)")
         require(self.depth in (None, 8, 16), "--depth must be 8 or 16 (bits)")
         require(self.depth != 16 or self.format.has_16_bit, f"--depth 16: {self.format.value} has 8 bit only")
         require(0 <= self.min_detail <= 255, "--min_detail must be 0 to 255 (levels)")
@@ -366,6 +369,8 @@ class RunSettings:
     debug: bool = False
     report: bool = False
     meta_info: bool = False
+    hf: bool = False
+    lmdb: bool = False
     overwrite: bool = False
     resume: bool = False
     follow_dest_links: bool = False
@@ -381,7 +386,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         require(self.dest is not None or self.dry, "--dest is missing: where to write (or --dry to write nothing)")
         require(self.dest is not None or not self.report, "--report is kept in DEST: add --dest")
-        require(not self.meta_info or not self.dry, "--meta_info lists the HRs that were written: not with --dry")
+        for name, is_set in (("meta_info", self.meta_info), ("hf", self.hf), ("lmdb", self.lmdb)):
+            require(not (is_set and self.dry), f"--{name} is made of what was written: not with --dry")
         require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
         require(self.jobs >= 1, "--jobs must be 1 or more workers")
 
@@ -402,6 +408,11 @@ class Options:
     def __post_init__(self) -> None:
         lists_nothing = self.run.meta_info and self.write.output is Output.LR
         require(not lists_nothing, "--meta_info lists HRs: not with --output lr")
+        require(not self.run.hf or self.write.output is Output.ALL, "--hf lists both files of a pair: --output all")
+        keyed = self.write.names is NameCharacters.SAFE
+        require(not self.run.lmdb or keyed, "--lmdb: its keys end at dots: add --names safe, which --for sets")
+        unlike = self.write.filename is Naming.KEEP and self.write.output is Output.ALL
+        require(not (self.run.lmdb and unlike), "--lmdb pairs files by their names: not with --filename keep")
         profile_in_tiff = self.read.keep_icc and self.write.format in (Format.TIF, Format.TIFF)
         require(not profile_in_tiff, "--keep_icc: no profile is written into TIFF; --format png, webp and jpg hold it")
         if self.write.tile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from twimager.align.matching import Match
 from twimager.errors import Rejection
@@ -41,6 +41,19 @@ class Candidate(NamedTuple):
     tone_distance: float | None = None
 
 
+class Part(NamedTuple):
+    """Which part of the pairs one is in, with `--split`.
+
+    Attributes
+    ----------
+    split : train or val
+    group : the number, from 1, of the pairs that share content with it
+    """
+
+    split: Literal["train", "val"]
+    group: int
+
+
 class VerifiedPair(NamedTuple):
     """A pair that passed every gate.
 
@@ -52,6 +65,7 @@ class VerifiedPair(NamedTuple):
     score_gap : how far its score is below that of the LR's best candidate
     native_scale : HR source pixels that hold detail, along a side, per output pixel
     agreement : where both agree; None if nothing differs
+    part : whether it is to train on or to validate with; None without `--split`
     """
 
     proposal: Proposal
@@ -63,6 +77,7 @@ class VerifiedPair(NamedTuple):
     score_gap: float = 0.0
     native_scale: float = 1.0
     agreement: AgreementMap | None = None
+    part: Part | None = None
 
 
 class RejectedPair(NamedTuple):

@@ -1,11 +1,8 @@
-"""What is kept beside the images: a table that spreadsheets read, a list that loaders read."""
+"""What is kept beside the images: a table that spreadsheets read."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -22,7 +19,7 @@ def record(**changed: Any) -> PairRecord:
     plain: dict[str, Any] = {
         "lr": "/in/l.png", "hr": "/in/h.png", "lr_output": "/out/LR/h.png", "hr_output": "/out/HR/h.png",
         "mask_output": None, "method": "transform", "native_scale": 1.5, "correlation": 0.9, "residual": None,
-        "coverage": 1.0, "negative": False, "tiles": [],
+        "coverage": 1.0, "negative": False, "tiles": [], "channels": 3, "split": None, "group": None,
         "hash_agreement": 99.0, "hash_distance": 2, "inliers": 50, "source": Source.FEATURES, "mirrored": False,
         "flow": None, "color_distance": None, "window": (1, 2, 30, 40), "rivals": [], "accepted": None,
         "matrix": np.eye(3).tolist(), "lr_picture": (0, 0, 50, 60), "hr_picture": (0, 0, 150, 180),
@@ -60,42 +57,6 @@ def test_a_name_stays_in_its_line_and_cell() -> None:
     names = {"lr": 'a,"b";c', "hr": "line\nbreak", "lr_output": None, "hr_output": "/out/caf\udce9.png"}
     (row,) = rows_of(table([record(**names)], Path("/out")))
     assert [row[key] for key in names] == ['a,"b";c', "line\ufffdbreak", "", "caf?.png"]
-
-
-def test_meta_info_is_what_basicsr_reads(run: Run, folders: Folders) -> None:
-    assert run(*folders.flags, "--meta_info", "--scale", "1.5").code == 0
-    lines = (folders.dest / "meta_info.txt").read_text().splitlines()
-    expected = []
-    for path in sorted((folders.dest / "HR").iterdir()):
-        height, width, channels = cv2.imread(str(path)).shape
-        expected.append(f"{path.name} ({height},{width},{channels})")
-    assert lines == expected
-    assert len(lines) == 2
-    assert {path.name for path in folders.dest.iterdir()} == {"LR", "HR", "meta_info.txt", ".twimager"}
-
-
-def test_meta_info_leaves_out_names_at_which_loaders_fail(run: Run, folders: Folders) -> None:
-    (folders.hr / "h0.png").rename(folders.hr / "h 0.png")
-    outcome = run(*folders.flags, "--meta_info", "--output", "hr")
-    assert outcome.code == 0
-    assert "1 of 2 HRs are not listed" in outcome.err
-    assert (folders.dest / "meta_info.txt").read_text() == "h1.png (266,400,3)\n"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
-def test_meta_info_names_files_by_their_bytes(run: Run, folders: Folders) -> None:
-    odd = b"caf\xe9.png"
-    (folders.hr / "h0.png").rename(folders.hr / os.fsdecode(odd))
-    assert run(*folders.flags, "--meta_info", "--report").code == 0
-    assert odd + b" (200,300,3)\n" in (folders.dest / "meta_info.txt").read_bytes()
-
-
-@pytest.mark.parametrize("flag", [["--dry"], ["--output", "lr"]])
-def test_without_hrs_there_is_no_meta_info(run: Run, folders: Folders, flag: list[str]) -> None:
-    outcome = run(*folders.flags, "--meta_info", *flag)
-    assert (outcome.code, outcome.out) == (2, "")
-    assert "--meta_info" in outcome.err
-    assert not folders.dest.exists()
 
 
 def test_resume_adds_documents_that_are_new_to_the_run(run: Run, folders: Folders) -> None:

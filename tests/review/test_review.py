@@ -23,11 +23,12 @@ from twimager.errors import TwimagerError, UsageError
 from twimager.output import atomic
 from twimager.review.review import Review
 
-ALL = ("--report", "--meta_info")
+ALL = ("--report", "--meta_info", "--hf")
 DOCUMENTS = [
     f"out/{name}"
     for name in (
-        "report.json", "report.html", "pairs.csv", "meta_info.txt", ".twimager/lock", ".twimager/journal.jsonl",
+        "report.json", "report.html", "pairs.csv", "meta_info.txt", "meta_info_pair.txt", "metadata.jsonl",
+        ".twimager/lock", ".twimager/journal.jsonl",
     )
 ]  # fmt: skip
 
@@ -45,12 +46,16 @@ def names_in_documents(dest: Path) -> list[list[str]]:
     report = report_of(dest)
     VALIDATOR.validate(report)
     page = Parsed((dest / "report.html").read_bytes()).data
-    listed = (dest / "meta_info.txt").read_text().splitlines()
+    listed, paired, metadata = (
+        (dest / name).read_text().splitlines() for name in ("meta_info.txt", "meta_info_pair.txt", "metadata.jsonl")
+    )
     return [
         sorted(Path(pair["hr_output"]).name for pair in report["pairs"]),
         sorted(Path(row["hr_output"]).name for row in rows_of((dest / "pairs.csv").read_bytes())),
         sorted(card["name"] for card in page["pairs"]),
         sorted(line.split(" ")[0] for line in listed),
+        sorted(Path(line.split(", ")[0]).name for line in paired),
+        sorted(Path(json.loads(line)["hr_file_name"]).name for line in metadata),
     ]
 
 

@@ -45,7 +45,7 @@ def elsewhere(tmp_path: Path) -> Path:
 LINKS = {
     "LR": ".", "HR": ".", ".twimager": ".", ".twimager/lock": "victim", ".twimager/journal.jsonl": "victim",
     ".twimager/found.sqlite": "gone", ".twimager/found.sqlite-journal": "victim", "report.json": "victim",
-    "report.html": "gone", "pairs.csv": "victim", "meta_info.txt": "victim",
+    "report.html": "gone", "pairs.csv": "victim", "meta_info.txt": "victim", "meta_info_pair.txt": "gone",
 }  # fmt: skip
 
 

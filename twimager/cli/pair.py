@@ -107,11 +107,13 @@ def to_options(values: argparse.Namespace) -> Options:
             Naming(values.filename), Format(values.format), values.quality, values.prefix, values.suffix,
             None if depth == SOURCE else int(depth), Alpha(values.alpha), NameCharacters(names), loaders,
             Tiling.from_numbers(values.tile) if values.tile else None, values.min_detail,
+            values.split, values.seed,
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
-            overwrite=values.overwrite, resume=values.resume, follow_dest_links=values.follow_dest_links,
-            save=saved_in(values, values.dest), jobs=values.jobs, memory=values.memory,
+            hf=values.hf, lmdb=values.lmdb, overwrite=values.overwrite, resume=values.resume,
+            follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest), jobs=values.jobs,
+            memory=values.memory,
         ),
     )  # fmt: skip
     require_loadable(options)
@@ -370,6 +372,14 @@ def _add_naming(group: argparse._ArgumentGroup) -> None:
         help="names as the sources have them (keep, the default), or of A-Z, a-z, 0-9, _ and - alone, as lists and "
         "databases need (safe)",
     )
+    group.add_argument(
+        "--split",
+        type=float,
+        metavar="F",
+        help="put so much of the pairs, as 0.9, into DEST/train and the rest into DEST/val, each with an LR and an HR; "
+        "pairs that share content stay together",
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of --split: which go where (default 0)")
     group.add_argument("--quality", type=int, default=95, metavar="N", help="of jpg, 1 to 100 (default 95)")
     group.add_argument("--prefix", default="", metavar="P", help="P_name")
     group.add_argument("--suffix", default="", metavar="S", help="name_S")
@@ -385,7 +395,20 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--meta_info",
         action="store_true",
-        help="list the HRs written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels)",
+        help="list what was written in DEST/meta_info.txt, as BasicSR does: name.png (height,width,channels); and in "
+        "meta_info_pair.txt, as Real-ESRGAN's paired data set does: HR/name.png, LR/name.png",
+    )
+    group.add_argument(
+        "--hf",
+        action="store_true",
+        help="list the pairs in DEST/metadata.jsonl, so that Hugging Face datasets load DEST as an imagefolder with an "
+        "lr and an hr a row",
+    )
+    group.add_argument(
+        "--lmdb",
+        action="store_true",
+        help="put the files into databases, too, DEST/LR.lmdb and DEST/HR.lmdb, by their names, as BasicSR does; needs "
+        "--names safe",
     )
     add_save(group, "what is found out of each image and pair", "DEST")
     group.add_argument(

@@ -61,7 +61,7 @@ def write_files(
                 folders[folder] = stack.enter_context(opened(folder, dest, make=True))
             for path, data in files.items():
                 apart = staging and folders[staging].device == folders[path.parent].device
-                staged[path] = (staging if staging and apart else path.parent) / _temporary(run)
+                staged[path] = (staging if staging and apart else path.parent) / temporary_name(run)
                 cleanup.register([staged[path]])
                 _store(staged[path], data, folders[staged[path].parent])
             with placing:
@@ -166,7 +166,8 @@ def _are_equal(*files: tuple[Folder, str]) -> bool:
     return contents[0] == contents[1]
 
 
-def _temporary(run: str) -> str:
+def temporary_name(run: str) -> str:
+    """Return a name for a temporary file of a run, which no other one has."""
     return f".twimager-{run}-{uuid.uuid4().hex}.tmp"
 
 

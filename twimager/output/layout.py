@@ -10,7 +10,17 @@ from twimager.options import Options, Output, Partial
 from twimager.runtime.folders import is_link, is_shared
 
 LR, HR, MASK = "LR", "HR", "MASK"
-REPORT, TABLE, PAGE, META_INFO = "report.json", "pairs.csv", "report.html", "meta_info.txt"
+# What --split puts pairs into; each holds LR, HR and MASK as DEST does otherwise.
+TRAIN, VAL = "train", "val"
+# Where images are, as seen from DEST.
+IMAGE_FOLDERS = tuple(f"{subset}{name}" for subset in ("", f"{TRAIN}/", f"{VAL}/") for name in (LR, HR, MASK))
+REPORT, TABLE, PAGE = "report.json", "pairs.csv", "report.html"
+# What --meta_info, --hf and --lmdb write.
+META_INFO, META_INFO_PAIR, METADATA = "meta_info.txt", "meta_info_pair.txt", "metadata.jsonl"
+DATABASES = {side: f"{side}.lmdb" for side in (LR, HR)}
+DATA = "data.mdb"
+_ALL_LISTS = META_INFO, META_INFO_PAIR, METADATA, *(f"{database}/{META_INFO}" for database in DATABASES.values())
+LISTS = tuple(f"{subset}{name}" for subset in ("", f"{TRAIN}/", f"{VAL}/") for name in _ALL_LISTS)
 # Twimager's own folder in DEST. LR, HR and MASK hold nothing but images, as loaders read all that lies in a folder and
 # below it, hidden or not, whatever it is called.
 JOURNALS = ".twimager"
@@ -51,9 +61,13 @@ def _written(dest: Path, options: Options) -> Iterator[Path]:
     """Yield what a run writes below DEST, a folder before what lies in it."""
     if not options.run.dry:
         yield from own_files(dest)
-        yield from (dest / side for side in sides(options.write.output))
-        if options.pair.framing.partial is Partial.MASK:
-            yield dest / MASK
+        for subset in subsets(options):
+            yield subset
+            yield from (subset / side for side in sides(options.write.output))
+            if options.pair.framing.partial is Partial.MASK:
+                yield subset / MASK
+        for database in databases(options):
+            yield from (database, database / DATA)
     yield from document_paths(options).values()
 
 
@@ -83,8 +97,31 @@ def document_paths(options: Options) -> dict[str, Path]:
     """Return the paths of the documents that a run writes, by name."""
     if options.run.dest is None:
         return {}
-    names = [REPORT, TABLE, PAGE] * options.run.report + [META_INFO] * options.run.meta_info
+    names = [REPORT, TABLE, PAGE] * options.run.report + list(_lists(options))
     return {name: options.run.dest / name for name in names}
+
+
+def _lists(options: Options) -> Iterator[str]:
+    """Yield the names of the lists that are written, as seen from DEST."""
+    run, both, written = options.run, options.write.output is Output.ALL, sides(options.write.output)
+    names = [META_INFO, *[META_INFO_PAIR] * both] * run.meta_info + [METADATA] * run.hf
+    names += [f"{DATABASES[side]}/{META_INFO}" for side in written] * run.lmdb
+    for prefix in (f"{TRAIN}/", f"{VAL}/") if options.write.split else ("",):
+        yield from (f"{prefix}{name}" for name in names)
+
+
+def subsets(options: Options) -> tuple[Path, ...]:
+    """Return the folders that hold the sides: DEST, or those of `--split`."""
+    dest = options.run.dest
+    assert dest
+    return (dest / TRAIN, dest / VAL) if options.write.split else (dest,)
+
+
+def databases(options: Options) -> list[Path]:
+    """Return the folders of the databases that are written."""
+    if not options.run.lmdb:
+        return []
+    return [subset / DATABASES[side] for subset in subsets(options) for side in sides(options.write.output)]
 
 
 def sides(output: Output) -> tuple[str, ...]:
@@ -94,4 +131,5 @@ def sides(output: Output) -> tuple[str, ...]:
 
 def written_folders(dest: Path) -> tuple[Path, ...]:
     """Return the folders that a run may write images and documents to, whether they are there or not."""
-    return dest, *(dest / name for name in (LR, HR, MASK))
+    subsets = dest, dest / TRAIN, dest / VAL
+    return (*subsets, *(subset / name for subset in subsets for name in (LR, HR, MASK, *DATABASES.values())))

@@ -42,8 +42,11 @@ class Names:
         self._lr = flat_names(lrs, options.lr, safe)
         self._hr = flat_names(hrs, options.hr, safe)
 
-    def outputs(self, lr: Path, hr: Path) -> Outputs:
-        """Return where the files of a pair go; the mask has the name of the HR, of the LR if that alone is written."""
+    def outputs(self, lr: Path, hr: Path, split: str = "") -> Outputs:
+        """Return where the files of a pair go, in the folder of its split.
+
+        The mask has the name of the HR, of the LR if that alone is written.
+        """
         options, output = self._options, self._options.write.output
         if options.run.dest is None:
             return NOT_WRITTEN
@@ -52,13 +55,12 @@ class Names:
             lr_own, hr_own = f"{lr_own}__{hr_own}", f"{hr_own}__{lr_own}"
         lr_name = hr_own if options.write.filename is Naming.HR else lr_own
         hr_name = lr_own if options.write.filename is Naming.LR else hr_own
+        folder = options.run.dest / split
         masked = options.pair.framing.partial is Partial.MASK
         return Outputs(
-            options.run.dest / LR / self._file(lr_name) if output is not Output.HR else None,
-            options.run.dest / HR / self._file(hr_name) if output is not Output.LR else None,
-            options.run.dest / MASK / self._file(lr_name if output is Output.LR else hr_name, Format.PNG)
-            if masked
-            else None,
+            folder / LR / self._file(lr_name) if output is not Output.HR else None,
+            folder / HR / self._file(hr_name) if output is not Output.LR else None,
+            folder / MASK / self._file(lr_name if output is Output.LR else hr_name, Format.PNG) if masked else None,
         )
 
     def _file(self, name: str, kind: Format | None = None) -> str:

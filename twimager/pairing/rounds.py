@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
-from twimager.fingerprint.mask import NO_MASKS, Masks
-from twimager.options import Options, Search, Truncated
+from twimager.fingerprint.mask import NO_MASKS, Mask, Masks
+from twimager.options import Options, ReadSettings, Search, Truncated
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.duplicates import representatives
 from twimager.pairing.read import Reader
@@ -61,6 +61,16 @@ def find_pairs(
         yield from rounds.by_richer_features(left)
 
 
+def as_read(recipe: Recipe, read: ReadSettings, mask: Mask | None) -> Recipe:
+    """Return a recipe for files that are read so."""
+    return recipe._replace(truncated=read.truncated is Truncated.KEEP, srgb=not read.keep_icc, mask=mask)
+
+
+def rich_recipe(count: int) -> Recipe:
+    """Return the recipe for many features of so many images, fewer where they would fill the memory."""
+    return RICH._replace(features=min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // max(count, 1))))
+
+
 class _Rounds:
     """The rounds of one run; each yields its pairs, and returns what is left for `by_richer_features`."""
 
@@ -68,9 +78,8 @@ class _Rounds:
         self._propose, self._all_matches = options.propose, options.select.all_matches
         self._reader, self._decider, self._ledger = reader, decider, reader.ledger
         self._progress = reader.progress
-        truncated, srgb = options.read.truncated is Truncated.KEEP, not options.read.keep_icc
-        self._lr_recipe = LIGHT_LR._replace(truncated=truncated, srgb=srgb, mask=masks.lr)
-        self._hr_recipe = LIGHT_HR._replace(truncated=truncated, srgb=srgb, mask=masks.hr)
+        self._lr_recipe = as_read(LIGHT_LR, options.read, masks.lr)
+        self._hr_recipe = as_read(LIGHT_HR, options.read, masks.hr)
 
     def first(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Round:
         """Read both folders, and find pairs that show the same frame, then those by hashes and features."""
@@ -125,7 +134,7 @@ class _Rounds:
         count = len(images.lrs) + len(images.hrs)
         self._progress.expect(count + MATCHING * len(images.lrs))
         with self._progress.stage("reading again"):
-            rich = RICH._replace(features=min(RICH.features, max(LEAST_RICH, RICH_IN_ALL // count)))
+            rich = rich_recipe(count)
             lrs, hrs = (
                 self._reader.describe(
                     side, rich._replace(truncated=recipe.truncated, srgb=recipe.srgb, mask=recipe.mask)

@@ -12,8 +12,9 @@ import numpy as np
 from twimager.align.matching import Match
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import translation
-from twimager.options import plain_settings
+from twimager.options import Alpha, WriteSettings, plain_settings
 from twimager.output.tiles import Tile
+from twimager.output.transparency import treatment
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import CANDIDATES
@@ -46,7 +47,7 @@ def document(report: Report) -> ReportDocument:
         settings=plain_settings(report.options),
         candidates=Candidates(most=CANDIDATES, lrs_with_more=sum(near > CANDIDATES for near in report.near_hashes)),
         seconds={stage: round(seconds, 2) for stage, seconds in report.seconds},
-        pairs=[pair_record(record) for record in report.pairs],
+        pairs=[pair_record(record, report.options.write) for record in report.pairs],
         rejected_pairs=[_rejected_pair(pair) for pair in report.rejected_pairs],
         rejected_images=[
             RejectedImageRecord(
@@ -61,8 +62,8 @@ def document(report: Report) -> ReportDocument:
     )
 
 
-def pair_record(record: Record) -> PairRecord:
-    """Return all that is known of a pair."""
+def pair_record(record: Record, write: WriteSettings) -> PairRecord:
+    """Return all that is known of a pair, whose files are written so."""
     pair = record.pair
     lr, hr = pair.proposal.images
     displacement = pair.match.displacement
@@ -74,6 +75,9 @@ def pair_record(record: Record) -> PairRecord:
         hr_output=_absolute(record.outputs.hr),
         mask_output=_absolute(record.outputs.mask),
         tiles=[_tile(tile, lr) for tile in record.tiles],
+        channels=4 if treatment(pair, write) is Alpha.KEEP else 3,
+        split=pair.part and pair.part.split,
+        group=pair.part and pair.part.group,
         matrix=(to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
         method=_method(pair.match),
         flow=_rounded(displacement.magnitude) if displacement else None,

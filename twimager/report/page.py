@@ -153,6 +153,8 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
         "flow": pair.flow,
         "window": shown.window,
         "tiles": len(pair.tiles),
+        "split": pair.split,
+        "group": pair.group,
         "rivals": [shown_name(rival) for rival in pair.rivals],
         **_numbers(pair),
     }

@@ -13,7 +13,7 @@ import msgspec
 
 from twimager.errors import UsageError
 from twimager.options import Format
-from twimager.output.layout import HR, LR, MASK
+from twimager.output.layout import HR, IMAGE_FOLDERS, LR, MASK
 from twimager.output.names import folded
 from twimager.report.schema import SCHEMA_VERSION, PairRecord, ReportDocument, Side, TileRecord, UsedSettings
 from twimager.runtime.folders import is_link, read_file
@@ -103,7 +103,6 @@ class OwnFiles:
         self._report = report
         self._then, self._format = Path(settings.dest or ""), settings.format
         self.home = report.parent
-        self._folders = {side: self.home / name for side, name in FOLDERS.items()}
         self.check_folders()
         sources = _real({path for pair in document.pairs for path in (pair.lr, pair.hr)})
         sources |= _real({image.path for image in document.rejected_images})
@@ -114,20 +113,20 @@ class OwnFiles:
 
     def check_folders(self) -> None:
         """Raise UsageError if the images' folders lead out of DEST."""
-        for folder in self._folders.values():
+        for folder in map(self.home.joinpath, IMAGE_FOLDERS):
             if os.path.normcase(os.path.realpath(folder)) != os.path.normcase(folder):
                 raise UsageError(f"{folder} is a link; the images of {self._report} must lie in DEST itself")
 
     def of(self, pair: PairRecord) -> list[Path]:
         """Return where a pair's outputs are, or would be if they are gone; UsageError if they are none of DEST's."""
-        return [path for part in pair.parts for path in self.of_part(part).values()]
+        return [path for part in pair.parts for path in self.of_part(part, pair.split).values()]
 
-    def of_part(self, part: PairRecord | TileRecord) -> dict[Side, Path]:
+    def of_part(self, part: PairRecord | TileRecord, split: str | None) -> dict[Side, Path]:
         """Return where the outputs of a pair that was not cut, or of a tile, are, by side; raises as `of` does."""
-        return {side: self._located(path, side) for side, path in part.outputs.items()}
+        return {side: self._located(path, side, split or "") for side, path in part.outputs.items()}
 
-    def _located(self, recorded: str, side: Side) -> Path:
-        path = self._folders[side] / Path(recorded).name
+    def _located(self, recorded: str, side: Side, split: str) -> Path:
+        path = self.home / split / FOLDERS[side] / Path(recorded).name
         suffix = f".{(Format.PNG if side == 'mask' else self._format).value}"
         named_so = Path(recorded) == self._then / path.relative_to(self.home)
         if not named_so or path.name == ".." or not path.name.endswith(suffix):

@@ -31,6 +31,11 @@ class Record:
     accepted: bool = False
     tiles: tuple[Tile, ...] = ()
 
+    @property
+    def files(self) -> list[Path]:
+        """All files that were written."""
+        return [path for outputs in (self.outputs, *(tile.outputs for tile in self.tiles)) for path in outputs.paths]
+
 
 @dataclass(frozen=True)
 class RejectedImage:
@@ -69,6 +74,11 @@ class Report:
     seconds: tuple[tuple[str, float], ...] = ()
     aborted: bool = False
     interrupted: bool = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run ended early."""
+        return self.aborted or self.interrupted
 
     @property
     def exit_code(self) -> ExitCode:

@@ -103,6 +103,9 @@ class PairRecord(PairNumbers):
     hr_output: Text | None
     mask_output: Text | None
     tiles: list[TileRecord]
+    channels: Literal[3, 4]
+    split: Literal["train", "val"] | None
+    group: Count | None
     matrix: Annotated[list[Row], Meta(min_length=3, max_length=3)]
     method: Literal["transform", "warp", "flow"]
     flow: NotNegative | None

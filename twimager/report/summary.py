@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from twimager.errors import ExitCode, Reason
 from twimager.options import MAX_SCALE
-from twimager.output.layout import PAGE, REPORT, document_paths
+from twimager.output.layout import PAGE, REPORT, TRAIN, VAL, document_paths
 from twimager.output.render import SAME_SIZE
 from twimager.report.records import NOT_READ, Report, closest
 from twimager.runtime.console import printable
@@ -47,6 +47,8 @@ class Summary(Struct, frozen=True):
         pixels per output pixel, along a side, the median HR has (None without pairs)
     negatives, inverted : how many HRs are the negatives of their LRs, and whether they were inverted to be written, as
         `--color_transfer` does
+    split : with `--split`, how many pairs there are to train on and to validate with, and how many groups of pairs that
+        share content
     dest, documents : where the images are, and what is kept beside them, by name
     """
 
@@ -66,6 +68,7 @@ class Summary(Struct, frozen=True):
     median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
     negatives: Count
     inverted: bool
+    split: Counts
     dest: Text | None
     documents: dict[str, Text]
 
@@ -88,6 +91,8 @@ class Summary(Struct, frozen=True):
         if self.negatives:
             how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
             lines.append(f"HRs that are negatives of their LRs: {self.negatives} ({how})")
+        if self.split:
+            lines.append("split: {train} to train on, {val} to validate with, of {groups} groups".format(**self.split))
         if self.pairs and self.written:
             lines.append(f"images: {self.dest}")
         if REPORT in self.documents:
@@ -136,6 +141,7 @@ def summarize(report: Report) -> Summary:
         median_native_scale=statistics.median(native) if native else None,
         negatives=sum(record.pair.proposal.negative for record in report.pairs),
         inverted=options.write.color_transfer is not None,
+        split=_split(report),
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
     )
@@ -156,6 +162,13 @@ def _left(report: Report, side: str) -> Counts:
     """Count why images of a side that could be read are in no pair."""
     reasons = [image.rejection.reason for image in report.rejected_images if image.side == side]
     return _counted(reason for reason in reasons if reason not in NOT_READ)
+
+
+def _split(report: Report) -> Counts:
+    """Count the pairs on both sides of a split, and its groups; nothing without `--split`."""
+    parts = [record.pair.part for record in report.pairs if record.pair.part]
+    sides = Counter[str](part.split for part in parts)
+    return {TRAIN: sides[TRAIN], VAL: sides[VAL], "groups": len({part.group for part in parts})} if parts else {}
 
 
 def _closest(report: Report) -> Counts:

@@ -1,4 +1,4 @@
-"""What is kept of a run beside its images: the report, a page and a table of it, a list of the HRs."""
+"""What is kept of a run beside its images: the report, a page and a table of it, lists for loaders."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import io
 import os
 import re
 from collections.abc import Callable, Collection, Iterable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from twimager.geometry import Rect
 from twimager.options import parse_scale
-from twimager.output.layout import META_INFO, PAGE, REPORT, TABLE, document_paths
-from twimager.output.render import output_size
+from twimager.output.layout import DATABASES, LISTS, PAGE, REPORT, TABLE, document_paths
 from twimager.report.document import document
+from twimager.report.lists import listed, shortcoming
 from twimager.report.page import page
 from twimager.report.reader import first_folder, to_bytes
 from twimager.report.records import Report
@@ -28,13 +26,11 @@ from twimager.runtime.console import printable
 FORMULA = re.compile(r"[=+\-@\t\r]")
 # The table's columns that are in a pair's record under the same name.
 PLAIN = (
-    "lr", "hr", "lr_output", "hr_output", "mask_output", "method", "native_scale", "correlation", "residual",
-    "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "negative", "flow",
+    "lr", "hr", "lr_output", "hr_output", "mask_output", "split", "group", "method", "native_scale", "correlation",
+    "residual", "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "negative", "flow",
     "color_distance", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
-# Loaders split the list into lines there, and lines after the name.
-BETWEEN_NAMES = re.compile(r"\s")
 
 
 def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
@@ -43,13 +39,15 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     if not paths:
         return {}
     kept = document(report)
-    folder = next(iter(paths.values())).parent
+    folder = report.options.run.dest or Path()
+    if report.stopped:  # the databases come once all is written
+        paths = {name: path for name, path in paths.items() if path.parent.name not in DATABASES.values()}
     made = {REPORT: to_bytes(kept), **beside(kept, folder, paths)}
-    if META_INFO in paths:
-        names = [name for pair in kept.pairs for name, _ in _hrs(pair)]
-        if left_out := sum(map(_is_split, names)):
-            warn(f"{META_INFO}: {left_out} of {len(names)} HRs are not listed, as their names hold spaces")
-    return {path: made[name] for name, path in paths.items()}
+    for line in (shortcoming(name, kept.pairs) for name in paths if name in LISTS):
+        if line:
+            warn(line)
+    # Hugging Face fails at a list of nothing, be it that of one side of a split.
+    return {path: made[name] for name, path in paths.items() if made[name] or "/" not in name}
 
 
 def beside(kept: ReportDocument, folder: Path, names: Collection[str]) -> dict[str, bytes]:
@@ -58,9 +56,10 @@ def beside(kept: ReportDocument, folder: Path, names: Collection[str]) -> dict[s
     makers: dict[str, Callable[[], bytes]] = {
         TABLE: lambda: table(kept.pairs, first_folder(settings)),
         PAGE: lambda: page(kept, folder),
-        META_INFO: lambda: meta_info(kept.pairs, parse_scale(str(settings.scale))),
     }
-    return {name: make() for name, make in makers.items() if name in names}
+    scale = parse_scale(str(settings.scale))
+    lists = {name: listed(name, kept.pairs, scale) for name in LISTS if name in names}
+    return {name: make() for name, make in makers.items() if name in names} | lists
 
 
 def table(pairs: Iterable[PairRecord], folder: Path) -> bytes:
@@ -77,27 +76,6 @@ def table(pairs: Iterable[PairRecord], folder: Path) -> bytes:
         counts = len(pair.rivals), len(pair.tiles)
         lines.writerow(map(_cell, [*(cells[column] for column in PLAIN), *pair.window, *counts]))
     return text.getvalue().encode("utf-8-sig")
-
-
-def meta_info(pairs: Iterable[PairRecord], scale: Fraction) -> bytes:
-    """Return the list of HRs that BasicSR and Real-ESRGAN take as `meta_info`: `name.png (height,width,channels)`.
-
-    Names that the loaders would split are left out.
-    """
-    lines = []
-    for name, window in (hr for pair in pairs for hr in _hrs(pair) if not _is_split(hr[0])):
-        width, height = output_size(window, scale)
-        lines.append(f"{name} ({height},{width},3)\n")
-    return "".join(sorted(lines)).encode("utf-8", "surrogateescape")
-
-
-def _hrs(pair: PairRecord) -> list[tuple[str, Rect]]:
-    """Return the names of a pair's HR files, and the LR pixels that each shows."""
-    return [(Path(part.hr_output).name, Rect(*part.window)) for part in pair.parts if part.hr_output]
-
-
-def _is_split(name: str) -> bool:
-    return bool(BETWEEN_NAMES.search(name))
 
 
 def _below(path: str, folder: Path) -> str:

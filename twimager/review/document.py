@@ -9,7 +9,7 @@ from typing import Any
 
 from twimager.errors import DELETED, Reason, UsageError
 from twimager.output.atomic import write_files
-from twimager.output.layout import META_INFO, PAGE, TABLE
+from twimager.output.layout import LISTS, PAGE, TABLE
 from twimager.output.names import folded
 from twimager.report.reader import OwnFiles, caption, damaged, read_report, to_bytes
 from twimager.report.schema import PairNumbers, PairRecord, RejectedImageRecord, RejectedPairRecord, ReportDocument
@@ -17,7 +17,7 @@ from twimager.report.tables import beside
 from twimager.runtime.typed_json import dumps
 
 # The documents that are made of a report, and lie beside it as far as the run has written them.
-COMPANIONS = (TABLE, PAGE, META_INFO)
+COMPANIONS = (TABLE, PAGE, *LISTS)
 # The name of a review's temporary files, instead of a run's: DEST is locked, there is no other one.
 TEMPORARY = "review"
 
@@ -93,13 +93,13 @@ class ReviewedReport:
 
     def write_companions(self) -> None:
         """Write the documents anew that are made of the report and lie beside it."""
-        paths = {path.name: path for path in self._companions()}
+        paths = {path.relative_to(self.files.home).as_posix(): path for path in self._companions()}
         made = beside(self.document, self.path.parent, paths)
         data = {paths[name]: contents for name, contents in made.items()}
         write_files(data, TEMPORARY, replace=True, dest=self.files.home)
 
     def _companions(self) -> list[Path]:
-        return [path for path in map(self.path.with_name, COMPANIONS) if path.is_file()]
+        return [path for path in map(self.files.home.joinpath, COMPANIONS) if path.is_file()]
 
     def _names(self, pair: PairRecord) -> set[str]:
         return {folded(str(path)) for path in self.files.of(pair)}

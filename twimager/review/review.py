@@ -46,7 +46,7 @@ class Review:
         """
         self._reviewed = ReviewedReport(report)
         self.report, self.home = self._reviewed.path, self._reviewed.files.home
-        check_links([*own_files(self.home), *map(self.report.with_name, COMPANIONS)])
+        check_links([*own_files(self.home), *map(self.home.joinpath, COMPANIONS)])
         with ExitStack() as stack, _failing(self.report):
             seen = stamp(self.report)
             stack.enter_context(lock(self.home))
@@ -78,7 +78,7 @@ class Review:
 
     def shown(self, pair: PairRecord) -> dict[Side, Path]:
         """Return where those files of a pair are that it is looked at by, by side."""
-        return self._reviewed.files.of_part(pair.shown)
+        return self._reviewed.files.of_part(pair.shown, pair.split)
 
     def current_path(self, output: Path) -> Path:
         """Return where an output is now: at its path, or in the trash."""

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 
 from twimager.errors import TwimagerError
 from twimager.output.atomic import UnwritableName, write_files
-from twimager.output.layout import HR, JOURNALS, LR, MASK
+from twimager.output.layout import IMAGE_FOLDERS, JOURNALS, TRAIN, VAL
 from twimager.report.schema import PairRecord
 from twimager.runtime.folders import Folder, LinkInDest, opened, read_file
 from twimager.runtime.typed_json import Text, dumps
@@ -119,7 +119,7 @@ class Trash:
                 path = folder / name
                 with suppress(OSError, LinkInDest), opened(path.parent, self._home) as here:
                     here.unlink(path.name)
-            self._remove_empty(*(folder / name for name in (LR, HR, MASK)), folder)
+            self._remove_empty(*(folder / name for name in (*IMAGE_FOLDERS, TRAIN, VAL)), folder)
         self._remove_empty(self._folder)
 
     def _remove_empty(self, *paths: Path) -> None:
@@ -193,5 +193,5 @@ class Trash:
 def _is_plain(name: str) -> bool:
     """Tell whether a name is that of a file which lies in DEST or in one of its folders."""
     path = Path(name)
-    flat = name in (path.name, *(f"{folder}/{path.name}" for folder in (LR, HR, MASK)))
+    flat = name in (path.name, *(f"{folder}/{path.name}" for folder in IMAGE_FOLDERS))
     return flat and path.name not in ("", "..") and "\0" not in name

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from twimager.errors import ExitCode, UsageError
-from twimager.output.layout import HR, LR, MASK, REPORT
+from twimager.output.layout import IMAGE_FOLDERS, REPORT
 from twimager.output.names import folded
 from twimager.report.reader import read_report
 from twimager.report.schema import ReportDocument
@@ -22,8 +22,6 @@ from twimager.runtime.console import Console, printable
 from twimager.runtime.folders import LinkInDest, open_file, opened
 from twimager.version import __version__
 
-# Where images are, as seen from DEST.
-FOLDERS = (LR, HR, MASK)
 # Bytes that are read in one go.
 BLOCK = 1 << 20
 
@@ -138,9 +136,9 @@ def _recorded(dest: Path) -> Recorded:
 
 
 def _is_in_folders(name: str) -> bool:
-    """Return whether a path, as seen from DEST and with slashes, is that of a file straight in one of FOLDERS."""
+    """Return whether a path, as seen from DEST and with slashes, is that of a file straight in one of IMAGE_FOLDERS."""
     folder, _, base = name.rpartition("/")
-    return "\0" not in base and PurePath(base).name == base and base not in ("", "..") and folder in FOLDERS
+    return "\0" not in base and PurePath(base).name == base and base not in ("", "..") and folder in IMAGE_FOLDERS
 
 
 def _compared(dest: Path, name: str, mark: Mark) -> Difference | None:
@@ -198,7 +196,7 @@ def _outputs(document: ReportDocument) -> set[str]:
 
 def _unknown(dest: Path, recorded: Recorded, known: set[str]) -> Iterator[Difference]:
     """Yield what is in the folders of the images and is not among `known`, folded names."""
-    for folder in FOLDERS:
+    for folder in IMAGE_FOLDERS:
         try:
             with opened(dest / folder, dest) as here:
                 names = here.names()

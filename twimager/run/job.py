@@ -7,6 +7,7 @@ List both folders; read, propose, evaluate and select (`pairing.rounds`, by `rea
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from twimager.errors import Interrupted
@@ -16,13 +17,16 @@ from twimager.image.files import require_files
 from twimager.options import Options
 from twimager.output import layout
 from twimager.output.atomic import write_files
+from twimager.output.database import require_lmdb, write_database
 from twimager.output.names import Names
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.evaluate import evaluate_all, evaluate_best
 from twimager.pairing.read import Reader
 from twimager.pairing.rounds import find_pairs
+from twimager.pairing.splitting import split_pairs
 from twimager.pairing.workers import Evaluators
 from twimager.report.ledger import Ledger
+from twimager.report.records import Report
 from twimager.report.summary import Outcome, summarize
 from twimager.report.tables import documents
 from twimager.run.journal import Journal
@@ -44,6 +48,8 @@ def run(options: Options, console: Console) -> Outcome:
     layout.check_folders(options)
     if options.run.debug:
         viewer.require_display("--debug")
+    if options.run.lmdb:
+        require_lmdb()
     lr_paths, hr_paths = (
         require_files([folder], options.read.recursive, console.warn, f"{flag}: ")
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
@@ -63,6 +69,8 @@ def run(options: Options, console: Console) -> Outcome:
         journal.require_files()
         ledger.account_for_unpaired(lr_paths, hr_paths, _stopped(ledger, options))
         report = ledger.report(options)
+        if not report.stopped:
+            _write_databases(report, console, journal.run)
         write_files(documents(report, console.warn), journal.run, replace=True, dest=options.run.unlinked_dest)
         if ledger.interrupted:
             raise Interrupted(resumable=not options.run.dry)
@@ -98,12 +106,30 @@ def _find_and_write(
         reader = Reader(pool, options.run.jobs, console, progress, store=store, ledger=ledger)
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
         with Writer(pool, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:
-            for pair in find_pairs(*paths, options, reader, decider, masks=masks):
+            found = find_pairs(*paths, options, reader, decider, masks=masks)
+            if options.write.split:
+                found = split_pairs(islice(found, options.select.limit), options, reader, masks)
+            for pair in found:
                 if not writer.accept(pair):
                     break
             writer.finish()
     for stage, spent in ledger.seconds.items():
         console.detail(f"{stage}: {spent:.1f} s")
+
+
+def _write_databases(report: Report, console: Console, run: str) -> None:
+    """Make the databases of all files that were written, if there are to be any."""
+    folders = layout.databases(report.options)
+    if not folders:
+        return
+    written = [path for record in report.pairs for path in record.files]
+    dest, unlinked_dest = report.options.run.dest, report.options.run.unlinked_dest
+    assert dest
+    with console.progress(len(folders)) as progress, progress.stage("making databases"):
+        for folder in progress.counted(folders):
+            files = [path for path in written if path.parent == folder.with_suffix("")]
+            if files:
+                write_database(folder, files, run, unlinked_dest, dest / layout.JOURNALS)
 
 
 def _stopped(ledger: Ledger, options: Options) -> str:

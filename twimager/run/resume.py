@@ -13,7 +13,7 @@ from twimager.errors import TwimagerError, UsageError
 from twimager.fingerprint.stamp import made_by, stamp
 from twimager.options import Options, plain_settings
 from twimager.output.atomic import remove_temporary, unwritable
-from twimager.output.layout import JOURNALS, document_paths, not_empty
+from twimager.output.layout import JOURNALS, document_paths, not_empty, subsets
 from twimager.output.lock import lock
 from twimager.run.journal import Journal
 from twimager.run.journal_lines import DAMAGE, JOURNAL, Begun, read_lines, read_run, require_layout
@@ -93,9 +93,15 @@ def _opened(dest: Path, options: Options, begun: Begun) -> Journal:
         raise unwritable(path, error) from error
     except DAMAGE as error:
         raise UsageError(f"--resume: the journal in {dest} is damaged; --overwrite starts anew") from error
-    if not all(path.exists() for path in document_paths(options).values()):
+    if not all(path.exists() for path in _expected(options)):
         journal.ended = None
     return journal
+
+
+def _expected(options: Options) -> list[Path]:
+    """Return the documents of a run that has ended: a side of a split without pairs has none."""
+    empty = [folder for folder in subsets(options) if not folder.exists()]
+    return [path for path in document_paths(options).values() if not any(map(path.is_relative_to, empty))]
 
 
 def _has_no_head(options: Options) -> bool:

@@ -70,7 +70,8 @@ class Writer:
 
     def _submit(self, pair: VerifiedPair, known: Marks) -> None:
         images = pair.proposal.lr.path, pair.proposal.hr.path
-        outputs = NOT_WRITTEN if self._options.run.dry else self._names.outputs(*images)
+        split = pair.part.split if pair.part else ""
+        outputs = NOT_WRITTEN if self._options.run.dry else self._names.outputs(*images, split)
         seen = {path: self._seen.get(path) for path in images}
         job = Job(pair, outputs, seen, known, self._journal.run, self._journal.replace)
         record = Record(pair, NOT_WRITTEN if self._options.write.tile else outputs, self._journal.is_accepted(*images))

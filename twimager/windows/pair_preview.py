@@ -44,7 +44,7 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     words = f"{len(hr_points)} matches agree with the transform" if len(hr_points) else "no matches"
     return stacked(
         text(f"HR {hr.path.name}, LR {lr.path.name}", width),
-        text(caption(pair_record(Record(pair))), width, DIM),
+        text(caption(pair_record(Record(pair), options.write)), width, DIM),
         upper,
         text(words, width, DIM),
         lower,

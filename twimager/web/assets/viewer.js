@@ -43,6 +43,7 @@ function facts(pair) {
     ...(pair.tiles ? [["tiles", `${pair.tiles}; one of them is shown`]] : []),
     ["mirrored", pair.mirrored ? "yes" : "no"],
     ["negative", pair.negative ? "yes" : "no"],
+    ...(pair.split ? [["split", `${pair.split}, group ${pair.group}`]] : []),
     ["rivals", pair.rivals.length ? pair.rivals.join(", ") : "none"],
   ];
 }

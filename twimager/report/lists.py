@@ -1,0 +1,126 @@
+"""Lists of the pairs that loaders read: BasicSR's and Real-ESRGAN's meta_info, the metadata of Hugging Face."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from twimager.geometry import Rect, Size
+from twimager.output.layout import DATABASES, HR, LR, META_INFO, META_INFO_PAIR, METADATA, TRAIN, VAL
+from twimager.output.render import output_size
+from twimager.report.schema import Box, PairRecord, Side
+
+# The words that Hugging Face datasets takes for the name of a split where they stand between these characters in the
+# name of a file (data_files.py of 5.2, KEYWORDS_IN_FILENAME_BASE_PATTERNS); it passes over the others, the list too.
+SPLIT_WORD = re.compile(
+    r"(?:^|[-._ 0-9])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)[-._ 0-9]"
+)
+SPACE, SPACED = re.compile(r"\s"), "hold spaces"
+AS_A_WHOLE = 'load them with data_files={"train": "**"}'
+
+
+class Written(NamedTuple):
+    """A pair that was written whole, or a tile of one: its files by side, the LR pixels that it shows, the channels."""
+
+    outputs: dict[Side, str]
+    window: Box
+    channels: int
+
+
+class Kind(NamedTuple):
+    """A list for a loader.
+
+    Attributes
+    ----------
+    line : returns the line of a pair or a tile, at this scale
+    sides : whose names it holds
+    unlistable : what a loader fails at in a name
+    why : the same in words
+    """
+
+    line: Callable[[Written, Fraction], str]
+    sides: tuple[Side, ...]
+    unlistable: re.Pattern[str]
+    why: str
+
+
+def _hr_with_size(pair: Written, scale: Fraction) -> str:
+    width, height = _hr_size(pair, scale)
+    return f"{_name(pair, 'hr')} ({height},{width},{pair.channels})"
+
+
+def _in_database(pair: Written, side: Side, size: Size) -> str:
+    """Return the line of an image in a database's list; the 1 is what BasicSR compresses with, and not used."""
+    return f"{_name(pair, side)} ({size[1]},{size[0]},{pair.channels}) 1"
+
+
+def _hr_size(pair: Written, scale: Fraction) -> Size:
+    return output_size(Rect(*pair.window), scale)
+
+
+def _both_paths(pair: Written, _: Fraction) -> str:
+    return f"{_below(pair, 'hr')}, {_below(pair, 'lr')}"
+
+
+def _as_json(pair: Written, _: Fraction) -> str:
+    return json.dumps({f"{side}_file_name": _below(pair, side) for side in pair.outputs})
+
+
+# Where loaders split a list: BasicSR and Real-ESRGAN at the first space of a line (data/data_util.py of BasicSR
+# 8d56e3a), Real-ESRGAN's paired data set at ", " (data/realesrgan_paired_dataset.py of a4abfb2), each into lines. JSON
+# that is no UTF-8 is read by none.
+KINDS = {
+    META_INFO: Kind(_hr_with_size, ("hr",), SPACE, SPACED),
+    META_INFO_PAIR: Kind(_both_paths, ("hr", "lr"), re.compile(r", |[\r\n]"), 'hold ", " or a line break'),
+    METADATA: Kind(_as_json, ("hr", "lr"), re.compile(r"[\ud800-\udfff]"), "are not UTF-8"),
+    f"{DATABASES[LR]}/{META_INFO}": Kind(
+        lambda pair, _: _in_database(pair, "lr", pair.window[2:]), ("lr",), SPACE, SPACED
+    ),
+    f"{DATABASES[HR]}/{META_INFO}": Kind(
+        lambda pair, scale: _in_database(pair, "hr", _hr_size(pair, scale)), ("hr",), SPACE, SPACED
+    ),
+}
+
+
+def listed(name: str, pairs: Iterable[PairRecord], scale: Fraction) -> bytes:
+    """Return the list of this name, in DEST: a line a pair, without those whose names its loader would misread."""
+    kind, written = _of(name, pairs)
+    lines = [kind.line(pair, scale) for pair in written if not _is_misread(pair, kind)]
+    return "".join(f"{line}\n" for line in sorted(lines)).encode("utf-8", "surrogateescape")
+
+
+def shortcoming(name: str, pairs: Iterable[PairRecord]) -> str:
+    """Return in a line what a list lacks, or how it is to be loaded; empty if there is nothing to say."""
+    kind, written = _of(name, pairs)
+    if left_out := sum(_is_misread(pair, kind) for pair in written):
+        return f"{name}: {left_out} of {len(written)} pairs are not listed, as their names {kind.why}"
+    if name == METADATA and (words := sum(bool(SPLIT_WORD.search(_name(pair, "hr"))) for pair in written)):
+        return f"{name}: Hugging Face takes words in {words} names for splits; {AS_A_WHOLE}"
+    return ""
+
+
+def _of(name: str, pairs: Iterable[PairRecord]) -> tuple[Kind, list[Written]]:
+    """Return what kind of list a name is of, and the pairs, or their tiles, that were written to its folder."""
+    folder, _, rest = name.partition("/")
+    split = folder if folder in (TRAIN, VAL) else None
+    kind = KINDS[rest if split else name]
+    here = [(part, pair.channels) for pair in pairs if pair.split == split for part in pair.parts]
+    written = [Written(part.outputs, part.window, channels) for part, channels in here]
+    return kind, [one for one in written if one.outputs.keys() >= set(kind.sides)]
+
+
+def _is_misread(pair: Written, kind: Kind) -> bool:
+    return any(kind.unlistable.search(_name(pair, side)) for side in kind.sides)
+
+
+def _name(pair: Written, side: Side) -> str:
+    return Path(pair.outputs[side]).name
+
+
+def _below(pair: Written, side: Side) -> str:
+    """Return an output's path as seen from the folder that holds both sides."""
+    return "/".join(Path(pair.outputs[side]).parts[-2:])
