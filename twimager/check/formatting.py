@@ -17,7 +17,8 @@ from twimager.pairs import RejectedPair
 # What a kind of flaws is called where pairs are counted.
 CALLED = {
     Gravity.UNREADABLE: "unreadable", Gravity.UNALIKE: "do not show the same", Gravity.SIZE: "of another scale",
-    Gravity.MISALIGNED: "misaligned", Gravity.DETAIL: "HR without its detail", Gravity.LOADER: "misread",
+    Gravity.MISALIGNED: "misaligned", Gravity.DETAIL: "HR without its detail", Gravity.PATCH: "smaller than a patch",
+    Gravity.LOADER: "misread or not found",
 }  # fmt: skip
 ALONE = "without a partner"
 

@@ -7,12 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from twimager.align.refinement import FINE, refine
+import numpy as np
+
+from twimager.align.refinement import FINE, PyramidLevel, refine
 from twimager.check.misalignment import Misalignment, misalignment
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Fingerprint
 from twimager.fingerprint.working_image import precise_frame, precise_picture
-from twimager.geometry import translation
+from twimager.geometry import resize_matrix, translation
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.facts import FileFacts, file_facts
 from twimager.image.files import read_bytes
@@ -30,8 +32,13 @@ from twimager.verify.detail import fineness, is_enlarged
 # The LR's shorter side on which the misalignment is measured, at most. On the working image's 320 pixels the shift of a
 # photograph of 680 is known to 0.01 LR pixels, in full to 0.002.
 MEASURED_SIDE = 1000
-# Bytes a pixel that this takes: decoded and in gray, and of the LR the derivatives by each parameter.
-HR_BYTES, LR_BYTES = 16, 100
+# Pairs off by no more LR pixels are measured from the plain resize on, from coarse to fine: dense patterns have
+# other solutions within a pixel. Shifts of 50 photographs, by 0.25 to 3 pixels, are found to 0.0004 in the median and
+# 0.016 in the worst; of blurred, noisy and compressed ones to 0.003 and 0.024.
+NEAR_PLAIN = 4.0
+LEVELS: tuple[PyramidLevel, ...] = (PyramidLevel(2, 6), PyramidLevel(1, 6), *FINE)
+# Bytes a pixel that this takes: decoded and in gray, and where it is measured the derivatives by each parameter.
+DECODED_BYTES, MEASURED_BYTES = 16, 100
 
 
 class NamedPair(NamedTuple):
@@ -143,8 +150,15 @@ def _without_features(outcome: VerifiedPair | RejectedPair) -> VerifiedPair | Re
 def _misalignment(pair: VerifiedPair) -> Misalignment:
     """Return how far a verified pair is from its plain resize, refined on the files' own pixels."""
     lr, hr = pair.proposal.images
-    need = LR_BYTES * math.prod(lr.frame[2:]) + HR_BYTES * math.prod(hr.frame[2:])
-    with budget.admit(need), precise_picture(lr) as small, precise_picture(hr) as large:
-        matrix = refine(pair.match.matrix, large, small.limited(MEASURED_SIDE), Method.WARP, FINE)
-    in_frames = translation(*lr.picture[:2]) @ matrix @ translation(-hr.picture.x, -hr.picture.y)
-    return misalignment(in_frames, hr.frame[2:], lr.frame[2:])
+    to_frame, from_frame = translation(*lr.picture[:2]), translation(-hr.picture.x, -hr.picture.y)
+    sizes = hr.frame[2:], lr.frame[2:]
+    start = pair.match.matrix
+    levels: tuple[PyramidLevel, ...] = FINE
+    if misalignment(to_frame @ start @ from_frame, *sizes).mean <= NEAR_PLAIN:
+        start = np.linalg.inv(to_frame) @ resize_matrix(*sizes) @ np.linalg.inv(from_frame)
+        levels = LEVELS
+    measured = math.prod(lr.size) * min(1, MEASURED_SIDE / min(lr.size)) ** 2
+    need = DECODED_BYTES * sum(map(math.prod, sizes)) + MEASURED_BYTES * measured
+    with budget.admit(int(need)), precise_picture(lr) as small, precise_picture(hr) as large:
+        matrix = refine(start, large, small.limited(MEASURED_SIDE), Method.WARP, levels)
+    return misalignment(to_frame @ matrix @ from_frame, *sizes)

@@ -74,6 +74,6 @@ def check(files: Set, loaders: Sequence[Loader], jobs: int, console: Console) ->
 
 
 def _worst_first(found: Inspected, its_flaws: Sequence[Flaw]) -> tuple[float, float, str]:
-    gravity = its_flaws[0].gravity if its_flaws else len(RULES)
+    gravity = its_flaws[0].gravity if its_flaws else len(Gravity)
     left = found.misalignment.mean if found.misalignment else 0.0
     return gravity, -left, found.pair.name
