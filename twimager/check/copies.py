@@ -10,8 +10,9 @@ import numpy as np
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.propose.by_frame import Frames
 
-# Bits in which the hashes of copies differ at most, and levels by which their thumbnails do, in the mean.
-DISTANCE, LEVELS = 4, 1.5
+# Bits in which the hashes of copies differ at most, and levels by which their thumbnails do, in the mean: of 50
+# photographs, saved by a quality of 60 or at half the size, 2 and 0.7; of neighbouring frames of a clip 1.1 and more.
+DISTANCE, LEVELS = 4, 1.0
 
 
 def copies(images: Sequence[Fingerprint]) -> list[tuple[Path, ...]]:

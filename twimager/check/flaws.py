@@ -16,7 +16,7 @@ from twimager.verify.detail import MIN_FINENESS
 # In LR pixels, the mean length of the displacement over the frame: exact pairs of 50 photographs, reduced by 2 and 4 in
 # four ways, have 0.03 at most; blurred, noisy and compressed ones 0.006 in the median and 0.08 at most.
 MAX_MISALIGNMENT = 0.1
-# An HR has been blown up, or blurred, where fewer of its pixels along a side hold detail: of 50 photographs enlarged by 2
+# An HR is blown up, or blurred, where fewer of its pixels along a side hold detail: of 50 photographs enlarged by 2
 # none has more than 0.65, by 1.5 0.75 or 0.8, and those moved by half a pixel, as aligning does, 0.8.
 LEAST_DETAIL = 0.78
 
