@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from twimager.image.facts import Trait
+from twimager.image.traits import Trait
 from twimager.options import Loader
 from twimager.output.loaders import finds_partner, unread
 

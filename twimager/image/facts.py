@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from io import BytesIO
 from typing import NamedTuple
 
@@ -12,25 +11,12 @@ from twimager.geometry import Size
 from twimager.image.files import ORIENTATION, PILLOW_ERRORS, UPRIGHT
 from twimager.image.headers import parse
 from twimager.image.icc import embedded_profile
+from twimager.image.traits import Trait
 
 # EXIF's values for how a picture is to be turned, or flipped; others are damage, and ignored by all.
 TURNED = range(UPRIGHT + 1, 9)
 # What Pillow calls pixels of so many values, where it can't open a file that can be read.
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-
-
-class Trait(Enum):
-    """What sets a file apart from 8-bit RGB in sRGB, upright and opaque; the value is how it is called."""
-
-    CMYK = "CMYK"
-    LAB = "CIELAB"
-    PALETTE = "a palette"
-    GRAY = "gray"
-    ALPHA = "an alpha channel"
-    TRANSPARENT = "transparent"
-    DEEP = "16 bit"
-    PROFILE = "a colour profile other than sRGB"
-    TURNED = "turned by EXIF"
 
 
 # Pillow's modes that have a trait.

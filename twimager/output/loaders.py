@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from twimager.errors import UsageError
-from twimager.image.facts import Trait
+from twimager.image.traits import Trait
 from twimager.options import Alpha, Format, Loader, Naming, Options
 
 
