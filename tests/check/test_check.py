@@ -268,6 +268,7 @@ def test_what_can_not_be_checked_is_refused_in_a_line(run: Run, pairs: Path, tmp
     refused(run("check", pairs / "LR", pairs / "LR"), 2, "named twice")
     refused(run("check", pairs, "--fix"), 2, "--dest")
     refused(run("check", pairs, "--report"), 2, "--fix")
+    refused(run("check", pairs, "--fix", "--dest", tmp_path / "empty"), 2, "not empty")
     (pairs / "LR" / "x.png").write_bytes(lr_of(pairs).read_bytes())
     for name in NAMES:
         (pairs / "LR" / f"{name}.png").unlink()
@@ -282,5 +283,16 @@ def test_fix_writes_what_can_be_mended(run: Run, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.out + outcome.err
     assert "pairs written: 2" in outcome.out
     assert sorted(path.stem for path in (dest / "HR").iterdir()) == sorted(NAMES[1:])
+    assert (dest / "report.json").exists()
     again = run("check", dest)
     assert again.code == 0, again.out
+
+
+def test_where_nothing_can_be_mended_no_pair_is_written(run: Run, pairs: Path, tmp_path: Path) -> None:
+    for path in (pairs / "HR").iterdir():
+        path.write_bytes(path.read_bytes()[:20000])
+    outcome = run("check", pairs, "--fix", "--dest", tmp_path / "fixed", "--json")
+    assert outcome.code == 4
+    found = json.loads(outcome.out)
+    assert found["reasons"]["basicsr"] == {"unreadable": len(NAMES)}
+    assert found["fixed"]["pairs"] == 0

@@ -35,7 +35,7 @@ MEASURED_SIDE = 1000
 # Pairs off by no more LR pixels are measured from the plain resize on, from coarse to fine: dense patterns have
 # other solutions within a pixel. Shifts of 50 photographs, by 0.25 to 3 pixels, are found to 0.0004 in the median and
 # 0.016 in the worst; of blurred, noisy and compressed ones to 0.003 and 0.024.
-NEAR_PLAIN = 4.0
+NEAR_PLAIN = 5.0
 LEVELS: tuple[PyramidLevel, ...] = (PyramidLevel(2, 6), PyramidLevel(1, 6), *FINE)
 # Bytes a pixel that this takes: decoded and in gray, and where it is measured the derivatives by each parameter.
 DECODED_BYTES, MEASURED_BYTES = 16, 100

@@ -18,6 +18,7 @@ from twimager.output.loaders import RULES, Partner
 from twimager.runtime.console import Console
 from twimager.runtime.pool import AHEAD, in_order, worker_pool
 
+# What neither aligning nor converting a pair mends.
 BEYOND_MENDING = {Gravity.UNREADABLE, Gravity.DETAIL}
 
 
@@ -51,7 +52,7 @@ class Checked(NamedTuple):
 
     @property
     def beyond_mending(self) -> set[Path]:
-        """The files that no alignment or conversion mends: unreadable ones, and pairs whose HR lacks detail."""
+        """The files of pairs that can't be read or whose HR lacks detail, and those without a partner."""
         lost = [one.pair for one, found in self.pairs if BEYOND_MENDING & {flaw.gravity for flaw in found}]
         return {path for pair in lost for path in (pair.lr, pair.hr)} | set(self.files.alone)
 

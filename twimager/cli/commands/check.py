@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twimager.cli import pair
-from twimager.cli.common import add_jobs, add_max_pixels, add_memory, require_effort
+from twimager.cli.common import add_jobs, add_max_pixels, add_memory, require_dest, require_effort
 from twimager.errors import ExitCode, require
 from twimager.options import Loader
 
@@ -61,6 +61,8 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
 
     loaders = pair.named_loaders(values) or tuple(Loader)
     lr, hr = sides(values.paths)
+    if values.fix:
+        require_dest(values.dest, [lr, hr], overwrite=False)
     interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
@@ -78,10 +80,10 @@ def _fix(checked: Checked, values: argparse.Namespace, console: Console) -> Outc
     """Write the pairs that can be mended, by the main job, which is given them by their names."""
     from twimager.run import job
 
-    require(checked.scale, "--fix: no pair has a whole scale; the main job's --search names --scale has one to give")
     files = checked.files
-    arguments = ["--lr", files.lr, "--hr", files.hr, "--dest", values.dest, "--scale", checked.scale]
+    arguments = ["--lr", files.lr, "--hr", files.hr, "--dest", values.dest]
     arguments += ["--search", "names", "--method", "warp", "--for", *(loader.value for loader in checked.loaders)]
+    arguments += ["--scale", checked.scale] if checked.scale else []
     arguments += ["--jobs", values.jobs, "--max_pixels", values.max_pixels]
     arguments += ["--recursive"] * values.recursive + ["--report"] * values.report
     return job.run(pair.to_options(pair.parse(list(map(str, arguments)))), console, without=checked.beyond_mending)
