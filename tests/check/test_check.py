@@ -6,12 +6,14 @@ from io import BytesIO
 from pathlib import Path
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from tests.support.command import Run, refused
 from tests.support.icc import adobe_rgb
+from tests.support.paths import ROOT
 from tests.support.pictures import picture
 from twimager.geometry import resize_matrix, translation
 from twimager.image.warp import resample
@@ -288,7 +290,8 @@ def test_fix_writes_what_can_be_mended(run: Run, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.out + outcome.err
     assert "pairs written: 2" in outcome.out
     assert sorted(path.stem for path in (dest / "HR").iterdir()) == sorted(NAMES[1:])
-    assert (dest / "report.json").exists()
+    schema = json.loads((ROOT / "twimager/report/report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads((dest / "report.json").read_text(encoding="utf-8")), schema)
     again = run("check", dest)
     assert again.code == 0, again.out
 
