@@ -21,7 +21,7 @@ TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 LARGEST_PICTURE = 150_000
 # Where the options of each subcommand are documented.
 MANUALS = {
-    "review": "review", "gallery": "report", "verify": "runs", "search": "search", "serve": "search",
+    "review": "review", "gallery": "report", "verify": "runs", "check": "check", "search": "search", "serve": "search",
     "compare": "compare", "cluster": "cluster", "overlay": "overlay", "formats": "formats",
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     INCOMPLETE = 3
     NO_PAIR = 4
+    NOT_FIT = 5
     INTERRUPTED = 130
 
 

@@ -53,11 +53,12 @@ class Method(str, Enum):
 
 
 class Search(str, Enum):
-    """What proposes pairs: the same frame, features, then hashes; hashes alone; features alone."""
+    """What proposes pairs: the same frame, features, then hashes; hashes alone; features alone; or their names."""
 
     AUTO = "auto"
     HASH = "hash"
     FEATURES = "features"
+    NAMES = "names"
 
 
 class Naming(str, Enum):

@@ -52,7 +52,7 @@ from twimager.search.ranking import Criteria, Hit
 
 Folder = str | os.PathLike[str]
 MethodName = Literal["transform", "warp", "flow", "auto"]
-SearchName = Literal["auto", "hash", "features"]
+SearchName = Literal["auto", "hash", "features", "names"]
 PartialName = Literal["none", "cut", "mask", "black"]
 
 
@@ -126,7 +126,7 @@ def find_pairs(
     ----------
     lr_dir, hr_dir : the folders of the LRs and of the HRs
     recursive : whether to look into the folders inside them
-    search : what proposes pairs: "auto", "hash" or "features"
+    search : what proposes pairs: "auto", "hash", "features" or "names"
     distance : bits, 0 to 64, in which the 64-bit hashes of a pair that is proposed by them, or as the same frame, may
         differ
     mirror, negative : whether mirrored pairs, and pairs of which one is the negative of the other, are looked for

@@ -57,6 +57,7 @@ and of the other commands, each with a help of its own (review -h):
   %(prog)s review pairs/report.json        look at the pairs, sort out
   %(prog)s gallery pairs/report.json       write report.html anew
   %(prog)s verify pairs                    are the files as written
+  %(prog)s check pairs                     is any folder of pairs fit
   %(prog)s search still.jpg --in photos    find a picture in a folder
   %(prog)s serve photos                    the same, from a page
   %(prog)s compare a.png b.jpg             how alike, and why
@@ -65,8 +66,8 @@ and of the other commands, each with a help of its own (review -h):
   %(prog)s formats                         which formats are read here
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
-read or some pairs not compared or written, 4 done but no pair found, 130
-interrupted.
+read or some pairs not compared or written, 4 done but no pair found, 5 not fit
+(check), 130 interrupted.
 --resume goes on after 1 and 130.
 """
 
@@ -78,8 +79,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def to_options(values: argparse.Namespace) -> Options:
     """Return the job's options; raises UsageError."""
-    named = {name for names in values.loaders or () for name in names}
-    loaders = tuple(loader for loader in Loader if named & {loader.value, ALL})
+    loaders = named_loaders(values)
     names = values.names or (NameCharacters.SAFE if loaders else NameCharacters.KEEP)
     depth = values.depth or ("8" if loaders else SOURCE)
     options = Options(
@@ -118,6 +118,17 @@ def to_options(values: argparse.Namespace) -> Options:
     )  # fmt: skip
     require_loadable(options)
     return options
+
+
+def named_loaders(values: argparse.Namespace) -> tuple[Loader, ...]:
+    """Return the loaders that --for names, in their own order."""
+    named = {name for names in values.loaders or () for name in names}
+    return tuple(loader for loader in Loader if named & {loader.value, ALL})
+
+
+def add_for(group: argparse._ActionsContainer, what: str) -> None:
+    """Add --for, `what` being its help."""
+    group.add_argument("--for", dest="loaders", type=_loaders, nargs="+", metavar="LOADER", help=what)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -181,7 +192,7 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
         choices=_values(Search),
         default=Search.AUTO.value,
         help="propose pairs that show the same frame, then by their features, and by their hashes where those bring "
-        "nothing (auto, the default), or by features or hashes alone",
+        "nothing (auto, the default), or by features or hashes alone; or pairs of files of the same name (names)",
     )
     group.add_argument(
         "--distance",
@@ -332,13 +343,9 @@ def _add_picture(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_naming(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--for",
-        dest="loaders",
-        type=_loaders,
-        nargs="+",
-        metavar="LOADER",
-        help="write what these load as it is: basicsr, realesrgan, trainner, neosr, kair, hf, or all of them; sets "
+    add_for(
+        group,
+        "write what these load as it is: basicsr, realesrgan, trainner, neosr, kair, hf, or all of them; sets "
         "--depth 8, --names safe and --min_size to their patches, keeps no transparency, and refuses what they misread",
     )
     group.add_argument(

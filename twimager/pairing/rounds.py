@@ -15,7 +15,7 @@ from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.duplicates import representatives
 from twimager.pairing.read import Reader
 from twimager.pairs import VerifiedPair
-from twimager.propose import by_hash, by_thumbnail
+from twimager.propose import by_hash, by_name, by_thumbnail
 from twimager.propose.by_frame import Frames
 from twimager.propose.by_similarity import NOTHING_SIMILAR, SimilarHRs
 from twimager.propose.proposal import Proposal
@@ -76,6 +76,7 @@ class _Rounds:
 
     def __init__(self, options: Options, reader: Reader, decider: Decider, masks: Masks) -> None:
         self._propose, self._all_matches = options.propose, options.select.all_matches
+        self._folders = options.lr, options.hr
         self._reader, self._decider, self._ledger = reader, decider, reader.ledger
         self._progress = reader.progress
         self._lr_recipe = as_read(LIGHT_LR, options.read, masks.lr)
@@ -83,6 +84,8 @@ class _Rounds:
 
     def first(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Round:
         """Read both folders, and find pairs that show the same frame, then those by hashes and features."""
+        if self._propose.search is Search.NAMES:
+            return (yield from self._by_names(lr_paths, hr_paths))
         by_frame = self._propose.search is Search.AUTO and not self._all_matches
         lr_recipe = self._lr_recipe.without_features if by_frame else self._lr_recipe
         lrs = self._reader.read_unique("LR", lr_paths, lr_recipe, duplicates=self._all_matches)
@@ -103,6 +106,16 @@ class _Rounds:
             yield from self._decider.pairs(near, self._similar(hrs))
             return None
         return (yield from self._by_features(Images(lrs, hrs), near)) if lrs else None
+
+    def _by_names(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Round:
+        """Find pairs among the files of the same name, each of which counts, whatever it holds."""
+        lrs = self._reader.read("LR", lr_paths, self._lr_recipe)
+        hrs = {hr.path: hr for hr in self._reader.read("HR", hr_paths, self._hr_recipe)}
+        self._reader.count_unsupported()
+        partners = by_name.partners(lr_paths, self._folders[0], hr_paths, self._folders[1])
+        named = ((lr, hrs.get(partners[lr.path])) for lr in lrs if lr.path in partners)
+        yield from self._decider.pairs([by_name.proposals(lr, hr) for lr, hr in named if hr])
+        return None
 
     def _by_features(self, images: Images, near: Sequence[list[Proposal]]) -> Round:
         """Find pairs by features and hashes, then mirrored, then squeezed or negative.

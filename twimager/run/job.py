@@ -6,6 +6,7 @@ List both folders; read, propose, evaluate and select (`pairing.rounds`, by `rea
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -37,8 +38,12 @@ from twimager.runtime.pool import worker_pool
 from twimager.windows import viewer
 
 
-def run(options: Options, console: Console) -> Outcome:
+def run(options: Options, console: Console, without: Container[Path] = ()) -> Outcome:
     """Find, align, verify and write the pairs; return the outcome.
+
+    Parameters
+    ----------
+    without : files that are passed over
 
     Raises
     ------
@@ -51,7 +56,11 @@ def run(options: Options, console: Console) -> Outcome:
     if options.run.lmdb:
         require_lmdb()
     lr_paths, hr_paths = (
-        require_files([folder], options.read.recursive, console.warn, f"{flag}: ")
+        [
+            path
+            for path in require_files([folder], options.read.recursive, console.warn, f"{flag}: ")
+            if path not in without
+        ]
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
     )
     masks = read_masks(options.read, lr_paths, hr_paths)

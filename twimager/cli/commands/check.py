@@ -1,0 +1,89 @@
+"""`twimager.py check DIR` and `check LR HR`: whether pairs, whoever made them, are fit to train on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twimager.cli import pair
+from twimager.cli.common import add_jobs, add_max_pixels, add_memory, require_dest, require_effort
+from twimager.errors import ExitCode, require
+from twimager.options import Loader
+
+if TYPE_CHECKING:
+    from twimager.check.job import Checked
+    from twimager.cli.signals import Interruption
+    from twimager.report.summary import Outcome
+    from twimager.runtime.console import Console
+
+SUMMARY = """\
+Say whether a folder of pairs is fit to train on: LR/ and HR/, or lq/ and gt/,
+in DIR, or two folders, whatever made them. Pairs are files of the same name.
+Nothing is changed; --fix writes what can be mended into another folder.
+
+exit codes: 0 fit for all loaders of --for, 5 not fit; with --fix those of the
+main job.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `check`."""
+    parser.usage = "%(prog)s (DIR | LR HR) [options]"
+    add = parser.add_argument
+    add("paths", type=Path, nargs="+", metavar="DIR, LR HR", help="a folder that holds LR and HR, or these two")
+    pair.add_for(parser, "check for these alone: basicsr, realesrgan, trainner, neosr, kair, hf (default: all)")
+    add("--recursive", action="store_true", help="look into the folders inside LR and HR too")
+    add(
+        "--fix", action="store_true",
+        help="write the pairs anew into DEST, aligned, converted and named for the loaders of --for, but for those "
+        "that can't be mended",
+    )  # fmt: skip
+    add("--dest", type=Path, metavar="DIR", help="where --fix writes; made if missing")
+    add("--report", action="store_true", help="with --fix, keep the main job's report in DEST")
+    add_max_pixels(parser)
+    add_jobs(parser)
+    add_memory(parser)
+    add("--json", action="store_true", help="print all there is as JSON")
+    add("--quiet", action="store_true", help="no progress")
+
+
+def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
+    """Check; print what is wrong; with --fix write what can be mended."""
+    require_effort(values)
+    require(bool(values.dest) == values.fix, "--fix writes into --dest: give both, or neither")
+    require(values.fix or not values.report, "--report is what --fix keeps: add --fix and --dest")
+    from twimager.check.folders import pairs_by_name, sides
+    from twimager.check.formatting import to_json, to_text
+    from twimager.check.job import check
+    from twimager.runtime.console import Console, own_stderr, say
+
+    loaders = pair.named_loaders(values) or tuple(Loader)
+    lr, hr = sides(values.paths)
+    if values.fix:
+        require_dest(values.dest, [lr, hr], overwrite=False)
+    interruption.begin()
+    with own_stderr() as stream:
+        console = Console(values.quiet, stream=stream)
+        checked = check(pairs_by_name(lr, hr, values.recursive, console.warn), loaders, values.jobs, console)
+        fixed = _fix(checked, values, console) if values.fix else None
+    if values.json:
+        written = {"fixed": json.loads(fixed.summary.to_json())} if fixed else {}
+        say(json.dumps(to_json(checked) | written, indent=1))
+    else:
+        say(to_text(checked) + (f"\n{fixed.summary.to_text()}" if fixed else ""))
+    return fixed.exit_code if fixed else checked.exit_code
+
+
+def _fix(checked: Checked, values: argparse.Namespace, console: Console) -> Outcome:
+    """Write the pairs that can be mended, by the main job, which is given them by their names."""
+    from twimager.run import job
+
+    files = checked.files
+    arguments = ["--lr", files.lr, "--hr", files.hr, "--dest", values.dest]
+    arguments += ["--search", "names", "--method", "warp", "--for", *(loader.value for loader in checked.loaders)]
+    arguments += ["--scale", checked.scale] if checked.scale else []
+    arguments += ["--jobs", values.jobs, "--max_pixels", values.max_pixels]
+    arguments += ["--recursive"] * values.recursive + ["--report"] * values.report
+    return job.run(pair.to_options(pair.parse(list(map(str, arguments)))), console, without=checked.beyond_mending)
