@@ -44,6 +44,13 @@ def test_a_database_holds_the_files_of_its_side(run: Run, folders: Folders, lmdb
         assert lines == [f"{name} ({h},{w},{c}) 1" for name, (h, w, c) in shapes.items()]
 
 
+def test_a_database_holds_the_tiles_of_pairs(run: Run, folders: Folders, lmdb: Any) -> None:
+    assert run(*folders.flags, *LMDB, "--tile", 100).code == 0
+    files = {path.stem: path.read_bytes() for path in (folders.dest / "HR").iterdir()}
+    assert len(files) > 6
+    assert read(lmdb, folders.dest / "HR.lmdb") == files
+
+
 def test_names_with_dots_are_refused_as_keys_end_there(run: Run, folders: Folders) -> None:
     refused(run(*folders.flags, "--lmdb"), 2, "--names safe")
     refused(run(*folders.flags, *LMDB, "--filename", "keep"), 2, "--filename keep")

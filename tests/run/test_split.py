@@ -160,6 +160,22 @@ def test_no_link_on_either_side_is_written_through(run: Run, crops: Folders, tmp
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+def test_tiles_are_listed_on_the_side_of_their_pair(run: Run, crops: Folders) -> None:
+    flags = *SPLIT, "--tile", 100, "--meta_info", "--hf"
+    assert run(*crops.flags, *flags).code == 0
+    for split in ("train", "val"):
+        names = images_of(crops.dest, split)["HR"]
+        assert len(names) > 9
+        assert all("_s" in name for name in names)
+        lines = (crops.dest / split / "meta_info.txt").read_text().splitlines()
+        assert lines == [f"{name} (100,100,3)" for name in names]
+        rows = [json.loads(line) for line in (crops.dest / split / "metadata.jsonl").read_text().splitlines()]
+        assert [row["hr_file_name"] for row in rows] == [f"HR/{name}" for name in names]
+    assert run("verify", crops.dest).code == 0
+    with Review(crops.dest / "report.json") as review:
+        assert all(path.is_file() for path in review.outputs(review.pairs[0]))
+
+
 def test_the_limit_holds(run: Run, crops: Folders) -> None:
     assert "pairs written: 4\n" in run(*crops.flags, *SPLIT, "--limit", 4).out
     assert len(parts(crops.dest)) == 4

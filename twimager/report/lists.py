@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +23,17 @@ SPACE, SPACED = re.compile(r"\s"), "hold spaces"
 AS_A_WHOLE = 'load them with data_files={"train": "**"}'
 
 
-class Written(NamedTuple):
-    """A pair that was written whole, or a tile of one: its files by side, the LR pixels that it shows, the channels."""
+class Files(NamedTuple):
+    """The files of a pair, or of one of its tiles.
 
-    outputs: dict[Side, str]
+    Attributes
+    ----------
+    outputs : their paths, by side
+    window : the LR pixels that they show
+    channels : how many they have
+    """
+
+    outputs: Mapping[Side, str]
     window: Box
     channels: int
 
@@ -36,38 +43,38 @@ class Kind(NamedTuple):
 
     Attributes
     ----------
-    line : returns the line of a pair or a tile, at this scale
+    line : returns the line of a pair, at this scale
     sides : whose names it holds
     unlistable : what a loader fails at in a name
     why : the same in words
     """
 
-    line: Callable[[Written, Fraction], str]
+    line: Callable[[Files, Fraction], str]
     sides: tuple[Side, ...]
     unlistable: re.Pattern[str]
     why: str
 
 
-def _hr_with_size(pair: Written, scale: Fraction) -> str:
-    width, height = _hr_size(pair, scale)
-    return f"{_name(pair, 'hr')} ({height},{width},{pair.channels})"
+def _hr_with_size(files: Files, scale: Fraction) -> str:
+    width, height = _hr_size(files, scale)
+    return f"{_name(files, 'hr')} ({height},{width},{files.channels})"
 
 
-def _in_database(pair: Written, side: Side, size: Size) -> str:
+def _in_database(files: Files, side: Side, size: Size) -> str:
     """Return the line of an image in a database's list; the 1 is what BasicSR compresses with, and not used."""
-    return f"{_name(pair, side)} ({size[1]},{size[0]},{pair.channels}) 1"
+    return f"{_name(files, side)} ({size[1]},{size[0]},{files.channels}) 1"
 
 
-def _hr_size(pair: Written, scale: Fraction) -> Size:
-    return output_size(Rect(*pair.window), scale)
+def _hr_size(files: Files, scale: Fraction) -> Size:
+    return output_size(Rect(*files.window), scale)
 
 
-def _both_paths(pair: Written, _: Fraction) -> str:
-    return f"{_below(pair, 'hr')}, {_below(pair, 'lr')}"
+def _both_paths(files: Files, _: Fraction) -> str:
+    return f"{_below(files, 'hr')}, {_below(files, 'lr')}"
 
 
-def _as_json(pair: Written, _: Fraction) -> str:
-    return json.dumps({f"{side}_file_name": _below(pair, side) for side in pair.outputs})
+def _as_json(files: Files, _: Fraction) -> str:
+    return json.dumps({f"{side}_file_name": _below(files, side) for side in files.outputs})
 
 
 # Where loaders split a list: BasicSR and Real-ESRGAN at the first space of a line (data/data_util.py of BasicSR
@@ -78,10 +85,10 @@ KINDS = {
     META_INFO_PAIR: Kind(_both_paths, ("hr", "lr"), re.compile(r", |[\r\n]"), 'hold ", " or a line break'),
     METADATA: Kind(_as_json, ("hr", "lr"), re.compile(r"[\ud800-\udfff]"), "are not UTF-8"),
     f"{DATABASES[LR]}/{META_INFO}": Kind(
-        lambda pair, _: _in_database(pair, "lr", pair.window[2:]), ("lr",), SPACE, SPACED
+        lambda files, _: _in_database(files, "lr", files.window[2:]), ("lr",), SPACE, SPACED
     ),
     f"{DATABASES[HR]}/{META_INFO}": Kind(
-        lambda pair, scale: _in_database(pair, "hr", _hr_size(pair, scale)), ("hr",), SPACE, SPACED
+        lambda files, scale: _in_database(files, "hr", _hr_size(files, scale)), ("hr",), SPACE, SPACED
     ),
 }
 
@@ -89,38 +96,38 @@ KINDS = {
 def listed(name: str, pairs: Iterable[PairRecord], scale: Fraction) -> bytes:
     """Return the list of this name, in DEST: a line a pair, without those whose names its loader would misread."""
     kind, written = _of(name, pairs)
-    lines = [kind.line(pair, scale) for pair in written if not _is_misread(pair, kind)]
+    lines = [kind.line(files, scale) for files in written if not _is_misread(files, kind)]
     return "".join(f"{line}\n" for line in sorted(lines)).encode("utf-8", "surrogateescape")
 
 
 def shortcoming(name: str, pairs: Iterable[PairRecord]) -> str:
     """Return in a line what a list lacks, or how it is to be loaded; empty if there is nothing to say."""
     kind, written = _of(name, pairs)
-    if left_out := sum(_is_misread(pair, kind) for pair in written):
+    if left_out := sum(_is_misread(files, kind) for files in written):
         return f"{name}: {left_out} of {len(written)} pairs are not listed, as their names {kind.why}"
-    if name == METADATA and (words := sum(bool(SPLIT_WORD.search(_name(pair, "hr"))) for pair in written)):
+    if name == METADATA and (words := sum(bool(SPLIT_WORD.search(_name(files, "hr"))) for files in written)):
         return f"{name}: Hugging Face takes words in {words} names for splits; {AS_A_WHOLE}"
     return ""
 
 
-def _of(name: str, pairs: Iterable[PairRecord]) -> tuple[Kind, list[Written]]:
-    """Return what kind of list a name is of, and the pairs, or their tiles, that were written to its folder."""
+def _of(name: str, pairs: Iterable[PairRecord]) -> tuple[Kind, list[Files]]:
+    """Return what kind of list a name is of, and what of the pairs was written to its folder."""
     folder, _, rest = name.partition("/")
     split = folder if folder in (TRAIN, VAL) else None
     kind = KINDS[rest if split else name]
-    here = [(part, pair.channels) for pair in pairs if pair.split == split for part in pair.parts]
-    written = [Written(part.outputs, part.window, channels) for part, channels in here]
-    return kind, [one for one in written if one.outputs.keys() >= set(kind.sides)]
+    of_split = [pair for pair in pairs if pair.split == split]
+    written = [Files(part.outputs, part.window, pair.channels) for pair in of_split for part in pair.parts]
+    return kind, [files for files in written if files.outputs.keys() >= set(kind.sides)]
 
 
-def _is_misread(pair: Written, kind: Kind) -> bool:
-    return any(kind.unlistable.search(_name(pair, side)) for side in kind.sides)
+def _is_misread(files: Files, kind: Kind) -> bool:
+    return any(kind.unlistable.search(_name(files, side)) for side in kind.sides)
 
 
-def _name(pair: Written, side: Side) -> str:
-    return Path(pair.outputs[side]).name
+def _name(files: Files, side: Side) -> str:
+    return Path(files.outputs[side]).name
 
 
-def _below(pair: Written, side: Side) -> str:
+def _below(files: Files, side: Side) -> str:
     """Return an output's path as seen from the folder that holds both sides."""
-    return "/".join(Path(pair.outputs[side]).parts[-2:])
+    return "/".join(Path(files.outputs[side]).parts[-2:])
