@@ -24,7 +24,6 @@ from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.evaluate import evaluate_all, evaluate_best
 from twimager.pairing.read import Reader
 from twimager.pairing.rounds import find_pairs
-from twimager.pairing.splitting import split_pairs
 from twimager.pairing.workers import Evaluators
 from twimager.report.ledger import Ledger
 from twimager.report.records import Report
@@ -117,6 +116,9 @@ def _find_and_write(
         with Writer(pool, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:
             found = find_pairs(*paths, options, reader, decider, masks=masks)
             if options.write.split:
+                # Imported here, as FAISS takes its time, and few runs split.
+                from twimager.pairing.splitting import split_pairs
+
                 found = split_pairs(islice(found, options.select.limit), options, reader, masks)
             for pair in found:
                 if not writer.accept(pair):
