@@ -12,9 +12,12 @@ import pytest
 from PIL import Image, ImageCms
 
 from tests.support.command import Run, refused
+from tests.support.folders import contents
 from tests.support.icc import adobe_rgb
 from tests.support.paths import ROOT
 from tests.support.pictures import picture
+from tests.support.report import report_of
+from twimager.errors import ExitCode
 from twimager.geometry import resize_matrix, translation
 from twimager.image.warp import resample
 from twimager.options import Loader
@@ -274,12 +277,22 @@ def test_what_can_not_be_checked_is_refused_in_a_line(run: Run, pairs: Path, tmp
     refused(run("check", tmp_path / "empty"), 2, "no files")
     refused(run("check", pairs / "LR", pairs / "LR"), 2, "named twice")
     refused(run("check", pairs, "--fix"), 2, "--dest")
-    refused(run("check", pairs, "--report"), 2, "--fix")
+    refused(run("check", pairs, "--report"), 2, "--dest")
     refused(run("check", pairs, "--fix", "--dest", tmp_path / "empty"), 2, "not empty")
     (pairs / "LR" / "x.png").write_bytes(lr_of(pairs).read_bytes())
     for name in NAMES:
         (pairs / "LR" / f"{name}.png").unlink()
     refused(run("check", pairs), 2, "has the name of one in")
+
+
+def test_a_report_is_that_of_the_main_job_and_changes_nothing(run: Run, tmp_path: Path) -> None:
+    pairs, dest = make_set(tmp_path / "pairs"), tmp_path / "kept"
+    before = contents(pairs)
+    assert run("check", pairs, "--report", "--dest", dest).code == ExitCode.DONE
+    report = report_of(dest)
+    assert {Path(pair["lr"]).name for pair in report["pairs"]} == {path.name for path in (pairs / "LR").iterdir()}
+    assert sorted(contents(dest)) == ["pairs.csv", "report.html", "report.json"]
+    assert contents(pairs) == before
 
 
 def test_fix_writes_what_can_be_mended(run: Run, tmp_path: Path) -> None:

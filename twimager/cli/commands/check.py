@@ -40,8 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the pairs anew into DEST, aligned, converted and named for the loaders of --for, but for those "
         "that can't be mended",
     )  # fmt: skip
-    add("--dest", type=Path, metavar="DIR", help="where --fix writes; made if missing")
-    add("--report", action="store_true", help="with --fix, keep the main job's report in DEST")
+    add("--dest", type=Path, metavar="DIR", help="where --fix and --report write; made if missing")
+    add(
+        "--report", action="store_true",
+        help="keep the main job's report of these pairs in DEST, with its page; with --fix of those that it writes",
+    )  # fmt: skip
     add_max_pixels(parser)
     add_jobs(parser)
     add_memory(parser)
@@ -52,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Check; print what is wrong; with --fix write what can be mended."""
     require_effort(values)
-    require(bool(values.dest) == values.fix, "--fix writes into --dest: give both, or neither")
-    require(values.fix or not values.report, "--report is what --fix keeps: add --fix and --dest")
+    writes = values.fix or values.report
+    require(bool(values.dest) == writes, "--fix and --report write into --dest: give both, or neither")
     from twimager.check.folders import pairs_by_name, sides
     from twimager.check.formatting import to_json, to_text
     from twimager.check.job import check
@@ -61,13 +64,14 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
 
     loaders = pair.named_loaders(values) or tuple(Loader)
     lr, hr = sides(values.paths)
-    if values.fix:
+    if writes:
         require_dest(values.dest, [lr, hr], overwrite=False)
     interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
         checked = check(pairs_by_name(lr, hr, values.recursive, console.warn), loaders, values.jobs, console)
-        fixed = _fix(checked, values, console) if values.fix else None
+        done = _main_job(checked, values, console) if writes else None
+        fixed = done if values.fix else None
     if values.json:
         written = {"fixed": json.loads(fixed.summary.to_json())} if fixed else {}
         say(json.dumps(to_json(checked) | written, indent=1))
@@ -76,8 +80,8 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     return fixed.exit_code if fixed else checked.exit_code
 
 
-def _fix(checked: Checked, values: argparse.Namespace, console: Console) -> Outcome:
-    """Write the pairs that can be mended, by the main job, which is given them by their names."""
+def _main_job(checked: Checked, values: argparse.Namespace, console: Console) -> Outcome:
+    """Have the main job, given the pairs by their names, write those that can be mended, or a report of all."""
     from twimager.run import job
 
     files = checked.files
@@ -86,4 +90,6 @@ def _fix(checked: Checked, values: argparse.Namespace, console: Console) -> Outc
     arguments += ["--scale", checked.scale] if checked.scale else []
     arguments += ["--jobs", values.jobs, "--max_pixels", values.max_pixels]
     arguments += ["--recursive"] * values.recursive + ["--report"] * values.report
-    return job.run(pair.to_options(pair.parse(list(map(str, arguments)))), console, without=checked.beyond_mending)
+    arguments += ["--dry"] * (not values.fix)
+    without = checked.beyond_mending if values.fix else ()
+    return job.run(pair.to_options(pair.parse(list(map(str, arguments)))), console, without=without)
