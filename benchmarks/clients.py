@@ -4,8 +4,9 @@
     python benchmarks/clients.py DEST CHECKOUTS --scale 2
 
 CHECKOUTS is a folder with BasicSR, Real-ESRGAN, traiNNer-redux, neosr and KAIR in it, as `git clone` names them. Of
-each that is there, all pairs are loaded whole and as patches. Every LR must come with its own HR, of F times its size,
-both with the values of the files; a table of that is printed, and the exit code is 1 if anything else came.
+each that is there, all pairs are loaded whole and as patches, from the folders, and from the lists and databases that
+are there. Every LR must come with its own HR, of F times its size, both with the values of the files; a table of that
+is printed, and the exit code is 1 if anything else came.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from fractions import Fraction
 from importlib import import_module
 from importlib.metadata import version as installed
@@ -36,6 +38,11 @@ class Dest(NamedTuple):
 
     path: Path
     scale: int
+
+    def file(self, path: str, side: str) -> Path:
+        """Return the file of what was loaded, be `path` its key in a database."""
+        found = Path(path or "")
+        return found if found.suffix else self.path / side / f"{found.name}.png"
 
     def folder(self, side: str) -> str:
         """Return the folder of a side, as configurations name it."""
@@ -110,8 +117,10 @@ def kair(checkouts: Path, dest: Dest, phase: str) -> Iterator[Loaded]:
         yield item["L_path"], item["H_path"], lr, hr
 
 
-def hf(_: Path, dest: Dest, __: str) -> Iterator[Loaded]:
-    """Load both folders with Hugging Face's imagefolder, in the order of their names."""
+def hf(_: Path, dest: Dest, phase: str) -> Iterator[Loaded]:
+    """Load both folders with Hugging Face's imagefolder, in the order of their names; it cuts no patches."""
+    if phase == "train":
+        return
     library = import_module("datasets")
     library.disable_progress_bars()
     sides = [library.load_dataset("imagefolder", data_dir=dest.folder(side), split="train") for side in ("LR", "HR")]
@@ -129,9 +138,21 @@ CLIENTS: dict[str, Callable[..., Iterator[Loaded]]] = {
 }  # fmt: skip
 
 
-def stored(path: str) -> NDArray[np.float32]:
+def ways(name: str, dest: Dest) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield how a client can load a DEST: what of it, and the options for that."""
+    yield "folders", {}
+    lists = {"BasicSR": ("meta_info.txt", "meta_info_file"), "Real-ESRGAN": ("meta_info_pair.txt", "meta_info")}
+    if name in lists and (dest.path / lists[name][0]).is_file():
+        root = {"dataroot_gt": str(dest.path), "dataroot_lq": str(dest.path)} if name == "Real-ESRGAN" else {}
+        yield lists[name][0], {lists[name][1]: str(dest.path / lists[name][0]), **root}
+    if name in ("BasicSR", "Real-ESRGAN", "neosr") and (dest.path / "LR.lmdb").is_dir():
+        roots = {"dataroot_gt": dest.folder("HR.lmdb"), "dataroot_lq": dest.folder("LR.lmdb")}
+        yield "LMDB", {"io_backend": {"type": "lmdb"}, **roots}
+
+
+def stored(path: Path) -> NDArray[np.float32]:
     """Return the values of a file, (h, w, 3) RGB, 0 to 1."""
-    pixels = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     return np.asarray(pixels[..., 2::-1] / np.float32(np.iinfo(pixels.dtype).max), np.float32)
 
 
@@ -141,19 +162,24 @@ def correlation(lr: NDArray[np.float32], hr: NDArray[np.float32]) -> float:
     return float(np.corrcoef(lr.ravel(), small.ravel())[0, 1])
 
 
-def checked(load: Callable[..., Iterator[Loaded]], checkouts: Path, dest: Dest) -> tuple[int, float, float]:
+def loader(name: str, checkouts: Path, dest: Dest, more: dict[str, Any]) -> Callable[[str], Iterator[Loaded]]:
+    """Return what loads a DEST in one phase, "train" or "val"; clients change their options."""
+    return lambda phase: CLIENTS[name](checkouts, dest, phase, **deepcopy(more))
+
+
+def checked(load: Callable[[str], Iterator[Loaded]], dest: Dest) -> tuple[int, float, float]:
     """Return how many pairs a loader has, its largest deviation from the files in levels, the least correlation.
 
     Raises ValueError if a pair's sizes or names, or the sizes of its patches, are not those of one.
     """
     deviation, least, count = 0.0, 1.0, 0
-    for lr_path, hr_path, lr, hr in load(checkouts, dest, "val"):
-        names = [Path(path or "") for path in (lr_path, hr_path)]
-        if names[0].name != names[1].name or hr.shape[:2] != tuple(dest.scale * side for side in lr.shape[:2]):
-            raise ValueError(f"{names[0]} {lr.shape} is loaded with {names[1]} {hr.shape}")
-        found = [abs(pixels - stored(path)).max() for path, pixels in ((lr_path, lr), (hr_path, hr))]
+    for lr_path, hr_path, lr, hr in load("val"):
+        files = [dest.file(path, side) for path, side in ((lr_path, "LR"), (hr_path, "HR"))]
+        if files[0].name != files[1].name or hr.shape[:2] != tuple(dest.scale * side for side in lr.shape[:2]):
+            raise ValueError(f"{files[0]} {lr.shape} is loaded with {files[1]} {hr.shape}")
+        found = [abs(pixels - stored(path)).max() for path, pixels in zip(files, (lr, hr), strict=True)]
         deviation, least, count = max(deviation, 255 * float(max(found))), min(least, correlation(lr, hr)), count + 1
-    for _, _, lr, hr in load(checkouts, dest, "train") if load is not hf else ():
+    for _, _, lr, hr in load("train"):
         if lr.shape[:2] != (PATCH, PATCH) or hr.shape[:2] != (PATCH * dest.scale, PATCH * dest.scale):
             raise ValueError(f"patches of {lr.shape} and {hr.shape}")
     return count, deviation, least
@@ -175,18 +201,17 @@ def main() -> int:
     parser.add_argument("--scale", type=Fraction, default=Fraction(2))
     values = parser.parse_args()
     dest, failed = Dest(values.dest.absolute(), int(values.scale)), 0
-    sys.stdout.write("| client | version | pairs | deviation from the files (levels) | least correlation |\n")
-    sys.stdout.write("|---|---|---:|---:|---:|\n")
-    for name, load in CLIENTS.items():
-        if load is not hf and not (values.checkouts / name).is_dir():
-            continue
+    sys.stdout.write("| client | version | from | pairs | deviation from the files (levels) | least correlation |\n")
+    sys.stdout.write("|---|---|---|---:|---:|---:|\n")
+    there = [one for one in CLIENTS if CLIENTS[one] is hf or (values.checkouts / one).is_dir()]
+    for name, way, more in [(client, *way) for client in there for way in ways(client, dest)]:
         try:
-            count, deviation, least = checked(load, values.checkouts.absolute(), dest)
+            count, deviation, least = checked(loader(name, values.checkouts.absolute(), dest, more), dest)
             shown = f"{count} | {deviation:.3f} | {least:.3f}"
             failed += deviation > 0.01
         except Exception as error:  # whatever a loader stops at
             shown, failed = f"{type(error).__name__}: {str(error).splitlines()[0][:80]} | |", failed + 1
-        sys.stdout.write(f"| {name} | {version(values.checkouts / name)} | {shown} |\n")
+        sys.stdout.write(f"| {name} | {version(values.checkouts / name)} | {way} | {shown} |\n")
     return int(failed > 0)
 
 
