@@ -21,8 +21,8 @@ from twimager.pairing.by_parts import (
     register_by_agreement,
     register_finely,
 )
-from twimager.pairing.evaluate import verify
 from twimager.pairing.registration import is_registered, register, register_coarsely
+from twimager.pairing.verification import verify
 from twimager.pairs import Candidate, RejectedPair, VerifiedPair
 
 TRUTH = resize_matrix((450, 300), (300, 200))

@@ -20,7 +20,8 @@ from twimager.fingerprint.working_image import drop_working_images
 from twimager.geometry import scaling, translation
 from twimager.options import Method, PairSettings
 from twimager.pairing.candidates import align, at_full_resolution, overlaid, with_color_distance, with_real_detail
-from twimager.pairing.evaluate import evaluate_deferred, verify
+from twimager.pairing.evaluate import evaluate_deferred
+from twimager.pairing.verification import verify
 from twimager.pairs import Candidate, Deferred, RejectedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.runtime import memory

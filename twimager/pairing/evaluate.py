@@ -5,46 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from itertools import groupby
 
 from twimager.align.matching import Match
-from twimager.align.nonrigid import register_nonrigid
-from twimager.errors import Reason, Rejection, UnreadableImage
+from twimager.errors import Reason, Rejection
 from twimager.image.decode import LIBRARY_ERRORS, complaint
-from twimager.image.pixels import frame_size
-from twimager.options import Gates, PairSettings, Partial
-from twimager.output.render import SAME_SIZE, common_area, native_scale, output_window
+from twimager.options import Gates, PairSettings
 from twimager.pairing.by_parts import (
-    LOSS,
-    agreement_of,
-    by_channels,
-    cut_to_agreement,
-    in_full,
-    register_by_agreement,
     register_finely,
-    without_line_jitter,
-    without_rim,
 )
 from twimager.pairing.candidates import (
-    NOTHING_IN_COMMON,
     align,
     at_full_resolution,
     coverage,
     gated,
     gated_by_color,
     overlaid,
-    with_color_distance,
     with_real_detail,
 )
 from twimager.pairing.evaluation import Evaluation
 from twimager.pairing.moments import of_two_moments
 from twimager.pairing.registration import (
-    disambiguate,
     is_registered,
-    may_be_ambiguous,
     register_coarsely,
 )
+from twimager.pairing.verification import enlarged, real_native_scale, verify
 from twimager.pairs import Candidate, Choice, Deferred, RejectedPair, VerifiedPair, partition, reject
 from twimager.propose.proposal import Proposal, Source
 from twimager.select.rivals import (
@@ -54,14 +39,8 @@ from twimager.select.rivals import (
     rank_rivals,
     split_contenders,
 )
-from twimager.verify.agreement import Agreement
-from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.discrimination import CLOSE_SCORE_GAP, DECISIVE, DECISIVE_COARSE, DECISIVE_UNREFINED
-from twimager.verify.overlay import make_overlay
-from twimager.verify.scores import MAX_RESIDUAL_SHIFT, MIN_CORRELATION, WORTH_CUTTING, failed_gate, score
-
-# A pair is cut so many times at most: what is left after the first may be told apart better.
-MOST_CUTS = 3
+from twimager.verify.scores import MIN_CORRELATION
 
 # Candidates whose mean level is by more than this nearer to the LR's than the best one's are compared with it at full
 # resolution, tones and all: those of a fade of ten steps differ by 5 and more, most neighbouring frames by less than 1.
@@ -237,7 +216,7 @@ def _flaw(pairs: Sequence[VerifiedPair], refined: Sequence[Candidate]) -> Reject
 def _defer(candidate: Candidate, settings: PairSettings) -> Deferred | RejectedPair:
     """Defer a candidate, unless it has too few pixels: that is known already."""
     found = candidate.match
-    if failure := _enlarged(_native_scale(candidate, settings.framing.scale), settings.gates):
+    if failure := enlarged(real_native_scale(candidate, settings.framing.scale), settings.gates):
         return reject(candidate, failure)
     return Deferred(candidate.proposal, found, candidate.scores, candidate.score_gap)
 
@@ -264,90 +243,3 @@ def _overlaid_again(choice: Choice) -> Candidate | RejectedPair:
     if isinstance(candidate, RejectedPair):
         return candidate
     return candidate._replace(scores=replace(candidate.scores, color_distance=choice.scores.color_distance))
-
-
-def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | RejectedPair:
-    """Disambiguate a refined candidate and displace it, as far as the method does, and put it through every gate."""
-    method = settings.align.method
-    candidate, agreeing = register_by_agreement(candidate, method)
-    if may_be_ambiguous(candidate, method) and (other := disambiguate(candidate, method)) is not candidate:
-        other, other_agreeing = register_by_agreement(other, method)
-        # What covers a part of the LR is not explained by any other transform either.
-        if other_agreeing.different <= agreeing.different + LOSS:
-            candidate, agreeing = other, other_agreeing
-    if method.is_nonrigid:
-        candidate = _registered_nonrigid(candidate)
-        agreeing = agreement_of(candidate)
-    whole = candidate.overlay.common
-    candidate, agreeing = without_rim(candidate, agreeing)
-    if agreeing.contradicted > settings.gates.max_difference and is_registered(candidate):
-        try:
-            candidate, agreeing = by_channels(candidate, agreeing, settings.gates.max_difference)
-        except UnreadableImage as error:
-            return reject(candidate, Rejection(Reason.UNREADABLE, str(error)))
-        # Parts that are off are still to be cut or masked.
-        if settings.framing.partial is Partial.NONE and agreeing.contradicted > settings.gates.max_difference:
-            agreeing = without_line_jitter(candidate, agreeing, settings.gates.max_difference)
-    if settings.framing.partial is Partial.CUT:
-        candidate, agreeing = _cut(candidate, agreeing, settings.gates)
-    proposal, found, lr_size, scale = candidate.proposal, candidate.match, candidate.lr.size, settings.framing.scale
-    common = common_area(found, candidate.hr.size, lr_size, scale)
-    if common and candidate.overlay.common != whole:
-        common = common.intersection(in_full(candidate.overlay.common, candidate.lr))
-    if common is None:
-        return reject(candidate, NOTHING_IN_COMMON)
-    scores, gates = score(candidate.overlay, lr_size, agreeing), settings.gates
-    if gates.max_color_distance is not None:
-        colored = with_color_distance(candidate, scores)
-        if isinstance(colored, RejectedPair):
-            return colored
-        scores = colored.scores
-    max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
-    native = _native_scale(candidate, scale)
-    failure = failed_gate(
-        scores, gates.threshold, gates.min_overlap, max_residual_shift=max_residual_shift,
-        max_color_distance=gates.max_color_distance, max_difference=gates.max_difference,
-        partial=settings.framing.partial,
-    ) or _enlarged(native, gates)  # fmt: skip
-    window = failure or output_window(common, proposal.lr.frame, settings.framing)
-    compared = in_full(candidate.overlay.common, candidate.lr)
-    differing = AgreementMap.of(agreeing.labels, compared) if agreeing.differs.any() else None
-    if isinstance(window, Rejection):
-        return RejectedPair(proposal, window, found, scores, differing)
-    return VerifiedPair(
-        proposal, found, scores, common, window, score_gap=candidate.score_gap, native_scale=native,
-        agreement=differing,
-    )  # fmt: skip
-
-
-def _cut(candidate: Candidate, found: Agreement, gates: Gates) -> tuple[Candidate, Agreement]:
-    """Return a candidate cut until what is left agrees, and its agreement; as it was if too little would be left."""
-    cut, left = candidate, found
-    for _ in range(MOST_CUTS):
-        if left.contradicted <= gates.max_difference and left.different <= WORTH_CUTTING:
-            break
-        cut, left = cut_to_agreement(cut, left)
-    return (cut, left) if cut.overlay.coverage >= gates.min_overlap else (candidate, found)
-
-
-def _registered_nonrigid(candidate: Candidate) -> Candidate:
-    """Return a candidate with a displacement field, if that explains more of the LR."""
-    hr, lr, found = candidate.hr, candidate.lr, candidate.match
-    displacement = register_nonrigid(found.matrix, hr, lr)
-    overlay = displacement and make_overlay(hr, lr, found.matrix, displacement=displacement)
-    if not overlay:
-        return candidate
-    return candidate._replace(match=replace(found, displacement=displacement), overlay=overlay)
-
-
-def _native_scale(candidate: Candidate, scale: Fraction) -> float:
-    """Return how many HR source pixels that hold detail there are, along a side, per output pixel."""
-    held = min(candidate.detail, candidate.proposal.hr.detail)
-    return held * native_scale(candidate.match, candidate.hr.size, scale)
-
-
-def _enlarged(native: float, gates: Gates) -> Rejection | None:
-    least = gates.min_native_scale
-    if least is None or native >= least * (1 - SAME_SIZE):
-        return None
-    return Rejection(Reason.ENLARGED, f"{native:.2f} source pixels per output pixel, at least {least:g}")
