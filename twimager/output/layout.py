@@ -62,7 +62,8 @@ def _written(dest: Path, options: Options) -> Iterator[Path]:
     if not options.run.dry:
         yield from own_files(dest)
         for subset in subsets(options):
-            yield subset
+            if subset != dest:  # which may itself be a link
+                yield subset
             yield from (subset / side for side in sides(options.write.output))
             if options.pair.framing.partial is Partial.MASK:
                 yield subset / MASK
