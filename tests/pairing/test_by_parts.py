@@ -103,7 +103,7 @@ def jittery(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def test_lines_that_jitter_are_of_no_other_moment(tmp_path: Path, partial: Partial) -> None:
     """By default the pair is kept as it is; where what differs is to be masked, what is off is.
 
-    What the jitter is off by as a whole, of 2 pixels and a skew, is part of the geometry.
+    Jitter of up to 4 pixels moves the transform by a part of one.
     """
     hr = cat()[:300, :450]
     candidate = placed(tmp_path, hr, jittery(smaller(hr, (300, 200))), Match(TRUTH, 99))
