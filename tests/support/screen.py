@@ -18,7 +18,7 @@ from PIL import ImageGrab
 from tests.support.paths import ROOT
 
 PROGRAMS = all(map(shutil.which, ("Xvfb", "xdotool")))
-PATIENCE = 30.0
+PATIENCE = 120.0
 CLIENT_MESSAGE = 33
 
 
