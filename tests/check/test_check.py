@@ -278,6 +278,7 @@ def test_what_can_not_be_checked_is_refused_in_a_line(run: Run, pairs: Path, tmp
     refused(run("check", pairs / "LR", pairs / "LR"), 2, "named twice")
     refused(run("check", pairs, "--fix"), 2, "--dest")
     refused(run("check", pairs, "--report"), 2, "--dest")
+    refused(run("check", pairs, "--tile", 128), 2, "--fix")
     refused(run("check", pairs, "--fix", "--dest", tmp_path / "empty"), 2, "not empty")
     (pairs / "LR" / "x.png").write_bytes(lr_of(pairs).read_bytes())
     for name in NAMES:
@@ -293,6 +294,15 @@ def test_a_report_is_that_of_the_main_job_and_changes_nothing(run: Run, tmp_path
     assert {Path(pair["lr"]).name for pair in report["pairs"]} == {path.name for path in (pairs / "LR").iterdir()}
     assert sorted(contents(dest)) == ["pairs.csv", "report.html", "report.json"]
     assert contents(pairs) == before
+
+
+def test_fix_writes_tiles(run: Run, tmp_path: Path) -> None:
+    pairs, dest = make_set(tmp_path / "pairs", translation(0.5, -0.25)), tmp_path / "fixed"
+    run("check", pairs, "--fix", "--dest", dest, "--tile", 128, "--for", "basicsr")
+    lrs, hrs = (sorted(path.name for path in (dest / side).iterdir()) for side in ("LR", "HR"))
+    assert lrs == hrs
+    assert f"{NAMES[0]}_s001.png" in lrs
+    assert cv2.imread(str(dest / "HR" / hrs[0])).shape == (128, 128, 3)
 
 
 def test_fix_writes_what_can_be_mended(run: Run, tmp_path: Path) -> None:

@@ -146,7 +146,8 @@ def test_folders_of_images_hold_nothing_else_at_any_time(
     ("loader", "flags", "words"),
     [
         ("kair", ["--format", "webp"], "--format png or tif or jpg"),
-        ("kair", ["--depth", 16], "divides values of 16 bits by 255"),
+        ("kair", ["--depth", 16], "divides values of 16 bits by 255: not with --depth 16"),
+        ("kair", ["--depth", "source"], "divides values of 16 bits by 255: not with --depth source"),
         ("neosr", ["--format", "tiff"], "--format png or webp or jpg"),
         ("basicsr", ["--scale", 1.5], "whole scales only"),
         ("trainner", ["--filename", "keep"], "by their names"),

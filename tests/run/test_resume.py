@@ -232,6 +232,16 @@ def test_nothing_is_done_twice(run: Run, interrupted: Folders, work_done: list[s
     assert not (interrupted.dest / JOURNALS / STORE).exists()
 
 
+def test_a_run_that_was_killed_as_it_named_a_file_goes_on(run: Run, interrupted: Folders) -> None:
+    """The temporary file is there still, under the image's other name."""
+    hidden = interrupted.dest / JOURNALS
+    begun = json.loads((hidden / JOURNAL).read_text(encoding="utf-8").splitlines()[0])
+    os.link(interrupted.dest / "HR/h0.png", hidden / f".twimager-{begun['run']}-0.tmp")
+    outcome = run(*interrupted.flags, "--resume")
+    assert "pairs written: 2" in outcome.out
+    assert not list(hidden.glob("*.tmp"))
+
+
 def test_a_run_that_has_ended_has_nothing_left_to_do(run: Run, folders: Folders, work_done: list[str]) -> None:
     (folders.lr / "notes.txt").write_text("not an image")
     first = run(*folders.flags, "--report")

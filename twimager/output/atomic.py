@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twimager.errors import TwimagerError
-from twimager.output.layout import JOURNALS, written_folders
+from twimager.output.layout import JOURNALS, TEMPORARY, written_folders
 from twimager.runtime import cleanup
 from twimager.runtime.folders import Folder, LinkInDest, opened
 
@@ -168,7 +168,7 @@ def _are_equal(*files: tuple[Folder, str]) -> bool:
 
 def temporary_name(run: str) -> str:
     """Return a name for a temporary file of a run, which no other one has."""
-    return f".twimager-{run}-{uuid.uuid4().hex}.tmp"
+    return f".twimager-{run}-{uuid.uuid4().hex}{TEMPORARY}"
 
 
 def remove_temporary(dest: Path, run: str, follow_links: bool = False) -> None:
@@ -176,6 +176,6 @@ def remove_temporary(dest: Path, run: str, follow_links: bool = False) -> None:
     for folder in (*written_folders(dest), dest / JOURNALS):
         with suppress(OSError, LinkInDest), opened(folder, None if follow_links else dest) as here:
             for name in here.names():
-                if name.startswith(f".twimager-{run}-") and name.endswith(".tmp"):
+                if name.startswith(f".twimager-{run}-") and name.endswith(TEMPORARY):
                     with suppress(OSError):
                         here.unlink(name)

@@ -24,6 +24,8 @@ LISTS = tuple(f"{subset}{name}" for subset in ("", f"{TRAIN}/", f"{VAL}/") for n
 # Twimager's own folder in DEST. LR, HR and MASK hold nothing but images, as loaders read all that lies in a folder and
 # below it, hidden or not, whatever it is called.
 JOURNALS = ".twimager"
+# How the names of temporary files end.
+TEMPORARY = ".tmp"
 
 
 def check_folders(options: Options) -> None:
@@ -73,9 +75,12 @@ def _written(dest: Path, options: Options) -> Iterator[Path]:
 
 
 def own_files(dest: Path) -> Iterator[Path]:
-    """Yield Twimager's hidden folder in DEST, and what lies in it."""
+    """Yield Twimager's hidden folder in DEST, and what lies in it, but for temporary files.
+
+    Those are made and deleted, never written into; one that a killed run has left is a hard link of an image, maybe.
+    """
     yield dest / JOURNALS
-    yield from sorted((dest / JOURNALS).glob("*"))
+    yield from (path for path in sorted((dest / JOURNALS).glob("*")) if path.suffix != TEMPORARY)
 
 
 def check_links(paths: Iterable[Path], flag: str = "", unless: str = "") -> None:

@@ -121,8 +121,8 @@ def _flaws(rules: Rules, options: Options) -> Iterator[str]:
         yield f"finds no .{write.format.value} files: --format {found}"
     if write.filename is Naming.KEEP:
         yield "pairs files by their names: not with --filename keep"
-    if write.depth == 16 and not rules.has_16_bit:
-        yield "divides values of 16 bits by 255: not with --depth 16"
+    if write.bits != 8 and not rules.has_16_bit:
+        yield f"divides values of 16 bits by 255: not with --depth {write.depth or 'source'}"
     if options.read.keep_icc and not rules.applies_profile:
         yield "ignores colour profiles: not with --keep_icc"
     if write.alpha is Alpha.KEEP:

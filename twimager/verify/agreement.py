@@ -82,7 +82,8 @@ class Agreement:
     Attributes
     ----------
     labels : (h, w) uint8 of `Label`, on the map: the pictures' grid, shrunk to a shorter side of MAP_SIDE at most
-    contradicts : (h, w) bool, of what differs, where the LR lacks what the HR shows, and what is large; no thin parts
+    contradicts : (h, w) bool, of what differs, where the LR lacks what the HR shows, and what is large; no thin parts,
+        unless they are much of all that the HR shows
     fitted, lr : (h, w) uint8, the HR in the LR's tones, and the LR without noise and what differs, on the map
     misregistered : (h, w) bool, where a smaller error of registration than is allowed would show
     tones : how the LR's tones come from the HR's

@@ -40,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the pairs anew into DEST, aligned, converted and named for the loaders of --for, but for those "
         "that can't be mended",
     )  # fmt: skip
+    add(
+        "--tile", type=int, nargs="+", metavar="SIZE",
+        help="with --fix, write tiles, SIZE HR pixels along a side, STEP apart if a second number is given",
+    )  # fmt: skip
     add("--dest", type=Path, metavar="DIR", help="where --fix and --report write; made if missing")
     add(
         "--report", action="store_true",
@@ -57,6 +61,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     require_effort(values)
     writes = values.fix or values.report
     require(bool(values.dest) == writes, "--fix and --report write into --dest: give both, or neither")
+    require(values.fix or not values.tile, "--tile is for what --fix writes: add --fix and --dest")
     from twimager.check.folders import pairs_by_name, sides
     from twimager.check.formatting import to_json, to_text
     from twimager.check.job import check
@@ -90,6 +95,7 @@ def _main_job(checked: Checked, values: argparse.Namespace, console: Console) ->
     arguments += ["--scale", checked.scale] if checked.scale else []
     arguments += ["--jobs", values.jobs, "--max_pixels", values.max_pixels]
     arguments += ["--recursive"] * values.recursive + ["--report"] * values.report
+    arguments += ["--tile", *values.tile] if values.tile else []
     arguments += ["--dry"] * (not values.fix)
     without = checked.beyond_mending if values.fix else ()
     return job.run(pair.to_options(pair.parse(list(map(str, arguments)))), console, without=without)
