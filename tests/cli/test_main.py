@@ -295,6 +295,7 @@ def test_codecs_do_not_talk_over_our_messages(folders: Folders) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_names_that_no_terminal_shows(folders: Folders) -> None:
     odd = os.fsdecode(b"caf\xe9 \xf0\x9f\x8e\x9e") if sys.platform == "linux" else "caf\u00e9 \U0001f39e"
     (folders.hr / "h0.png").rename(folders.hr / f"{odd}.png")

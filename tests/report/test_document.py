@@ -89,6 +89,7 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [value] + [found for key, item in value.items() if key != "seconds" for found in objects(item)]
 
 
+@pytest.mark.slow
 def test_the_schema_takes_no_less_and_no_more(run: Run, odd_folders: Folders) -> None:
     run(*odd_folders.flags, "--report")
     report = report_of(odd_folders.dest)
