@@ -433,9 +433,12 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
     group.add_argument(
+        "-v",
         "--verbose",
-        action="store_true",
-        help="say of every pair why it was taken or rejected, and how long each stage took",
+        action="count",
+        default=0,
+        help="a line on each pair, and on each LR that is left: the HR that came closest, and which number fails "
+        "which limit; -vv also has each candidate that was rejected, and how long each stage took",
     )
     group.add_argument("--version", action="version", version=f"twimager {__version__}", help="print the version")
     group.add_argument("-h", "--help", action="help", help="print this help")

@@ -22,12 +22,15 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
 FIRST_LINE, LINE = 10.0, 30.0
 # The remaining time goes by the present stage alone once so many of its images are done: before, by all that is done.
 ENOUGH = 20
+# How often --verbose is given for them to be shown.
+DECISIONS, DETAILS = 1, 2
 
 
 class Console:
     """Messages and progress, a bar on a terminal and else lines; no progress with `quiet`."""
 
-    def __init__(self, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(self, quiet: bool = False, verbose: int = 0, stream: TextIO | None = None) -> None:
+        """With `verbose` of 1 decisions are shown, of 2 details too."""
         self._stream = stream or sys.stderr
         self._quiet, self._verbose = quiet, verbose
 
@@ -43,9 +46,14 @@ class Console:
         if not self._quiet:
             self.warn(message)
 
+    def decision(self, message: str) -> None:
+        """Write a line on a pair that is taken, or an LR that is in none, if `verbose`."""
+        if self._verbose >= DECISIONS:
+            self.warn(message)
+
     def detail(self, message: str) -> None:
-        """Write a line that is for `verbose` only."""
-        if self._verbose:
+        """Write a line on a step or its time, if `verbose` enough."""
+        if self._verbose >= DETAILS:
             self.warn(message)
 
     def progress(self, work: float, seconds: dict[str, float] | None = None) -> Progress:
