@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from twimager.cli.suggestions import closest
 from twimager.errors import UsageError, require
+from twimager.image import folders
 from twimager.options import MAX_PIXELS, processors
 from twimager.runtime.memory import LEAST, MB, parse_size
 from twimager.runtime.streams import put
@@ -113,17 +114,16 @@ def require_effort(values: argparse.Namespace) -> None:
 
 def require_folder(folder: Path, save: Path | None = None) -> None:
     """Raise UsageError unless a folder of images is there, and `save` is not inside it."""
-    require(folder.exists(), f"there is no folder {folder}")
-    require(folder.is_dir(), f"{folder} is a file; name the folder that holds the images")
+    folders.require_folder(folder)
     if save:
         apart = not save.resolve().is_relative_to(folder.resolve())
         require(apart, f"--save: {save} lies in {folder}; keep it apart from the images")
 
 
-def require_dest(dest: Path, folders: Sequence[Path], overwrite: bool) -> None:
+def require_dest(dest: Path, read: Sequence[Path], overwrite: bool) -> None:
     """Raise UsageError unless DEST is a folder, or none yet, apart from those read, and empty without --overwrite."""
     require(not dest.exists() or dest.is_dir(), f"--dest: {dest} is a file; name a folder")
-    for folder in folders:
+    for folder in read:
         here, there = folder.resolve(), dest.resolve()
         apart = not here.is_relative_to(there) and not there.is_relative_to(here)
         require(apart, f"--dest: {dest} and {folder} lie in each other; keep them apart")

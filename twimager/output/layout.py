@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from twimager.errors import UsageError
+from twimager.image.folders import require_folder
 from twimager.options import Options, Output, Partial
 from twimager.runtime.folders import is_link, is_shared
 
@@ -31,10 +32,7 @@ TEMPORARY = ".tmp"
 def check_folders(options: Options) -> None:
     """Raise UsageError unless LR and HR are folders, DEST may be written to, and none lies inside another."""
     for flag, folder in (("--lr", options.lr), ("--hr", options.hr)):
-        if not folder.exists():
-            raise UsageError(f"{flag}: there is no folder {folder}")
-        if not folder.is_dir():
-            raise UsageError(f"{flag}: {folder} is a file; name the folder that holds the images")
+        require_folder(folder, f"{flag}: ")
     folders = {"--lr": options.lr, "--hr": options.hr}
     if options.run.dest is not None:
         folders["--dest"] = options.run.dest
