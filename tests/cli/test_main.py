@@ -17,7 +17,8 @@ from tests.support.paths import ROOT
 from tests.support.pictures import cat
 from twimager.cli.commands import COMMANDS
 from twimager.cli.main import main
-from twimager.cli.pair import parser
+from twimager.cli.pair import parse, parser, to_options
+from twimager.cli.parsers import command_parser
 from twimager.output import layout
 from twimager.version import __version__
 
@@ -77,7 +78,7 @@ def test_bare_folders_are_answered_with_the_command_that_pairs_them(run: Run, fo
 
 
 def test_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for typed, begins in ((["help", "verify"], "verify [-h]"), (["help"], "--lr DIR")):
+    for typed, begins in ((["help", "verify"], "verify DEST [options]"), (["help"], "--lr DIR")):
         with pytest.raises(SystemExit) as ended:
             main(typed)
         assert ended.value.code == 0
@@ -295,23 +296,38 @@ def test_both_spellings(run: Run, folders: Folders, flag: str) -> None:
     assert run(*folders.flags, flag, "--min-overlap=0.5", "--min_overlap", "0.4").code == 0
 
 
-def test_help_fits_80_columns_and_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        parser().parse_args(["-h"])
-    text = capsys.readouterr().out
-    assert ended.value.code == 0
-    assert max(map(len, text.splitlines())) <= 80
+GROUPS = ["folders", "find", "align", "accept", "frame", "write", "run"]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_fits_the_terminal_and_names_every_option(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = parser().format_help()
+    assert columns - 10 < max(map(len, text.splitlines())) < columns
     assert all(name in text for action in parser()._actions for name in action.option_strings)
 
 
+def test_help_begins_with_examples_and_goes_on_in_groups() -> None:
+    text = parser().format_help()
+    assert re.findall(r"^([a-z][a-z ]+):\n", text, flags=re.M) == ["examples", *GROUPS]
+    examples = re.findall(r"^  twimager (--.*)$", text[: text.index("\nfolders:")], flags=re.M)
+    assert len(examples) == 3
+    for example in examples:
+        to_options(parse(example.split()))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_subcommand_fits_80_columns_and_its_example_is_in_the_main_one(
-    capsys: pytest.CaptureFixture[str], command: str
+def test_help_of_a_subcommand_fits_80_columns_in_groups_with_an_example(
+    monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([command, "-h"])
-    assert ended.value.code == 0
-    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    monkeypatch.setenv("COLUMNS", "80")
+    made = command_parser(command)
+    text = made.format_help()
+    assert max(map(len, text.splitlines())) <= 80
+    assert not {"options:", "positional arguments:"} & set(text.splitlines())
+    (example,) = re.findall(r"^example:\n  twimager (.*)$", text, flags=re.M)
+    assert example.split()[0] == command
+    made.parse_args(example.split()[1:])
     assert parser().format_help().count(f"twimager {command} ") >= 1
 
 

@@ -6,11 +6,11 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 
 from twimager.cli.commands import COMMANDS
-from twimager.cli.common import Parser, raw_lines, underscored
+from twimager.cli.common import underscored
 from twimager.cli.pair import parse, to_options
+from twimager.cli.parsers import command_module, command_parser
 from twimager.cli.signals import Interruption
 from twimager.cli.suggestions import on_missing_library, on_no_command
 from twimager.errors import ExitCode, Interrupted, TwimagerError, UsageError
@@ -100,12 +100,9 @@ def _require_addresses(jobs: int) -> None:
 
 
 def _run_command(name: str, arguments: Sequence[str], interruption: Interruption) -> ExitCode:
-    command = import_module(f"twimager.cli.commands.{name}")
-    parser = Parser(prog=f"{program()} {name}", description=command.SUMMARY, formatter_class=raw_lines)
-    command.add_arguments(parser)
-    values = parser.parse_args(underscored(arguments))
+    values = command_parser(name).parse_args(underscored(arguments))
     _prepare(getattr(values, "max_pixels", MAX_PIXELS), getattr(values, "jobs", 0), getattr(values, "memory", None))
-    code: ExitCode = command.run(values, interruption)
+    code: ExitCode = command_module(name).run(values, interruption)
     return code
 
 
