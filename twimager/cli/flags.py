@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from twimager.cli.common import add_jobs, add_max_pixels, add_memory, add_save
+from twimager.cli.presets import CONFIG, PRESETS, spelled_out
 from twimager.options import (
     MIN_DETAIL,
     Alpha,
@@ -306,6 +307,18 @@ def _add_write(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--preset",
+        choices=list(PRESETS),
+        help=f"options for a kind of pictures, {spelled_out()}; others win over them",
+    )
+    group.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"a TOML file of options, scale = 4 for --scale 4, true for flags; those given here win over it. "
+        f"{CONFIG} beside DEST is read without being named",
+    )
     group.add_argument("--dry", action="store_true", help="do all but write images")
     group.add_argument(
         "--report",
@@ -328,6 +341,9 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     add_jobs(group)
     add_memory(group)
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
+    group.add_argument(
+        "--log", type=Path, metavar="FILE", help="append all messages to FILE, with times and levels, also with --quiet"
+    )
     group.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
     group.add_argument(
         "-v",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
 
 from twimager.cli.commands import COMMANDS
 from twimager.cli.common import underscored
+from twimager.cli.config import with_config
 from twimager.cli.pair import parse, to_options
 from twimager.cli.parsers import command_module, command_parser
 from twimager.cli.signals import Interruption
@@ -16,10 +18,13 @@ from twimager.cli.suggestions import on_missing_library, on_no_command
 from twimager.errors import ExitCode, Interrupted, TwimagerError, UsageError
 from twimager.image.headers import LIMIT_VARIABLE
 from twimager.options import MAX_PIXELS
+from twimager.output.layout import require_apart
 from twimager.runtime.child import ONE_THREAD
+from twimager.runtime.colour import Colour, coloured
 from twimager.runtime.memory import MEMORY_VARIABLE, keep_freed_memory, usual
 from twimager.runtime.program import program
 from twimager.runtime.streams import complain, open_closed
+from twimager.version import __version__
 
 # Addresses that the libraries and a run over small images take, in MB, and what a worker takes more: with 1, 2 and 8 of
 # them runs took 1022, 1199 and 2042 on Linux, of which an eighth was memory. With less OpenBLAS and FAISS do not fail
@@ -68,7 +73,7 @@ def _run(given: Sequence[str], interruption: Interruption) -> ExitCode:
 def _fail(message: str, code: ExitCode) -> int:
     from twimager.runtime.console import printable
 
-    complain(f"twimager: {printable(message)}\n")
+    complain(f"{coloured('twimager:', Colour.RED, sys.stderr)} {printable(message)}\n")
     return int(code)
 
 
@@ -108,16 +113,31 @@ def _run_command(name: str, arguments: Sequence[str], interruption: Interruption
 
 def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Do the main job."""
-    values = parse(arguments)
+    given = with_config(arguments)
+    values = parse(given.arguments)
     options = to_options(values)
+    for flag, folder in (("--lr", options.lr), ("--hr", options.hr), ("--dest", options.run.dest)):
+        require_apart("--log", values.log, flag, folder)
     _prepare(options.read.max_pixels, options.run.jobs, options.run.memory)
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager.run import job
     from twimager.runtime.console import Console, own_stderr, say
+    from twimager.runtime.log import logged_to
 
-    with own_stderr() as stream:
+    with own_stderr() as stream, logged_to(values.log, stream) as log:
+        console = Console(values.quiet, values.verbose, stream, log)
+        console.detail(f"twimager {__version__} {shlex.join(given.arguments)}")
+        given.tell(console)
         interruption.begin(Interrupted(resumable=not options.run.dry))
-        outcome = job.run(options, Console(values.quiet, values.verbose, stream))
+        outcome = job.run(options, console)
+        for line in outcome.summary.to_text().splitlines():
+            console.enter(line)
     if values.json or not values.quiet:
-        say(outcome.summary.to_json() if values.json else outcome.summary.to_text())
+        say(outcome.summary.to_json() if values.json else _in_colour(outcome.summary.to_text()))
     return outcome.exit_code
+
+
+def _in_colour(summary: str) -> str:
+    """Return a summary for stdout: on a terminal what was found is bold, and warnings are in colour."""
+    colours = {"pairs": Colour.BOLD, "warning:": Colour.YELLOW}
+    return "\n".join(coloured(line, colours.get(line.split(" ")[0]), sys.stdout) for line in summary.split("\n"))
