@@ -22,6 +22,7 @@ LARGEST_PICTURE = 150_000
 MANUALS = {
     "review": "review", "gallery": "report", "verify": "runs", "check": "check", "search": "search", "serve": "search",
     "compare": "compare", "cluster": "cluster", "overlay": "overlay", "formats": "formats",
+    "completion": "runs",
 }  # fmt: skip
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,12 +7,13 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 
 from twimager.cli.commands import COMMANDS
 from twimager.cli.common import underscored
 from twimager.cli.config import with_config
 from twimager.cli.pair import parse, to_options
-from twimager.cli.parsers import command_module, command_parser
+from twimager.cli.parsers import command_module, command_parser, whole_parser
 from twimager.cli.signals import Interruption
 from twimager.cli.suggestions import on_missing_library, on_no_command
 from twimager.errors import ExitCode, Interrupted, TwimagerError, UsageError
@@ -30,6 +31,8 @@ from twimager.version import __version__
 # them runs took 1022, 1199 and 2042 on Linux, of which an eighth was memory. With less OpenBLAS and FAISS do not fail
 # but crash, or wait for ever.
 ADDRESSES, WORKERS_ADDRESSES = 900, 150
+# Set by a shell that is to be told what may follow.
+COMPLETING = "_ARGCOMPLETE"
 # `help CMD` is `CMD -h`.
 HELP = "help"
 # How libraries say that there is not enough memory, where they raise no MemoryError.
@@ -42,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     open_closed()
+    if COMPLETING in os.environ:
+        _complete()
     try:
         with Interruption(last=arguments is None) as interruption:
             return int(_run(given, interruption))
@@ -57,6 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, ImportError) and (words := on_missing_library(error)):
             return _fail(words, ExitCode.FATAL)
         raise
+
+
+def _complete() -> None:
+    """Tell a shell what may follow, and end; else, where a package is missing, go on."""
+    with suppress(ImportError):
+        import argcomplete
+
+        argcomplete.autocomplete(whole_parser(), always_complete_options=False)
 
 
 def _run(given: Sequence[str], interruption: Interruption) -> ExitCode:

@@ -59,6 +59,7 @@ commands, each with a help of its own (%(prog)s help review):
   %(prog)s cluster photos --dest groups    near-duplicates in groups
   %(prog)s overlay frames --dest layer     the logo that all share
   %(prog)s formats                         which formats are read here
+  %(prog)s completion bash                 options at the tab key
 """
 EPILOG = """\
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
@@ -70,7 +71,8 @@ read or some pairs not compared or written, 4 done but no pair found, 5 not fit
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line; raises UsageError."""
-    return parser().parse_args(underscored(arguments))
+    values: argparse.Namespace = parser().parse_args(underscored(arguments))
+    return values
 
 
 def to_options(values: argparse.Namespace) -> Options:
@@ -122,7 +124,7 @@ def named_loaders(values: argparse.Namespace) -> tuple[Loader, ...]:
     return tuple(loader for loader in Loader if named & {loader.value, ALL})
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the main job's flags."""
     made = Parser(
         prog=program(),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
+from twimager.cli.commands import COMMANDS
 from twimager.cli.common import Parser, raw_lines
+from twimager.cli.pair import DESCRIPTION, parser
 from twimager.runtime.program import program
 
 
@@ -25,4 +27,21 @@ def command_parser(name: str) -> Parser:
         formatter_class=raw_lines,
     )
     command.add_arguments(made)
+    return made
+
+
+def whole_parser() -> Parser:
+    """Return a parser of all there is, for what describes it: completion and the man page."""
+    made = parser()
+    made.usage = "twimager (--lr DIR --hr DIR --dest DIR [options] | COMMAND [...])"
+    made.description = DESCRIPTION % {"prog": "twimager"}
+    commands = made.add_subparsers(title="commands", metavar="COMMAND")
+    for name in COMMANDS:
+        command = command_module(name)
+        first_sentence = " ".join(command.SUMMARY.split(". ")[0].split("\n\n")[0].split())
+        one = commands.add_parser(
+            name, usage=f"twimager {name} {command.USAGE}", description=command.SUMMARY, help=first_sentence,
+            formatter_class=raw_lines,
+        )  # fmt: skip
+        command.add_arguments(one)
     return made
