@@ -40,7 +40,8 @@ def test_what_may_follow() -> None:
 
 
 def test_without_its_package_completion_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "argcomplete", None)
+    for name in ("argcomplete", "argcomplete.shell_integration"):
+        monkeypatch.setitem(sys.modules, name, None)
     refused(run("completion", "bash"), 2, 'pip install "twimager[completion]"')
 
 
