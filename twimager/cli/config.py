@@ -169,8 +169,8 @@ def _wanted(action: argparse.Action) -> str:
         return "true or false"
     if action.choices:
         return "one of " + ", ".join(map(str, action.choices))
-    kinds: dict[Any, str] = {int: "a whole number", float: "a number", Path: "a path"}
-    return kinds.get(action.type, "a text") + " or a list of them" * (action.nargs == "+")
+    kinds: dict[Any, str] = {None: "a text", int: "a whole number", float: "a number", Path: "a path"}
+    return kinds.get(action.type, "a text or a number") + " or a list of them" * (action.nargs == "+")
 
 
 def _shown(value: Any) -> str:

@@ -128,11 +128,12 @@ def left(lr: Path, reason: Reason, nearest: RejectedPair | None, max_difference:
     """Return in a line why an LR is in no pair, and which number of the HR that came closest fails which limit."""
     if not nearest:
         return f"{lr.name} left: {reason.value}"
+    why = str(nearest.rejection)
     contradicted = nearest.scores.contradicted if nearest.scores else None
-    limit = ""
     if nearest.rejection.reason is Reason.DIFFERENT and contradicted is not None:
-        limit = f"; contradicted {contradicted:.3f}, at most {max_difference:g}"
-    return f"{lr.name} left: {reason.value}; closest {nearest.proposal.hr.path.name}, {nearest.rejection}{limit}"
+        why = f"contradicted {contradicted:.3f}, at most {max_difference:g}; {nearest.rejection.detail}"
+    first = f"{reason.value}; " * (reason is not Reason.NO_PARTNER)  # that the closest one was rejected says as much
+    return f"{lr.name} left: {first}closest {nearest.proposal.hr.path.name}, {why}"
 
 
 def numbers(pair: VerifiedPair) -> str:
