@@ -31,6 +31,7 @@ NOT_IN_FILES = {"config", "help", "version"}
 # over what is there.
 ONLY_IF_NAMED = {"follow_dest_links", "log", "overwrite", "save"}
 ADMINISTRATOR = 0
+VERBOSITIES = range(3)
 # All options spelled out are a tenth of that.
 MOST_BYTES = 1 << 16
 
@@ -103,7 +104,7 @@ def _read(file: Path, named: bool) -> dict[str, Any]:
         raise UsageError(f"{file} is no configuration: it has more than {MOST_BYTES} bytes")
     try:
         found = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is no TOML: {error}") from error
     options = {name.replace("-", "_"): value for name, value in found.items()}
     known = _actions().keys()
@@ -144,7 +145,7 @@ def _flag(action: argparse.Action, name: str, value: Any, source: str, file: Pat
     flag = f"--{name}"
     if isinstance(value, bool) and action.nargs in (0, "?"):
         return [flag] * value
-    if isinstance(action, argparse._CountAction) and isinstance(value, int):
+    if isinstance(action, argparse._CountAction) and value in VERBOSITIES:
         return [flag] * value
     values = value if isinstance(value, list) and action.nargs == "+" and value else [value]
     if action.nargs == 0 or not all(_fits(action, one) for one in values):
@@ -155,7 +156,7 @@ def _flag(action: argparse.Action, name: str, value: Any, source: str, file: Pat
 
 def _fits(action: argparse.Action, value: Any) -> bool:
     """Tell whether a value of a file is of the type that an option takes."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or "\0" in str(value):
         return False
     if action.type in (int, float):
         return isinstance(value, int | float) if action.type is float else isinstance(value, int)

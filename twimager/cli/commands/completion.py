@@ -30,8 +30,9 @@ SHELLS = ("bash", "zsh", "fish", "powershell")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `completion`."""
-    run = run_group(parser)
-    run.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
+    complete = parser.add_argument_group("complete")
+    complete.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
+    run_group(parser)
 
 
 def run(values: argparse.Namespace, _: Interruption) -> ExitCode:
