@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Run, refused
-from tests.support.folders import Folders
 from twimager.cli.config import with_config
 from twimager.cli.pair import parse, parser, to_options
 from twimager.cli.presets import CONFIG, PRESETS
@@ -93,17 +92,18 @@ def test_one_that_nobody_named_writes_nowhere_else(config: Path, tmp_path: Path,
         ("limit = " + "9" * 9000, "is no TOML"),
         (r'lr = "a\u0000"', r'lr takes a path, not "a\u0000"'),
         ("verbose = 3", "verbose takes true or false, not 3"),
+        ("verbose = 1.0", "verbose takes true or false, not 1.0"),
         ("scale = 3 #" + "x" * 70_000, "is no configuration"),
     ],
 )
-def test_what_does_not_fit_is_one_line(run: Run, folders: Folders, config: Path, text: str, words: str) -> None:
+def test_what_does_not_fit_is_one_line(run: Run, config: Path, text: str, words: str) -> None:
     config.write_text(text)
-    refused(run(*folders.flags, "--config", config), 2, str(config), words)
+    refused(run("--lr", "a", "--hr", "b", "--dry", "--config", config), 2, str(config), words)
 
 
-def test_a_file_that_is_not_there(run: Run, folders: Folders, tmp_path: Path) -> None:
-    refused(run(*folders.flags, "--config", tmp_path / "none.toml"), 2, "--config: ", "none.toml can't be read")
-    refused(run(*folders.flags, "--config", tmp_path), 2, "--config: ", "can't be read")
+def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    refused(run("--config", tmp_path / "none.toml"), 2, "--config: ", "none.toml can't be read")
+    refused(run("--config", tmp_path), 2, "--config: ", "can't be read")
 
 
 def test_a_preset_is_the_weakest(config: Path, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def _flag(action: argparse.Action, name: str, value: Any, source: str, file: Pat
     flag = f"--{name}"
     if isinstance(value, bool) and action.nargs in (0, "?"):
         return [flag] * value
-    if isinstance(action, argparse._CountAction) and value in VERBOSITIES:
+    if isinstance(action, argparse._CountAction) and isinstance(value, int) and value in VERBOSITIES:
         return [flag] * value
     values = value if isinstance(value, list) and action.nargs == "+" and value else [value]
     if action.nargs == 0 or not all(_fits(action, one) for one in values):
