@@ -280,7 +280,7 @@ def test_verbose_reports_every_pair(run: Run, folders: Folders) -> None:
 
 
 def test_verbose_says_of_an_lr_that_is_left_which_number_fails_which_limit(run: Run, folders: Folders) -> None:
-    flags = *folders.flags, "--dry", "--threshold", "100", "--max_error", "0.001"
+    flags = *folders.flags, "--dry", "--threshold", "100", "--max_error", "0.001", "--search", "hash"
     lines = run(*flags, "--verbose").err.splitlines()
     assert len(lines) == 2
     left = r"l\d\.png left: closest h\d\.png, [\w ]+: [\d.]+ [\w% ]+, at \w+ [\d.]+"
