@@ -194,16 +194,18 @@ def test_other_kinds_of_files_are_named_once_and_counted(run: Run, folders: Fold
     for number in range(4):
         (folders.lr / f"notes{number}.TXT").write_text("not an image")
         (folders.hr / f"page{number}.pdf").write_text("%PDF-1.7")
-    (folders.hr / "README").write_text("read me")
+    for name in ("README", "NOTES"):
+        (folders.hr / name).write_text("read me")
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 3
     lines = outcome.err.splitlines()
-    assert len(lines) == 3 + 2, lines
+    assert len(lines) == 3 + 3, lines
     assert sum("notes0.TXT: unsupported format" in line for line in lines) == 1
     assert "3 more files *.txt: unsupported format" in lines
     assert "3 more files *.pdf: unsupported format" in lines
+    assert "1 more file without an extension: unsupported format" in lines
     rejected = report_of(folders.dest)["rejected_images"]
-    assert sum(image["reason"] == "unsupported format" for image in rejected) == 9
+    assert sum(image["reason"] == "unsupported format" for image in rejected) == 10
 
 
 def test_an_animation_is_used_and_noted(run: Run, folders: Folders) -> None:

@@ -48,7 +48,7 @@ def test_the_examples_are_paired_as_they_should_be(run: Run, tmp_path: Path) -> 
 
 def test_every_stage_is_timed(run: Run, folders: Folders) -> None:
     cv2.imwrite(str(folders.lr / "alone.png"), np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8))
-    outcome = run(*folders.flags, "--report", "--verbose")
+    outcome = run(*folders.flags, "--report", "-vv")
     seconds = report_of(folders.dest)["seconds"]
     stages = ["reading LR", "reading HR", "matching", "finding features", "searching"]
     stages += ["searching again", "reading again"]

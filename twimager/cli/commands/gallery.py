@@ -6,23 +6,28 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twimager.cli.common import run_group
 from twimager.errors import ExitCode
-from twimager.runtime.console import say
 
 if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
 
 SUMMARY = "Write report.html, the page to look at a report's pairs, anew beside the report."
+USAGE = "REPORT"
+EXAMPLE = "gallery pairs/report.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `gallery`."""
-    parser.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
+    write = parser.add_argument_group("write")
+    write.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
+    run_group(parser)
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Write the page; print its path."""
     from twimager.report.page import rebuild
+    from twimager.runtime.console import say
 
     interruption.begin()
     say(str(rebuild(values.report)))
