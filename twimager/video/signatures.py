@@ -21,6 +21,8 @@ from twimager.video.container import TimedFrame, frames, luma, sample_bits
 HASH_SIDE = 8
 # Frames are halved while both sides are at least twice this: a tenth of the time of averaging areas at once.
 SMALL_SIDE = 2 * THUMBNAIL_SIDE
+# Of an odd side that is shorter, the last pixel is not left out: it is more than a fiftieth of a thumbnail's.
+LONG_SIDE = 512
 # Combing and sharpness are measured on so many whole columns, or rows.
 COLUMNS, ROWS = 64, 72
 # A block of so many lines and columns is combed if neighbouring lines differ by more than those of one field, in
@@ -229,6 +231,8 @@ def _small(full: Pixels) -> Pixels:
     """Return the whole of a frame, (h, w), as SMALL_SIDE x SMALL_SIDE pixels, of the same type."""
     while min(full.shape) >= 2 * SMALL_SIDE:
         height, width = full.shape
+        if any(side % 2 and side < LONG_SIDE for side in full.shape):
+            break
         full = shrink(full[: height & ~1, : width & ~1], (width // 2, height // 2))
     return shrink(full, (SMALL_SIDE, SMALL_SIDE))
 
