@@ -119,7 +119,7 @@ def late(scenes: list[Scene], _: np.random.Generator) -> Cut:
 def recut(scenes: list[Scene], _: np.random.Generator) -> Cut:
     """Return another cut: two scenes are missing, two others swapped, one is shorter, and one comes from black."""
     order = [k for k in range(len(scenes)) if k % 7 != 3]
-    order[1], order[2] = order[2], order[1]
+    order[3], order[4] = order[4], order[3]
     parts = [joined([scenes[k]]) for k in order]
     parts[-1] = parts[-1][len(parts[-1]) // 3 :]
     parts[0] = faded(parts[0])

@@ -5,6 +5,7 @@ PyAV is imported where it is used: it is an extra, and takes a tenth of a second
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -22,6 +23,7 @@ from twimager.image.pixels import Pixels
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
+    from av.error import FFmpegError
     from av.video.stream import VideoStream
 
 EXTENSIONS = frozenset({
@@ -40,7 +42,7 @@ PLANAR = ("gray", "yuv4", "yuvj4", "yuva4", "nv", "p0", "p2", "p4")
 # A video is truncated if it ends so many seconds, and this share of it, before the end that its header gives: sound
 # may go on for longer than the picture.
 MISSING_SECONDS, MISSING_SHARE = 2.0, 0.02
-# So many packets that can't be decoded, without a frame between them, are the end of what there is.
+# So many packets that can't be decoded are the end of what can be.
 MAX_FAILED = 1000
 MICROSECONDS = 1_000_000
 # Frames of unknown rate are counted as so many a second.
@@ -90,8 +92,8 @@ class TimedFrame(NamedTuple):
     frame : as decoded
     pts : the presentation timestamp that the file gives, in its time base; where there is none, the one that follows
         from the frames before it. It may be negative
-    seconds : pts in seconds, made to rise: where a pts is missing, or is not after the one before it, as where
-        recordings were joined, time goes on by one frame, and all that follows is later by as much
+    seconds : pts in seconds, made to rise: where one is not after the one before it, as where recordings were joined,
+        time goes on by one frame, and all that follows is later by as much
     """
 
     frame: VideoFrame
@@ -166,7 +168,7 @@ def video_streams(container: InputContainer) -> list[VideoStream]:
     return [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
 
 
-def _what_is_wrong(path: Path, error: Exception) -> str:
+def _what_is_wrong(path: Path, error: FFmpegError | OSError) -> str:
     """Return why a file can't be opened; an MP4 has its index at its end, and is nothing without."""
     with path.open("rb") as file:
         begins_as_mp4 = file.read(8)[4:] == b"ftyp"
@@ -174,7 +176,7 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
         return "is truncated: its index is missing"
     from av.error import InvalidDataError
 
-    return "is no video" if isinstance(error, InvalidDataError) else f"can't be opened: {error}"
+    return "is no video" if isinstance(error, InvalidDataError) else f"can't be opened: {error.strerror}"
 
 
 def probe(path: Path) -> VideoFacts:
@@ -233,22 +235,22 @@ def _size(timed: TimedFrame) -> str:
 def _decoded(
     container: InputContainer, stream: VideoStream, path: Path, warn: Callable[[str], None]
 ) -> Iterator[VideoFrame]:
-    """Yield what can be decoded; say once where something can't be, and at the end how often."""
+    """Yield what can be decoded; say once from where on something can't be, or is damaged."""
     from av.error import EOFError as EndOfFile
     from av.error import FFmpegError
 
-    failed, seconds = 0, 0.0
+    failed, seconds, said = 0, 0.0, False
     packets = container.demux(stream)
     while failed < MAX_FAILED:
         try:
             decoded = next(packets).decode()
         except (StopIteration, EndOfFile):
             return
-        except FFmpegError as error:
-            if not failed:
-                warn(f"{path}: damaged at {clock(seconds)} ({error.strerror}); what can be decoded is used")
-            failed += 1
-            continue
+        except FFmpegError:
+            decoded, failed = [], failed + 1
+        if (failed or any(frame.is_corrupt for frame in decoded)) and not said:
+            warn(f"{path}: damaged at {clock(seconds)}; what can be decoded is used")
+            said = True
         for frame in decoded:
             seconds = seconds if frame.time is None else frame.time
             yield frame
@@ -258,11 +260,11 @@ def _timed(decoded: Iterator[VideoFrame], stream: VideoStream) -> Iterator[Timed
     """Yield frames with times that rise."""
     period = 1 / _rate(stream)
     ticks = max(1, round(period / _time_base(stream)))
-    pts, seconds, later = -ticks, -float(period), 0.0
+    pts, seconds, later = -ticks, -math.inf, 0.0
     for frame in decoded:
         pts = pts + ticks if frame.pts is None else frame.pts
         now = float(pts * _time_base(stream)) + later
-        if pts != frame.pts or now <= seconds:
+        if now <= seconds:
             later += seconds + float(period) - now
             now = seconds + float(period)
         seconds = now

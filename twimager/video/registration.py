@@ -20,8 +20,8 @@ CROPS = (1.0, 0.92, 0.85, 0.78, 1 / 0.92, 1 / 0.85)
 AGREED = 0.85
 # Steps by which edges are moved until correlations rise no more, in shares of a side, so many times each.
 STEPS, SWEEPS = (0.04, 0.02, 0.01), 4
-# Steps of Gauss-Newton, and the differences, in shares of a side, that its derivatives are of.
-ITERATIONS, DIFFERENCE = 6, 0.004
+# Steps of Gauss-Newton; the differences, in shares of a side, that its derivatives are of; and a step that is the last.
+ITERATIONS, DIFFERENCE, STILL = 6, 0.004, 1e-4
 # The share of the worst frames that are left out: some matches are wrong.
 WORST = 3
 
@@ -56,7 +56,10 @@ def refine_framing(describer: Describer, pairs: Pairs) -> Describer:
     """
     edges = _moved_coarsely(describer, pairs)
     for _ in range(ITERATIONS):
-        edges = edges + _step(_at(describer, edges), edges, pairs)
+        step = _step(_at(describer, edges), edges, pairs)
+        edges = edges + step
+        if np.abs(step).max() < STILL:
+            break
     return _at(describer, edges) if np.isfinite(edges).all() else describer
 
 
@@ -79,6 +82,8 @@ def _moved_coarsely(describer: Describer, pairs: Pairs) -> Edges:
 
     edges = _edges(describer.framing)
     best = agreement(edges)
+    if best >= AGREED:
+        return edges
     for step in STEPS:
         edges, best = _climbed(agreement, edges, best, step)
     return edges

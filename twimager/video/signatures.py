@@ -25,10 +25,13 @@ SMALL_SIDE = 2 * THUMBNAIL_SIDE
 LONG_SIDE = 512
 # Combing and sharpness are measured on so many whole columns, or rows.
 COLUMNS, ROWS = 64, 72
-# A block of so many lines and columns is combed if neighbouring lines differ by more than those of one field, in
-# levels: noise differs by as much.
+# A block of so many lines and columns is combed if lines are off from the mean of their two neighbours, those of the
+# other field, by so much more than from that of the next ones, those of their own, and by so many levels: by noise they
+# are by as much, and where nothing moves by less. Of the frames of two films of fields that `comb_share` finds combed,
+# 0.9 and 0.7 have 0.05 of such blocks, of a progressive film none.
 BLOCK = (12, 4)
 COMBED_RATIO, COMBED_LEVELS = 1.3, 4.0
+CURVATURES = tuple(np.array(kernel, np.float32)[:, None] for kernel in ((0, 1, -2, 1, 0), (1, 0, -2, 0, 1)))
 # Frames whose small copies are worked on at once, which takes a quarter of the time of one by one; black bars are those
 # that all of them have.
 BATCH = 128
@@ -145,7 +148,7 @@ def signatures(path: Path, warn: Callable[[str], None], progress: Callable[[floa
     ----------
     path : of the video
     warn : takes a line on what is damaged
-    progress : takes the seconds of film that are done, after each frame
+    progress : takes the seconds of film that are done, now and then
 
     Raises
     ------
@@ -158,8 +161,8 @@ def signatures(path: Path, warn: Callable[[str], None], progress: Callable[[floa
     for timed in frames(path, warn):
         size = size if any(size) else (timed.frame.width, timed.frame.height)
         batch.append(_measured(timed))
-        progress(timed.seconds)
         if len(batch) == BATCH:
+            progress(timed.seconds)
             kept += _records(batch, before).tobytes()
             batch, before = [], batch[-1].small
     if batch:
@@ -245,13 +248,11 @@ def _sharpness(full: Pixels) -> float:
 
 
 def _combing(full: Pixels, to_levels: float) -> float:
-    """Return the share of blocks in which neighbouring lines differ by more than those of one field."""
+    """Return the share of blocks in which lines are off from those of the other field by more than from their own."""
     height, width = full.shape
     columns = np.ascontiguousarray(full[:, :: max(1, width // COLUMNS)])
     if height < 2 * BLOCK[0]:
         return 0.0
-    neighbours = cv2.absdiff(columns[1:-1], columns[:-2])
-    field = cv2.absdiff(columns[2:], columns[:-2])
     size = (max(1, columns.shape[1] // BLOCK[1]), height // BLOCK[0])
-    across, within = (to_levels * shrink(one, size).astype(np.float32) for one in (neighbours, field))
-    return float((across > COMBED_RATIO * within + COMBED_LEVELS).mean())
+    other, own = (shrink(np.abs(cv2.filter2D(columns, cv2.CV_32F, one)), size) * to_levels for one in CURVATURES)
+    return float((other > COMBED_RATIO * own + COMBED_LEVELS).mean())

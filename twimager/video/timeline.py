@@ -14,6 +14,9 @@ from twimager.video.registration import Pairs, refine_framing, search_framing
 from twimager.video.signatures import Signatures
 from twimager.video.voting import Line, Matches, find_lines, find_matches, fit_lines
 
+# (n,), numbers of frames
+Frames = NDArray[np.int64]
+
 
 class Segment(NamedTuple):
     """A part of the LR video that the HR video shows without a jump.
@@ -36,6 +39,11 @@ class Segment(NamedTuple):
     rate: float
     confidence: float
 
+    @property
+    def offset(self) -> float:
+        """Seconds by which the HR video shows its beginning later than the LR video."""
+        return self.hr_from - self.lr_from
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -49,7 +57,7 @@ class Timeline:
     """
 
     segments: list[Segment]
-    hr_frames: NDArray[np.int64]
+    hr_frames: Frames
     framing: Framing
 
     @property
@@ -77,17 +85,9 @@ def find_timeline(lr: Signatures, hr: Signatures) -> Timeline:
     line each frame is on, and the very frame, both by dynamic programming.
     """
     lr_chosen, hr_chosen = _spread(lr, LR_FRAMES, LR_RATES), _spread(hr, HR_FRAMES, HR_RATES)
-    describer = search_framing(
-        lr.thumbnails[_some(lr_chosen, TRIED)], hr.thumbnails[_some(hr_chosen, TRIED_AMONG)],
-        (picture_of_all(lr.thumbnails), picture_of_all(hr.thumbnails)),
-    )  # fmt: skip
-    lines: list[Line] = []
+    describer, lines = _searched(lr, hr, lr_chosen, hr_chosen), list[Line]()
     for _ in range(2):
-        matches = find_matches(
-            coarse(describer.lr(lr.thumbnails[lr_chosen])), coarse(describer.hr(hr.thumbnails[hr_chosen])),
-            lr.seconds[lr_chosen], hr.seconds[hr_chosen],
-        )  # fmt: skip
-        lines = find_lines(matches, _length(lr) / len(lr_chosen))
+        matches, lines = _voted(lr, hr, describer, lr_chosen, hr_chosen)
         describer = _refined(lr, hr, describer, *_on_lines(lr, hr, matches, lines))
     for _ in range(2):
         films = Films(lr, hr, describer)
@@ -97,26 +97,53 @@ def find_timeline(lr: Signatures, hr: Signatures) -> Timeline:
     return _mapped(Films(lr, hr, describer), lines)
 
 
+def common_share(lr: Signatures, hr: Signatures) -> float:
+    """Return the share, 0..1, of an LR video that an HR video has, estimated on fewer frames."""
+    lr_chosen, hr_chosen = _spread(lr, 0, LR_RATES), _spread(hr, 0, HR_RATES)
+    _, lines = _voted(lr, hr, _searched(lr, hr, lr_chosen, hr_chosen), lr_chosen, hr_chosen)
+    on_lines = np.zeros(len(lr_chosen), bool)
+    for line in lines:
+        on_lines |= (lr.seconds[lr_chosen] >= line.first) & (lr.seconds[lr_chosen] <= line.last)
+    return float(on_lines.mean())
+
+
+def _searched(lr: Signatures, hr: Signatures, lr_chosen: Frames, hr_chosen: Frames) -> Describer:
+    """Return what describes both videos, in the framing that fits a sample of the chosen frames."""
+    return search_framing(
+        lr.thumbnails[_some(lr_chosen, TRIED)], hr.thumbnails[_some(hr_chosen, TRIED_AMONG)],
+        (picture_of_all(lr.thumbnails), picture_of_all(hr.thumbnails)),
+    )  # fmt: skip
+
+
+def _voted(
+    lr: Signatures, hr: Signatures, describer: Describer, lr_chosen: Frames, hr_chosen: Frames
+) -> tuple[Matches, list[Line]]:
+    """Return what matches among chosen frames, and the lines that these vote for."""
+    matches = find_matches(
+        coarse(describer.lr(lr.thumbnails[lr_chosen])), coarse(describer.hr(hr.thumbnails[hr_chosen])),
+        lr.seconds[lr_chosen], hr.seconds[hr_chosen],
+    )  # fmt: skip
+    return matches, find_lines(matches, _length(lr) / len(lr_chosen))
+
+
 def _length(video: Signatures) -> float:
     return float(video.seconds[-1] - video.seconds[0])
 
 
-def _spread(video: Signatures, count: int, rates: tuple[float, float]) -> NDArray[np.int64]:
+def _spread(video: Signatures, count: int, rates: tuple[float, float]) -> Frames:
     """Return frames of a video, evenly spread: about `count`, but within so many a second."""
     rate = min(max(count / max(_length(video), 1.0), rates[0]), rates[1])
     slots = np.floor((video.seconds - video.seconds[0]) * rate + 1e-6).astype(np.int64)
     return np.flatnonzero(np.diff(slots, prepend=-1) > 0)
 
 
-def _some(numbers: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def _some(numbers: Frames, most: int) -> Frames:
     """Return so many of some numbers at most, evenly spread."""
     chosen = np.linspace(0, len(numbers) - 1, min(most, len(numbers))).round().astype(np.int64)
     return np.asarray(numbers[chosen])
 
 
-def _on_lines(
-    lr: Signatures, hr: Signatures, matches: Matches, lines: list[Line]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _on_lines(lr: Signatures, hr: Signatures, matches: Matches, lines: list[Line]) -> tuple[Frames, Frames]:
     """Return the LR and the HR frames of the matches that are on lines."""
     on_line = np.zeros(len(matches.lr), bool)
     for line in lines:
@@ -125,9 +152,7 @@ def _on_lines(
     return np.searchsorted(lr.seconds, matches.lr[on_line]), np.searchsorted(hr.seconds, matches.hr[on_line])
 
 
-def _refined(
-    lr: Signatures, hr: Signatures, describer: Describer, numbers: NDArray[np.int64], frames: NDArray[np.int64]
-) -> Describer:
+def _refined(lr: Signatures, hr: Signatures, describer: Describer, numbers: Frames, frames: Frames) -> Describer:
     """Return what describes both videos in the framing that fits LR frames and HR frames that show the same."""
     if not len(numbers):
         return describer
@@ -138,7 +163,7 @@ def _refined(
     return refine_framing(describer, pairs)
 
 
-def _runs(assigned: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+def _runs(assigned: Frames) -> list[tuple[int, int, int]]:
     """Return the runs of frames that are on one line: its number, the first frame, and the one after the last."""
     starts = np.flatnonzero(np.diff(assigned, prepend=-2) != 0)
     ends = np.append(starts[1:], len(assigned))
@@ -146,9 +171,7 @@ def _runs(assigned: NDArray[np.int64]) -> list[tuple[int, int, int]]:
             if assigned[start] >= 0]  # fmt: skip
 
 
-def _refitted(
-    films: Films, runs: list[tuple[Line, int, int]]
-) -> tuple[list[Line], NDArray[np.int64], NDArray[np.int64]]:
+def _refitted(films: Films, runs: list[tuple[Line, int, int]]) -> tuple[list[Line], Frames, Frames]:
     """Return the lines through the very frames of runs, those that motion tells for certain counting most; and these.
 
     Returns
@@ -165,7 +188,7 @@ def _refitted(
     return fit_lines(parts), np.concatenate(numbers), np.concatenate(found)
 
 
-def _certainty(frames: NDArray[np.int64], band: Band) -> NDArray[np.float64]:
+def _certainty(frames: Frames, band: Band) -> NDArray[np.float64]:
     """Return by how much each LR frame correlates more with its HR frame than with the next ones, (n,)."""
     reach = band.scores.shape[1] // 2
     at = np.clip(frames - band.base + reach, 1, 2 * reach - 1)

@@ -11,7 +11,7 @@ from twimager.video.descriptors import Descriptors
 
 # What films are sped up by for another system: 24 frames a second played as 25 or 30, and 1000/1001 of it.
 KNOWN_RATES = (1.0, 25 / 24, 24 / 25, 1001 / 1000, 1000 / 1001, 25025 / 24000, 24000 / 25025, 30 / 24, 24 / 30)
-# What films are played at, for another system: 24 frames a second as 25 or 30, and 1000/1001 of it.
+# A match correlates by more than frames that show different things do, and is one of so many best of its frame.
 MIN_MATCH, MATCHES = 0.45, 6
 # A chain goes on over so many seconds, at a rate that is off from 1 by so much, and with jumps by so many seconds, as
 # where frames are missing.
@@ -151,6 +151,8 @@ def _chains(matches: Matches, step: float) -> list[NDArray[np.int64]]:
     By dynamic programming: the best chain that ends with a match is that match and the best one it can follow.
     """
     worth = (matches.score - MIN_MATCH) * step
+    if not len(worth):
+        return []
     total, previous = worth.copy(), np.full(len(worth), -1)
     moments, starts = np.unique(matches.lr, return_index=True)
     ends = np.append(starts[1:], len(worth))

@@ -5,4 +5,6 @@ It has `SUMMARY` for the help, `add_arguments(parser)` and `run(values, interrup
 """
 
 # In the order of the help.
-COMMANDS = ("review", "gallery", "verify", "check", "search", "serve", "compare", "cluster", "overlay", "formats")
+COMMANDS = (
+    "review", "gallery", "verify", "check", "search", "serve", "compare", "cluster", "overlay", "timeline", "formats",
+)  # fmt: skip
