@@ -63,7 +63,7 @@ and of the other commands, each with a help of its own (review -h):
   %(prog)s compare a.png b.jpg             how alike, and why
   %(prog)s cluster photos --dest groups    near-duplicates in groups
   %(prog)s overlay frames --dest layer     the logo that all share
-  %(prog)s timeline dvd.mpg bluray.mkv     which part of a video is which
+  %(prog)s timeline dvd.mpg hd.mkv         which part is which
   %(prog)s formats                         which formats are read here
 
 exit codes: 0 done, 1 fatal, 2 bad usage, 3 done but some inputs could not be
