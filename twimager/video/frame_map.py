@@ -27,8 +27,8 @@ EVIDENCE, MIN_NOISE = 50.0, 0.004
 # What a frame that is missing or doubled costs, as a log-likelihood: enough that noise does not make any where next to
 # nothing moves.
 STEP = 8.0
-# How much a frame's distance from the line costs, a squared frame: it only decides where nothing moves.
-PULL = 0.02
+# What a frame's distance from the line costs, a squared HR frame, and at most: it decides where next to nothing moves.
+PULL, MAX_PULL = 0.2, 3.0
 CHUNK = 1024
 
 
@@ -146,13 +146,13 @@ def exact_frames(films: Films, line: Line, first: int, last: int, reach: int = B
     band = films.band(line, first, last, reach)
     steps = np.arange(-reach, reach + 1)
     index = np.clip(band.base[:, None] + steps, 0, len(films.hr) - 1)
-    period = float(np.median(np.diff(films.hr.seconds))) if len(films.hr) > 1 else 1.0
-    lr_period = float(np.median(np.diff(films.lr.seconds))) * line.rate if len(films.lr) > 1 else period
+    period, lr_period = films.hr.period, films.lr.period * line.rate
     slack = 0.0 if abs(lr_period / period - 1) < SAME_RATE else 1.0
     unit = max(period, lr_period)
     off = (films.hr.seconds[index] - line.at(films.lr.seconds[first:last])[:, None]) / unit
     noise = max(MIN_NOISE, 1 - float(np.median(band.scores.max(axis=1))))
-    cost = EVIDENCE * (1 - band.scores) / noise + PULL * off**2
+    pull = np.minimum(PULL * (off * unit / period) ** 2, MAX_PULL)
+    cost = EVIDENCE * (1 - band.scores) / noise + pull
     came = np.empty(cost.shape, np.int32)
     total = cost[0].astype(np.float64)
     for frame in range(1, len(cost)):

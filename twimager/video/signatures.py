@@ -83,6 +83,12 @@ class Signatures:
         return self.records["seconds"]
 
     @property
+    def period(self) -> float:
+        """Seconds from one frame to the next, in the mean, gaps left out."""
+        steps = np.diff(self.seconds)
+        return float(steps[steps < 1.5 * np.median(steps)].mean()) if len(steps) else 1.0
+
+    @property
     def pts(self) -> NDArray[np.int64]:
         """(n,), the presentation timestamps of the file, by which frames are decoded."""
         return self.records["pts"]

@@ -12,7 +12,7 @@ from twimager.video.descriptors import Describer, Framing, coarse, picture_of_al
 from twimager.video.frame_map import Band, Films, assign_lines, exact_frames
 from twimager.video.registration import Pairs, refine_framing, search_framing
 from twimager.video.signatures import Signatures
-from twimager.video.voting import Line, Matches, find_lines, find_matches, fit_lines
+from twimager.video.voting import MAX_STRETCH, Line, Matches, find_lines, find_matches, fit_lines
 
 # (n,), numbers of frames
 Frames = NDArray[np.int64]
@@ -123,7 +123,13 @@ def _voted(
         coarse(describer.lr(lr.thumbnails[lr_chosen])), coarse(describer.hr(hr.thumbnails[hr_chosen])),
         lr.seconds[lr_chosen], hr.seconds[hr_chosen],
     )  # fmt: skip
-    return matches, find_lines(matches, _length(lr) / len(lr_chosen))
+    return matches, find_lines(matches, _length(lr) / len(lr_chosen), _nominal_rate(lr, hr))
+
+
+def _nominal_rate(lr: Signatures, hr: Signatures) -> float:
+    """Return the rate at which each LR frame is another HR frame, if films are sped up by as much, else 1."""
+    rate = hr.period / lr.period
+    return rate if abs(rate - 1) <= MAX_STRETCH else 1.0
 
 
 def _length(video: Signatures) -> float:
@@ -185,7 +191,7 @@ def _refitted(films: Films, runs: list[tuple[Line, int, int]]) -> tuple[list[Lin
         parts.append(Matches(films.lr.seconds[first:last], films.hr.seconds[frames], weight + 1e-3))
         numbers.append(np.arange(first, last))
         found.append(frames)
-    return fit_lines(parts), np.concatenate(numbers), np.concatenate(found)
+    return fit_lines(parts, _nominal_rate(films.lr, films.hr)), np.concatenate(numbers), np.concatenate(found)
 
 
 def _certainty(frames: Frames, band: Band) -> NDArray[np.float64]:
@@ -207,6 +213,8 @@ def _mapped(films: Films, lines: list[Line]) -> Timeline:
         reach = band.scores.shape[1] // 2
         scores = band.scores[np.arange(len(frames)), np.clip(frames - band.base + reach, 0, 2 * reach)]
         usual = float(np.median(scores))
+        if _stands_still(films, line, first, last, frames):
+            continue
         hr_frames[first:last] = np.where(scores > min(MIN_FRAME, usual / 2), frames, -1)
         lr_from, lr_to = (float(films.lr.seconds[k]) for k in (first, last - 1))
         hr_from, hr_to = line.at(np.array([lr_from, lr_to]))
@@ -214,6 +222,12 @@ def _mapped(films: Films, lines: list[Line]) -> Timeline:
             Segment(first, last - 1, lr_from, lr_to, float(hr_from), float(hr_to), line.rate, max(0.0, usual))
         )
     return Timeline(segments, hr_frames, films.describer.framing)
+
+
+def _stands_still(films: Films, line: Line, first: int, last: int, frames: Frames) -> bool:
+    """Tell whether the HR hardly goes on while the LR does: its last frame before a cut is like what it lacks then."""
+    passed = line.rate * (films.lr.seconds[last - 1] - films.lr.seconds[first])
+    return bool(films.hr.seconds[frames[-1]] - films.hr.seconds[frames[0]] < passed / 2)
 
 
 # A frame that correlates less, within a segment, shows something else, as a title in another language.

@@ -19,9 +19,10 @@ REACH, MAX_STRETCH, JITTER = 6.0, 0.12, 0.2
 # What a second without a match takes from a chain, and one that the HR jumps by, in seconds of perfect matches; and
 # what the least chain is worth.
 GAP, JUMP, MIN_CHAIN = 0.05, 0.25, 0.3
-# Seconds over which a part's slope is known to about a hundredth; the standard deviation, in seconds, of matches from
-# their line; how much more support a part's own rate must have than that of all, and one of KNOWN_RATES than 1.
-LONG, NEAR, OWN_RATE, KNOWN_RATE = 20.0, 0.06, 1.2, 1.1
+# Seconds over which a part's slope is known to half a hundredth, and so if its matches are exact; the standard
+# deviation, in seconds, of matches from their line; and how much more support a part's own rate must have than that of
+# all, and one of KNOWN_RATES than 1 or the ratio of the frame rates.
+LONG, LONG_IF_EXACT, NEAR, OWN_RATE, KNOWN_RATE = 20.0, 8.0, 0.06, 1.1, 1.1
 # LR frames whose matches are searched for at once.
 CHUNK = 128
 
@@ -72,23 +73,24 @@ def find_matches(
     return Matches(*(np.concatenate(parts).astype(np.float64) for parts in zip(*found, strict=True)))
 
 
-def find_lines(matches: Matches, step: float) -> list[Line]:
+def find_lines(matches: Matches, step: float, nominal: float = 1.0) -> list[Line]:
     """Return the lines through chains of matches, at the rate that the chains agree on.
 
     Parameters
     ----------
     step : seconds between the LR frames that were matched
+    nominal : the rate at which each LR frame is another HR frame
     """
     chains = [matches.some(chain) for chain in _chains(matches, step)]
-    rates = _rates(chains)
+    rates = _rates(chains, LONG, nominal)
     return [line for chain, rate in zip(chains, rates, strict=True) for line in _split(chain, rate, step)]
 
 
-def fit_lines(parts: list[Matches]) -> list[Line]:
-    """Return a line a part, at the rate that all parts agree on, or its own where that is clearly another."""
+def fit_lines(parts: list[Matches], nominal: float) -> list[Line]:
+    """Return a line through the exact matches of each part, at the rate that all agree on, or clearly its own."""
     return [
         Line(rate, _offset(part, rate), float(part.lr[0]), float(part.lr[-1]))
-        for part, rate in zip(parts, _rates(parts), strict=True)
+        for part, rate in zip(parts, _rates(parts, LONG_IF_EXACT, nominal), strict=True)
     ]
 
 
@@ -105,19 +107,24 @@ def _split(chain: Matches, rate: float, step: float) -> list[Line]:
     return lines
 
 
-def _rates(parts: list[Matches]) -> list[float]:
-    """Return the rate of each part: the one that all agree on, or a long one's own if that has clearly more support."""
+def _rates(parts: list[Matches], long: float, nominal: float) -> list[float]:
+    """Return the rate of each part: the one that all agree on, or its own if that has clearly more support.
+
+    Parameters
+    ----------
+    long : parts of more seconds have a rate of their own
+    """
     if not parts:
         return []
-    own = [_slope(part) if part.lr[-1] - part.lr[0] > LONG else None for part in parts]
-    tried = (*KNOWN_RATES, *(rate for rate in own if rate))
-    common = max(tried, key=lambda rate: _prior(rate) * sum(_support(part, rate) for part in parts))
+    own = [_slope(part) if part.lr[-1] - part.lr[0] > long else None for part in parts]
+    tried = (*KNOWN_RATES, nominal, *(rate for rate in own if rate))
+    common = max(tried, key=lambda rate: _prior(rate, nominal) * sum(_support(part, rate) for part in parts))
     return [rate if rate and _support(part, rate) > OWN_RATE * _support(part, common) else common
             for part, rate in zip(parts, own, strict=True)]  # fmt: skip
 
 
-def _prior(rate: float) -> float:
-    return 1.0 if rate == 1 else 1 / KNOWN_RATE if rate in KNOWN_RATES else 1 / OWN_RATE
+def _prior(rate: float, nominal: float) -> float:
+    return 1.0 if rate in (1, nominal) else 1 / KNOWN_RATE if rate in KNOWN_RATES else 1 / OWN_RATE
 
 
 def _support(part: Matches, rate: float) -> float:
