@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from twimager.video.descriptors import Describer
 from twimager.video.signatures import Signatures
@@ -29,6 +30,9 @@ EVIDENCE, MIN_NOISE = 50.0, 0.004
 STEP = 8.0
 # What a frame's distance from the line costs, a squared HR frame, and at most: it decides where next to nothing moves.
 PULL, MAX_PULL = 0.2, 3.0
+# Seconds (sigma) over which the distance from a line is averaged, the certainty of a frame that counts in full, and the
+# weight that keeps it at 0 where no frame is certain.
+DRIFT, CERTAIN, UNCERTAIN = 1.0, 0.01, 1e-3
 CHUNK = 1024
 
 
@@ -54,11 +58,11 @@ class Films:
     hr: Signatures
     describer: Describer
 
-    def band(self, line: Line, first: int, last: int, reach: int) -> Band:
-        """Return how LR frames, from `first` to before `last`, correlate with those around a line."""
-        base = nearest(self.hr.seconds, line.at(self.lr.seconds[first:last]))
-        scores = np.full((last - first, 2 * reach + 1), -1, np.float32)
-        for start in range(0, last - first, CHUNK):
+    def band(self, expected: NDArray[np.float64], first: int, reach: int) -> Band:
+        """Return how LR frames, from `first` on, correlate with the HR frames around the times expected of each."""
+        base = nearest(self.hr.seconds, expected)
+        scores = np.full((len(base), 2 * reach + 1), -1, np.float32)
+        for start in range(0, len(base), CHUNK):
             part = base[start : start + CHUNK]
             low, high = max(0, part.min() - reach), min(len(self.hr), part.max() + reach + 1)
             lr = self.describer.lr(self.lr.thumbnails[first + start : first + start + len(part)])
@@ -90,7 +94,7 @@ def assign_lines(films: Films, lines: Sequence[Line]) -> NDArray[np.int64]:
     evidence = np.full((len(lines), count), -np.inf, np.float32)
     for number, line in enumerate(lines):
         first, last = np.searchsorted(seconds, [line.first - BEYOND, line.last + BEYOND])
-        best = films.band(line, first, last, NEAR).scores.max(axis=1)
+        best = films.band(line.at(seconds[first:last]), first, NEAR).scores.max(axis=1)
         core = best[(seconds[first:last] >= line.first) & (seconds[first:last] <= line.last)]
         threshold = max(MIN_CORRELATION, float(np.median(core)) - MAX_DROP)
         evidence[number, first:last] = np.clip((best - threshold) / (1 - threshold), -1, 1)
@@ -137,19 +141,45 @@ def _best_path(evidence: NDArray[np.float32]) -> NDArray[np.int64]:
     return path
 
 
-def exact_frames(films: Films, line: Line, first: int, last: int, reach: int = BAND) -> tuple[NDArray[np.int64], Band]:
+def exact_frames(films: Films, line: Line, first: int, last: int) -> tuple[NDArray[np.int64], Band]:
     """Return the HR frame of each LR frame from `first` to before `last`, which are on one line, and their band.
+
+    Where next to nothing moves, frames are expected to be as far from the line as those near to them of which motion
+    tells: with frames missing or doubled, or a frame rate that varies, these go to and fro.
+    """
+    expected = line.at(films.lr.seconds[first:last])
+    frames, band = _nearby_frames(films, expected, first, line.rate)
+    weight = np.minimum(certainty(frames, band) / CERTAIN, 1)
+    sigma = DRIFT / films.lr.period
+    weights = gaussian_filter1d(weight, sigma) + UNCERTAIN
+    drift = gaussian_filter1d(weight * (films.hr.seconds[frames] - expected), sigma) / weights
+    return _nearby_frames(films, expected + drift, first, line.rate)
+
+
+def certainty(frames: NDArray[np.int64], band: Band) -> NDArray[np.float64]:
+    """Return by how much each LR frame correlates more with its HR frame than with the next ones, (n,)."""
+    reach = band.scores.shape[1] // 2
+    at = np.clip(frames - band.base + reach, 1, 2 * reach - 1)
+    rows = np.arange(len(at))
+    beside = np.maximum(band.scores[rows, at - 1], band.scores[rows, at + 1])
+    return np.asarray(np.clip(band.scores[rows, at] - beside, 0, None), np.float64)
+
+
+def _nearby_frames(
+    films: Films, expected: NDArray[np.float64], first: int, rate: float
+) -> tuple[NDArray[np.int64], Band]:
+    """Return the HR frame of each LR frame from `first` on, near to the HR times that are expected, and their band.
 
     By dynamic programming: each frame is for the HR frame that it correlates with most, by as much as motion tells them
     apart, and steps that the times do not account for have their price.
     """
-    band = films.band(line, first, last, reach)
-    steps = np.arange(-reach, reach + 1)
+    band = films.band(expected, first, BAND)
+    steps = np.arange(-BAND, BAND + 1)
     index = np.clip(band.base[:, None] + steps, 0, len(films.hr) - 1)
-    period, lr_period = films.hr.period, films.lr.period * line.rate
+    period, lr_period = films.hr.period, films.lr.period * rate
     slack = 0.0 if abs(lr_period / period - 1) < SAME_RATE else 1.0
     unit = max(period, lr_period)
-    off = (films.hr.seconds[index] - line.at(films.lr.seconds[first:last])[:, None]) / unit
+    off = (films.hr.seconds[index] - expected[:, None]) / unit
     noise = max(MIN_NOISE, 1 - float(np.median(band.scores.max(axis=1))))
     pull = np.minimum(PULL * (off * unit / period) ** 2, MAX_PULL)
     cost = EVIDENCE * (1 - band.scores) / noise + pull

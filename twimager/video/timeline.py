@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.video.descriptors import Describer, Framing, coarse, picture_of_all
-from twimager.video.frame_map import Band, Films, assign_lines, exact_frames
+from twimager.video.frame_map import Films, assign_lines, certainty, exact_frames
 from twimager.video.registration import Pairs, refine_framing, search_framing
 from twimager.video.signatures import Signatures
 from twimager.video.voting import MAX_STRETCH, Line, Matches, find_lines, find_matches, fit_lines
@@ -187,20 +187,11 @@ def _refitted(films: Films, runs: list[tuple[Line, int, int]]) -> tuple[list[Lin
     parts, numbers, found = [], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for line, first, last in runs:
         frames, band = exact_frames(films, line, first, last)
-        weight = _certainty(frames, band)
+        weight = certainty(frames, band)
         parts.append(Matches(films.lr.seconds[first:last], films.hr.seconds[frames], weight + 1e-3))
         numbers.append(np.arange(first, last))
         found.append(frames)
     return fit_lines(parts, _nominal_rate(films.lr, films.hr)), np.concatenate(numbers), np.concatenate(found)
-
-
-def _certainty(frames: Frames, band: Band) -> NDArray[np.float64]:
-    """Return by how much each LR frame correlates more with its HR frame than with the next ones, (n,)."""
-    reach = band.scores.shape[1] // 2
-    at = np.clip(frames - band.base + reach, 1, 2 * reach - 1)
-    rows = np.arange(len(at))
-    beside = np.maximum(band.scores[rows, at - 1], band.scores[rows, at + 1])
-    return np.asarray(np.clip(band.scores[rows, at] - beside, 0, None), np.float64)
 
 
 def _mapped(films: Films, lines: list[Line]) -> Timeline:
