@@ -28,6 +28,8 @@ EVIDENCE, MIN_NOISE = 50.0, 0.004
 # What a frame that is missing or doubled costs, as a log-likelihood: enough that noise does not make any where next to
 # nothing moves.
 STEP = 8.0
+# Frame rates that differ by less are the same; where they are not, steps by up to one frame are due, and cost little.
+SAME_RATE, LITTLE_STEP = 0.03, 2.0
 # What a frame's distance from the line costs, a squared HR frame, and at most: it decides where next to nothing moves.
 PULL, MAX_PULL = 0.2, 3.0
 # Seconds (sigma) over which the distance from a line is averaged, the certainty of a frame that counts in full, and the
@@ -187,7 +189,7 @@ def _nearby_frames(
     total = cost[0].astype(np.float64)
     for frame in range(1, len(cost)):
         change = np.abs(np.subtract.outer(off[frame], off[frame - 1]))
-        through = total + STEP * np.maximum(0, change - slack)
+        through = total + STEP * np.maximum(0, change - slack) + LITTLE_STEP * np.minimum(change, slack)
         came[frame] = through.argmin(axis=1)
         total = through[np.arange(len(steps)), came[frame]] + cost[frame]
     path = np.empty(len(cost), np.int64)
@@ -195,7 +197,3 @@ def _nearby_frames(
     for frame in range(len(cost) - 1, 0, -1):
         path[frame - 1] = came[frame, path[frame]]
     return index[np.arange(len(path)), path], band
-
-
-# Frame rates that differ by less are the same.
-SAME_RATE = 0.005
