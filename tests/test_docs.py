@@ -21,7 +21,7 @@ LARGEST_PICTURE = 150_000
 # Where the options of each subcommand are documented.
 MANUALS = {
     "review": "review", "gallery": "report", "verify": "runs", "check": "check", "search": "search", "serve": "search",
-    "compare": "compare", "cluster": "cluster", "overlay": "overlay", "formats": "formats",
+    "compare": "compare", "cluster": "cluster", "overlay": "overlay", "timeline": "video", "formats": "formats",
     "completion": "runs",
 }  # fmt: skip
 

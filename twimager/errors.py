@@ -118,3 +118,9 @@ class NotRegularFile(UnreadableImage):
     """A named pipe, a socket or a device, which is not opened: reading it may never end."""
 
     reason = Reason.NOT_REGULAR
+
+
+class UnreadableVideo(TwimagerError):
+    """A file that is no video, or of which no frame can be decoded."""
+
+    reason = Reason.UNREADABLE

@@ -118,6 +118,15 @@ class Progress:
                 shown.show(self._stage, self._done, self._work, f"{rate:.1f} images/s, {_clock(left)} left")
             yield item
 
+    def reach(self, done: float, unit: str) -> None:
+        """Show that so much of all work is done; `unit` is what it is counted in."""
+        self._done = done
+        if self._shown is None:
+            return
+        speed = done / max(time.perf_counter() - self._started, 1e-6)
+        left = _clock(max(self._work - done, 0) / speed) if speed else "?"
+        self._shown.show(self._stage, done, self._work, f"{done:.0f} of {self._work:.0f} {unit}, {left} left")
+
     def expect(self, work: float) -> None:
         """Add more work than was known, or less."""
         self._work += work

@@ -7,5 +7,6 @@ takes time to import (OpenCV, SciPy) is imported by `run`, as --help must not wa
 
 # In the order of the help.
 COMMANDS = (
-    "review", "gallery", "verify", "check", "search", "serve", "compare", "cluster", "overlay", "formats", "completion",
+    "review", "gallery", "verify", "check", "search", "serve", "compare", "cluster", "overlay", "timeline",
+    "formats", "completion",
 )  # fmt: skip

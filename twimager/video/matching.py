@@ -1,0 +1,141 @@
+"""Which video of one side belongs to which of the other, and how their times correspond."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from twimager.errors import ExitCode, UnreadableVideo, UsageError, require
+from twimager.image.files import require_files
+from twimager.runtime.console import Console, Progress
+from twimager.video.container import is_video, probe
+from twimager.video.signatures import Signatures, signatures
+from twimager.video.timeline import Timeline, common_share, find_timeline
+
+# Videos of which less is the same do not belong together.
+MIN_SHARE = 0.02
+MINUTE = 60.0
+
+
+class VideoMatch(NamedTuple):
+    """Two videos that belong together, and their time map."""
+
+    lr: Path
+    hr: Path
+    timeline: Timeline
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Which videos belong together, and which are in no pair or can't be read."""
+
+    matches: list[VideoMatch]
+    alone: list[Path]
+    unreadable: list[Path]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The process's exit code."""
+        if self.unreadable:
+            return ExitCode.INCOMPLETE
+        return ExitCode.DONE if self.matches else ExitCode.NO_PAIR
+
+
+def find_videos(path: Path, recursive: bool, console: Console) -> list[Path]:
+    """Return the videos of a folder, or the one that a path is; UsageError if there are none."""
+    require(path.exists(), f"there is no {path}")
+    if not path.is_dir():
+        return [path]
+    found = [file for file in require_files([path], recursive, console.warn) if is_video(file)]
+    require(found, f"there are no videos in {path}")
+    return found
+
+
+def match_videos(lrs: Sequence[Path], hrs: Sequence[Path], console: Console) -> Matched:
+    """Return which videos belong together, each in one pair: those that have most in common in all.
+
+    Signatures wait in temporary files, so that only two videos' are in memory.
+    """
+    paths = list(dict.fromkeys([*lrs, *hrs]))
+    with TemporaryDirectory() as folder, console.progress(_minutes(paths)) as progress:
+        places = {path: Path(folder, f"{number}.npz") for number, path in enumerate(paths)}
+        unreadable = _keep_signatures(places, console, progress)
+        kept = {path: place for path, place in places.items() if path not in unreadable}
+        sides = [path for path in lrs if path in kept], [path for path in hrs if path in kept]
+        with progress.stage("time maps"):
+            pairs = [(sides[0][row], sides[1][column]) for row, column in _assigned(*sides, kept)]
+            matches = [VideoMatch(lr, hr, find_timeline(*(_loaded(kept[one]) for one in (lr, hr)))) for lr, hr in pairs]
+    matches = [match for match in matches if match.timeline.mapped >= MIN_SHARE]
+    paired = {path for match in matches for path in (match.lr, match.hr)}
+    return Matched(matches, [path for path in kept if path not in paired], unreadable)
+
+
+def _minutes(paths: Sequence[Path]) -> float:
+    """Return the minutes of film in videos, as far as their headers tell."""
+    total = 0.0
+    for path in paths:
+        with suppress(UnreadableVideo):
+            total += (probe(path).duration or 0) / MINUTE
+    return total
+
+
+def _keep_signatures(places: dict[Path, Path], console: Console, progress: Progress) -> list[Path]:
+    """Make the signatures of videos and write each to its place; return those that can't be read, which are named."""
+    unreadable, done = [], 0.0
+    with progress.stage("reading videos"):
+        for path, place in places.items():
+
+            def reached(seconds: float, before: float = done) -> None:
+                progress.reach(before + seconds / MINUTE, "minutes of film")
+
+            try:
+                made = signatures(path, console.warn, reached)
+            except UnreadableVideo as error:
+                console.warn(str(error))
+                unreadable.append(path)
+                continue
+            done += float(made.seconds[-1]) / MINUTE
+            made.save(place)
+    return unreadable
+
+
+def _loaded(place: Path) -> Signatures:
+    kept = Signatures.load(place)
+    assert kept
+    return kept
+
+
+def _assigned(lrs: Sequence[Path], hrs: Sequence[Path], places: dict[Path, Path]) -> list[tuple[int, int]]:
+    """Return which LR and which HR video belong together, by their numbers."""
+    if min(len(lrs), len(hrs)) == 0:
+        return []
+    if len(lrs) == len(hrs) == 1:
+        return [(0, 0)]
+    shares = _shares(lrs, hrs, places)
+    rows, columns = linear_sum_assignment(shares, maximize=True)
+    return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if shares[row, column] > 0]
+
+
+def _shares(lrs: Sequence[Path], hrs: Sequence[Path], places: dict[Path, Path]) -> NDArray[np.float64]:
+    """Return the share of every LR video that every HR video has, (lrs, hrs); of a video itself, none."""
+    shares = np.zeros((len(lrs), len(hrs)))
+    for row, lr in enumerate(lrs):
+        lr_kept = _loaded(places[lr])
+        for column, hr in enumerate(hrs):
+            if lr != hr:
+                shares[row, column] = common_share(lr_kept, _loaded(places[hr]))
+    return shares
+
+
+def require_two_sides(lrs: Sequence[Path], hrs: Sequence[Path]) -> None:
+    """Raise UsageError if both sides are one file."""
+    if len(lrs) == len(hrs) == 1 and lrs[0].resolve() == hrs[0].resolve():
+        raise UsageError(f"{lrs[0]} is named twice; name two videos")
