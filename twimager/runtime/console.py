@@ -121,11 +121,10 @@ class Progress:
     def reach(self, done: float, unit: str) -> None:
         """Show that so much of all work is done; `unit` is what it is counted in."""
         self._done = done
-        if self._shown is None:
-            return
         speed = done / max(time.perf_counter() - self._started, 1e-6)
         left = _clock(max(self._work - done, 0) / speed) if speed else "?"
-        self._shown.show(self._stage, done, self._work, f"{done:.0f} of {self._work:.0f} {unit}, {left} left")
+        for shown in self._shown:
+            shown.show(self._stage, done, self._work, f"{done:.0f} of {self._work:.0f} {unit}, {left} left")
 
     def expect(self, work: float) -> None:
         """Add more work than was known, or less."""
