@@ -228,6 +228,18 @@ def frames(path: Path, warn: Callable[[str], None]) -> Iterator[TimedFrame]:
             warn(f"{path}: ends after {clock(reached)} of {clock(end)}; it is truncated")
 
 
+def following(
+    container: InputContainer, stream: VideoStream, path: Path, warn: Callable[[str], None]
+) -> Iterator[TimedFrame]:
+    """Yield the frames of an open video from where it has been sought to; `seconds` count from there."""
+    return _timed(_decoded(container, stream, path, warn), stream)
+
+
+def ticks_per_frame(stream: VideoStream) -> int:
+    """Return by how much the pts of a stream rises from a frame to the next, in the mean."""
+    return max(1, round(1 / _rate(stream) / _time_base(stream)))
+
+
 def _size(timed: TimedFrame) -> str:
     return f"{timed.frame.width}x{timed.frame.height}"
 
@@ -259,7 +271,7 @@ def _decoded(
 def _timed(decoded: Iterator[VideoFrame], stream: VideoStream) -> Iterator[TimedFrame]:
     """Yield frames with times that rise."""
     period = 1 / _rate(stream)
-    ticks = max(1, round(period / _time_base(stream)))
+    ticks = ticks_per_frame(stream)
     pts, seconds, later = -ticks, -math.inf, 0.0
     for frame in decoded:
         pts = pts + ticks if frame.pts is None else frame.pts
