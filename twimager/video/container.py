@@ -231,8 +231,11 @@ def frames(path: Path, warn: Callable[[str], None]) -> Iterator[TimedFrame]:
 def following(
     container: InputContainer, stream: VideoStream, path: Path, warn: Callable[[str], None]
 ) -> Iterator[TimedFrame]:
-    """Yield the frames of an open video from where it has been sought to; `seconds` count from there."""
-    return _timed(_decoded(container, stream, path, warn), stream)
+    """Yield the frames of an open video from where it has been sought to, and warn of all damage, not only the first.
+
+    Their seconds count from there.
+    """
+    return _timed(_decoded(container, stream, path, warn, once=False), stream)
 
 
 def ticks_per_frame(stream: VideoStream) -> int:
@@ -245,7 +248,7 @@ def _size(timed: TimedFrame) -> str:
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, path: Path, warn: Callable[[str], None]
+    container: InputContainer, stream: VideoStream, path: Path, warn: Callable[[str], None], once: bool = True
 ) -> Iterator[VideoFrame]:
     """Yield what can be decoded; say once from where on something can't be, or is damaged."""
     from av.error import EOFError as EndOfFile
@@ -255,12 +258,12 @@ def _decoded(
     packets = container.demux(stream)
     while failed < MAX_FAILED:
         try:
-            decoded = next(packets).decode()
+            decoded, bad = next(packets).decode(), False
         except (StopIteration, EndOfFile):
             return
         except FFmpegError:
-            decoded, failed = [], failed + 1
-        if (failed or any(frame.is_corrupt for frame in decoded)) and not said:
+            decoded, bad, failed = [], True, failed + 1
+        if (bad or any(frame.is_corrupt for frame in decoded)) and not (once and said):
             warn(f"{path}: damaged at {clock(seconds)}; what can be decoded is used")
             said = True
         for frame in decoded:

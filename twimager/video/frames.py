@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 # Frames that are so near to the last one are decoded on to without looking for a keyframe: there is seldom one.
 NEAR = 12
+# A packet that can't be decoded is said so many frames before its own at most: frames are put into another order, by 16
+# at most in H.264, and wait for threads.
+MAX_EARLY = 20
+# B-frames that are held back until the frame after them, which they may refer to, is known to be whole: as many as
+# encoders put in a row by default, or a few more.
+MAX_HELD = 7
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def read_frames(
     steps = filters(settings.deinterlace, interlacing)
     missing = set(pts)
     with opened(path) as (container, stream):
-        codec, moment = stream.codec_context.name, min(missing, default=0) * float(stream.time_base or 0)
+        codec, second = stream.codec_context.name, float(stream.time_base or 0)
         for window in _wanted_windows(path, container, stream, missing, NEIGHBOURS if steps else 0):
             one = window.frames[window.at]
             missing.discard(one.pts)
@@ -99,7 +105,8 @@ def read_frames(
             turns = int(getattr(one.frame, "rotation", 0)) // 90
             yield one.pts, np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
     if missing:
-        warn(f"{path}: {len(missing)} wanted frames are damaged, at {clock(moment)} the first; they are left out")
+        first = clock(min(missing) * second)
+        warn(f"{path}: {len(missing)} wanted frames are damaged, the first at {first}; they are left out")
 
 
 def _wanted_windows(
@@ -163,20 +170,30 @@ def _intact(
 ) -> Iterator[TimedFrame]:
     """Yield the frames that are whole from the first keyframe on, or from the first if decoding has `begun` there.
 
-    After one that is damaged or can't be decoded no frame is whole up to the next keyframe: `lost` takes their pts.
+    Those that are not, whose pts `lost` takes, are the damaged ones, what follows up to the next keyframe, and the
+    B-frames before, which may refer to them.
     """
-    damage: list[str] = []
-    intact = begun
+    from av.video.frame import PictureType
+
+    damage, early = list[str](), 0
+    intact, held = begun, list[TimedFrame]()
     for timed in following(container, stream, path, damage.append):
         frame = timed.frame
-        if frame.key_frame and frame.pts is not None:
+        if damage and not frame.is_corrupt:
+            intact, early = False, MAX_EARLY
+        damage.clear()
+        if frame.key_frame and frame.pts is not None and not early:
             intact = begun = True
-            damage.clear()
-        intact = intact and not damage and not frame.is_corrupt
+        intact, early = intact and not frame.is_corrupt, max(0, early - 1)
+        if intact and frame.pict_type == PictureType.B and len(held) < MAX_HELD:
+            held.append(timed)
+            continue
         if intact:
-            yield timed
+            yield from [*held, timed]
         elif begun:
-            lost.add(timed.pts)
+            lost.update(one.pts for one in [*held, timed])
+        held.clear()
+    yield from held
 
 
 def _found(
