@@ -125,6 +125,10 @@ def to_bgr(frame: VideoFrame, codec: str, hdr: Hdr) -> Pixels:
     pixels = np.asarray(graph.pull().to_ndarray())
     if bits > 8:
         pixels = np.asarray(cv2.multiply(pixels, (DEEP / _white(bits, code),) * 4))
+    if code.matrix is None and not code.full_range:
+        # FFmpeg takes gray and RGB to be of full range, whatever their tags say.
+        black = 16 / 219 * (DEEP if bits > 8 else 255)
+        pixels = np.asarray(cv2.addWeighted(pixels, 255 / 219, pixels, 0, -black))
     if code.transfer is None or hdr is Hdr.KEEP:
         return pixels
     return tone_mapped(pixels, code.transfer, mastering_peak(frame))

@@ -22,12 +22,11 @@ FIELDMATCH = (
 )
 # Frames before and after one that both filters, one after the other, look at.
 NEIGHBOURS = 2
-# A frame is combed if this share of it is: of progressive films none has as much, of those of fields nearly all that
-# move. It moves if it differs from the one before by so many levels.
-COMBED, MOVES = 0.05, 1.0
+# A frame is combed if this share of its blocks is. It moves if it differs from the one before by so many levels.
+COMBED, MOVES = 0.02, 1.0
 # Of five frames in a row telecine (2:3 pull-down) combs two; of true fields all are combed. A video has such if this
-# share of what moves in it is combed: of films of pans, 0.07 and more of telecined ones, 0.6 of those of fields, and
-# nothing of progressive ones.
+# share of what moves in it is combed: of films of pans, from 240 x 160 pixels on, 0.17 of telecined ones, 0.6 of those
+# of fields, and nothing of progressive ones, of which 0.013 are where the height is 144.
 CYCLE, MAX_OF_TELECINE, LEAST = 5, 3, 0.03
 
 
