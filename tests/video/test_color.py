@@ -58,8 +58,8 @@ def film(
                 padded[:, : codes.shape[1]] = codes
                 plane.update(padded)
             frame.pts, frame.time_base = number, Fraction(1, 25)
-            for tag, value in tags.items():
-                setattr(frame, tag, value)
+            for tag in tags.keys() & {"colorspace", "color_range"}:
+                setattr(frame, tag, tags[tag])
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

@@ -45,8 +45,8 @@ def read(path: Path, pts: list[int], settings: FrameSettings | None = None) -> l
 
 def sequential(path: Path) -> dict[int, NDArray[Any]]:
     with opened(path) as (_, stream):
-        codec = stream.codec_context.name
-    return {timed.pts: to_bgr(timed.frame, codec, Hdr.SDR) for timed in frames(path, pytest.fail)}
+        context = stream.codec_context
+        return {timed.pts: to_bgr(timed.frame, context, Hdr.SDR) for timed in frames(path, pytest.fail)}
 
 
 @pytest.mark.parametrize("name", FILMS)

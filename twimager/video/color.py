@@ -18,6 +18,7 @@ from twimager.video.container import UNSPECIFIED, VideoFacts
 if TYPE_CHECKING:
     from av import VideoFormat, VideoFrame
     from av.filter import Graph
+    from av.video.codeccontext import VideoCodecContext
 
 # Matrices as H.273 numbers them, and as FFmpeg's `scale` names them.
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
@@ -103,24 +104,23 @@ def coding_of_video(facts: VideoFacts) -> Coding:
     return coding(facts.pixel_format, facts.size, facts.matrix, facts.full_range, facts.transfer)
 
 
-def coding_of_frame(frame: VideoFrame) -> Coding:
-    """Return how the samples of a decoded frame stand for colours."""
-    matrix, transfer = (None if code == UNSPECIFIED else int(code) for code in (frame.colorspace, frame.color_trc))
+def _coding_of_frame(frame: VideoFrame, transfer: int) -> Coding:
+    matrix = None if frame.colorspace == UNSPECIFIED else int(frame.colorspace)
     full_range = {1: False, 2: True}.get(int(frame.color_range))
     return coding(frame.format.name, (frame.width, frame.height), matrix, full_range, transfer)
 
 
-def to_bgr(frame: VideoFrame, codec: str, hdr: Hdr) -> Pixels:
+def to_bgr(frame: VideoFrame, context: VideoCodecContext, hdr: Hdr) -> Pixels:
     """Return a frame as (h, w, 3) BGR in full range: uint8, or uint16 if its samples have more than 8 bits.
 
     Parameters
     ----------
     frame : as decoded, progressive
-    codec : that it was decoded from, as FFmpeg names it, which tells where its chroma lies
+    context : that decoded it, which tells where its chroma lies, and the transfer function
     hdr : whether PQ and HLG are tone-mapped to BT.709 at SDR_GAMMA, with `WHITE` as white, or kept
     """
-    code, bits = coding_of_frame(frame), frame.format.components[0].bits
-    graph = _to_bgr_graph(frame.format.name, (frame.width, frame.height), code, codec in CENTRED)
+    code, bits = _coding_of_frame(frame, int(context.color_trc)), frame.format.components[0].bits
+    graph = _to_bgr_graph(frame.format.name, (frame.width, frame.height), code, context.name in CENTRED)
     graph.push(frame)
     pixels = np.asarray(graph.pull().to_ndarray())
     if bits > 8:

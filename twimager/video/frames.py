@@ -96,12 +96,12 @@ def read_frames(
     steps = filters(settings.deinterlace, interlacing)
     missing = set(pts)
     with opened(path) as (container, stream):
-        codec, second = stream.codec_context.name, float(stream.time_base or 0)
+        second = float(stream.time_base or 0)
         for window in _wanted_windows(path, container, stream, missing, NEIGHBOURS if steps else 0):
             one = window.frames[window.at]
             missing.discard(one.pts)
             frame = deinterlaced([near.frame for near in window.frames], window.at, steps) if steps else one.frame
-            pixels = to_bgr(frame, codec, settings.hdr)
+            pixels = to_bgr(frame, stream.codec_context, settings.hdr)
             turns = int(getattr(one.frame, "rotation", 0)) // 90
             yield one.pts, np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
     if missing:
