@@ -228,12 +228,27 @@ def frames(path: Path, warn: Callable[[str], None]) -> Iterator[TimedFrame]:
             warn(f"{path}: ends after {clock(reached)} of {clock(end)}; it is truncated")
 
 
+def following(
+    container: InputContainer, stream: VideoStream, path: Path, warn: Callable[[str], None]
+) -> Iterator[TimedFrame]:
+    """Yield the frames of an open video from where it has been sought to, and warn of all damage, not only the first.
+
+    Their seconds count from there.
+    """
+    return _timed(_decoded(container, stream, path, warn, once=False), stream)
+
+
+def ticks_per_frame(stream: VideoStream) -> int:
+    """Return by how much the pts of a stream rises from a frame to the next, in the mean."""
+    return max(1, round(1 / _rate(stream) / _time_base(stream)))
+
+
 def _size(timed: TimedFrame) -> str:
     return f"{timed.frame.width}x{timed.frame.height}"
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, path: Path, warn: Callable[[str], None]
+    container: InputContainer, stream: VideoStream, path: Path, warn: Callable[[str], None], once: bool = True
 ) -> Iterator[VideoFrame]:
     """Yield what can be decoded; say once from where on something can't be, or is damaged."""
     from av.error import EOFError as EndOfFile
@@ -243,12 +258,12 @@ def _decoded(
     packets = container.demux(stream)
     while failed < MAX_FAILED:
         try:
-            decoded = next(packets).decode()
+            decoded, bad = next(packets).decode(), False
         except (StopIteration, EndOfFile):
             return
         except FFmpegError:
-            decoded, failed = [], failed + 1
-        if (failed or any(frame.is_corrupt for frame in decoded)) and not said:
+            decoded, bad, failed = [], True, failed + 1
+        if (bad or any(frame.is_corrupt for frame in decoded)) and not (once and said):
             warn(f"{path}: damaged at {clock(seconds)}; what can be decoded is used")
             said = True
         for frame in decoded:
@@ -259,7 +274,7 @@ def _decoded(
 def _timed(decoded: Iterator[VideoFrame], stream: VideoStream) -> Iterator[TimedFrame]:
     """Yield frames with times that rise."""
     period = 1 / _rate(stream)
-    ticks = max(1, round(period / _time_base(stream)))
+    ticks = ticks_per_frame(stream)
     pts, seconds, later = -ticks, -math.inf, 0.0
     for frame in decoded:
         pts = pts + ticks if frame.pts is None else frame.pts
