@@ -52,6 +52,11 @@ class ServedImages:
         folder = self._folders.get(side)
         return self._link(Image(Path(path), folder, moves=False)) if folder else NO_IMAGE
 
+    def original(self, path: str, side: Side) -> str:
+        """Return the link to the file of an image as it was found; empty if it is not served."""
+        link = self.source(path, side)
+        return "" if link == NO_IMAGE else link
+
     def _link(self, image: Image) -> str:
         link = self._links.setdefault(image, f"image/{len(self._links)}")
         self.by_link[link] = image
