@@ -21,6 +21,8 @@ from twimager.runtime.pool import AHEAD, in_order, worker_pool
 SIDE, QUALITY = 256, 70
 # A page holds no more of them, some 30 MB; what comes after is shown by the images themselves.
 MOST = 3000
+# A review that ends makes so many new ones: of the sources of what it deleted, and of what was put back.
+FEW = 20
 JPEG = "data:image/jpeg;base64,"
 # The contents of a page, which `web.template` puts into it.
 CONTENTS = re.compile(rb'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
@@ -47,17 +49,24 @@ def make_thumbnails(jobs: int, console: Console) -> Thumbnails:
 
 
 def thumbnails_of(page: Path) -> Thumbnails:
-    """Return what takes the thumbnails over that a page holds; none if it can't be read."""
+    """Return what takes the thumbnails over that a page holds, and makes those of FEW more images, if it holds any."""
 
     def take(images: Mapping[str, Path]) -> dict[str, str]:
-        try:
-            found = CONTENTS.search(page.read_bytes())
-            held = json.loads(found[1])["thumbnails"] if found else {}
-            return {link: held[link] for link in images if str(held.get(link, "")).startswith(JPEG)}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return {}
+        held = {link: small for link, small in _held(page).items() if str(small).startswith(JPEG)}
+        few = set(islice((link for link in images if link not in held), FEW)) if held else set[str]()
+        known = {link: _embedded(path) if link in few else held.get(link, "") for link, path in images.items()}
+        return {link: small for link, small in known.items() if small}
 
     return take
+
+
+def _held(page: Path) -> dict[str, str]:
+    """Return the thumbnails that a page holds, as they are; none if it can't be read."""
+    try:
+        found = CONTENTS.search(page.read_bytes())
+        return dict(json.loads(found[1])["thumbnails"]) if found else {}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
 
 
 def thumbnail(pixels: Pixels) -> bytes:
