@@ -95,8 +95,8 @@ def test_thumbnails_are_small_and_taken_over(folders: Folders, report: dict[str,
     links = {left["image"], left["closest"]["image"], *(link for card in shown["pairs"] for link in card["images"])}
     assert shown["thumbnails"].keys() == links
     sizes = {link: decoded_size(thumbnail) for link, thumbnail in shown["thumbnails"].items()}
-    assert sizes[left["image"]] == (256, 26)
-    assert max(max(size) for size in sizes.values()) <= 256
+    assert sizes[left["image"]] == (240, 24)
+    assert all(width <= 240 and height <= 180 for width, height in sizes.values())
     assert page(typed(report), folders.dest, thumbnails_of(kept)) == kept.read_bytes()
     kept.write_bytes(b"something else")
     assert thumbnails_of(kept)(dict.fromkeys(links, kept)) == {}

@@ -1,8 +1,9 @@
 /* The pairs and what was rejected: sorted, filtered, drawn as they come into sight. */
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
+$("data").textContent = ""; // the thumbnails in it are some megabytes
 const BATCH = 60; // so many more are drawn whenever the end comes near
 
 /* Everything from the report comes in as text, never as markup. */
@@ -180,6 +181,7 @@ function picture(links, kind = "") {
   }
   return shown;
 }
+
 
 /* The rejected pair that came closest, as the large view shows pairs. */
 function closestPair(item) {
