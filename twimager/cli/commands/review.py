@@ -25,7 +25,7 @@ o puts the worst residual first, or back; h hatches what differs.
 esc, q or closing the window ends; on the page Done, or Ctrl-C here.
 """
 INTERPOLATION = "cubic"
-HINT = "; add --browser, which needs neither"
+HINT = "; --browser needs neither (over ssh: --browser --no_open --port 8000, and ssh -L 8000:127.0.0.1:8000)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
