@@ -48,6 +48,16 @@ def _section(cluster: Cluster, clustering: Clustering, folder: Path) -> str:
     )
 
 
+def _place(path: Path, clustering: Clustering) -> str:
+    """Return in which folder an image is: of those that were read, or below the only one; nothing if it is that one."""
+    folders = clustering.options.folders
+    root = next((folder for folder in folders if path.is_relative_to(folder)), path.parent)
+    below = path.parent.relative_to(root)
+    place = below if len(folders) == 1 else Path(root.absolute().name) / below
+    shown = "" if place == Path() else printable(str(place))
+    return f'<span class="place">{escape(shown)}</span>' if shown else ""
+
+
 def _figure(image: Fingerprint, cluster: Cluster, clustering: Clustering, folder: Path) -> str:
     best = image is cluster.best
     path = str(image.path.absolute())
@@ -58,7 +68,7 @@ def _figure(image: Fingerprint, cluster: Cluster, clustering: Clustering, folder
     return (
         f'<figure class="card{" best" * best}"><a class="picture single" href="{link}" title="{title}">'
         f'<img loading="lazy" decoding="async" alt="" src="{link}">{flag}</a><figcaption class="words">'
-        f'<span class="name">{escape(shown_name(path))}</span>'
+        f'<span class="name">{escape(shown_name(path))}</span>{_place(image.path, clustering)}'
         f'<span class="numbers"><span>{width} &times; {height}</span>'
         f"{bits}</span></figcaption></figure>"
     )

@@ -11,18 +11,15 @@ from typing import Any
 import msgspec
 
 from twimager.errors import TwimagerError, UnreadableImage
+from twimager.image.browser import as_shown
 from twimager.image.decode import decoded_data
-from twimager.image.depth import FULL
-from twimager.image.encode import encode
-from twimager.image.headers import is_deep_png
-from twimager.image.pixels import to_8_bit
-from twimager.options import Format
 from twimager.report.page import SCRIPTS, TEMPLATE, contents
 from twimager.report.reader import damaged
 from twimager.report.schema import PairRecord
 from twimager.report.thumbnails import thumbnail
-from twimager.review.images import ServedImages, content_type, read_image
+from twimager.review.images import ServedImages, read_image
 from twimager.review.review import Review
+from twimager.runtime.console import printable
 from twimager.web.site import Refusal, Response
 from twimager.web.template import SERVED, fill
 
@@ -57,6 +54,7 @@ class ReviewSite:
             shown = contents(msgspec.structs.replace(review.document, pairs=self._pairs), self._images)
         except ValueError as error:
             raise damaged(review.report) from error
+        shown["run"]["folders"]["dest"] = printable(str(review.home))  # it may have been moved
         self._contents = {**shown, "served": True}
         self.most_bytes = PLAIN_BYTES + NUMBER_BYTES * len(self._pairs)
         self._actions = {"accept": self._accept, "delete": self._delete, "undo": self._undo, "done": self._end}
@@ -163,15 +161,9 @@ class ReviewSite:
 
     def _image(self, link: str) -> Response:
         data = self._file(link)
-        kind = content_type(data)
-        if kind and not is_deep_png(data):
-            return Response(data, kind)
         with self._converting:
             try:
-                with decoded_data(data) as (pixels, bits, _):
-                    if kind and bits == FULL:
-                        return Response(data, kind)
-                    return Response(encode(to_8_bit(pixels), Format.PNG), "image/png")
+                return Response(*as_shown(data))
             except UnreadableImage as error:
                 raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
 
