@@ -59,8 +59,8 @@ function enlarge(match) {
   byId("what").textContent = match.path;
   byId("full").textContent = match.full;
   byId("open").href = match.link;
-  byId("place").href = match.place;
-  byId("place").hidden = !match.place;
+  byId("folder-link").href = match.place;
+  byId("folder-link").hidden = !match.place;
   byId("large").showModal();
 }
 

@@ -126,9 +126,9 @@ function start() {
   showRun();
   take(data.decisions);
   listen();
-  select(location.hash === "#rejected" || !data.pairs.length ? "rejected" : "pairs");
-  const named = /^#pair-(\d+)$/.exec(location.hash);
-  if (named) open(Number(named[1]) - 1);
+  const [, view, number] = /^#(pair|rejected)(?:-(\d+))?$/.exec(location.hash) || [];
+  select(view === "rejected" || !data.pairs.length ? "rejected" : "pairs");
+  if (number) open(Number(number) - 1);
 }
 
 start();
