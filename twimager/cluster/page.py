@@ -49,13 +49,10 @@ def _section(cluster: Cluster, clustering: Clustering, folder: Path) -> str:
 
 
 def _place(path: Path, clustering: Clustering) -> str:
-    """Return in which folder an image is: of those that were read, or below the only one; nothing if it is that one."""
-    folders = clustering.options.folders
-    root = next((folder for folder in folders if path.is_relative_to(folder)), path.parent)
-    below = path.parent.relative_to(root)
-    place = below if len(folders) == 1 else Path(root.absolute().name) / below
-    shown = "" if place == Path() else printable(str(place))
-    return f'<span class="place">{escape(shown)}</span>' if shown else ""
+    """Return in which folder an image is, from that of the command line on."""
+    root = next((folder for folder in clustering.options.folders if path.is_relative_to(folder)), path.parent)
+    place = Path(root.absolute().name) / path.parent.relative_to(root)
+    return f'<span class="place">{escape(printable(place.as_posix()))}</span>'
 
 
 def _figure(image: Fingerprint, cluster: Cluster, clustering: Clustering, folder: Path) -> str:
