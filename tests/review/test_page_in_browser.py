@@ -116,6 +116,7 @@ def test_what_ends_and_undoes_is_always_in_sight(tab: Tab, browser: Browser, siz
         browser.run("scrollTo(0, 0); open(0)")
         assert all(map(in_sight, ("#done", "#undo", "#tally", "#close", "#deciding")))
         browser.press("q")
+        browser.wait("!!document.querySelector('#tools #review')")
         assert in_sight("#done")
     finally:
         browser.resize(1280, 800)
