@@ -1,6 +1,7 @@
 """What pyproject.toml can't say: as a package index has no files beside README.md, its links lead to the repository."""
 
 import re
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -18,5 +19,6 @@ def addressed(markdown: str) -> str:
 if __name__ == "__main__":
     from setuptools import setup
 
+    sys.path.insert(0, str(HERE))  # of its parsers the man page is made
     readme = (HERE / "README.md").read_text("utf-8")
     setup(long_description=addressed(readme), long_description_content_type="text/markdown")

@@ -122,6 +122,7 @@ def test_a_perspective_is_recovered_by_a_method_that_has_one() -> None:
     assert error(found.matrix / found.matrix[2, 2], matrix, hr) < 0.1
 
 
+@pytest.mark.slow
 def test_a_displacement_says_where_the_matrix_leads_to() -> None:
     hr = cv2.resize(picture("P1040102"), (900, 600), interpolation=cv2.INTER_CUBIC)
     y, x = np.mgrid[:600, :900].astype(np.float32)
@@ -259,6 +260,7 @@ def test_pairs_are_those_of_the_command_line_and_warped_as_it_writes_them(run: R
         assert (cv2.imread(known["hr_output"]) == pair.warp(pair.hr, 3)).all()
 
 
+@pytest.mark.slow
 def test_what_align_finds_is_what_a_run_finds() -> None:
     for pair in twimager.find_pairs(LR, HR):
         alone = twimager.align(pair.hr, pair.lr)
@@ -297,6 +299,7 @@ def children() -> set[str]:
     return left
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_iterator_that_is_closed_leaves_no_thread_and_no_process(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,6 +339,7 @@ assert twimager.align.__module__ == twimager.search.__module__ == "twimager.api.
 """
 
 
+@pytest.mark.slow
 def test_a_program_that_calls_it_stays_as_it_was_and_nothing_is_printed() -> None:
     done = subprocess.run(
         [sys.executable, "-c", UNCHANGED, LR, HR], cwd=ROOT, capture_output=True, text=True, check=False

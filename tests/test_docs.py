@@ -4,15 +4,14 @@ import json
 import re
 import shlex
 from argparse import SUPPRESS, ArgumentParser
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
 from twimager.cli.commands import COMMANDS
-from twimager.cli.common import Parser
 from twimager.cli.pair import parse, parser, to_options
+from twimager.cli.parsers import command_parser
 from twimager.errors import ExitCode, Reason
 from twimager.report.summary import Summary
 
@@ -23,6 +22,7 @@ LARGEST_PICTURE = 150_000
 MANUALS = {
     "review": "review", "gallery": "report", "verify": "runs", "check": "check", "search": "search", "serve": "search",
     "compare": "compare", "cluster": "cluster", "overlay": "overlay", "formats": "formats",
+    "completion": "runs",
 }  # fmt: skip
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -43,12 +43,6 @@ def commands() -> list[str]:
     """Return every call of Twimager that stands in a block of its own."""
     blocks = [block for text in TEXTS.values() for block in re.findall(r"```(?:sh|bash)\n(.*?)```", text, flags=re.S)]
     return re.findall(r"twimager\.py (--[^\n|>&]*)", "\n".join(blocks))
-
-
-def command_parser(name: str) -> Parser:
-    made = Parser(prog=name)
-    import_module(f"twimager.cli.commands.{name}").add_arguments(made)
-    return made
 
 
 def names_of(made: ArgumentParser) -> set[str]:

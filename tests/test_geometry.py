@@ -78,6 +78,7 @@ def largest_by_brute_force(covered: np.ndarray) -> int:
     return best
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.floats(-40, 40),

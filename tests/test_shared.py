@@ -59,7 +59,6 @@ def scored(run: Run, folder: Path, dest: Path, scale: float, *flags: object) -> 
         ("exact4", "", 4, 1.0, 0.010, 0.020, 51),
         ("formats", "", 2, 1.0, 0.010, 0.020, 51),
         ("wild", "", 2, 1.0, 0.010, 0.020, 51),
-        ("wild", "--method auto", 3, 1.0, 0.010, 0.020, 51),
         ("wild", "--method flow", 2, 1.0, 0.010, 0.020, 51),
         ("persp", "--method warp", 2, 1.0, 0.012, 0.025, 50),
         ("bars", "", 2, 1.0, 0.012, 0.025, 50),
@@ -84,9 +83,8 @@ def test_pairs_are_found_and_aligned(
     assert found["bad_size"] == 0
 
 
-@pytest.mark.parametrize("method", ["flow", "auto"])
-def test_displaced_pictures_are_registered(run: Run, sets: Path, tmp_path: Path, method: str) -> None:
-    found = scored(run, sets / "bent", tmp_path / "out", 2, "--method", method)
+def test_displaced_pictures_are_registered(run: Run, sets: Path, tmp_path: Path) -> None:
+    found = scored(run, sets / "bent", tmp_path / "out", 2, "--method", "auto")
     assert found["recall"] == 1
     assert found["wrong"] == 0
     assert found["tile_median"] <= 0.22
@@ -133,7 +131,8 @@ def test_the_corpus_among_photographs_changes_nothing(sets: Path, tmp_path: Path
     dests = []
     for name, extra in (("plain", []), ("with", corpus)):
         for side in ("LR", "HR"):
-            linked(tmp_path / name / side, [*sorted((sets / "wild" / side).iterdir()), *extra])
+            photographs = sorted((sets / "wild" / side).iterdir())
+            linked(tmp_path / name / side, [*photographs[: 30 if side == "LR" else None], *extra])
         dests.append(tmp_path / name / "out")
         flags = "--lr", tmp_path / name / "LR", "--hr", tmp_path / name / "HR", "--dest", dests[-1]
         code, err, peak = whole_run(*flags, "--report", "--overwrite")

@@ -17,6 +17,7 @@ from tests.support.icc import adobe_rgb
 from tests.support.paths import ROOT
 from tests.support.pictures import picture
 from tests.support.report import report_of
+from tests.support.slow import thorough
 from twimager.errors import ExitCode
 from twimager.geometry import resize_matrix, translation
 from twimager.image.warp import resample
@@ -201,18 +202,21 @@ OPENCV = {"basicsr", "realesrgan", "neosr", "kair"}
 
 @pytest.mark.parametrize(
     ("change", "words", "loaders"),
-    [
-        (deep, "LR 16 bit", {"kair"}),
-        (palette, "LR a palette", {"hf"}),
-        (cmyk, "LR CMYK", {*OPENCV, "trainner", "hf"}),
-        (cmyk, "have other extensions", {"basicsr", "realesrgan", "neosr"}),
-        (profile, "LR a colour profile other than sRGB", {*OPENCV, "hf"}),
-        (gray, "LR gray", {"hf"}),
-        (transparent, "LR transparent", {*OPENCV, "trainner"}),
-        (transparent, "LR an alpha channel", {"hf"}),
-        (turned, "LR turned by EXIF", {"trainner", "kair"}),
-        (tiff, "LR .tiff is not looked for", {"neosr", "kair"}),
-    ],
+    thorough(
+        [
+            (deep, "LR 16 bit", {"kair"}),
+            (palette, "LR a palette", {"hf"}),
+            (cmyk, "LR CMYK", {*OPENCV, "trainner", "hf"}),
+            (cmyk, "have other extensions", {"basicsr", "realesrgan", "neosr"}),
+            (profile, "LR a colour profile other than sRGB", {*OPENCV, "hf"}),
+            (gray, "LR gray", {"hf"}),
+            (transparent, "LR transparent", {*OPENCV, "trainner"}),
+            (transparent, "LR an alpha channel", {"hf"}),
+            (turned, "LR turned by EXIF", {"trainner", "kair"}),
+            (tiff, "LR .tiff is not looked for", {"neosr", "kair"}),
+        ],
+        3,
+    ),
 )
 def test_a_file_is_named_with_the_loaders_that_misread_it(
     run: Run, pairs: Path, change: Callable[[Path], None], words: str, loaders: set[str]
@@ -305,6 +309,7 @@ def test_fix_writes_tiles(run: Run, tmp_path: Path) -> None:
     assert cv2.imread(str(dest / "HR" / hrs[0])).shape == (128, 128, 3)
 
 
+@pytest.mark.slow
 def test_fix_writes_what_can_be_mended(run: Run, tmp_path: Path) -> None:
     pairs, dest = make_set(tmp_path / "pairs", translation(0.5, -0.25)), tmp_path / "fixed"
     palette(pairs / "LR" / f"{NAMES[1]}.png")

@@ -50,7 +50,7 @@ def test_help_names_the_program_and_fits_80_columns(name: str, launcher: list[st
 
 def test_help_of_a_subcommand_names_the_program(name: str, launcher: list[str]) -> None:
     text = printed(launcher, "gallery", "-h")
-    assert text.startswith(f"usage: {name} gallery [-h] ")
+    assert text.startswith(f"usage: {name} gallery REPORT\n")
 
 
 def test_the_summary_names_the_program_in_its_next_step(name: str, launcher: list[str], folders: Folders) -> None:

@@ -24,7 +24,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders
 from tests.support.marks import linux
 from tests.support.paths import EXAMPLES, ROOT
-from tests.support.processes import MARK, Job, wait_for_none
+from tests.support.processes import MARK, Job, wait_for_handlers, wait_for_none
 from tests.support.web import web
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")]
@@ -48,6 +48,8 @@ def work(*_, **__):
 import_module({module!r}).{name} = work
 sys.exit(main())
 """
+# Seconds, of a busy machine too, in which nothing has ended that waits for the work, which takes a minute.
+SOON = 30
 COMMANDS = {
     "cluster": ("twimager.cluster.job", "cluster_hashes", [HR, "--dry"]),
     "search": ("twimager.search.job", "search", [STILL, "--in", HR]),
@@ -113,7 +115,7 @@ def ended(process: subprocess.Popen[str], *numbers: int) -> tuple[int, str, str,
         for number in numbers:
             process.send_signal(number)
             time.sleep(0.1)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=50)
     return process.returncode, out, err, time.monotonic() - started
 
 
@@ -138,7 +140,7 @@ def test_every_command_ends_at_the_first_signal(place: Place, command: str, name
     module, stub, arguments = COMMANDS[command]
     code, out, err, seconds = ended(place.working(module, stub, command, *arguments), getattr(signal, name))
     assert (code, out, err) == (130, "", "twimager: interrupted\n")
-    assert seconds < 3
+    assert seconds < SOON
     place.assert_clean()
 
 
@@ -150,7 +152,7 @@ def test_the_second_signal_ends_every_command_at_once(place: Place, command: str
     process = place.working(module, stub, command, *arguments, deaf=60)
     code, out, err, seconds = ended(process, signal.SIGINT, signal.SIGTERM)
     assert (code, out, err) == (130, "", "twimager: interrupted\n")
-    assert seconds < 2
+    assert seconds < SOON
     place.assert_clean()
 
 
@@ -199,7 +201,7 @@ def test_serve_ends_while_it_searches_and_leaves_no_upload(place: Place, name: s
     assert len(list(place.temporary.iterdir())) == 1
     code, out, err, seconds = ended(process, getattr(signal, name))
     assert (code, out, err) == (0, "", "")
-    assert seconds < 3
+    assert seconds < SOON
     place.assert_clean()
 
 
@@ -223,22 +225,23 @@ def test_a_result_that_nobody_takes_is_no_reason_to_stay(place: Place) -> None:
     assert process.stderr.read(5) == "there"
     time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(3) == 130
+    assert process.wait(SOON) == 130
     process.communicate()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("review", "gallery")])
 def test_a_signal_at_any_moment(place: Place, command: str) -> None:
-    """Nothing stands in for the work here."""
+    """Nothing stands in for the work here, which may be done before."""
     _, _, arguments = COMMANDS[command]
     stopped = 0
-    for step in range(15):
+    for step in range(8):
         process = place.start(ROOT / "twimager.py", command, *arguments)
-        time.sleep(0.25 + 0.06 * step)
+        wait_for_handlers(process)
+        time.sleep(0.1 * step)
         code, _, err, seconds = ended(process, signal.SIGTERM)
         stopped += code == 130
         assert (code, err) == (130, "twimager: interrupted\n") or code in (0, 4), err
-        assert seconds < 3
+        assert seconds < SOON
         place.assert_clean()
     assert stopped > 2

@@ -40,6 +40,7 @@ def groups(labels: np.ndarray) -> set[frozenset[int]]:
     return {frozenset(np.flatnonzero(labels == label).tolist()) for label in np.unique(labels)}
 
 
+@pytest.mark.slow
 @LINKAGES
 @pytest.mark.parametrize(
     ("count", "side", "similarities"), [(2000, 8, (0.2,)), (300, 9, (0.0, 0.1, 0.3, 0.45)), (300, 16, (0.2, 0.45))]
@@ -59,6 +60,7 @@ def test_groups_of_many_are_the_same(side: int, similarity: float, linkage: Link
     assert found == by_scipy(hashes, similarity, linkage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("linkage", [Linkage.AVERAGE, Linkage.WEIGHTED])
 @pytest.mark.parametrize("similarity", [0.2, 0.44, 0.47])
 def test_groups_without_a_matrix_are_the_same(similarity: float, linkage: Linkage) -> None:

@@ -107,6 +107,7 @@ def test_json_holds_all(run: Run, photos: Path, dest: Path) -> None:
     assert (dest / "clusters.html").is_file()
 
 
+@pytest.mark.slow
 def test_verify_joins_what_is_reframed_and_mirrored(run: Run, photos: Path) -> None:
     assert names(found(run, photos, "--dry")) == copies("whole", "small")
     document = found(run, photos, "--dry", "--verify")
@@ -114,12 +115,14 @@ def test_verify_joins_what_is_reframed_and_mirrored(run: Run, photos: Path) -> N
     assert document["verified"]
 
 
+@pytest.mark.slow
 def test_verify_splits_what_is_not_the_same(run: Run, photos: Path) -> None:
     flags = "--dry", "--hash_size", 16, "--similarity", 1
     assert [len(group) for group in names(found(run, photos, *flags))] == [13]
     assert names(found(run, photos, *flags, "--verify")) == copies("whole", "small", "part", "mirrored")
 
 
+@pytest.mark.slow
 def test_result_depends_on_neither_workers_nor_the_order_of_folders(run: Run, photos: Path, tmp_path: Path) -> None:
     for path in [*photos.glob("P1040102*"), *photos.glob("P1040355*")]:
         path.unlink()
@@ -223,6 +226,7 @@ def test_a_second_run_reads_nothing(
     assert found(run, photos, *flags) == first
 
 
+@pytest.mark.slow
 def test_kept_copies_stand_for_the_images(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_equal_pictures(compare: Compare) -> None:
     assert all(found["detectors"][name] is None for name in NO_DETECTOR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["P1040102", pytest.param("P1040355", marks=pytest.mark.slow)])
 def test_unscaled_crops_are_found_to_the_pixel(compare: Compare, tmp_path: Path, name: str) -> None:
     rng = np.random.default_rng(5)
@@ -138,6 +139,7 @@ def test_what_does_not_align_is_compared_in_the_smaller_size(compare: Compare) -
     assert found["ssim"] < 0.5
 
 
+@pytest.mark.slow
 def test_the_text_is_for_people(run: Run, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "part.png"), cat()[40:240, 100:400])
     text = run("compare", tmp_path / "part.png", A).out
@@ -179,6 +181,7 @@ def test_matches_are_drawn(run: Run, tmp_path: Path, name: str) -> None:
     assert out.read_bytes() != before
 
 
+@pytest.mark.slow
 def test_every_two_of_a_folder(run: Run, tmp_path: Path) -> None:
     folder, out = tmp_path / "pictures", tmp_path / "drawn"
     (folder / "below").mkdir(parents=True)

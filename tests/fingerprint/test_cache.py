@@ -20,6 +20,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders, make_folders
 from tests.support.paths import EXAMPLES
 from tests.support.pictures import cat
+from tests.support.slow import thorough
 from twimager.cli.common import STORE
 from twimager.cli.main import main
 from twimager.fingerprint import records, working_image
@@ -150,7 +151,7 @@ def without_times(dest: Path) -> dict:
     return {key: value for key, value in report.items() if key not in ("seconds", "settings")}
 
 
-@pytest.mark.parametrize("flags", [(), ("--method", "flow"), ("--all_matches",)])
+@pytest.mark.parametrize("flags", thorough([[], ["--method", "flow"], ["--all_matches"]]))
 def test_the_second_run_evaluates_nothing_and_reports_the_same(
     run: Run, folders: Folders, tmp_path: Path, evaluated: list[str], flags: tuple[str, ...]
 ) -> None:

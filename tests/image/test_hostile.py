@@ -145,12 +145,12 @@ def test_a_crash_that_another_image_has_prepared_costs_nothing(tmp_path: Path) -
     decoders.close()
 
 
-@pytest.mark.parametrize("does", ["time.sleep(60)", "while True: pass"])
+@pytest.mark.parametrize("does", ["time.sleep(60)", pytest.param("while True: pass", marks=pytest.mark.slow)])
 def test_a_decoder_that_hangs_costs_one_file(does: str) -> None:
     decoders, started = decoders_that(does, timeout=1), time.monotonic()
     with pytest.raises(UnreadableImage, match="decoding takes longer than 1 s"):
         decoders.decode(b"bad")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert decoders.decode(hostile.encoded(".png")).shape == (48, 64, 3)
     decoders.close()
 
@@ -194,16 +194,18 @@ def test_other_kinds_of_files_are_named_once_and_counted(run: Run, folders: Fold
     for number in range(4):
         (folders.lr / f"notes{number}.TXT").write_text("not an image")
         (folders.hr / f"page{number}.pdf").write_text("%PDF-1.7")
-    (folders.hr / "README").write_text("read me")
+    for name in ("README", "NOTES"):
+        (folders.hr / name).write_text("read me")
     outcome = run(*folders.flags, "--report")
     assert outcome.code == 3
     lines = outcome.err.splitlines()
-    assert len(lines) == 3 + 2, lines
+    assert len(lines) == 3 + 3, lines
     assert sum("notes0.TXT: unsupported format" in line for line in lines) == 1
     assert "3 more files *.txt: unsupported format" in lines
     assert "3 more files *.pdf: unsupported format" in lines
+    assert "1 more file without an extension: unsupported format" in lines
     rejected = report_of(folders.dest)["rejected_images"]
-    assert sum(image["reason"] == "unsupported format" for image in rejected) == 9
+    assert sum(image["reason"] == "unsupported format" for image in rejected) == 10
 
 
 def test_an_animation_is_used_and_noted(run: Run, folders: Folders) -> None:
@@ -224,6 +226,7 @@ def test_profiles_that_are_damaged_change_no_colour() -> None:
 damages = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as the command line does
 @pytest.mark.parametrize("kind", SMALL)
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

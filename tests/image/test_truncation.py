@@ -407,6 +407,7 @@ def test_what_is_complete_of_a_cut_file_is_used_on_demand(run: Run, folders: Fol
     assert Path(pairs["h1.png"]["lr_output"]).read_bytes() != (folders.lr / "l1.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_kept_for_the_next_run_is_kept_apart(run: Run, folders: Folders) -> None:
     cut_files(folders)
     save = folders.dest.with_name("kept.sqlite")

@@ -71,6 +71,7 @@ def test_a_displaced_picture_is_the_same_from_a_part_of_its_source(monkeypatch: 
     assert np.abs(resample(cat(), scaling(0.5), (250, 180), displacement=displacement).astype(int) - whole).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "target"), [((20, 60_000), (1200, 120)), ((60_000, 20), (90, 1300)), ((4, 4), (9000, 3))]
 )

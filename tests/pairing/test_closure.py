@@ -54,6 +54,7 @@ def paired(folders: Folders) -> dict[str, str]:
     return {Path(pair["lr"]).stem: Path(pair["hr"]).stem for pair in report_of(folders.dest)["pairs"]}
 
 
+@pytest.mark.slow
 def test_the_frame_shown_is_found_though_another_is_proposed(
     run: Run, film: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +71,7 @@ def test_the_frame_shown_is_found_though_another_is_proposed(
     ]
 
 
+@pytest.mark.slow
 def test_without_that_lrs_get_the_proposed_frame_or_none(
     run: Run, film: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +95,7 @@ def test_a_rejected_frame_leads_to_the_one_that_passes(
     assert paired(film) == {str(number): str(number) for number in SHOWN}
 
 
+@pytest.mark.slow
 def test_with_all_matches_no_more_are_tried(run: Run, film: Folders) -> None:
     run(*film.flags, "--search", "features", "--report", "--all_matches")
     assert set(paired(film).values()) <= {"0"}

@@ -13,6 +13,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders
 from tests.support.pictures import cat, picture
 from tests.support.report import report_of
+from tests.support.slow import thorough
 from twimager.align.matching import Match
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.extract import fingerprint
@@ -134,7 +135,7 @@ def test_a_deferred_candidate_is_compared_with_the_best_where_both_lie(contested
     assert [pair.rejection.reason for pair in compared.rejected] == [Reason.LOOK_ALIKE]
 
 
-@pytest.mark.parametrize("name", ["P1040518", "P1040771", "P1040102"])
+@pytest.mark.parametrize("name", thorough(["P1040518", "P1040771", "P1040102"]))
 def test_of_lrs_of_one_picture_the_one_made_of_an_hr_gets_it(run: Run, folders: Folders, name: str) -> None:
     for old in (*folders.lr.iterdir(), *folders.hr.iterdir()):
         old.unlink()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.pictures import CAST, picture
+from tests.support.slow import thorough
 from twimager.fingerprint.fingerprint import NO_THUMBNAIL, RICH, Fingerprint, mirrored
 from twimager.pairing.read import File, read_fingerprint
 from twimager.pairing.splitting import _neighbours, share_content
@@ -36,7 +37,7 @@ def test_crops_that_overlap_by_a_quarter_share_content(tmp_path: Path, name: str
     assert share_content(right, left)
 
 
-@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("name", thorough(PHOTOS, 2))
 def test_a_detail_and_its_mirror_image_share_content_with_the_whole(tmp_path: Path, name: str) -> None:
     photo = PHOTOS[name]
     height, width = (side * 2 // 5 for side in photo.shape[:2])
@@ -46,6 +47,7 @@ def test_a_detail_and_its_mirror_image_share_content_with_the_whole(tmp_path: Pa
     assert share_content(mirrored(described(tmp_path, detail[:, ::-1])), whole)
 
 
+@pytest.mark.slow
 def test_photographs_share_nothing_even_with_one_logo(tmp_path: Path) -> None:
     blocks = np.random.default_rng(0).integers(256, size=(8, 12, 3), dtype=np.uint8)
     logo = cv2.resize(blocks, (90, 60), interpolation=cv2.INTER_CUBIC)

@@ -83,6 +83,7 @@ def test_where_there_is_nothing_to_see_nothing_fails(hrs: list[Fingerprint]) -> 
     assert np.isfinite(framing(hrs[0], flat)).all()
 
 
+@pytest.mark.slow
 def test_pictures_without_matching_features_are_paired(tmp_path: Path, run: Run) -> None:
     (tmp_path / "LR").mkdir()
     for name in FEATURELESS:

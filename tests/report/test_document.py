@@ -20,6 +20,7 @@ from twimager.options import Options, plain_settings
 from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal, Source
 from twimager.report.ledger import Ledger
+from twimager.runtime.console import Console
 from twimager.verify.scores import Scores
 
 
@@ -65,7 +66,7 @@ def test_of_two_attempts_the_one_that_came_further_is_reported() -> None:
         Proposal(lr, hr, Source.HASH), Rejection(Reason.RESIDUAL), Match(np.eye(3), 0), Scores(0.9, 1.0)
     )
     hopeless = RejectedPair(Proposal(lr, hr, Source.FEATURES), Rejection(Reason.FEW_MATCHES))
-    ledger = Ledger(lambda line: None)
+    ledger = Ledger(Console(quiet=True))
     for first, second in ((shifted, hopeless), (hopeless, shifted)):
         ledger.reject(first)
         ledger.reopen([first.proposal])
@@ -89,6 +90,7 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [value] + [found for key, item in value.items() if key != "seconds" for found in objects(item)]
 
 
+@pytest.mark.slow
 def test_the_schema_takes_no_less_and_no_more(run: Run, odd_folders: Folders) -> None:
     run(*odd_folders.flags, "--report")
     report = report_of(odd_folders.dest)

@@ -68,6 +68,7 @@ def report(run: Run, folders: Folders) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.slow
 def test_a_report_is_read_or_refused_as_its_schema_says(report: dict[str, Any]) -> None:
     change, validator, answers = random.Random(3), documented(), []
     assert is_report(report)

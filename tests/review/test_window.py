@@ -152,6 +152,7 @@ def test_missing_files_are_said_once(dest: Path) -> None:
         assert nothing.warnings == ["passed over, as files of theirs are missing: 3 of 3 pairs"]
 
 
+@pytest.mark.slow
 def test_what_differs_is_hatched_until_a_key_is_pressed(run: Run, folders: Folders) -> None:
     paste(folders)
     run(*folders.flags, "--report")

@@ -11,6 +11,7 @@ from tests.support.command import Run
 from tests.support.folders import Folders
 from tests.support.paths import EXAMPLES
 from tests.support.report import report_of
+from tests.support.slow import thorough
 from twimager.errors import Reason
 
 ORIGINALS = ("P1040771.jpg", "P1040663.jpg")
@@ -54,7 +55,7 @@ def written(folder: Path, name: str, picture: np.ndarray) -> None:
     cv2.imwrite(str(folder / name), picture)
 
 
-@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize("copied", thorough(COPIES, 2))
 def test_the_original_is_chosen(run: Run, tmp_path: Path, copied: str) -> None:
     folders = Folders(tmp_path / "low", tmp_path / "high", tmp_path / "out")
     for name in ORIGINALS:

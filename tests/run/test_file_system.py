@@ -18,7 +18,7 @@ from tests.support.folders import KEPT, Folders, contents
 from tests.support.marks import links
 from tests.support.pictures import cat
 from tests.support.report import report_of
-from twimager.errors import UnreadableImage
+from twimager.errors import TwimagerError, UnreadableImage
 from twimager.fingerprint.fingerprint import LIGHT_HR
 from twimager.fingerprint.working_image import picture
 from twimager.image.files import list_files, read_bytes
@@ -91,7 +91,7 @@ def test_what_is_not_regular_is_named_once_a_kind_and_counted(run: Run, special:
     assert len(lines) == 3 + 3 + endless, lines
     for kind, number in (("named pipe", 8), ("device", 4), ("socket", 2)):
         assert sum(line.endswith(f": not a regular file: a {kind}") for line in lines) == 1
-        assert f"{number - 1} more {kind}s: not a regular file" in lines
+        assert f"{number - 1} more {kind}{'s' * (number > 2)}: not a regular file" in lines
     assert sum(line.endswith("kmsg.png: unreadable: empty file") for line in lines) == endless
     reasons = [image["reason"] for image in report_of(special.dest)["rejected_images"]]
     assert reasons.count("not a regular file") == 14
@@ -244,6 +244,13 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, monkeypatch: pytes
     write_files({first: b"l", second: b"h"}, RUN, replace=True)
     write_files({first: b"l", second: b"h"}, RUN)
     assert contents(tmp_path) == {"HR/a.png": b"h", "LR/a.png": b"l"}
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, staged: bool) -> None:
+    (tmp_path / "LR").write_bytes(b"a file")
+    with pytest.raises(TwimagerError, match=r"cannot write .*LR: .*--resume"):
+        write_files({tmp_path / "LR/a.png": b""}, "run", dest=tmp_path, staging=tmp_path / "T" if staged else None)
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(122, "Disk quota exceeded")])

@@ -48,7 +48,7 @@ def test_the_examples_are_paired_as_they_should_be(run: Run, tmp_path: Path) -> 
 
 def test_every_stage_is_timed(run: Run, folders: Folders) -> None:
     cv2.imwrite(str(folders.lr / "alone.png"), np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8))
-    outcome = run(*folders.flags, "--report", "--verbose")
+    outcome = run(*folders.flags, "--report", "-vv")
     seconds = report_of(folders.dest)["seconds"]
     stages = ["reading LR", "reading HR", "matching", "finding features", "searching"]
     stages += ["searching again", "reading again"]
@@ -234,6 +234,7 @@ def test_what_few_features_leave_over_is_found_by_many(
     assert len(judged) == len(set(judged))
 
 
+@pytest.mark.slow
 def test_max_error_rejects_what_is_not_registered(run: Run, folders: Folders) -> None:
     assert run(*folders.flags, "--max_error", 0.5).code == 0
     other = folders.dest.with_name("strict")
@@ -244,6 +245,7 @@ def test_max_error_rejects_what_is_not_registered(run: Run, folders: Folders) ->
     assert displaced == {"l0", "l1"}
 
 
+@pytest.mark.slow
 def test_hrs_with_too_few_pixels_are_named_and_rejected(run: Run, folders: Folders) -> None:
     plain = run(*folders.flags, "--scale", 3, "--report")
     assert "warning" not in plain.out

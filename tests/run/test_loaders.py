@@ -168,6 +168,7 @@ def test_a_loader_that_is_not_known_is_named(run: Run, folders: Folders) -> None
     refused(run(*folders.flags, "--for", "basicsr,esrgan"), 2, "'esrgan' is none of basicsr, ")
 
 
+@pytest.mark.slow
 def test_pairs_smaller_than_a_patch_are_turned_down_and_counted(run: Run, folders: Folders) -> None:
     outcome = run(*folders.flags, "--min_size", 128, "--report")
     assert "pairs written: 1\n" in outcome.out

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.command import Run, refused
 from tests.support.folders import Folders, contents
+from tests.support.slow import thorough
 from twimager.output.layout import JOURNALS
 from twimager.report.ledger import Ledger
 from twimager.review.review import Review
@@ -54,8 +55,8 @@ def lose(monkeypatch: pytest.MonkeyPatch, number: int, loss: Loss, dest: Path) -
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize("share", [1e9, 1e-9])
+@pytest.mark.parametrize("number", thorough([1, 2]))
+@pytest.mark.parametrize("share", thorough([1e9, 1e-9]))
 def test_what_is_gone_at_the_end_is_named_and_resume_writes_it_again(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, name: str, number: int, share: float
 ) -> None:
@@ -66,7 +67,9 @@ def test_what_is_gone_at_the_end_is_named_and_resume_writes_it_again(
         patch.setattr(journal, "SYNC_SHARE", share)
         lose(patch, number, loss, folders.dest)
         outcome = run(*folders.flags, "--report", "--jobs", 1)
-    refused(outcome, 1, str(folders.dest / first), "is gone", "--resume")
+    # A pair that is just being written may be the first that has no DEST any more.
+    lost = "cannot write" if "cannot write" in outcome.err and name == "DEST" else f"{folders.dest / first} is gone"
+    refused(outcome, 1, lost, "--resume")
     assert not (folders.dest / "report.json").exists()
     assert run(*folders.flags, "--report", "--resume").code == 0
     images = {name: data for name, data in contents(whole).items() if name.endswith(".png")}

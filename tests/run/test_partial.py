@@ -50,6 +50,7 @@ def test_a_cut_pair_ends_where_the_caption_begins(run: Run, captioned: Folders) 
     assert hr.shape[:2] == (2 * lr.shape[0], 2 * lr.shape[1])
 
 
+@pytest.mark.slow
 def test_a_cut_that_leaves_too_little_is_none(run: Run, captioned: Folders) -> None:
     flags = "--partial", "cut", "--min_overlap", 0.8, "--report"
     assert run(*captioned.flags, *flags).code == 0
@@ -124,6 +125,7 @@ def test_a_link_in_place_of_the_masks_is_refused(run: Run, captioned: Folders, t
     assert "MASK is a link" in outcome.err
 
 
+@pytest.mark.slow
 def test_programs_have_it_too(captioned: Folders) -> None:
     files = captioned.hr / "h0.png", captioned.lr / "l0.png"
     with pytest.raises(AlignmentError, match="--partial"):

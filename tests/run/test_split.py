@@ -63,6 +63,7 @@ def test_crops_of_a_photograph_and_their_mirror_images_are_on_one_side(run: Run,
         assert images_of(crops.dest, split) == {"LR": of_split, "HR": of_split}
 
 
+@pytest.mark.slow
 def test_the_files_are_those_of_a_run_without_a_split(run: Run, crops: Folders) -> None:
     plain = crops.dest.with_name("plain")
     run(*crops.flags[:4], "--dest", plain)
@@ -72,6 +73,7 @@ def test_the_files_are_those_of_a_run_without_a_split(run: Run, crops: Folders) 
         assert whole == {path.name: path.read_bytes() for path in crops.dest.glob(f"*/{side}/*")}
 
 
+@pytest.mark.slow
 def test_the_seed_alone_decides_which_groups_are_drawn(run: Run, crops: Folders) -> None:
     drawn = []
     for seed, jobs in ((0, 1), (0, 3), *((seed, 2) for seed in range(1, 5))):
@@ -97,6 +99,7 @@ def test_each_side_has_lists_of_its_own(run: Run, crops: Folders) -> None:
             assert (folder / f"{side}.lmdb/data.mdb").is_file()
 
 
+@pytest.mark.slow
 def test_verify_gallery_and_review_work_on_it(run: Run, crops: Folders) -> None:
     run(*crops.flags, *SPLIT, "--meta_info", "--partial", "mask")
     assert run("verify", crops.dest).code == 0
@@ -122,12 +125,14 @@ def test_verify_gallery_and_review_work_on_it(run: Run, crops: Folders) -> None:
     assert not list((crops.dest / ".twimager").rglob("val"))
 
 
+@pytest.mark.slow
 def test_a_stray_file_on_one_side_is_found(run: Run, crops: Folders) -> None:
     run(*crops.flags, *SPLIT)
     (crops.dest / "val/HR/more.png").write_bytes(b"")
     assert "in neither journal nor report: val/HR/more.png" in run("verify", crops.dest).out
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_to_the_same_split(
     run: Run, crops: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +165,7 @@ def test_no_link_on_either_side_is_written_through(run: Run, crops: Folders, tmp
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.slow
 def test_tiles_are_listed_on_the_side_of_their_pair(run: Run, crops: Folders) -> None:
     flags = *SPLIT, "--tile", 100, "--meta_info", "--hf"
     assert run(*crops.flags, *flags).code == 0
@@ -176,6 +182,7 @@ def test_tiles_are_listed_on_the_side_of_their_pair(run: Run, crops: Folders) ->
         assert all(path.is_file() for path in review.outputs(review.pairs[0]))
 
 
+@pytest.mark.slow
 def test_the_limit_holds(run: Run, crops: Folders) -> None:
     assert "pairs written: 4\n" in run(*crops.flags, *SPLIT, "--limit", 4).out
     assert len(parts(crops.dest)) == 4
@@ -196,6 +203,7 @@ def test_a_share_is_between_none_and_all(run: Run, folders: Folders, share: floa
     refused(run(*folders.flags, "--split", share), 2, "--split must be above 0 and below 1")
 
 
+@pytest.mark.slow
 def test_an_image_in_several_pairs_is_on_one_side(run: Run, crops: Folders) -> None:
     run(*crops.flags, *SPLIT, "--all_matches", "--min_overlap", 0.5)
     sides: dict[str, set[str]] = {}

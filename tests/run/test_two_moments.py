@@ -34,7 +34,7 @@ def film(tmp_path: Path) -> Folders:
     return made
 
 
-@pytest.mark.parametrize("flags", [(), ("--all_matches",)])
+@pytest.mark.parametrize("flags", [(), pytest.param(("--all_matches",), marks=pytest.mark.slow)])
 def test_they_are_named(run: Run, film: Folders, flags: tuple[str, ...]) -> None:
     assert run(*film.flags, "--report", *flags).code == 0
     report = report_of(film.dest)

@@ -46,3 +46,18 @@ def test_no_bar_is_drawn_where_nobody_sees_it(quiet: bool, stream: io.StringIO) 
     assert shown(Console(quiet, stream=stream), seconds) == [1, 2, 3]
     assert stream.getvalue() == ""
     assert set(seconds) == {"reading"}
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "coloured"),
+    [(True, {}, True), (False, {}, False), (True, {"NO_COLOR": "1"}, False), (True, {"TERM": "dumb"}, False)],
+)
+def test_warnings_are_coloured_on_terminals_that_may_be(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, environment: dict[str, str], coloured: bool
+) -> None:
+    for name, value in ({"NO_COLOR": "", "TERM": "xterm", "WT_SESSION": "1"} | environment).items():
+        monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    stream.isatty = lambda: terminal
+    Console(stream=stream).warn("words")
+    assert stream.getvalue() == ("\x1b[33mwords\x1b[0m\n" if coloured else "words\n")

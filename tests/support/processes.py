@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -57,3 +58,15 @@ def wait_for_none(job: Job) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(job.processes())
+
+
+def wait_for_handlers(process: subprocess.Popen[str]) -> None:
+    """Return once a process handles signals itself, which end it before; where /proc does not tell, after a moment."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():
+        time.sleep(0.3)
+    while status.exists() and process.poll() is None:
+        caught = int(status.read_text().split("SigCgt:")[1].split()[0], 16)
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.01)

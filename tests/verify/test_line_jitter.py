@@ -75,6 +75,7 @@ def test_an_object_that_moved_is_no_jitter(seed: int, plain: bool, width: int) -
     assert corrected(hr, taped(lr, np.zeros(SIDE))) is None
 
 
+@pytest.mark.slow
 def test_the_same_another_and_a_flat_picture_have_no_jitter() -> None:
     for seed in SEEDS:
         hr = scene(seed, SIDE)

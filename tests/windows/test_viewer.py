@@ -111,6 +111,7 @@ def test_matches_are_drawn_from_feature_to_feature() -> None:
     assert body[:, 500].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_what_is_drawn_are_the_inliers(
     run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch, mirrored: bool

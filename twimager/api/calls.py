@@ -227,7 +227,7 @@ def _pairs(options: Options) -> Generator[Pair, None, None]:
         lrs, hrs = (
             require_files([folder], options.read.recursive, console.warn) for folder in (options.lr, options.hr)
         )
-        reader = Reader(pool, jobs, console, progress, store=store, ledger=Ledger(console.detail))
+        reader = Reader(pool, jobs, console, progress, store=store, ledger=Ledger(console))
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
         for pair in rounds.find_pairs(lrs, hrs, options, reader, decider):
             yield Pair(_without_features(pair))

@@ -68,6 +68,10 @@ class LogConsole(Console):
         """Log what is no problem but good to know."""
         log.info("%s", message)
 
+    def decision(self, message: str) -> None:
+        """Log a pair that is taken, or an LR that is in none."""
+        log.debug("%s", message)
+
     def detail(self, message: str) -> None:
         """Log a detail."""
         log.debug("%s", message)

@@ -6,10 +6,12 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any, NoReturn
 
 from twimager.cli.suggestions import closest
 from twimager.errors import UsageError, require
+from twimager.image import folders
 from twimager.options import MAX_PIXELS, processors
 from twimager.runtime.memory import LEAST, MB, parse_size
 from twimager.runtime.streams import put
@@ -17,13 +19,15 @@ from twimager.runtime.streams import put
 # What --save is called where it is given no name.
 STORE = "twimager.sqlite"
 BESIDE = Path()
+# Columns of --help: that of the narrowest usual terminal, and of what is still read with ease.
+NARROWEST, WIDEST = 80, 120
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports errors in one line, without the usage; expands no abbreviated option."""
+    """Reports errors in one line, without the usage; expands no abbreviated option, and has no --help of its own."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, allow_abbrev=False)
+        super().__init__(**settings | {"allow_abbrev": False, "add_help": False})
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Return the arguments; UsageError, with the option that is closest, if one is not known."""
@@ -43,13 +47,21 @@ class Parser(argparse.ArgumentParser):
 
 
 def raw_lines(prog: str) -> argparse.HelpFormatter:
-    """Format help of 79 columns that keeps the lines of its description and epilog."""
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=79)
+    """Format help that keeps the lines of its description and epilog, as wide as the terminal within reason."""
+    width = min(max(get_terminal_size().columns, NARROWEST), WIDEST) - 1
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=width)
 
 
 def underscored(arguments: Sequence[str]) -> list[str]:
     """Return `--color_transfer` for `--color-transfer`: both spellings are good for every option."""
     return [re.sub(r"^--[a-z-]+", lambda flag: "--" + flag[0][2:].replace("-", "_"), text) for text in arguments]
+
+
+def run_group(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the last group of options, with --help."""
+    group = parser.add_argument_group("run")
+    group.add_argument("-h", "--help", action="help", help="print this help")
+    return group
 
 
 def add_max_pixels(group: argparse._ActionsContainer) -> None:
@@ -113,17 +125,16 @@ def require_effort(values: argparse.Namespace) -> None:
 
 def require_folder(folder: Path, save: Path | None = None) -> None:
     """Raise UsageError unless a folder of images is there, and `save` is not inside it."""
-    require(folder.exists(), f"there is no folder {folder}")
-    require(folder.is_dir(), f"{folder} is a file; name the folder that holds the images")
+    folders.require_folder(folder)
     if save:
         apart = not save.resolve().is_relative_to(folder.resolve())
         require(apart, f"--save: {save} lies in {folder}; keep it apart from the images")
 
 
-def require_dest(dest: Path, folders: Sequence[Path], overwrite: bool) -> None:
+def require_dest(dest: Path, read: Sequence[Path], overwrite: bool) -> None:
     """Raise UsageError unless DEST is a folder, or none yet, apart from those read, and empty without --overwrite."""
     require(not dest.exists() or dest.is_dir(), f"--dest: {dest} is a file; name a folder")
-    for folder in folders:
+    for folder in read:
         here, there = folder.resolve(), dest.resolve()
         apart = not here.is_relative_to(there) and not there.is_relative_to(here)
         require(apart, f"--dest: {dest} and {folder} lie in each other; keep them apart")

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
+from contextlib import suppress
 
 from twimager.cli.commands import COMMANDS
-from twimager.cli.common import Parser, raw_lines, underscored
+from twimager.cli.common import underscored
+from twimager.cli.config import with_config
 from twimager.cli.pair import parse, to_options
+from twimager.cli.parsers import command_module, command_parser, whole_parser
 from twimager.cli.signals import Interruption
 from twimager.cli.suggestions import on_missing_library, on_no_command
 from twimager.errors import ExitCode, Interrupted, TwimagerError, UsageError
 from twimager.image.headers import LIMIT_VARIABLE
 from twimager.options import MAX_PIXELS
+from twimager.output.layout import require_apart
 from twimager.runtime.child import ONE_THREAD
+from twimager.runtime.colour import Colour, coloured
 from twimager.runtime.memory import MEMORY_VARIABLE, keep_freed_memory, usual
 from twimager.runtime.program import program
 from twimager.runtime.streams import complain, open_closed
+from twimager.version import __version__
 
 # Addresses that the libraries and a run over small images take, in MB, and what a worker takes more: with 1, 2 and 8 of
 # them runs took 1022, 1199 and 2042 on Linux, of which an eighth was memory. With less OpenBLAS and FAISS do not fail
 # but crash, or wait for ever.
 ADDRESSES, WORKERS_ADDRESSES = 900, 150
+# Set by a shell that is to be told what may follow.
+COMPLETING = "_ARGCOMPLETE"
 # `help CMD` is `CMD -h`.
 HELP = "help"
 # How libraries say that there is not enough memory, where they raise no MemoryError.
@@ -37,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     open_closed()
+    if COMPLETING in os.environ:
+        _complete()
     try:
         with Interruption(last=arguments is None) as interruption:
             return int(_run(given, interruption))
@@ -54,6 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
+def _complete() -> None:
+    """Tell a shell what may follow, and end; else, where a package is missing, go on."""
+    with suppress(ImportError):
+        import argcomplete
+
+        argcomplete.autocomplete(whole_parser(), always_complete_options=False)
+
+
 def _run(given: Sequence[str], interruption: Interruption) -> ExitCode:
     """Run a subcommand, or the main job, which has flags alone."""
     if given and given[0] == HELP:
@@ -68,7 +86,7 @@ def _run(given: Sequence[str], interruption: Interruption) -> ExitCode:
 def _fail(message: str, code: ExitCode) -> int:
     from twimager.runtime.console import printable
 
-    complain(f"twimager: {printable(message)}\n")
+    complain(f"{coloured('twimager:', Colour.RED, sys.stderr)} {printable(message)}\n")
     return int(code)
 
 
@@ -100,27 +118,39 @@ def _require_addresses(jobs: int) -> None:
 
 
 def _run_command(name: str, arguments: Sequence[str], interruption: Interruption) -> ExitCode:
-    command = import_module(f"twimager.cli.commands.{name}")
-    parser = Parser(prog=f"{program()} {name}", description=command.SUMMARY, formatter_class=raw_lines)
-    command.add_arguments(parser)
-    values = parser.parse_args(underscored(arguments))
+    values = command_parser(name).parse_args(underscored(arguments))
     _prepare(getattr(values, "max_pixels", MAX_PIXELS), getattr(values, "jobs", 0), getattr(values, "memory", None))
-    code: ExitCode = command.run(values, interruption)
+    code: ExitCode = command_module(name).run(values, interruption)
     return code
 
 
 def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
     """Do the main job."""
-    values = parse(arguments)
+    given = with_config(arguments)
+    values = parse(given.arguments)
     options = to_options(values)
+    for flag, folder in (("--lr", options.lr), ("--hr", options.hr), ("--dest", options.run.dest)):
+        require_apart("--log", values.log, flag, folder)
     _prepare(options.read.max_pixels, options.run.jobs, options.run.memory)
     # Imported here, as --help and --version must not wait for OpenCV and SciPy.
     from twimager.run import job
     from twimager.runtime.console import Console, own_stderr, say
+    from twimager.runtime.log import logged_to
 
-    with own_stderr() as stream:
+    with own_stderr() as stream, logged_to(values.log, stream) as log:
+        console = Console(values.quiet, values.verbose, stream, log)
+        console.detail(f"twimager {__version__} {shlex.join(given.arguments)}")
+        given.tell(console)
         interruption.begin(Interrupted(resumable=not options.run.dry))
-        outcome = job.run(options, Console(values.quiet, values.verbose, stream))
+        outcome = job.run(options, console)
+        for line in outcome.summary.to_text().splitlines():
+            console.enter(line)
     if values.json or not values.quiet:
-        say(outcome.summary.to_json() if values.json else outcome.summary.to_text())
+        say(outcome.summary.to_json() if values.json else _in_colour(outcome.summary.to_text()))
     return outcome.exit_code
+
+
+def _in_colour(summary: str) -> str:
+    """Return a summary for stdout: on a terminal what was found is bold, and warnings are in colour."""
+    colours = {"pairs": Colour.BOLD, "warning:": Colour.YELLOW}
+    return "\n".join(coloured(line, colours.get(line.split(" ")[0]), sys.stdout) for line in summary.split("\n"))

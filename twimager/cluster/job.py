@@ -28,7 +28,7 @@ def find_clusters(paths: Sequence[Path], settings: ClusterOptions, console: Cons
         worker_pool(settings.jobs) as pool,
         Store(settings.save, console.warn) as store,
     ):
-        ledger = Ledger(console.detail)
+        ledger = Ledger(console)
         reader = Reader(pool, settings.jobs, console, progress, store=store, ledger=ledger)
         images = _read(reader, list(paths), recipe)
         with progress.stage("grouping"):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
 from twimager.image import headers, tiff
+from twimager.image.folders import require_readable
 from twimager.options import Format
 from twimager.runtime.memory import budget
 
@@ -62,7 +63,10 @@ def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> li
 
 
 def require_files(folders: Sequence[Path], recursive: bool, warn: Callable[[str], None], flag: str = "") -> list[Path]:
-    """Return the files of folders that the user has named; UsageError, which begins with `flag`, if there are none."""
+    """Return the files of folders that the user has named; UsageError if none can be read.
+
+    It begins with `flag`: there are none, or none is of a format that is read here.
+    """
     paths = []
     for folder in folders:
         try:
@@ -72,6 +76,7 @@ def require_files(folders: Sequence[Path], recursive: bool, warn: Callable[[str]
     if not paths:
         below = "" if recursive else " (--recursive looks into the folders inside too)"
         raise UsageError(f"{flag}there are no files in {', '.join(map(str, folders))}{below}")
+    require_readable(paths, flag)
     return paths
 
 

@@ -57,8 +57,8 @@ def write_files(
     folders: dict[Path, Folder] = {}
     with ExitStack() as stack:
         try:
-            for folder in {path.parent for path in files} | ({staging} if staging else set()):
-                folders[folder] = stack.enter_context(opened(folder, dest, make=True))
+            for path in {path.parent for path in files} | ({staging} if staging else set()):
+                folders[path] = stack.enter_context(opened(path, dest, make=True))
             for path, data in files.items():
                 apart = staging and folders[staging].device == folders[path.parent].device
                 staged[path] = (staging if staging and apart else path.parent) / temporary_name(run)

@@ -59,7 +59,8 @@ def write_database(folder: Path, files: Sequence[Path], run: str, dest: Path | N
         except OSError as error:
             raise unwritable(folder, error) from error
         except lmdb.Error as error:
-            raise TwimagerError(f"cannot write {folder}: {error}; make room and add --resume") from error
+            mend = "make room" if isinstance(error, lmdb.DiskError | lmdb.MapFullError) else "mend that"
+            raise TwimagerError(f"cannot write {folder}: {error}; {mend} and add --resume") from error
         finally:
             cleanup.remove([made])
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from twimager.errors import UsageError
+from twimager.image.folders import require_folder
 from twimager.options import Options, Output, Partial
 from twimager.runtime.folders import is_link, is_shared
 
@@ -31,20 +32,22 @@ TEMPORARY = ".tmp"
 def check_folders(options: Options) -> None:
     """Raise UsageError unless LR and HR are folders, DEST may be written to, and none lies inside another."""
     for flag, folder in (("--lr", options.lr), ("--hr", options.hr)):
-        if not folder.exists():
-            raise UsageError(f"{flag}: there is no folder {folder}")
-        if not folder.is_dir():
-            raise UsageError(f"{flag}: {folder} is a file; name the folder that holds the images")
+        require_folder(folder, f"{flag}: ")
     folders = {"--lr": options.lr, "--hr": options.hr}
     if options.run.dest is not None:
         folders["--dest"] = options.run.dest
         _check_dest(options.run.dest, options)
     for flag, folder in folders.items():
-        if options.run.save and options.run.save.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"--save: {options.run.save} lies in the folder of {flag}; keep it apart from the images")
+        require_apart("--save", options.run.save, flag, folder)
         for other, parent in folders.items():
             if flag != other and folder.resolve().is_relative_to(parent.resolve()):
                 raise UsageError(f"{flag} is the folder of {other} or inside it; keep the three folders apart")
+
+
+def require_apart(file_flag: str, file: Path | None, flag: str, folder: Path | None) -> None:
+    """Raise UsageError if a file that is written lies in a folder of images."""
+    if file and folder and file.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{file_flag}: {file} lies in the folder of {flag}; keep it apart from the images")
 
 
 def _check_dest(dest: Path, options: Options) -> None:

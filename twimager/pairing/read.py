@@ -76,7 +76,7 @@ class Reader:
         self.pool, self.jobs, self.console, self.progress, self.store = pool, jobs, console, progress, store
         self.ledger = ledger
         self.seen: dict[Path, Stamp | None] = {}
-        self._unsupported = Counter[str]()
+        self._unsupported = Counter[tuple[str, str]]()
 
     def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         """Yield what workers make of each task, in the order of the tasks."""
@@ -194,7 +194,7 @@ class Reader:
     def name_unreadable(self, path: Path, rejection: Rejection) -> None:
         """Name a file that can't be read; of each kind of unsupported file, the first only."""
         if rejection.reason is not Reason.UNREADABLE:
-            kind = f"{_kind(path, rejection)}: {rejection.reason.value}"
+            kind = _kind(path, rejection)
             self._unsupported[kind] += 1
             if self._unsupported[kind] > 1:
                 return
@@ -202,9 +202,9 @@ class Reader:
 
     def count_unsupported(self) -> None:
         """Say how many more unsupported files of each kind there were."""
-        for kind, number in sorted(self._unsupported.items()):
+        for (noun, rest), number in sorted(self._unsupported.items()):
             if number > 1:
-                self.console.warn(f"{number - 1} more {kind}")
+                self.console.warn(f"{number - 1} more {noun}{'s' * (number > 2)}{rest}")
 
     def _note(self, path: Path, text: str) -> None:
         self.ledger.note(path, text)
@@ -217,8 +217,9 @@ def _names(paths: Iterable[Path]) -> str:
     return ", ".join(first[:NAMED]) + ", ..." * (len(first) > NAMED)
 
 
-def _kind(path: Path, rejection: Rejection) -> str:
-    """Return what several unsupported files like this one are called."""
+def _kind(path: Path, rejection: Rejection) -> tuple[str, str]:
+    """Return what an unsupported file like this one is called: a noun, and what follows it."""
+    why = f": {rejection.reason.value}"
     if rejection.reason is Reason.NOT_REGULAR:
-        return f"{rejection.detail.removeprefix('a ')}s"
-    return f"files *{path.suffix.lower()}" if path.suffix else "files without an extension"
+        return rejection.detail.removeprefix("a "), why
+    return "file", (f" *{path.suffix.lower()}" if path.suffix else " without an extension") + why

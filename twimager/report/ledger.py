@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,19 @@ from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.options import Options
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
-from twimager.report.records import NOT_READ, Note, Record, RejectedImage, Report, closest, closest_by, how_far, numbers
+from twimager.report.records import (
+    NOT_READ,
+    Note,
+    Record,
+    RejectedImage,
+    Report,
+    closest,
+    closest_by,
+    how_far,
+    left,
+    numbers,
+)
+from twimager.runtime.console import Console
 
 
 class Ledger:
@@ -26,9 +38,9 @@ class Ledger:
     aborted, interrupted : whether the run was ended in a window of `--debug`, or by a signal
     """
 
-    def __init__(self, detail: Callable[[str], None]) -> None:
-        """Pass a line on each decision to `detail`."""
-        self._detail = detail
+    def __init__(self, console: Console) -> None:
+        """Write a line on each decision to the console, and as a detail one on each candidate that was rejected."""
+        self._console = console
         self.duplicates: dict[Path, tuple[Path, ...]] = {}
         self.taken: set[Path] = set()
         self.near_hashes: list[int] = []
@@ -53,7 +65,7 @@ class Ledger:
         """Enter a pair that was written, or would be."""
         proposal = self._without_features(record.pair.proposal)
         self._pairs.append(replace(record, pair=record.pair._replace(proposal=proposal)))
-        self._detail(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
+        self._console.decision(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
 
     def reject(self, *pairs: RejectedPair) -> None:
         """Enter rejected pairs; of one that was reopened, the evaluation that came closer."""
@@ -63,7 +75,7 @@ class Ledger:
                 self.taken |= {lr, *self.duplicates.get(lr, ())}
             pair = max(latest, self._reopened.pop(latest.proposal.key, latest), key=how_far)
             self._rejected.append(pair._replace(proposal=self._without_features(pair.proposal)))
-            self._detail(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
+            self._console.detail(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
 
     def _without_features(self, proposal: Proposal) -> Proposal:
         lr, hr = (self._images.setdefault(image.path, image.without_features) for image in proposal.images)
@@ -92,13 +104,18 @@ class Ledger:
         """Enter a remark on an image that is used."""
         self._notes.append(Note(path, text))
 
-    def account_for_unpaired(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path], stopped: str) -> None:
-        """Enter why each other image is in no pair; `stopped` is what ended the run early, empty if nothing did."""
+    def account_for_unpaired(
+        self, lr_paths: Sequence[Path], hr_paths: Sequence[Path], stopped: str, max_difference: float
+    ) -> None:
+        """Enter why each other image is in no pair; `stopped` is what ended the run early, empty if nothing did.
+
+        `max_difference` is the limit of what may be contradicted, which the decision on an LR names.
+        """
         paired = {image.path for record in self._pairs for image in record.pair.proposal.images}
         accounted_for = paired | {image.path for image in self._rejected_images}
         evaluated = self._images_of(self._rejected)
         similar = self._images_of(pair for pair in self._rejected if pair.rejection.reason is not Reason.FEW_MATCHES)
-        differing = self._lrs_that_differ()
+        differing, nearest = self._lrs_that_differ(), closest(self._rejected)
         for side, paths in (("LR", lr_paths), ("HR", hr_paths)):
             for path in (path for path in paths if path not in accounted_for):
                 if stopped and (side == "HR" or path not in evaluated):
@@ -107,6 +124,8 @@ class Ledger:
                     why = Rejection(Reason.NO_PARTNER if path in similar else Reason.NOTHING_SIMILAR)
                     why = differing.get(path, why)
                 self.reject_images(side, {path: why})
+                if side == "LR":
+                    self._console.decision(left(path, why.reason, nearest.get(self._same(path)[0]), max_difference))
 
     def _images_of(self, pairs: Iterable[RejectedPair]) -> set[Path]:
         """Return the images of pairs, and their duplicates."""

@@ -124,6 +124,18 @@ def closeness(scores: Scores | None, inliers: int | None) -> tuple[float, int]:
     return scores.similarity if scores else -math.inf, -1 if inliers is None else inliers
 
 
+def left(lr: Path, reason: Reason, nearest: RejectedPair | None, max_difference: float) -> str:
+    """Return in a line why an LR is in no pair, and which number of the HR that came closest fails which limit."""
+    if not nearest:
+        return f"{lr.name} left: {reason.value}"
+    why = str(nearest.rejection)
+    contradicted = nearest.scores.contradicted if nearest.scores else None
+    if nearest.rejection.reason is Reason.DIFFERENT and contradicted is not None:
+        why = f"contradicted {contradicted:.3f}, at most {max_difference:g}; {nearest.rejection.detail}"
+    first = f"{reason.value}; " * (reason is not Reason.NO_PARTNER)  # that the closest one was rejected says as much
+    return f"{lr.name} left: {first}closest {nearest.proposal.hr.path.name}, {why}"
+
+
 def numbers(pair: VerifiedPair) -> str:
     """Return a pair's main figures in a few words."""
     scores = pair.scores

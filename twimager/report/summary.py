@@ -38,7 +38,7 @@ class Summary(Struct, frozen=True):
     exit_code : what the process ends with
     pairs, written : how many pairs there are, and whether their files are (not with `--dry`)
     lr_left, hr_left : how many images are in no pair, by reason, the most frequent first
-    closest : of LRs for which nothing is similar enough, by reason, why not the HR that came closest
+    closest : of LRs whose similar HRs were all rejected, by reason, why the one that came closest was
     unreadable, unwritten : files that could not be read, pairs that could not be written
     tiles, without_tile : how many tiles the pairs were cut into, and how many more pairs have none to write
     scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
@@ -165,7 +165,7 @@ def _split(report: Report) -> Counts:
 
 
 def _closest(report: Report) -> Counts:
-    """Count why LRs without a similar enough HR do not have the one that came closest."""
+    """Count why of LRs whose similar HRs were all rejected the one that came closest was."""
     alone = {image.path for image in report.rejected_images if image.rejection.reason in UNLIKE}
     return _counted(pair.rejection.reason for lr, pair in closest(report.rejected_pairs).items() if lr in alone)
 

@@ -69,14 +69,14 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
     with keep_journal(options, inputs) as journal:
         if journal.ended:
             return journal.ended
-        ledger = Ledger(console.detail)
+        ledger = Ledger(console)
         try:
             _find_and_write((lr_paths, hr_paths), options, console, journal, ledger, masks=masks)
         except KeyboardInterrupt:
             ledger.interrupted = True
             journal.discard_unfinished()
         journal.require_files()
-        ledger.account_for_unpaired(lr_paths, hr_paths, _stopped(ledger, options))
+        ledger.account_for_unpaired(lr_paths, hr_paths, _stopped(ledger, options), options.pair.gates.max_difference)
         report = ledger.report(options)
         if not report.stopped:
             _write_databases(report, console, journal.run)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import NoReturn, TextIO, TypeVar
@@ -13,6 +14,7 @@ from typing import NoReturn, TextIO, TypeVar
 from tqdm import tqdm
 
 from twimager.runtime import decoder_warnings
+from twimager.runtime.colour import Colour, coloured
 from twimager.runtime.streams import C_STDERR, drop, put
 
 T = TypeVar("T")
@@ -22,47 +24,69 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
 FIRST_LINE, LINE = 10.0, 30.0
 # The remaining time goes by the present stage alone once so many of its images are done: before, by all that is done.
 ENOUGH = 20
+# How often --verbose is given for them to be shown.
+DECISIONS, DETAILS = 1, 2
 
 
 class Console:
-    """Messages and progress, a bar on a terminal and else lines; no progress with `quiet`."""
+    """Messages and progress, a bar on a terminal and else lines; no progress with `quiet`. All of it is logged, too."""
 
-    def __init__(self, quiet: bool = False, verbose: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, quiet: bool = False, verbose: int = 0, stream: TextIO | None = None, log: logging.Logger | None = None
+    ) -> None:
+        """With `verbose` of 1 decisions are shown, of 2 details too."""
         self._stream = stream or sys.stderr
-        self._quiet, self._verbose = quiet, verbose
+        self._quiet, self._verbose, self._log = quiet, verbose, log
 
     def warn(self, message: str) -> None:
         """Write a line on what went wrong with one file or pair, as far as the stream takes it."""
-        try:
-            tqdm.write(printable(message), file=self._stream)
-        except OSError:
-            drop(self._stream)
+        self.enter(message, logging.WARNING)
+        self._show(message, Colour.YELLOW)
 
     def note(self, message: str) -> None:
         """Write a line on what is no problem but good to know, unless `quiet`."""
+        self.enter(message, logging.INFO)
         if not self._quiet:
-            self.warn(message)
+            self._show(message)
+
+    def decision(self, message: str) -> None:
+        """Write a line, if `verbose`, on a pair that is taken, an LR that is in none, or where options come from."""
+        self.enter(message, logging.INFO)
+        if self._verbose >= DECISIONS:
+            self._show(message)
 
     def detail(self, message: str) -> None:
-        """Write a line that is for `verbose` only."""
-        if self._verbose:
-            self.warn(message)
+        """Write a line on a step or its time, if `verbose` enough."""
+        self.enter(message, logging.DEBUG)
+        if self._verbose >= DETAILS:
+            self._show(message)
+
+    def enter(self, message: str, level: int = logging.INFO) -> None:
+        """Log a line, if there is a log."""
+        if self._log:
+            self._log.log(level, "%s", message)
+
+    def _show(self, message: str, colour: Colour | None = None) -> None:
+        try:
+            tqdm.write(coloured(printable(message), colour, self._stream), file=self._stream)
+        except OSError:
+            drop(self._stream)
 
     def progress(self, work: float, seconds: dict[str, float] | None = None) -> Progress:
         """Open the progress of a whole job that takes so much work; add to `seconds` how long each stage takes."""
-        seconds = {} if seconds is None else seconds
-        if self._quiet:
-            return Progress(work, seconds)
-        if not self._stream.isatty():
-            return Progress(work, seconds, _Lines(self.warn))
-        bar = tqdm(total=work, file=self._stream, leave=False, dynamic_ncols=True, smoothing=0, bar_format=BAR)
-        return Progress(work, seconds, _Bar(bar))
+        shown: list[_Bar | _Lines] = [_Lines(self._log.info)] if self._log else []
+        if not self._quiet:
+            shown.append(self._bar(work) if self._stream.isatty() else _Lines(self._show))
+        return Progress(work, {} if seconds is None else seconds, shown)
+
+    def _bar(self, work: float) -> _Bar:
+        return _Bar(tqdm(total=work, file=self._stream, leave=False, dynamic_ncols=True, smoothing=0, bar_format=BAR))
 
 
 class Progress:
     """The progress of a whole job, which closes with its block; without a bar none of tqdm's threads are started."""
 
-    def __init__(self, work: float, seconds: dict[str, float], shown: _Bar | _Lines | None = None) -> None:
+    def __init__(self, work: float, seconds: dict[str, float], shown: Sequence[_Bar | _Lines] = ()) -> None:
         self._work, self._seconds, self._shown = work, seconds, shown
         self._started, self._done, self._stage = time.perf_counter(), 0.0, ""
 
@@ -71,8 +95,8 @@ class Progress:
         """Name the stage that lasts as long as the block, and time it."""
         started = time.perf_counter()
         self._stage = name
-        if self._shown is not None:
-            self._shown.begin(name)
+        for shown in self._shown:
+            shown.begin(name)
         try:
             yield
         finally:
@@ -80,7 +104,7 @@ class Progress:
 
     def counted(self, items: Iterable[T], work: float = 1) -> Iterator[T]:
         """Yield items, one an image, and advance the progress by `work` for each."""
-        if self._shown is None:
+        if not self._shown:
             yield from items
             return
         started = time.perf_counter()
@@ -90,7 +114,8 @@ class Progress:
             rate = number / max(now - started, 1e-6)
             speed = work * rate if number >= ENOUGH else self._done / max(now - self._started, 1e-6)
             left = max(self._work - self._done, 0) / speed
-            self._shown.show(self._stage, self._done, self._work, f"{rate:.1f} images/s, {_clock(left)} left")
+            for shown in self._shown:
+                shown.show(self._stage, self._done, self._work, f"{rate:.1f} images/s, {_clock(left)} left")
             yield item
 
     def expect(self, work: float) -> None:
@@ -101,8 +126,8 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._shown is not None:
-            self._shown.close()
+        for shown in self._shown:
+            shown.close()
 
 
 class _Bar:

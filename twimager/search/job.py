@@ -132,7 +132,7 @@ def open_searcher(options: SearchOptions, console: Console, queries: int | None 
     paths = require_files([options.folder], options.recursive, console.warn)
     with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
         with Store(options.save, console.warn) as store, progress.stage("reading"):
-            reader = Reader(pool, options.jobs, console, progress, store=store, ledger=Ledger(console.detail))
+            reader = Reader(pool, options.jobs, console, progress, store=store, ledger=Ledger(console))
             results = list(reader.fingerprints(paths, OF_IMAGE))
         images = [result for result in results if isinstance(result, Fingerprint)]
         with progress.stage("searching"):

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twimager.cli import pair
-from twimager.cli.common import add_jobs, add_max_pixels, add_memory, require_dest, require_effort
+from twimager.cli.common import add_jobs, add_max_pixels, add_memory, require_dest, require_effort, run_group
+from twimager.cli.flags import add_for
 from twimager.errors import ExitCode, require
 from twimager.options import Loader
 
@@ -26,34 +27,39 @@ Nothing is changed; --fix writes what can be mended into another folder.
 exit codes: 0 fit for all loaders of --for, 5 not fit; with --fix those of the
 main job.
 """
+USAGE = "(DIR | LR HR) [options]"
+EXAMPLE = "check pairs --for basicsr"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `check`."""
-    parser.usage = "%(prog)s (DIR | LR HR) [options]"
-    add = parser.add_argument
-    add("paths", type=Path, nargs="+", metavar="DIR, LR HR", help="a folder that holds LR and HR, or these two")
-    pair.add_for(parser, "check for these alone: basicsr, realesrgan, trainner, neosr, kair, hf (default: all)")
-    add("--recursive", action="store_true", help="look into the folders inside LR and HR too")
-    add(
+    check = parser.add_argument_group("check")
+    check.add_argument(
+        "paths", type=Path, nargs="+", metavar="DIR, LR HR", help="a folder that holds LR and HR, or these two"
+    )
+    add_for(check, "check for these alone: basicsr, realesrgan, trainner, neosr, kair, hf (default: all)")
+    check.add_argument("--recursive", action="store_true", help="look into the folders inside LR and HR too")
+    write = parser.add_argument_group("write")
+    write.add_argument(
         "--fix", action="store_true",
         help="write the pairs anew into DEST, aligned, converted and named for the loaders of --for, but for those "
         "that can't be mended",
     )  # fmt: skip
-    add(
+    write.add_argument(
         "--tile", type=int, nargs="+", metavar="SIZE",
         help="with --fix, write tiles, SIZE HR pixels along a side, STEP apart if a second number is given",
     )  # fmt: skip
-    add("--dest", type=Path, metavar="DIR", help="where --fix and --report write; made if missing")
-    add(
+    write.add_argument("--dest", type=Path, metavar="DIR", help="where --fix and --report write; made if missing")
+    write.add_argument(
         "--report", action="store_true",
         help="keep the main job's report of these pairs in DEST, with its page; with --fix of those that it writes",
     )  # fmt: skip
-    add_max_pixels(parser)
-    add_jobs(parser)
-    add_memory(parser)
-    add("--json", action="store_true", help="print all there is as JSON")
-    add("--quiet", action="store_true", help="no progress")
+    run = run_group(parser)
+    add_max_pixels(run)
+    add_jobs(run)
+    add_memory(run)
+    run.add_argument("--json", action="store_true", help="print all there is as JSON")
+    run.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:

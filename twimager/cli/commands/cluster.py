@@ -16,6 +16,7 @@ from twimager.cli.common import (
     require_dest,
     require_effort,
     require_folder,
+    run_group,
     saved_in,
 )  # fmt: skip
 from twimager.errors import ExitCode, require
@@ -31,45 +32,51 @@ cluster_with_N/cluster_K holds links to the N images of a cluster;
 DEST/clusters.html shows them side by side, the best one marked. No image is
 changed or deleted.
 """
+USAGE = "DIR... --dest DIR [options]"
+EXAMPLE = "cluster photos --dest groups --verify"
 LINKAGES = ("average", "weighted", "single", "complete")
 HASH_SIDES = range(8, 17)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `cluster`."""
-    add = parser.add_argument
-    add("folders", type=Path, nargs="+", metavar="DIR", help="the folders that hold the images")
-    add("--dest", type=Path, metavar="DIR", help="where to write; made if missing, not needed with --dry")
-    add(
+    find = parser.add_argument_group("find")
+    find.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="the folders that hold the images")
+    find.add_argument("--recursive", action="store_true", help="look into the folders inside DIR too")
+    find.add_argument(
         "--similarity", type=float, default=0.2, metavar="S",
         help="share of the hash's bits, 0 to 1, in which the images of a cluster may differ: 0 for equal hashes only, "
         "1 for all in one; 0.1 to 0.3 is the useful range (default 0.2: 12 of 64 bits)",
     )  # fmt: skip
-    add("--hash_size", type=int, default=8, metavar="N", help="hashes of N x N bits, 8 to 16 (default 8)")
-    add(
+    find.add_argument("--hash_size", type=int, default=8, metavar="N", help="hashes of N x N bits, 8 to 16 (default 8)")
+    find.add_argument(
         "--resize", type=float, default=1.0, metavar="F",
         help="look at copies of F times the size, above 0 to 1; --save keeps the copies too",
     )  # fmt: skip
-    add(
+    find.add_argument(
         "--linkage", choices=LINKAGES, default="average",
         help="the distance of clusters: the mean over all pairs (average, the default), weighted, single, complete",
     )  # fmt: skip
-    add("--verify", action="store_true", help="keep together, and bring together, what can be aligned, also mirrored")
-    modes = parser.add_mutually_exclusive_group()
+    find.add_argument(
+        "--verify", action="store_true", help="keep together, and bring together, what can be aligned, also mirrored"
+    )
+    write = parser.add_argument_group("write")
+    write.add_argument("--dest", type=Path, metavar="DIR", help="where to write; made if missing; not with --dry")
+    modes = write.add_mutually_exclusive_group()
     modes.add_argument("--copy", action="store_true", help="copy the images instead of linking to them")
     modes.add_argument("--hardlink", action="store_true", help="make hard links, not symbolic ones")
-    add("--dry", action="store_true", help="write nothing, only tell")
-    add(
+    write.add_argument("--dry", action="store_true", help="write nothing, only tell")
+    write.add_argument(
         "--overwrite", action="store_true",
         help="write into a DEST that is not empty: replaces files of the same names, deletes none",
     )  # fmt: skip
-    add("--recursive", action="store_true", help="look into the folders inside DIR too")
-    add_save(parser, "what is found out", "DEST")
-    add_max_pixels(parser)
-    add_jobs(parser)
-    add_memory(parser)
-    add("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
-    add("--quiet", action="store_true", help="no progress, no summary: problems only")
+    run = run_group(parser)
+    add_save(run, "what is found out", "DEST")
+    add_max_pixels(run)
+    add_jobs(run)
+    add_memory(run)
+    run.add_argument("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
+    run.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:

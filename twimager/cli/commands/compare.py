@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.cli.common import add_jobs, add_max_pixels, add_memory, require_effort
+from twimager.cli.common import add_jobs, add_max_pixels, add_memory, require_effort, run_group
 from twimager.errors import ExitCode, Reason, Rejection, UnreadableImage, UsageError
 from twimager.similarity import preprocessing
 
@@ -24,6 +24,8 @@ SUMMARY = """\
 How alike two pictures are, and why: scores, matching features, how the one
 lies on the other, and which crop of it it is. Of a folder, every two.
 """
+USAGE = "(A B | DIR) [options]"
+EXAMPLE = "compare still.jpg photo.png --draw matches.jpg"
 DETECTORS = ("sift", "rootsift", "akaze", "orb")
 DRAWN = (".png", ".jpg", ".jpeg")
 DRAWN_QUALITY = 85
@@ -31,25 +33,27 @@ DRAWN_QUALITY = 85
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `compare`."""
-    parser.usage = "%(prog)s (A B | DIR) [options]"
-    parser.add_argument("paths", type=Path, nargs="+", metavar="A B, DIR", help="two images, or a folder of them")
-    parser.add_argument("--recursive", action="store_true", help="look into the folders inside DIR too")
-    parser.add_argument("--json", action="store_true", help="print all there is as JSON; of a folder, a list")
-    parser.add_argument(
+    compare = parser.add_argument_group("compare")
+    compare.add_argument("paths", type=Path, nargs="+", metavar="A B, DIR", help="two images, or a folder of them")
+    compare.add_argument("--recursive", action="store_true", help="look into the folders inside DIR too")
+    preprocessing.add_arguments(parser)
+    write = parser.add_argument_group("write")
+    write.add_argument(
         "--draw",
         type=Path,
         metavar="OUT",
         help="draw the matches that agree: into a .png or .jpg file, of a folder into a folder",
     )
-    parser.add_argument(
+    write.add_argument(
         "--detector", choices=DETECTORS, default="rootsift", help="whose matches are drawn (default rootsift)"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what --draw has drawn before")
-    add_max_pixels(parser)
-    add_jobs(parser)
-    add_memory(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    preprocessing.add_arguments(parser)
+    write.add_argument("--overwrite", action="store_true", help="replace what --draw has drawn before")
+    run = run_group(parser)
+    add_max_pixels(run)
+    add_jobs(run)
+    add_memory(run)
+    run.add_argument("--json", action="store_true", help="print all there is as JSON; of a folder, a list")
+    run.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:

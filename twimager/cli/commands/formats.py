@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from twimager.cli.common import run_group
 from twimager.errors import ExitCode
-from twimager.runtime.console import say
 
 if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
@@ -15,17 +15,21 @@ SUMMARY = """\
 List the formats of images: which are read here, and what has to be installed
 for the others.
 """
+USAGE = ""
+EXAMPLE = "formats"
 ALWAYS = "PNG, JPEG, WebP, TIFF, AVIF, GIF, BMP, JPEG 2000, PNM, PAM, Sun raster"
 NEVER = "32-bit float (OpenEXR, Radiance HDR, PFM, TIFF), 32-bit integers"
 
 
-def add_arguments(_: argparse.ArgumentParser) -> None:
-    """Add what follows `formats`: nothing."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what follows `formats`: --help alone."""
+    run_group(parser)
 
 
 def run(_: argparse.Namespace, __: Interruption) -> ExitCode:
     """Print the formats."""
     from twimager.image.codecs import CAMERA_RAW, HEIF, JPEG_XL
+    from twimager.runtime.console import say
 
     extras = {
         "HEIF, HEIC": (HEIF, "heif"),

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.cli.common import add_max_pixels, add_memory, require_dest
+from twimager.cli.common import add_max_pixels, add_memory, require_dest, run_group
 from twimager.errors import ExitCode, require
 
 if TYPE_CHECKING:
@@ -22,21 +22,27 @@ layer), DEST/preview.png three frames, and what the mask leaves out of them.
 
 exit codes: 0 found, 3 found but some frames could not be read, 4 none found.
 """
+USAGE = "FRAMES... --dest DIR [options]"
+EXAMPLE = "overlay frames --dest layer"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `overlay`."""
-    add = parser.add_argument
-    add("paths", type=Path, nargs="+", metavar="FRAMES", help="images, or folders of them, of the same size")
-    add("--dest", type=Path, metavar="DIR", required=True, help="where to write; made if missing")
-    add(
+    find = parser.add_argument_group("find")
+    find.add_argument(
+        "paths", type=Path, nargs="+", metavar="FRAMES", help="images, or folders of them, of the same size"
+    )
+    find.add_argument("--recursive", action="store_true", help="look into the folders inside folders too")
+    write = parser.add_argument_group("write")
+    write.add_argument("--dest", type=Path, metavar="DIR", required=True, help="where to write; made if missing")
+    write.add_argument(
         "--overwrite", action="store_true",
         help="write into a DEST that is not empty: replaces files of the same names, deletes none",
     )  # fmt: skip
-    add("--recursive", action="store_true", help="look into the folders inside folders too")
-    add_max_pixels(parser)
-    add_memory(parser)
-    add("--quiet", action="store_true", help="no progress, no summary: problems only")
+    run = run_group(parser)
+    add_max_pixels(run)
+    add_memory(run)
+    run.add_argument("--quiet", action="store_true", help="no progress, no summary: problems only")
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twimager.cli.common import run_group
 from twimager.errors import ExitCode, UsageError
-from twimager.runtime.console import say
 
 if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
@@ -24,33 +24,39 @@ o puts the worst residual first, or back; h hatches what differs.
 
 esc, q or closing the window ends; on the page Done, or Ctrl-C here.
 """
+USAGE = "REPORT [options]"
+EXAMPLE = "review pairs/report.json --browser"
 INTERPOLATION = "cubic"
 HINT = "; --browser needs neither (over ssh: --browser --no_open --port 8000, and ssh -L 8000:127.0.0.1:8000)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `review`."""
-    parser.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
-    parser.add_argument(
+    review = parser.add_argument_group("review")
+    review.add_argument("report", type=Path, metavar="REPORT", help="the report.json that --report has kept")
+    window = parser.add_argument_group("in a window")
+    window.add_argument(
         "--scale", type=_scale, metavar="F", help="show F pixels per HR pixel, along a side (default: as fits)"
     )
-    parser.add_argument(
+    window.add_argument(
         "--interpolation",
         choices=("cubic", "lanczos", "area"),
         help=f"how the LR is enlarged to be shown (default {INTERPOLATION})",
     )
-    parser.add_argument(
-        "--browser", action="store_true", help="review in the browser instead, on a page for this machine only"
-    )
-    parser.add_argument("--port", type=int, metavar="N", help="with --browser: the page's port (default: a free one)")
-    parser.add_argument(
+    browser = parser.add_argument_group("in the browser")
+    browser.add_argument("--browser", action="store_true", help="review there, on a page for this machine only")
+    browser.add_argument("--port", type=int, metavar="N", help="with --browser: the page's port (default: a free one)")
+    browser.add_argument(
         "--no_open", action="store_true", help="with --browser: print the page's address, and open no browser"
     )
+    run_group(parser)
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Review the report; print how many pairs were accepted and deleted."""
     _check(values)
+    from twimager.runtime.console import say
+
     say((_in_browser if values.browser else _in_window)(values, interruption))
     return ExitCode.DONE
 

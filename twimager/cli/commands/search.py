@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.cli.common import add_jobs, add_max_pixels, add_memory, add_save, require_effort, require_folder, saved_in
+from twimager.cli.common import (
+    add_jobs,
+    add_max_pixels,
+    add_memory,
+    add_save,
+    require_effort,
+    require_folder,
+    run_group,
+    saved_in,
+)
 from twimager.errors import ExitCode, UsageError, require
 from twimager.similarity import preprocessing
 
@@ -21,24 +30,30 @@ Find a picture in a folder: as a copy, in another size or framing, as a part of
 another one, mirrored, faded, recompressed. What can be aligned to it comes
 first, then what only looks like it.
 """
+USAGE = "QUERY... --in DIR [options]"
+EXAMPLE = "search still.jpg --in photos --report found.html"
 DETECTORS = ("sift", "orb", "akaze")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `search`."""
-    add = parser.add_argument
-    add("queries", nargs="+", metavar="QUERY", help="an image file, or its address (http or https)")
-    add("--in", dest="folder", type=Path, metavar="DIR", required=True, help="the folder to look in")
-    add_search_options(parser)
-    add("--report", type=Path, metavar="FILE", help="write what was found as a page with thumbnails")
-    add("--overwrite", action="store_true", help="let --report replace FILE if it is there already")
-    add("--json", action="store_true", help="print what was found as JSON, also with --quiet")
-    add("--quiet", action="store_true", help="no progress and no table: problems only")
+    find = parser.add_argument_group("find")
+    find.add_argument("queries", nargs="+", metavar="QUERY", help="an image file, or its address (http or https)")
+    find.add_argument("--in", dest="folder", type=Path, metavar="DIR", required=True, help="the folder to look in")
+    add_ranking(find)
+    preprocessing.add_arguments(parser)
+    write = parser.add_argument_group("write")
+    write.add_argument("--report", type=Path, metavar="FILE", help="write what was found as a page with thumbnails")
+    write.add_argument("--overwrite", action="store_true", help="let --report replace FILE if it is there already")
+    run = run_group(parser)
+    add_reading(run)
+    run.add_argument("--json", action="store_true", help="print what was found as JSON, also with --quiet")
+    run.add_argument("--quiet", action="store_true", help="no progress and no table: problems only")
 
 
-def add_search_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `search` and `serve`: how the folder is read, and how it is searched."""
-    add = parser.add_argument
+def add_ranking(find: argparse._ArgumentGroup) -> None:
+    """Add the options of `search` and `serve` on what is found."""
+    add = find.add_argument
     add("--top", type=int, default=5, metavar="N", help="name the N best at most (default 5)")
     add("--min_score", type=float, default=0.0, metavar="F", help="name none of a lower score (0 to 1, default 0)")
     add(
@@ -48,11 +63,14 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     add("--detector", choices=DETECTORS, default="sift", help="whose features are compared (default sift)")
     add("--no_mirror", action="store_true", help="do not look for mirror images")
     add("--recursive", action="store_true", help="look into the folders inside DIR too")
-    add_save(parser, "what is found out of each image of DIR, for the main job too,", "DIR")
-    add_max_pixels(parser)
-    add_jobs(parser)
-    add_memory(parser)
-    preprocessing.add_arguments(parser)
+
+
+def add_reading(run: argparse._ArgumentGroup) -> None:
+    """Add the options of `search` and `serve` on how the folder is read."""
+    add_save(run, "what is found out of each image of DIR, for the main job too,", "DIR")
+    add_max_pixels(run)
+    add_jobs(run)
+    add_memory(run)
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:

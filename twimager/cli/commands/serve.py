@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twimager.cli.commands.search import add_search_options, check, to_options
+from twimager.cli.commands.search import add_ranking, add_reading, check, to_options
+from twimager.cli.common import run_group
 from twimager.errors import ExitCode
+from twimager.similarity import preprocessing
 
 if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
@@ -16,16 +18,22 @@ SUMMARY = """\
 Read a folder, and serve a page on this machine where a picture is dropped, or
 an address pasted, and what the folder has of it appears. Ctrl-C ends it.
 """
+USAGE = "DIR [options]"
+EXAMPLE = "serve photos"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `serve`."""
-    add = parser.add_argument
-    add("folder", type=Path, metavar="DIR", help="the folder to look in")
-    add_search_options(parser)
-    add("--port", type=int, default=0, metavar="N", help="the page's port (default: a free one)")
-    add("--no_open", action="store_true", help="print the page's address, and open no browser")
-    add("--quiet", action="store_true", help="no progress: problems only")
+    find = parser.add_argument_group("find")
+    find.add_argument("folder", type=Path, metavar="DIR", help="the folder to look in")
+    add_ranking(find)
+    preprocessing.add_arguments(parser)
+    page = parser.add_argument_group("the page")
+    page.add_argument("--port", type=int, default=0, metavar="N", help="the page's port (default: a free one)")
+    page.add_argument("--no_open", action="store_true", help="print the page's address, and open no browser")
+    run = run_group(parser)
+    add_reading(run)
+    run.add_argument("--quiet", action="store_true", help="no progress: problems only")
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:

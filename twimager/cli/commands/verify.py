@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twimager.cli.common import run_group
 from twimager.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,13 +20,17 @@ copied, along with its hidden folder .twimager.
 
 exit codes: 0 all match, 2 DEST has no journal, 3 something differs.
 """
+USAGE = "DEST [options]"
+EXAMPLE = "verify pairs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what follows `verify`."""
-    parser.add_argument("dest", type=Path, metavar="DEST", help="the folder that --dest named")
-    parser.add_argument("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no summary: differences only")
+    verify = parser.add_argument_group("verify")
+    verify.add_argument("dest", type=Path, metavar="DEST", help="the folder that --dest named")
+    run = run_group(parser)
+    run.add_argument("--json", action="store_true", help="print all that was found as JSON, also with --quiet")
+    run.add_argument("--quiet", action="store_true", help="no progress, no summary: differences only")
 
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:

@@ -1,0 +1,56 @@
+"""Folders of images as users name them: what to say where one is a file, or holds nothing that can be read here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from twimager.errors import UsageError, require
+from twimager.image.codecs import CAMERA_RAW, HEIF, JPEG_XL
+
+VIDEOS = frozenset(
+    {".mkv", ".mp4", ".m4v", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts", ".wmv", ".flv"}
+)
+ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
+# How files are called that only an extra reads. Their contents are not looked at: there may be thousands of them.
+OF_EXTRAS = dict.fromkeys((".heic", ".heif", ".hif"), HEIF) | {".jxl": JPEG_XL} | dict.fromkeys(
+    (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f",
+     ".mrw", ".3fr", ".iiq", ".erf", ".kdc"),
+    CAMERA_RAW,
+)  # fmt: skip
+FRAMES_FIRST = (
+    "take frames from it first, into a folder: "
+    "https://github.com/twimager/twimager/blob/main/docs/recipes.md#film-frames"
+)
+
+
+def require_folder(folder: Path, flag: str = "") -> None:
+    """Raise UsageError, which begins with `flag`, unless a folder is there; of a file it says what to name instead."""
+    require(folder.exists(), f"{flag}there is no folder {folder}")
+    require(folder.is_dir(), f"{flag}{folder} is a {_instead(folder)}")
+
+
+def _instead(file: Path) -> str:
+    """Return what a file is, and what to do about it."""
+    suffix = file.suffix.lower()
+    if suffix in VIDEOS:
+        return f"video; {FRAMES_FIRST}"
+    if suffix in ARCHIVES:
+        return "file; unpack it, and name the folder that holds the images"
+    return f"file; name the folder that holds the images, as {file.parent}"
+
+
+def require_readable(paths: Sequence[Path], flag: str = "") -> None:
+    """Raise UsageError if by their names all files are of formats that are not read here; it says what helps."""
+    suffixes = {path.suffix.lower() for path in paths}
+    if suffixes <= VIDEOS:
+        raise UsageError(f"{flag}{_all(paths)} a video; {FRAMES_FIRST}")
+    codecs = {OF_EXTRAS[suffix] for suffix in suffixes if suffix in OF_EXTRAS}
+    if suffixes <= OF_EXTRAS.keys() and all(codec.missing for codec in codecs):
+        packages = sorted({package for codec in codecs for package in codec.missing})
+        names = " or ".join(sorted(codec.name for codec in codecs))
+        raise UsageError(f"{flag}{_all(paths)} {names}, which is not read here: pip install {' '.join(packages)}")
+
+
+def _all(paths: Sequence[Path]) -> str:
+    return f"each of the {len(paths)} files there is" if len(paths) > 1 else f"{paths[0]}, the only file there, is"
