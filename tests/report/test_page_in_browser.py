@@ -121,6 +121,10 @@ def test_a_pair_is_looked_at_with_keys(shown: Browser) -> None:
 def test_the_seam_follows_the_mouse(shown: Browser) -> None:
     shown.click(".card")
     shown.wait("document.getElementById('high').naturalWidth > 0 && document.getElementById('box').clientWidth > 100")
+    ratio = "(({ naturalWidth, naturalHeight }) => naturalWidth / naturalHeight)(document.getElementById('high'))"
+    shown.wait(
+        f"(box => Math.abs(box.clientWidth / box.clientHeight - {ratio}) < 0.02)(document.getElementById('box'))"
+    )
     left, width = seen(shown, "[box.getBoundingClientRect().left, box.clientWidth]")
     _, y = shown.middle("#box")
     shown.press("s")
