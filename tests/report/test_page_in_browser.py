@@ -122,7 +122,8 @@ def test_the_seam_follows_the_mouse(shown: Browser) -> None:
     shown.click(".card")
     shown.wait("document.getElementById('high').naturalWidth > 0 && document.getElementById('box').clientWidth > 100")
     ratio = "(({ naturalWidth, naturalHeight }) => naturalWidth / naturalHeight)(document.getElementById('high'))"
-    shown.wait(
+    fits = f"Math.abs(box.clientWidth / box.clientHeight - {ratio}) < 0.02"
+    shown.wait(f"(box => {fits})(document.getElementById('box'))")
         f"(box => Math.abs(box.clientWidth / box.clientHeight - {ratio}) < 0.02)(document.getElementById('box'))"
     )
     left, width = seen(shown, "[box.getBoundingClientRect().left, box.clientWidth]")
