@@ -124,8 +124,6 @@ def test_the_seam_follows_the_mouse(shown: Browser) -> None:
     ratio = "(({ naturalWidth, naturalHeight }) => naturalWidth / naturalHeight)(document.getElementById('high'))"
     fits = f"Math.abs(box.clientWidth / box.clientHeight - {ratio}) < 0.02"
     shown.wait(f"(box => {fits})(document.getElementById('box'))")
-        f"(box => Math.abs(box.clientWidth / box.clientHeight - {ratio}) < 0.02)(document.getElementById('box'))"
-    )
     left, width = seen(shown, "[box.getBoundingClientRect().left, box.clientWidth]")
     _, y = shown.middle("#box")
     shown.press("s")
