@@ -1,9 +1,9 @@
 """Draw what a browser shows of a run's page, as the README and docs/ have it. Chromium must be installed.
 
-    python -m examples.draw_page DEST/report.html PICTURE.jpg [#ELEMENT | #rejected | #pair-N]
+    python -m examples.draw_page DEST/report.html PICTURE.jpg [#ELEMENT | #rejected-N | #pair-N]
 
-Without the last argument it is the top of the page, with `#histograms` that element alone, with `#rejected` the first
-image that was rejected, with `#pair-2` the second pair, large.
+Without the last argument it is the top of the page, with `#histograms` that element alone, with `#rejected-1` the image
+that came closest to a pair, with `#pair-2` the second pair, both large.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.browser import Browser
 
 # GitHub shows pictures 830 pixels wide; drawn half as large again, they are sharp on dense screens too.
 WIDTH, HEIGHT, DENSITY = 900, 640, 1.5
-QUALITY = 72
+QUALITY = 64
 # Thumbnails are decoded after the page is there.
 SETTLING = 1.0
 
@@ -36,11 +36,11 @@ def show(browser: Browser, url: str) -> None:
 
 def draw(browser: Browser, page: Path, what: str, picture: Path) -> None:
     """Show the page, or one pair of it, and keep what is seen."""
-    large, rejected = what.startswith("#pair-"), what == "#rejected"
-    show(browser, page.absolute().as_uri() + what * (large or rejected))
+    large = what.startswith(("#pair-", "#rejected-"))
+    show(browser, page.absolute().as_uri() + what * large)
     browser.screenshot(picture)
     if what and not large:
-        cut(browser, ".row" if rejected else what, picture)
+        cut(browser, what, picture)
 
 
 def cut(browser: Browser, element: str, picture: Path) -> None:

@@ -335,6 +335,15 @@ def test_the_page_shows_the_groups(run: Run, photos: Path, dest: Path) -> None:
     assert not re.search(rb"(?i)<script|https?:|@import|url\(", made)
 
 
+def test_the_page_says_in_which_folder_an_image_is(run: Run, photos: Path, dest: Path) -> None:
+    (photos / "Paris <1999>").mkdir()
+    (photos / "P1040102_small.png").rename(photos / "Paris <1999>" / "again.png")
+    assert run("cluster", photos, "--dest", dest, "--recursive").code == 0
+    made = (dest / "clusters.html").read_text("utf-8")
+    assert made.count(f'<span class="place">{photos.name}/Paris &lt;1999&gt;</span>') == 1
+    assert made.count(f'<span class="place">{photos.name}</span>') > 1
+
+
 def test_the_sharpest_of_equally_large_ones_is_the_best(run: Run, photos: Path) -> None:
     whole = picture("P1040102")
     assert sharpness(whole) > sharpness(cv2.GaussianBlur(whole, (0, 0), 0.7))

@@ -4,18 +4,23 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.support.command import Run, refused
-from tests.support.folders import Folders
+from tests.support.folders import Folders, paste
 from tests.support.page import NASTY, Parsed
 from tests.support.report import report_of, typed
 from twimager.report.page import page
+from twimager.report.thumbnails import make_thumbnails, thumbnails_of
+from twimager.runtime.console import Console
 
 
 @pytest.fixture
@@ -77,6 +82,58 @@ def test_the_page_loads_nothing_and_runs_nothing_else(folders: Folders, report: 
     assert "unsafe" not in parsed.policy
     assert "connect-src" not in parsed.policy
     assert not any(name.startswith("on") or name == "style" for _, attrs in parsed.tags for name, _ in attrs)
+
+
+def test_thumbnails_are_small_and_taken_over(folders: Folders, report: dict[str, Any]) -> None:
+    cv2.imwrite(str(folders.hr / "large.png"), np.zeros((90, 900, 3), np.uint8))
+    text = json.dumps(report).replace("small.png", "large.png")
+    report = json.loads(text)
+    kept = folders.dest / "report.html"
+    kept.write_bytes(page(typed(report), folders.dest, make_thumbnails(1, Console(quiet=True))))
+    shown = Parsed(kept.read_bytes()).data
+    (left,) = shown["rejected"]
+    links = {left["image"], left["closest"]["image"], *(link for card in shown["pairs"] for link in card["images"])}
+    assert shown["thumbnails"].keys() == links
+    sizes = {link: decoded_size(thumbnail) for link, thumbnail in shown["thumbnails"].items()}
+    assert sizes[left["image"]] == (240, 24)
+    assert all(width <= 240 and height <= 180 for width, height in sizes.values())
+    assert page(typed(report), folders.dest, thumbnails_of(kept)) == kept.read_bytes()
+    kept.write_bytes(b"something else")
+    assert thumbnails_of(kept)(dict.fromkeys(links, kept)) == {}
+
+
+def decoded_size(data_uri: str) -> tuple[int, int]:
+    height, width = cv2.imdecode(np.frombuffer(base64.b64decode(data_uri.partition(",")[2]), np.uint8), 1).shape[:2]
+    return width, height
+
+
+@pytest.mark.parametrize(
+    "flags", [["--crop", 2, "--no_mirror", "--scale", "3/2", "--prefix", "it's"], ["--for", "kair"]]
+)
+def test_the_command_of_a_page_makes_the_same_report(run: Run, folders: Folders, flags: list[object]) -> None:
+    run(*folders.flags, "--report", "--overwrite", *flags)
+    first = report_of(folders.dest)
+    command = Parsed((folders.dest / "report.html").read_bytes()).data["run"]["command"]
+    words = shlex.split(command)
+    assert run(*words[words.index("--lr") :]).code == 0
+    assert report_of(folders.dest)["settings"] == first["settings"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "remedy"),
+    [([], "--partial cut or mask, or --max_difference 0."), (["--min_overlap", 1], "--min_overlap 0.9")],
+)
+def test_what_lets_a_pair_pass_does(run: Run, folders: Folders, flags: list[object], remedy: str) -> None:
+    if flags:
+        cv2.imwrite(str(folders.hr / "h0.png"), cv2.imread(str(folders.hr / "h0.png"))[:-20])
+    else:
+        paste(folders)
+    run(*folders.flags, "--report", *flags)
+    rejected = Parsed((folders.dest / "report.html").read_bytes()).data["rejected"]
+    near = next(image["closest"] for image in rejected if image["name"] == "l0.png")
+    assert near["remedy"].startswith(remedy)
+    assert run(*folders.flags, "--report", "--overwrite", *flags, *near["remedy"].split()[-2:]).code == 0
+    assert "l0.png" in [Path(pair["lr"]).name for pair in report_of(folders.dest)["pairs"]]
 
 
 @pytest.mark.parametrize("flags", [["--dry"], ["--output", "hr"], ["--output", "lr"]])

@@ -74,6 +74,54 @@ def test_keys_decide_in_the_grid(tab: Tab, browser: Browser, folders: Folders) -
     assert all(url.startswith((tab.server.address, "data:,")) for url in browser.requests)
 
 
+def test_all_up_to_a_pair_are_accepted_at_once_and_not_after_all(tab: Tab, browser: Browser, folders: Folders) -> None:
+    choose(browser, "order", "Name")
+    browser.press("r")
+    browser.press("ArrowRight")
+    browser.press("ArrowRight")
+    browser.press("t")
+    browser.wait("document.getElementById('grouping').open")
+    assert "(Name, reversed): 2 undecided pairs." in browser.run("document.getElementById('grouping-what').textContent")
+    browser.press("Enter")
+    wait_for(browser, "accepted", "accepted")
+    assert accepted(folders) == [True, True]
+    browser.click("#undo")
+    wait_for(browser, "undecided", "undecided")
+    assert accepted(folders) == [False, False]
+    browser.press("ArrowLeft")
+    browser.press("Enter")
+    browser.click("#deciding [data-decide=group]")
+    browser.click("#accept-group")
+    browser.wait("document.getElementById('verdict').textContent === 'accepted'")
+    assert sorted(accepted(folders)) == [False, True]
+    browser.press("u")
+    browser.wait("document.getElementById('verdict').textContent === 'undecided'")
+    browser.press("Escape")
+    browser.press("r")
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
+def test_what_ends_and_undoes_is_always_in_sight(tab: Tab, browser: Browser, size: tuple[int, int]) -> None:
+    def in_sight(selector: str) -> bool:
+        return browser.run(
+            f"(b => b.top >= 0 && b.bottom <= innerHeight && b.right <= innerWidth && b.height > 0)"
+            f"(document.querySelector('{selector}').getBoundingClientRect())"
+        )
+
+    browser.resize(*size, phone=size[0] < 500)
+    try:
+        browser.run("document.getElementById('list').style.minHeight = '5000px'; scrollTo(0, 2000)")
+        assert all(map(in_sight, ("#done", "#undo", "#tally")))
+        browser.run("scrollTo(0, 0); open(0)")
+        assert all(map(in_sight, ("#done", "#undo", "#tally", "#close", "#deciding")))
+        browser.press("q")
+        browser.wait("!!document.querySelector('#tools #review')")
+        assert in_sight("#done")
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_keys_decide_in_the_large_view(tab: Tab, browser: Browser, folders: Folders) -> None:
     both = hr_names(folders.dest)
     place = "document.getElementById('place').textContent"
@@ -117,7 +165,10 @@ def test_clicks_decide_and_done_ends_it(tab: Tab, browser: Browser, folders: Fol
     assert browser.run("document.getElementById('tally').textContent") == "1 accepted · 1 deleted · 0 undecided"
     browser.click("#done")
     browser.press("u")  # a key of the page behind
-    assert "gone for good" in browser.run("document.getElementById('ending-what').textContent")
+    said = browser.run("document.getElementById('ending-what').textContent")
+    assert f"1 deleted pair: 2 files in {folders.dest} will be erased for good." in said
+    assert f"originals in {folders.lr} and {folders.hr} are not touched" in said
+    assert browser.run("document.getElementById('end').textContent") == "End, and erase 2 files"
     browser.click("#go-on")
     browser.click("#done")
     browser.click("#end")
@@ -196,8 +247,8 @@ def test_rejected_pairs_are_looked_at_but_not_decided(browser: Browser, run: Run
         browser.show(tab.server.address)
         browser.wait("document.querySelectorAll('.card .hatched i').length === 1")
         browser.click("#tab-rejected")
-        browser.wait("document.querySelectorAll('.row .hatched i').length === 2")
-        browser.click(".row .open")
+        browser.wait("document.querySelectorAll('.row .hatched i').length === 1")
+        browser.click(".row.open")
         browser.wait("document.querySelectorAll('#differs .hatched i').length === 1")
         assert browser.run("document.getElementById('deciding').hidden")
         browser.press("x")

@@ -303,7 +303,7 @@ def test_a_value_of_another_type_is_refused(run: Run, dest: Path, change: tuple[
         | dict.fromkeys(
             ("correlation", "hash_agreement", "residual", "color_distance", "agreed", "different", "unjudged")
         )
-        | dict.fromkeys(("contradicted", "agreement"))
+        | dict.fromkeys(("contradicted", "agreement", "matrix"))
     )
     report["rejected_images"].append({"side": "LR", "path": "/a.png", "reason": "skipped by hand", "detail": ""})
     (dest / "report.json").write_text(json.dumps(report))

@@ -78,6 +78,24 @@ def test_what_is_decided_is_on_disk_at_once(tab: Tab, folders: Folders) -> None:
     assert contents(folders.dest) == before
 
 
+def test_pairs_are_accepted_at_once(tab: Tab, folders: Folders) -> None:
+    assert tab.decide("accept", pairs=[0, 1], accepted=True) == (200, {"accepted": [0, 1], "deleted": []})
+    assert tab.decide("delete", pair=0)[0] == 200
+    for wrong, status in (([1, 0], 409), ([1, 2], 400), (1, 400), ([[1]], 400)):
+        assert tab.decide("accept", pairs=wrong, accepted=False)[0] == status
+    assert [pair["accepted"] for pair in report_of(folders.dest)["pairs"]] == [True]
+
+
+def test_thumbnails_are_made_of_what_the_page_shows_alone(tab: Tab) -> None:
+    link = tab.show()["pairs"][0]["images"][1]
+    data = tab.image(link.replace("image/", "thumbnail/"))
+    assert data
+    assert data.startswith(b"\xff\xd8")
+    assert len(data) < len(tab.image(link) or b"")
+    for path in ("thumbnail/999", "thumbnail/../image/0", "thumbnail/", "thumbnail/0/"):
+        assert tab.request("GET", path)[0] == 404
+
+
 def test_what_is_deleted_can_be_seen_until_the_end(report: Path, folders: Folders) -> None:
     with served(report) as tab:
         link = tab.show()["pairs"][0]["images"][1]

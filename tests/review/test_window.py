@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.support.command import Run, launched, refused
@@ -55,18 +57,18 @@ def test_keys_move(opened: Opened) -> None:
     assert {key: opened.after(key) for key in moves} == moves
     assert opened.after(LEFT) == "l0"
     assert opened.after(END, RIGHT) == "l2"
-    assert opened.after("x", "key 13") == "l2"
+    assert opened.after("y", "key 13") == "l2"
     assert opened.warnings == []
 
 
 def test_the_worst_come_first_and_the_unknown_last(opened: Opened) -> None:
-    assert [opened.after(key) for key in ("s", RIGHT, RIGHT)] == ["l2", "l0", "l1"]
+    assert [opened.after(key) for key in ("o", RIGHT, RIGHT)] == ["l2", "l0", "l1"]
     assert [opened.after(key) for key in ("s", RIGHT, RIGHT)] == ["l0", "l1", "l2"]
 
 
 def test_what_is_deleted_gives_way_to_the_next_and_comes_back(opened: Opened, dest: Path) -> None:
-    assert opened.after("s", DELETE) == "l0"
-    assert opened.after(END, "d") == "l0"
+    assert opened.after("o", DELETE) == "l0"
+    assert opened.after(END, "x") == "l0"
     assert len(report_of(dest)["pairs"]) == 1
     assert opened.after("u") == "l1"
     assert opened.after("u") == "l2"
@@ -75,7 +77,33 @@ def test_what_is_deleted_gives_way_to_the_next_and_comes_back(opened: Opened, de
     assert len(images(dest)) == 6
 
 
-@pytest.mark.parametrize("keys", [[ESCAPE], ["q"], ["d"] * 3])
+def test_what_is_accepted_is_in_the_report_at_once(opened: Opened, dest: Path) -> None:
+    def accepted() -> list[bool]:
+        return [bool(pair["accepted"]) for pair in report_of(dest)["pairs"]]
+
+    assert opened.after("a") == "l1"
+    assert accepted() == [True, False, False]
+    assert opened.after("o", RIGHT, "a") == "l0"  # not after all
+    assert accepted() == [False, False, False]
+    assert opened.after("t") == "l0"  # after l2, the worst
+    assert accepted() == [True, False, True]
+    assert opened.after("u") == "l0"
+    assert accepted() == [False, False, False]
+    assert opened.after("u") == "l0"
+
+
+def test_a_window_keeps_its_size_from_pair_to_pair(opened: Opened, dest: Path) -> None:
+    lr, hr = opened.review.outputs(opened.review.pairs[1])
+    for path, size in ((lr, (400, 900)), (hr, (800, 1800))):
+        cv2.imwrite(str(path), np.zeros((*size, 3), np.uint8))
+    sizes = set()
+    for key in (RIGHT, RIGHT, "d", "b", HOME, "a", DELETE):
+        opened.after(key)
+        sizes.add(opened.session.picture((1240, 640)).shape)
+    assert sizes == {(640, 1240, 3)}
+
+
+@pytest.mark.parametrize("keys", [[ESCAPE], ["q"], ["x"] * 3])
 def test_it_ends(opened: Opened, keys: list[str]) -> None:
     assert opened.after(*keys) == "end"
 
@@ -85,7 +113,7 @@ def test_the_hr_is_over_the_lr_at_times(opened: Opened, monkeypatch: pytest.Monk
     monkeypatch.setattr("time.monotonic", lambda: now)
     still = opened.session.picture()
     assert not opened.session.blink()
-    opened.after(SPACE)
+    opened.after("b")
     seen = []
     for _ in range(12):
         now += 0.1
@@ -93,10 +121,14 @@ def test_the_hr_is_over_the_lr_at_times(opened: Opened, monkeypatch: pytest.Monk
             seen.append((opened.session.picture() == still).all())
     assert len(seen) >= 2
     assert all(one != other for one, other in pairwise(seen))
-    opened.after(SPACE)
+    opened.after("b")
     now += 10
     assert not opened.session.blink()
     assert (opened.session.picture() == still).all()
+    opened.after(SPACE)
+    now += 10
+    assert not opened.session.blink()
+    assert (opened.session.picture() != still).any()
 
 
 def test_what_cannot_be_read_is_passed_over_in_the_direction_taken(opened: Opened) -> None:
@@ -146,19 +178,20 @@ def test_one_side_is_shown_alone(run: Run, folders: Folders, output: str) -> Non
 
 def test_undo_names_what_is_in_its_way(opened: Opened) -> None:
     lr, _ = opened.review.outputs(opened.review.pairs[0])
-    opened.after("d")
+    opened.after("x")
     lr.write_bytes(b"theirs")
     assert opened.after("u") == "l1"
     assert "is there already" in opened.warnings[0]
 
 
 @pytest.mark.parametrize(
-    ("keys", "left", "shown"), [(["d", "", "q", "d"], 2, 2), (["d", "d", "d"], 0, 3), (["", "", ESCAPE], 3, 1)]
+    ("keys", "left", "shown"), [(["x", "", "q", "x"], 2, 2), (["x", "x", "x"], 0, 3), (["", "", ESCAPE], 3, 1)]
 )
 def test_a_window_is_drawn_anew_after_a_key_and_closed_in_the_end(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, keys: list[str], left: int, shown: int
 ) -> None:
     pressed, done = iter(keys), list[str]()
+    monkeypatch.setattr(viewer, "room", lambda _: viewer.FIRST_ROOM)
     monkeypatch.setattr(viewer, "show", lambda *_: done.append("shown"))
     monkeypatch.setattr(viewer, "next_key", lambda _: next(pressed))
     monkeypatch.setattr(viewer, "close", lambda: done.append("closed"))
@@ -183,5 +216,6 @@ def test_review_needs_a_display(dest: Path) -> None:
     ended = launched("review", dest / "report.json", env={"PATH": "", "QT_QPA_PLATFORM": "xcb"})
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("twimager: review needs a display")
+    assert "--browser needs neither (over ssh: " in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert images(dest) == before

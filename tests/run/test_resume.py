@@ -94,9 +94,8 @@ def test_stopped_at_any_moment_it_ends_as_if_it_had_not_been(job: Job, undisturb
 def test_an_interrupted_run_says_so_and_keeps_its_report(job: Job, undisturbed, tmp_path: Path) -> None:
     dest = tmp_path / "out"
     with job.start(dest, "--report", "--jobs", 1) as process:
-        for _ in range(400):
-            if (dest / JOURNALS / JOURNAL).exists() and (dest / JOURNALS / JOURNAL).read_bytes().count(b"\n") > 1:
-                break
+        journal = dest / JOURNALS / JOURNAL
+        while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > 1):
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
@@ -238,6 +239,8 @@ def test_the_page_shows_what_was_found_whatever_the_names(run: Run, tmp_path: Pa
     ((match,),) = [asked["found"] for asked in parsed.data["asked"]]
     assert match["path"] == f"{NASTY.replace('/', '|')}.jpg"
     assert match["thumbnail"].startswith("data:image/jpeg;base64,")
+    assert (tmp_path / unquote(match["link"])).is_file()
+    assert unquote(match["place"]) == "in"
     assert np.array(match["outline"]).shape == (4, 2)
     assert made.count(b"<script") == 2
     assert "default-src 'none'" in parsed.policy

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import pytest
 from tests.support.browser import PROGRAM, Browser
 from tests.support.client import Client
 from tests.support.command import Run, refused
+from tests.support.marks import links
 from tests.support.page import Parsed
 from tests.support.paths import EXAMPLES
 from tests.support.web import web
@@ -32,6 +34,7 @@ from twimager.search.job import SearchOptions, open_searcher
 from twimager.search.ranking import Criteria
 from twimager.search.site import SearchSite
 from twimager.web.server import LocalServer
+from twimager.web.site import Refusal
 
 HR, CAT, ROOT = EXAMPLES / "HR", EXAMPLES / "LR/still_07.jpg", EXAMPLES.parent
 
@@ -72,7 +75,7 @@ def test_the_page_may_send_requests_to_its_server_only(client: Client) -> None:
     assert "default-src 'none'" in page.policy
     assert "connect-src 'self'" in page.policy
     assert "frame-ancestors 'none'" in (response.getheader("Content-Security-Policy") or "")
-    assert page.data == {"folder": str(HR), "most_bytes": MOST_BYTES, "asked": []}
+    assert page.data == {"folder": str(HR), "images": 9, "most_bytes": MOST_BYTES, "asked": []}
 
 
 def test_an_uploaded_picture_is_found(client: Client) -> None:
@@ -82,6 +85,32 @@ def test_an_uploaded_picture_is_found(client: Client) -> None:
     assert first["path"] == "P1040518.jpg"
     assert base64.b64decode(first["thumbnail"].split(",")[1]).startswith(b"\xff\xd8")
     assert np.array(first["outline"]) == pytest.approx(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]), abs=0.1)
+
+
+def test_what_was_found_is_served_and_nothing_else(client: Client) -> None:
+    first = posted(client, "picture", CAT.read_bytes())["found"][0]
+    assert (first["full"], first["place"]) == (str(HR / "P1040518.jpg"), "")
+    response, data = client.response("GET", client.base + first["link"])
+    assert (response.status, response.getheader("Content-Type")) == (200, "image/jpeg")
+    assert data == (HR / "P1040518.jpg").read_bytes()
+    for path in ("image/999", "image/", f"{first['link']}/", "image/../P1040518.jpg", "image/P1040518.jpg"):
+        assert client.request("GET", path)[0] == 404
+
+
+@links
+def test_what_leads_out_of_the_folder_by_then_is_not_served(tmp_path: Path) -> None:
+    shutil.copy(HR / "P1040518.jpg", tmp_path / "found.jpg")
+    options = SearchOptions(tmp_path, Criteria(thumbnails=True))
+    with open_searcher(options, Console(quiet=True)) as searcher:
+        said: list[str] = []
+        site = SearchSite(searcher, tmp_path, said.append)
+        (card,) = json.loads(site.post("picture", CAT.read_bytes()).body)["found"]
+        assert said[0].startswith("the picture: 1 show it, 0 look like it; ")
+        assert site.get(card["link"]).content_type == "image/jpeg"
+        (tmp_path / "found.jpg").unlink()
+        (tmp_path / "found.jpg").symlink_to(HR / "P1040518.jpg")
+        with pytest.raises(Refusal):
+            site.get(card["link"])
 
 
 def test_an_address_is_fetched(client: Client) -> None:
@@ -207,6 +236,13 @@ def test_in_a_browser_a_dropped_picture_is_found(server: LocalServer, tmp_path: 
         assert browser.run("document.querySelector('.match .path').textContent") == "P1040518.jpg"
         assert browser.run("document.querySelectorAll('.match:not(.only)').length") == 1
         browser.wait("[...document.images].every(image => image.complete && image.naturalWidth)")
+        assert "1 shows this picture, 2 look like it" in browser.run("document.querySelector('.query p').textContent")
+        browser.click(".match .look")
+        browser.wait("document.querySelector('#view img').naturalWidth > 0")
+        assert "/image/" in browser.run("document.querySelector('#view img').src")
+        assert browser.run("document.querySelectorAll('#view polygon').length") == 1
+        assert browser.run("document.getElementById('full').textContent") == str(HR / "P1040518.jpg")
+        browser.press("Escape")
         browser.run("document.getElementById('address').value = 'file:///etc/passwd'")
         browser.click("#go")
         browser.wait("!!document.querySelector('.error')")

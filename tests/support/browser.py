@@ -21,7 +21,7 @@ LAUNCHER = (
 )
 PATIENCE = 60.0
 KEYS = {
-    "Backspace": 8, "Enter": 13, "Escape": 27, " ": 32, "PageDown": 34, "ArrowLeft": 37, "ArrowUp": 38,
+    "ArrowDown": 40, "Backspace": 8, "Enter": 13, "Escape": 27, " ": 32, "PageDown": 34, "ArrowLeft": 37, "ArrowUp": 38,
     "ArrowRight": 39, "Delete": 46,
 }  # fmt: skip
 

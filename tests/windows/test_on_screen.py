@@ -14,7 +14,9 @@ if sys.platform == "win32":
 from tests.support.folders import Folders, images
 from tests.support.report import report_of
 from tests.support.screen import PROGRAMS, Screen, until
+from twimager.review.window import LEAST_LINES
 from twimager.windows.panels import LINE_HEIGHT
+from twimager.windows.viewer import FIRST_ROOM
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROGRAMS, reason="there is no Xvfb or no xdotool")]
 
@@ -33,7 +35,7 @@ def hrs(dest: Path) -> list[str]:
 def panel(screen: Screen, number: int, like: np.ndarray) -> np.ndarray:
     """What stands in one of the panels of a review, which are as large as `like`."""
     height, width = like.shape[:2]
-    return screen.shown()[3 * LINE_HEIGHT :, number * width :][:height, :width]
+    return screen.shown()[(LEAST_LINES + 1) * LINE_HEIGHT :, number * width :][:height, :width]
 
 
 def test_a_review_by_its_keys(screen: Screen, dest: Path) -> None:
@@ -42,28 +44,34 @@ def test_a_review_by_its_keys(screen: Screen, dest: Path) -> None:
     outputs = [cv2.imread(pair["hr_output"]) for pair in report["pairs"]]
     before = images(dest)
     with screen.started("review", dest / "report.json") as process:
-        until(lambda: np.array_equal(panel(screen, 0, outputs[0]), outputs[0]))
+        until(lambda: np.array_equal(panel(screen, 1, outputs[0]), outputs[0]))
+        assert not screen.shown()[FIRST_ROOM[1] :].any()  # of 1280 x 720
+        assert not screen.shown()[:, FIRST_ROOM[0] :].any()
         screen.press("Right")
-        until(lambda: np.array_equal(panel(screen, 0, outputs[1]), outputs[1]))
+        until(lambda: np.array_equal(panel(screen, 1, outputs[1]), outputs[1]))
         screen.press("End")
-        until(lambda: np.array_equal(panel(screen, 0, outputs[2]), outputs[2]))
-        assert not np.array_equal(panel(screen, 1, outputs[2]), outputs[2])
-        screen.press("space")
         until(lambda: np.array_equal(panel(screen, 1, outputs[2]), outputs[2]))
-        until(lambda: not np.array_equal(panel(screen, 1, outputs[2]), outputs[2]))
-        screen.press("space", "Home", "Next", "Prior", "Down", "Delete")
+        assert not np.array_equal(panel(screen, 0, outputs[2]), outputs[2])
+        screen.press("space")
+        until(lambda: np.array_equal(panel(screen, 0, outputs[2]), outputs[2]))
+        screen.press("b")
+        until(lambda: not np.array_equal(panel(screen, 0, outputs[2]), outputs[2]))
+        until(lambda: np.array_equal(panel(screen, 0, outputs[2]), outputs[2]))
+        screen.press("b", "t")
+        until(lambda: all(pair["accepted"] for pair in report_of(dest)["pairs"]))
+        screen.press("u", "Home", "Next", "Prior", "Down", "Delete")
         until(lambda: hrs(dest) == [names[0], names[2]])
-        screen.press("Up", "d")
+        screen.press("Up", "x")
         until(lambda: hrs(dest) == [names[2]])
         screen.press("u", "u")
         until(lambda: hrs(dest) == names)
         assert images(dest) == before
-        screen.press("s", "d")
+        screen.press("o", "x")
         worst = max(report["pairs"], key=lambda pair: -1.0 if pair["residual"] is None else pair["residual"])
         until(lambda: hrs(dest) == [name for name in names if name != Path(worst["hr"]).name])
         screen.press("q")
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (0, "pairs deleted: 1, left: 2\n", "")
+    assert (process.returncode, out, err) == (0, "pairs accepted: 0, deleted: 1, undecided: 2\n", "")
     assert len(images(dest)) == 4
 
 
@@ -72,7 +80,7 @@ def test_a_review_ends_when_all_pairs_are_gone(screen: Screen, dest: Path) -> No
     with screen.started("review", dest / "report.json", "--scale", 1.5, "--interpolation", "lanczos") as process:
         screen.press("Delete", "Delete")
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (0, "pairs deleted: 2, left: 1\n")
+    assert (process.returncode, out) == (0, "pairs accepted: 0, deleted: 2, undecided: 1\n")
     assert err == "passed over, as files of theirs are missing: 1 of 3 pairs\n"
 
 
@@ -80,7 +88,7 @@ def test_a_review_ends_when_all_pairs_are_gone(screen: Screen, dest: Path) -> No
 def test_a_review_ends_with_its_window(screen: Screen, dest: Path, how: str) -> None:
     with screen.started("review", dest / "report.json") as process:
         screen.press("Escape") if how == "esc" else screen.close_window()
-        assert process.communicate(timeout=30) == ("pairs deleted: 0, left: 3\n", "")
+        assert process.communicate(timeout=30) == ("pairs accepted: 0, deleted: 0, undecided: 3\n", "")
     assert process.returncode == 0
 
 

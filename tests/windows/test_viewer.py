@@ -38,15 +38,21 @@ def test_panels_stand_side_by_side_under_their_labels() -> None:
     drawn = drawn_pair(LR, HR)
     assert drawn.shape == (200 + LINE_HEIGHT, 900, 3)
     body = drawn[LINE_HEIGHT:]
-    assert (body[:, :300] == HR).all()
+    assert (body[:, 300:600] == HR).all()
     assert np.abs(body[:, 600:].astype(int) - (body[:, :300].astype(int) + body[:, 300:600]) / 2).max() <= 1
     assert all(drawn[:LINE_HEIGHT, left : left + 300].max() > 200 for left in (0, 300, 600))
 
 
 def test_the_hr_takes_the_lrs_place_while_it_blinks() -> None:
     drawn = drawn_pair(LR, HR, swapped=True)[LINE_HEIGHT:]
-    assert (drawn[:, 300:600] == HR).all()
+    assert (drawn[:, :300] == HR).all()
     assert (drawn[:, 600:] == drawn_pair(LR, HR)[LINE_HEIGHT:, 600:]).all()
+
+
+def test_the_difference_takes_the_blends_place() -> None:
+    lr, hr = np.full((200, 300, 3), 100, np.uint8), np.full((200, 300, 3), 110, np.uint8)
+    drawn = drawn_pair(lr, hr, difference=True)
+    assert [int(drawn[-1, column, 0]) for column in (150, 450, 750)] == [100, 110, 40]
 
 
 def test_one_side_stands_alone() -> None:
@@ -79,7 +85,7 @@ def test_the_size_on_the_screen(size: tuple[int, int], scale: float | None, expe
 
 
 def test_the_lr_is_enlarged_by_the_given_interpolation() -> None:
-    shown = {name: drawn_pair(LR, HR, Display(interpolation=name))[LINE_HEIGHT:, 300:600] for name in
+    shown = {name: drawn_pair(LR, HR, Display(interpolation=name))[LINE_HEIGHT:, :300] for name in
              ("cubic", "lanczos", "area")}  # fmt: skip
     assert (shown["area"][::2, ::2] == LR).all()
     assert (shown["cubic"] == cv2.resize(LR, (300, 200), interpolation=cv2.INTER_CUBIC)).all()
@@ -139,7 +145,7 @@ CODES = {
     keys.PAGE_DOWN: (0xFF56, 0xFF9B, 0x220000, 0xF72D),
     keys.HOME: (0xFF50, 0xFF95, 0x240000, 0xF729),
     keys.END: (0xFF57, 0xFF9C, 0x230000, 0xF72B),
-    keys.DELETE: (0xFFFF, 0xFF9F, 0x2E0000, 0xF728, 127, 0x10FFFF),
+    keys.DELETE: (0xFFFF, 0xFF9F, 0x2E0000, 0xF728, 127, 8, 0xFF08, 0x10FFFF),
     keys.ESCAPE: (27, 0x10001B),
     keys.SPACE: (32,),
     "d": (ord("d"), ord("D"), 0x100000 + ord("d")),
@@ -152,7 +158,7 @@ def test_a_key_has_one_name_everywhere(name: str) -> None:
 
 
 def test_other_keys_are_none_of_these() -> None:
-    assert not {key_name(code) for code in (8, 13, 0xFFBE, 0x700000, 0xFFE1)} & {*CODES, ""}
+    assert not {key_name(code) for code in (13, 0xFFBE, 0x700000, 0xFFE1)} & {*CODES, ""}
 
 
 @pytest.mark.parametrize(

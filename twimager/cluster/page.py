@@ -48,6 +48,13 @@ def _section(cluster: Cluster, clustering: Clustering, folder: Path) -> str:
     )
 
 
+def _place(path: Path, clustering: Clustering) -> str:
+    """Return in which folder an image is, from that of the command line on."""
+    root = next((folder for folder in clustering.options.folders if path.is_relative_to(folder)), path.parent)
+    place = Path(root.absolute().name) / path.parent.relative_to(root)
+    return f'<span class="place">{escape(printable(place.as_posix()))}</span>'
+
+
 def _figure(image: Fingerprint, cluster: Cluster, clustering: Clustering, folder: Path) -> str:
     best = image is cluster.best
     path = str(image.path.absolute())
@@ -58,7 +65,7 @@ def _figure(image: Fingerprint, cluster: Cluster, clustering: Clustering, folder
     return (
         f'<figure class="card{" best" * best}"><a class="picture single" href="{link}" title="{title}">'
         f'<img loading="lazy" decoding="async" alt="" src="{link}">{flag}</a><figcaption class="words">'
-        f'<span class="name">{escape(shown_name(path))}</span>'
+        f'<span class="name">{escape(shown_name(path))}</span>{_place(image.path, clustering)}'
         f'<span class="numbers"><span>{width} &times; {height}</span>'
         f"{bits}</span></figcaption></figure>"
     )

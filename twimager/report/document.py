@@ -67,7 +67,6 @@ def pair_record(record: Record, write: WriteSettings) -> PairRecord:
     pair = record.pair
     lr, hr = pair.proposal.images
     displacement = pair.match.displacement
-    to_frame = translation(lr.picture.x, lr.picture.y)
     return PairRecord(
         lr=str(lr.path.absolute()),
         hr=str(hr.path.absolute()),
@@ -78,7 +77,7 @@ def pair_record(record: Record, write: WriteSettings) -> PairRecord:
         channels=4 if treatment(pair, write) is Alpha.KEEP else 3,
         split=pair.part and pair.part.split,
         group=pair.part and pair.part.group,
-        matrix=(to_frame @ pair.match.matrix @ translation(-hr.picture.x, -hr.picture.y)).tolist(),
+        matrix=_between_frames(pair.match, lr, hr),
         method=_method(pair.match),
         flow=_rounded(displacement.magnitude) if displacement else None,
         native_scale=round(pair.native_scale, DIGITS),
@@ -94,6 +93,13 @@ def pair_record(record: Record, write: WriteSettings) -> PairRecord:
 def _tile(tile: Tile, lr: Fingerprint) -> TileRecord:
     window = tile.window.moved(*lr.picture[:2])
     return TileRecord(lr_output=_absolute(tile.outputs.lr), hr_output=_absolute(tile.outputs.hr), window=window)
+
+
+def _between_frames(match: Match, lr: Fingerprint, hr: Fingerprint) -> list[list[float]]:
+    """Return the matrix (3, 3) of a match between whole frames, black bars and all."""
+    to_frame, from_frame = translation(lr.picture.x, lr.picture.y), translation(-hr.picture.x, -hr.picture.y)
+    rows: list[list[float]] = (to_frame @ match.matrix @ from_frame).tolist()
+    return rows
 
 
 def _absolute(path: Path | None) -> str | None:
@@ -113,6 +119,7 @@ def _rejected_pair(pair: RejectedPair) -> RejectedPairRecord:
         hr=str(pair.proposal.hr.path.absolute()),
         reason=pair.rejection.reason.value,
         detail=pair.rejection.detail,
+        matrix=_between_frames(pair.match, *pair.proposal.images) if pair.match and pair.scores else None,
         **_numbers(pair),
     )
 

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,9 +21,11 @@ from twimager.image.encode import encode
 from twimager.image.pixels import limited, to_8_bit
 from twimager.options import Format
 from twimager.output.atomic import write_files
-from twimager.output.layout import PAGE
+from twimager.output.layout import PAGE, REPORT, TABLE
+from twimager.report.command import command_line
 from twimager.report.reader import damaged, first_folder, read_report
 from twimager.report.records import BITS_IN_USE, closeness
+from twimager.report.remedies import gates, remedy
 from twimager.report.schema import (
     AgreementRecord,
     PairNumbers,
@@ -32,6 +35,7 @@ from twimager.report.schema import (
     ReportDocument,
     Side,
 )
+from twimager.report.thumbnails import Thumbnails, data_uri, no_thumbnails
 from twimager.runtime.console import printable
 from twimager.verify.agreement import Label
 from twimager.verify.scores import Scores
@@ -55,15 +59,20 @@ class Links(Protocol):
         """Return the link to a file, which was written, of what a pair shows."""
 
     def source(self, path: str, side: Side) -> str:
-        """Return the link to an image as it was found in the folder of a side."""
+        """Return the link to an image as it was found in the folder of a side, as it can be shown."""
+
+    def original(self, path: str, side: Side) -> str:
+        """Return the link to the file itself of an image as it was found."""
 
 
-def page(document: ReportDocument, folder: Path) -> bytes:
+def page(document: ReportDocument, folder: Path, thumbnails: Thumbnails = no_thumbnails) -> bytes:
     """Return the page of a report, which is to be in `folder`: HTML that refers to the images where they are."""
-    return fill(TEMPLATE, SCRIPTS, contents(document, _FromDisk(document, folder))).html
+    links = _FromDisk(document, folder)
+    shown = contents(document, links)
+    return fill(TEMPLATE, SCRIPTS, {**shown, "thumbnails": thumbnails(links.images)}).html
 
 
-def rebuild(report: Path) -> Path:
+def rebuild(report: Path, thumbnails: Thumbnails = no_thumbnails) -> Path:
     """Write the page of a report anew, beside it; return where it is.
 
     Raises
@@ -75,7 +84,7 @@ def rebuild(report: Path) -> Path:
     """
     document = read_report(report)
     try:
-        made = page(document, report.parent)
+        made = page(document, report.parent, thumbnails)
     except ValueError as error:  # of a name that no file has
         raise damaged(report) from error
     path = report.with_name(PAGE)
@@ -87,23 +96,45 @@ def contents(document: ReportDocument, links: Links) -> dict[str, Any]:
     """Return what the page shows, as JSON for its scripts."""
     settings = document.used_settings
     return {
-        "twimager": document.twimager,
+        "run": _run(document),
         "title": shown_name(settings.dest or ""),
         "dry": settings.dry,
-        "scale": settings.scale,
-        "proposals": len(document.rejected_pairs),
+        "gates": gates(document.settings),
         "pairs": [_pair(pair, links) for pair in document.pairs],
         "rejected": _rejected(document, links),
         "decisions": {
             "accepted": [number for number, pair in enumerate(document.pairs) if pair.accepted],
             "deleted": [],
         },
+        "thumbnails": {},
         "served": False,
     }
 
 
+def _run(document: ReportDocument) -> dict[str, Any]:
+    """Return what the page says of the run: its command, its folders, with what it was made, how long it took."""
+    versions, settings = document.versions, document.used_settings
+    lrs, hrs = {pair.lr for pair in document.pairs}, {pair.hr for pair in document.pairs}
+    left = Counter(image.side for image in document.rejected_images)
+    return {
+        "command": printable(command_line(document.settings)),
+        "versions": f"Twimager {document.twimager}, Python {versions.python}, OpenCV {versions.opencv}, "
+        f"NumPy {versions.numpy}",
+        "seconds": document.seconds,
+        "counts": [len(lrs) + left["LR"], len(hrs) + left["HR"]],
+        "files": [REPORT, TABLE],
+        "folders": {"lr": printable(settings.lr), "hr": printable(settings.hr), "dest": printable(settings.dest or "")},
+        "notes": [f"{shown_name(note.path)}: {printable(note.note)}" for note in document.notes],
+    }
+
+
 class _FromDisk:
-    """Links for a page in `folder`, from where the images are seen."""
+    """Links for a page in `folder`, from where the images are seen.
+
+    Attributes
+    ----------
+    images : where the images are that were linked to, by their links
+    """
 
     def __init__(self, document: ReportDocument, folder: Path) -> None:
         self._folder = folder
@@ -111,16 +142,24 @@ class _FromDisk:
         self._dim = {note.path for note in document.notes if note.note.endswith(BITS_IN_USE)}
         self._scaled = document.settings.get("depth") or not document.used_settings.format.has_16_bit
         self._left = EMBEDDED
+        self.images: dict[str, Path] = {}
 
     def output(self, pair: PairRecord, side: Side) -> str:
         path, source = pair.shown.outputs[side], pair.lr if side == "lr" else pair.hr
         link = link_to(path, self._then)
-        if source not in self._dim or self._scaled:
-            return link
-        return self._embedded(self._folder / unquote(link)) or link
+        located = self._folder / unquote(link)
+        dim = source in self._dim and not self._scaled
+        return (dim and self._embedded(located)) or self._linked(link, located)
 
     def source(self, path: str, side: Side) -> str:
-        return (path in self._dim and self._embedded(Path(path))) or link_to(path, self._folder)
+        return (path in self._dim and self._embedded(Path(path))) or self._linked(self.original(path, side), Path(path))
+
+    def original(self, path: str, side: Side) -> str:
+        return link_to(path, self._folder)
+
+    def _linked(self, link: str, path: Path) -> str:
+        self.images[link] = path
+        return link
 
     def _embedded(self, path: Path) -> str | None:
         """Return a small copy of an image that a browser would show nearly black; None if it is one too many."""
@@ -132,7 +171,7 @@ class _FromDisk:
                 copy = encode(to_8_bit(limited(pixels, EMBEDDED_SIDE)), Format.JPG)
         except UnreadableImage:
             return None
-        return "data:image/jpeg;base64," + base64.b64encode(copy).decode()
+        return data_uri(copy)
 
 
 def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
@@ -146,13 +185,17 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
             links.output(pair, "hr") if "hr" in written else links.source(pair.hr, "hr"),
         ],
         "aligned": "lr" in written and "hr" in written,
+        "matrix": pair.matrix,
         "lr": printable(pair.lr),
         "hr": printable(pair.hr),
+        "sources": [links.original(pair.lr, "lr"), links.original(pair.hr, "hr")],
+        "outputs": {side: shown_name(path) for side, path in written.items() if side != "mask"},
         "method": pair.method,
         "native": pair.native_scale,
         "flow": pair.flow,
         "window": shown.window,
         "tiles": len(pair.tiles),
+        "files": len(pair.files),
         "split": pair.split,
         "group": pair.group,
         "rivals": [shown_name(rival) for rival in pair.rivals],
@@ -180,7 +223,9 @@ def _rejected(document: ReportDocument, links: Links) -> list[dict[str, Any]]:
     for pair in document.rejected_pairs:
         for path in (pair.lr, pair.hr):
             pairs_of.setdefault(path, []).append(pair)
-    return [_image(image, pairs_of.get(image.path, []), links) for image in document.rejected_images]
+    # LRs first: they get their thumbnails before HRs that nobody needed.
+    images = sorted(document.rejected_images, key=lambda image: image.side != "LR")
+    return [_image(image, pairs_of.get(image.path, []), links) for image in images]
 
 
 def _image(image: RejectedImageRecord, pairs: Sequence[RejectedPairRecord], links: Links) -> dict[str, Any]:
@@ -189,6 +234,8 @@ def _image(image: RejectedImageRecord, pairs: Sequence[RejectedPairRecord], link
     return {
         "side": image.side,
         "name": shown_name(image.path),
+        "path": printable(image.path),
+        "source": links.original(image.path, side),
         "image": links.source(image.path, side),
         "reason": image.reason,
         "detail": printable(image.detail),
@@ -203,9 +250,13 @@ def _closest(pair: RejectedPairRecord, side: Side, links: Links) -> dict[str, An
     path = pair.hr if side == "lr" else pair.lr
     return {
         "name": shown_name(path),
+        "path": printable(path),
+        "source": links.original(path, other),
         "image": links.source(path, other),
         "reason": pair.reason,
         "detail": printable(pair.detail),
+        "remedy": remedy(pair),
+        "matrix": pair.matrix,
         **_numbers(pair),
     }
 

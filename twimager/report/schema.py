@@ -29,6 +29,7 @@ Bits = Annotated[int, Meta(ge=0, le=64)]
 # x, y, width and height in pixels.
 Box = tuple[Count, Count, Count, Count]
 Row = Annotated[list[Number], Meta(min_length=3, max_length=3)]
+RowsOfThree = Annotated[list[Row], Meta(min_length=3, max_length=3)]
 # A whole scale is an integer, so that it is written as it was given.
 Scale = Annotated[int, Meta(gt=0, le=sys.maxsize)] | Positive
 # What is written of a pair.
@@ -106,7 +107,7 @@ class PairRecord(PairNumbers):
     channels: Literal[3, 4]
     split: Literal["train", "val"] | None
     group: Count | None
-    matrix: Annotated[list[Row], Meta(min_length=3, max_length=3)]
+    matrix: RowsOfThree
     method: Literal["transform", "warp", "flow"]
     flow: NotNegative | None
     native_scale: Positive
@@ -148,12 +149,13 @@ def _written(lr: str | None, hr: str | None, mask: str | None = None) -> dict[Si
 
 
 class RejectedPairRecord(PairNumbers):
-    """A pair that was rejected, and why."""
+    """A pair that was rejected, and why; `matrix` is None where the HR was not overlaid."""
 
     lr: Text
     hr: Text
     reason: Text
     detail: Text
+    matrix: RowsOfThree | None
 
 
 class RejectedImageRecord(Struct, forbid_unknown_fields=True):

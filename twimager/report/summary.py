@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import shlex
 import statistics
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated
@@ -17,6 +14,7 @@ from twimager.errors import ExitCode, Reason
 from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, TRAIN, VAL, document_paths
 from twimager.output.render import SAME_SIZE
+from twimager.report.command import quoted
 from twimager.report.records import NOT_READ, Report, closest
 from twimager.runtime.console import printable
 from twimager.runtime.program import program
@@ -100,7 +98,7 @@ class Summary(Struct, frozen=True):
         if PAGE in self.documents:
             lines.append(f"to look at: {self.documents[PAGE]}")
         if REPORT in self.documents and self.pairs and self.written:
-            lines.append(f"to sort out: {program()} review {_quoted(self.documents[REPORT])}")
+            lines.append(f"to sort out: {program()} review {quoted(self.documents[REPORT])}")
         return "\n".join(map(printable, lines))
 
     def _enlargement(self) -> list[str]:
@@ -113,11 +111,6 @@ class Summary(Struct, frozen=True):
             f"{self.scale:g} asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
             f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 rejects what is enlarged)",
         ]
-
-
-def _quoted(path: str) -> str:
-    """Return a path as it is typed in a terminal."""
-    return subprocess.list2cmdline([path]) if sys.platform == "win32" else shlex.quote(path)
 
 
 def summarize(report: Report) -> Summary:

@@ -20,6 +20,7 @@ from twimager.report.page import page
 from twimager.report.reader import first_folder, to_bytes
 from twimager.report.records import Report
 from twimager.report.schema import PairRecord, ReportDocument
+from twimager.report.thumbnails import Thumbnails, no_thumbnails
 from twimager.runtime.console import printable
 
 # How formulas of spreadsheets begin; after an apostrophe it is text.
@@ -33,8 +34,11 @@ PLAIN = (
 WINDOW = ("x", "y", "width", "height")
 
 
-def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
-    """Return the files that a run keeps beside its images; `warn` gets a line on what they can't hold."""
+def documents(report: Report, warn: Callable[[str], None], thumbnails: Thumbnails = no_thumbnails) -> dict[Path, bytes]:
+    """Return the files that a run keeps beside its images; `warn` gets a line on what they can't hold.
+
+    The page of a run that was stopped has no thumbnails, as that has to end.
+    """
     paths = document_paths(report.options)
     if not paths:
         return {}
@@ -42,7 +46,7 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     folder = report.options.run.dest or Path()
     if report.stopped:  # the databases come once all is written
         paths = {name: path for name, path in paths.items() if path.parent.name not in DATABASES.values()}
-    made = {REPORT: to_bytes(kept), **beside(kept, folder, paths)}
+    made = {REPORT: to_bytes(kept), **beside(kept, folder, paths, no_thumbnails if report.stopped else thumbnails)}
     for line in (shortcoming(name, kept.pairs) for name in paths if name in LISTS):
         if line:
             warn(line)
@@ -50,12 +54,14 @@ def documents(report: Report, warn: Callable[[str], None]) -> dict[Path, bytes]:
     return {path: made[name] for name, path in paths.items() if made[name] or "/" not in name}
 
 
-def beside(kept: ReportDocument, folder: Path, names: Collection[str]) -> dict[str, bytes]:
+def beside(
+    kept: ReportDocument, folder: Path, names: Collection[str], thumbnails: Thumbnails = no_thumbnails
+) -> dict[str, bytes]:
     """Return those of the documents made of a report in `folder` that are in `names`, by name."""
     settings = kept.used_settings
     makers: dict[str, Callable[[], bytes]] = {
         TABLE: lambda: table(kept.pairs, first_folder(settings)),
-        PAGE: lambda: page(kept, folder),
+        PAGE: lambda: page(kept, folder, thumbnails),
     }
     scale = parse_scale(str(settings.scale))
     lists = {name: listed(name, kept.pairs, scale) for name in LISTS if name in names}

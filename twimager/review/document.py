@@ -14,6 +14,7 @@ from twimager.output.names import folded
 from twimager.report.reader import OwnFiles, caption, damaged, read_report, to_bytes
 from twimager.report.schema import PairNumbers, PairRecord, RejectedImageRecord, RejectedPairRecord, ReportDocument
 from twimager.report.tables import beside
+from twimager.report.thumbnails import thumbnails_of
 from twimager.runtime.typed_json import dumps
 
 # The documents that are made of a report, and lie beside it as far as the run has written them.
@@ -62,7 +63,7 @@ class ReviewedReport:
         self._uses.subtract(self._names(pair))
         why = Reason.SKIPPED.value, DELETED
         numbers = {name: getattr(pair, name) for name in PairNumbers.__struct_fields__}
-        self.document.rejected_pairs.append(RejectedPairRecord(pair.lr, pair.hr, *why, **numbers))
+        self.document.rejected_pairs.append(RejectedPairRecord(pair.lr, pair.hr, *why, pair.matrix, **numbers))
         if all(other.lr != pair.lr for other in self.pairs):
             self.document.rejected_images.append(RejectedImageRecord("LR", pair.lr, *why))
         if all(other.hr != pair.hr for other in self.pairs):
@@ -94,7 +95,8 @@ class ReviewedReport:
     def write_companions(self) -> None:
         """Write the documents anew that are made of the report and lie beside it."""
         paths = {path.relative_to(self.files.home).as_posix(): path for path in self._companions()}
-        made = beside(self.document, self.path.parent, paths)
+        kept = thumbnails_of(self.files.home / PAGE)
+        made = beside(self.document, self.path.parent, paths, kept)
         data = {paths[name]: contents for name, contents in made.items()}
         write_files(data, TEMPORARY, replace=True, dest=self.files.home)
 

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twimager.errors import UnreadableImage
-from twimager.image.files import read_bytes
-from twimager.image.headers import PNG_SIGNATURE
+from twimager.image.browser import read_inside
 from twimager.report.schema import PairRecord, Side
 from twimager.review.review import Review
 from twimager.web.site import Refusal
 
 NO_IMAGE = "image/none"
-# What browsers show as it is, by how it begins. Whatever else can be read is sent as PNG.
-SHOWN = {PNG_SIGNATURE: "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 class Image(NamedTuple):
@@ -52,6 +49,11 @@ class ServedImages:
         folder = self._folders.get(side)
         return self._link(Image(Path(path), folder, moves=False)) if folder else NO_IMAGE
 
+    def original(self, path: str, side: Side) -> str:
+        """Return the link to the file of an image as it was found; empty if it is not served."""
+        link = self.source(path, side)
+        return "" if link == NO_IMAGE else link
+
     def _link(self, image: Image) -> str:
         link = self._links.setdefault(image, f"image/{len(self._links)}")
         self.by_link[link] = image
@@ -61,18 +63,6 @@ class ServedImages:
 def read_image(image: Image) -> bytes:
     """Return the bytes of an image's file; Refusal unless it is a file in the image's folder."""
     try:
-        path = image.path.resolve(strict=True)
-        if path.is_relative_to(image.root) and path.is_file():
-            return read_bytes(path)
-    except (OSError, RuntimeError, ValueError):  # gone, a ring of links, no name at all
-        pass
+        return read_inside(image.path, image.root)
     except UnreadableImage as error:
         raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
-    raise Refusal(HTTPStatus.NOT_FOUND, "the image is not there")
-
-
-def content_type(data: bytes) -> str | None:
-    """Return the content type of what browsers show as it is; None of what they do not."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for beginning, kind in SHOWN.items() if data.startswith(beginning)), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -84,17 +84,30 @@ class Review:
         """Return where an output is now: at its path, or in the trash."""
         return self._trash.current_path(output, self.deletions)
 
+    @property
+    def tally(self) -> str:
+        """A line that counts what was decided."""
+        accepted = sum(bool(pair.accepted) for pair in self.pairs)
+        return f"pairs accepted: {accepted}, deleted: {len(self.deletions)}, undecided: {len(self.pairs) - accepted}"
+
     def accept(self, pair: PairRecord, accepted: bool) -> None:
         """Note in the report that a pair is accepted, or that it is open again."""
-        before = pair.accepted
-        self._reviewed.set_accepted(pair, True if accepted else None)
+        self.accept_all([pair], accepted)
+
+    def accept_all(self, pairs: Sequence[PairRecord], accepted: bool) -> None:
+        """Note in the report, at once, that pairs are accepted, or that they are open again."""
+        before = [pair.accepted for pair in pairs]
+        for pair in pairs:
+            self._reviewed.set_accepted(pair, True if accepted else None)
         try:
             with _failing(self.report):
                 self._write()
         except BaseException:
-            self._reviewed.set_accepted(pair, before)
+            for pair, was in zip(pairs, before, strict=True):
+                self._reviewed.set_accepted(pair, was)
             raise
-        self._journal.write(Accepted(pair.lr, pair.hr, accepted))
+        for pair in pairs:
+            self._journal.write(Accepted(pair.lr, pair.hr, accepted))
 
     def delete(self, pair: PairRecord) -> None:
         """Move a pair's files to the trash, but for those that another pair needs too, and reject the pair.

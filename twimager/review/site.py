@@ -11,27 +11,33 @@ from typing import Any
 import msgspec
 
 from twimager.errors import TwimagerError, UnreadableImage
+from twimager.image.browser import as_shown
 from twimager.image.decode import decoded_data
-from twimager.image.depth import FULL
-from twimager.image.encode import encode
-from twimager.image.headers import is_deep_png
-from twimager.image.pixels import to_8_bit
-from twimager.options import Format
 from twimager.report.page import SCRIPTS, TEMPLATE, contents
 from twimager.report.reader import damaged
 from twimager.report.schema import PairRecord
-from twimager.review.images import ServedImages, content_type, read_image
+from twimager.report.thumbnails import thumbnail
+from twimager.review.images import ServedImages, read_image
 from twimager.review.review import Review
+from twimager.runtime.console import printable
 from twimager.web.site import Refusal, Response
 from twimager.web.template import SERVED, fill
 
 NO_FRAMES = "; frame-ancestors 'none'"
+# The link of a thumbnail is that of its image, with this in place of the other. They are made as they are requested.
+IMAGE, THUMBNAIL = "image/", "thumbnail/"
+# The length of a request without the numbers of its pairs, and of one such number.
+PLAIN_BYTES, NUMBER_BYTES = 1024, 12
 # So many pictures are converted at a time: each takes some memory, and a browser requests six at once.
 CONVERTED = 2
 
 
 class ReviewSite:
     """Serves a review: its page, the images of the page, and the decisions.
+
+    Attributes
+    ----------
+    most_bytes : the length of the longest request
 
     Images and pairs have the numbers that they were given at the beginning: no request holds a path.
     """
@@ -48,7 +54,9 @@ class ReviewSite:
             shown = contents(msgspec.structs.replace(review.document, pairs=self._pairs), self._images)
         except ValueError as error:
             raise damaged(review.report) from error
+        shown["run"]["folders"]["dest"] = printable(str(review.home))  # it may have been moved
         self._contents = {**shown, "served": True}
+        self.most_bytes = PLAIN_BYTES + NUMBER_BYTES * len(self._pairs)
         self._actions = {"accept": self._accept, "delete": self._delete, "undo": self._undo, "done": self._end}
 
     def get(self, path: str) -> Response:
@@ -63,6 +71,9 @@ class ReviewSite:
                 return _json(self._decisions())
         if path in self._images.by_link:
             return self._image(path)
+        link = IMAGE + path.removeprefix(THUMBNAIL)
+        if path.startswith(THUMBNAIL) and link in self._images.by_link:
+            return self._thumbnail(link)
         raise Refusal(HTTPStatus.NOT_FOUND, "there is no such page")
 
     def post(self, path: str, body: bytes) -> Response:
@@ -83,10 +94,7 @@ class ReviewSite:
         """Take no more decisions; return a line that counts them."""
         with self._lock:
             self._ended = True
-            decisions = self._decisions()
-        accepted, deleted = len(decisions["accepted"]), len(decisions["deleted"])
-        left = len(self._pairs) - accepted - deleted
-        return f"pairs accepted: {accepted}, deleted: {deleted}, undecided: {left}"
+            return self._review.tally
 
     def _decisions(self) -> dict[str, list[int]]:
         """Return the numbers of the pairs that are accepted, and of those that are deleted, the last one last."""
@@ -100,7 +108,10 @@ class ReviewSite:
         accepted = request.get("accepted")
         if not isinstance(accepted, bool):
             raise Refusal(HTTPStatus.BAD_REQUEST, "accepted or not?")
-        self._review.accept(self._undeleted(request), accepted)
+        numbers = request.get("pairs", [request.get("pair")])
+        if not isinstance(numbers, list):
+            raise Refusal(HTTPStatus.BAD_REQUEST, "which pairs?")
+        self._review.accept_all([self._undeleted({"pair": number}) for number in numbers], accepted)
         return _json(self._decisions())
 
     def _delete(self, request: Mapping[str, Any]) -> Response:
@@ -132,20 +143,27 @@ class ReviewSite:
             raise Refusal(HTTPStatus.CONFLICT, "that pair was deleted meanwhile")
         return pair
 
-    def _image(self, link: str) -> Response:
-        image = self._images.by_link[link]
-        with self._lock:  # a file that is open can't be moved on Windows
-            data = read_image(image._replace(path=self._review.current_path(image.path))) if image.moves else None
-        data = read_image(image) if data is None else data
-        kind = content_type(data)
-        if kind and not is_deep_png(data):
-            return Response(data, kind)
+    def _thumbnail(self, link: str) -> Response:
+        data = self._file(link)
         with self._converting:
             try:
-                with decoded_data(data) as (pixels, bits, _):
-                    if kind and bits == FULL:
-                        return Response(data, kind)
-                    return Response(encode(to_8_bit(pixels), Format.PNG), "image/png")
+                with decoded_data(data) as (pixels, _, _):
+                    return Response(thumbnail(pixels), "image/jpeg")
+            except UnreadableImage as error:
+                raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
+
+    def _file(self, link: str) -> bytes:
+        image = self._images.by_link[link]
+        if not image.moves:
+            return read_image(image)
+        with self._lock:  # a file that is open can't be moved on Windows
+            return read_image(image._replace(path=self._review.current_path(image.path)))
+
+    def _image(self, link: str) -> Response:
+        data = self._file(link)
+        with self._converting:
+            try:
+                return Response(*as_shown(data))
             except UnreadableImage as error:
                 raise Refusal(HTTPStatus.NOT_FOUND, f"the image can't be read: {error}") from error
 

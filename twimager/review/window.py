@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import UnreadableImage
-from twimager.geometry import Rect
+from twimager.geometry import Rect, Size
 from twimager.image.decode import decoded
 from twimager.image.pixels import Pixels
 from twimager.output.atomic import UnwritableName
@@ -22,18 +22,19 @@ from twimager.runtime.console import printable
 from twimager.verify.agreement import Label
 from twimager.windows import viewer
 from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
-from twimager.windows.panels import DIM, Display, drawn_pair, stacked, text
+from twimager.windows.panels import DIM, LINE_HEIGHT, Display, drawn_pair, stacked, text
 
-TITLE = "Twimager - arrows: move, del: delete, u: undo, space: blink, s: sort, h: hatch, esc: end"
+TITLE = "Twimager - arrows: move, a: accept, x: delete, u: undo, b: blink, o: order, esc: end"
 # By how many pairs a key moves.
 STEPS = {LEFT: -1, UP: -1, RIGHT: 1, DOWN: 1, PAGE_UP: -10, PAGE_DOWN: 10}
 # Seconds for which the HR, and then the LR, is shown: slow enough to look, fast enough to see what jumps.
 BLINK = 0.4
-
-
-HELP = "Move: arrows, page up/down, home, end. Delete: del, d. Undo: u. Blink: space. Sort: s. Hatch: h. End: esc, q."
-# Text is not squeezed into less.
-MIN_WIDTH = 760
+HELP = (
+    "Move: arrows, page up/down, home, end. Accept: a, all up to here: t. Delete: x, del. Undo: u. Blink: b, space by "
+    "hand. Difference: d. Order: o. Hatch: h. End: esc, q."
+)
+# Names and numbers take so many lines at least: then the pictures stay where they are from pair to pair.
+LEAST_LINES = 3
 
 
 class _Pictures(NamedTuple):
@@ -48,8 +49,9 @@ class Session:
 
     def __init__(self, review: Review, display: Display, warn: Callable[[str], None]) -> None:
         self._review, self._display, self._warn = review, display, warn
-        self._worst_first = self._blinking = self._swapped = False
+        self._worst_first = self._blinking = self._swapped = self._difference = False
         self._hatching = True
+        self._group: list[PairRecord] = []
         self._since = 0.0
         self._passed_over = {id(pair) for pair in review.pairs if not all(p.is_file() for p in review.outputs(pair))}
         if self._passed_over:
@@ -58,6 +60,14 @@ class Session:
         self._pictures = _Pictures()
         self._index = 0
         self._show(0)
+
+    @property
+    def _actions(self) -> dict[str, Callable[[], None]]:
+        """What the keys do that neither move nor end; `s` is an older name of `o`."""
+        deleting, ordering = dict.fromkeys((DELETE, "x"), self._delete), dict.fromkeys("os", self._reorder)
+        deciding = {"a": self._accept, "t": self._accept_to_here, "u": self._undo}
+        looking = {"b": self._blink, SPACE: self._swap, "d": self._differ, "h": self._hatch}
+        return {**deleting, **ordering, **deciding, **looking}
 
     @property
     def pair(self) -> PairRecord | None:
@@ -74,18 +84,8 @@ class Session:
             self._show(0)
         elif key == END:
             self._show(len(self._pairs), forward=False)
-        elif key in (DELETE, "d"):
-            self._delete()
-        elif key == "u":
-            self._undo()
-        elif key == "s":
-            self._worst_first = not self._worst_first
-            self._pairs = self._in_order()
-            self._show(0)
-        elif key == "h":
-            self._hatching = not self._hatching
-        elif key == SPACE:
-            self._blinking, self._swapped, self._since = not self._blinking, not self._blinking, time.monotonic()
+        elif key in self._actions:
+            self._actions[key]()
         return bool(self._pairs)
 
     def blink(self) -> bool:
@@ -95,22 +95,27 @@ class Session:
         self._swapped, self._since = not self._swapped, time.monotonic()
         return True
 
-    def picture(self) -> NDArray[np.uint8]:
-        """Draw the pair that is shown, (h, w, 3) uint8."""
+    def picture(self, room: Size | None = None) -> NDArray[np.uint8]:
+        """Draw the pair that is shown, (h, w, 3) uint8; of `room`, (width, height), where that is given."""
         assert self.pair
         differs = _differs(self.pair) if self._hatching else None
-        drawn = drawn_pair(*self._pictures, self._display, swapped=self._swapped, differs=differs)
-        width = max(MIN_WIDTH, drawn.shape[1])
-        names = dict.fromkeys(path.name for path in reversed(self._review.shown(self.pair).values()))
+        names = dict.fromkeys(path.name for path in self._review.shown(self.pair).values())
         where = f"{self._index + 1} / {len(self._pairs)}:"
         order = ["(worst residual first)"] * self._worst_first
-        undoable = len(self._review.deletions)
-        return stacked(
+        width, height = room or viewer.FIRST_ROOM
+        words = stacked(
             text(" ".join([where, *names, *order]), width),
-            text(caption(self.pair), width, DIM),
-            drawn,
-            text(f"Deleted so far: {undoable}. {HELP}" if undoable else HELP, width, DIM),
+            text(f"{caption(self.pair)}. {self._review.tally}", width, DIM),
         )
+        words = np.pad(words, ((0, max(0, LEAST_LINES * LINE_HEIGHT - len(words))), (0, 0), (0, 0)))
+        keys = text(HELP, width, DIM)
+        left = max(1, height - len(words) - LINE_HEIGHT - len(keys))
+        display = self._display if room is None else self._display._replace(room=(width // 3, left))
+        lr, hr = self._pictures
+        drawn = drawn_pair(lr, hr, display, swapped=self._swapped, difference=self._difference, differs=differs)
+        if room:
+            drawn = np.pad(drawn, ((0, max(0, left + LINE_HEIGHT - len(drawn))), (0, 0), (0, 0)))
+        return stacked(words, drawn, keys)
 
     def _in_order(self) -> list[PairRecord]:
         pairs = [pair for pair in self._review.pairs if id(pair) not in self._passed_over]
@@ -134,13 +139,34 @@ class Session:
         files = self._review.shown(pair)
         return _Pictures(**{side: _read(path) for side, path in files.items() if side != "mask"})
 
+    def _accept(self) -> None:
+        """Accept the pair and go on to the next one, or not accept it after all."""
+        if self.pair:
+            accepted = not self.pair.accepted
+            self._review.accept(self.pair, accepted)
+            self._group = []
+            self._show(self._index + accepted)
+
+    def _accept_to_here(self) -> None:
+        """Accept all that is undecided up to this pair, in the order shown."""
+        group = [pair for pair in self._pairs[: self._index + 1] if not pair.accepted]
+        if group:
+            self._review.accept_all(group, True)
+            self._group = group
+
     def _delete(self) -> None:
         if self.pair:
             self._review.delete(self.pair)
+            self._group = []
             del self._pairs[self._index]
             self._show(self._index)
 
     def _undo(self) -> None:
+        """Take back what was accepted at once, else the last deletion."""
+        if self._group:
+            self._review.accept_all(self._group, False)
+            self._group = []
+            return
         try:
             pair = self._review.undo()
         except UnwritableName as error:
@@ -151,15 +177,34 @@ class Session:
             self._pairs = self._in_order()
             self._show(next(index for index, other in enumerate(self._pairs) if other is pair))
 
+    def _reorder(self) -> None:
+        self._worst_first = not self._worst_first
+        self._pairs = self._in_order()
+        self._show(0)
+
+    def _blink(self) -> None:
+        self._blinking, self._swapped, self._since = not self._blinking, not self._blinking, time.monotonic()
+
+    def _swap(self) -> None:
+        self._blinking, self._swapped = False, not self._swapped
+
+    def _differ(self) -> None:
+        self._difference = not self._difference
+
+    def _hatch(self) -> None:
+        self._hatching = not self._hatching
+
 
 def browse(review: Review, display: Display, warn: Callable[[str], None]) -> None:
     """Show a review's pairs in a window until it is closed, or none is left."""
     session = Session(review, display, warn)
     try:
-        changed = True
+        changed, drawn = True, None
         while session.pair:
-            if changed:
-                viewer.show(TITLE, session.picture())
+            room = None if display.scale else viewer.room(TITLE)
+            if changed or room != drawn:
+                viewer.show(TITLE, session.picture(room))
+                drawn = room
             key = viewer.next_key(TITLE)
             if key and not session.press(key):
                 return

@@ -29,6 +29,7 @@ from twimager.report.ledger import Ledger
 from twimager.report.records import Report
 from twimager.report.summary import Outcome, summarize
 from twimager.report.tables import documents
+from twimager.report.thumbnails import make_thumbnails
 from twimager.run.journal import Journal
 from twimager.run.resume import keep_journal
 from twimager.run.writer import Writer
@@ -79,7 +80,8 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         report = ledger.report(options)
         if not report.stopped:
             _write_databases(report, console, journal.run)
-        write_files(documents(report, console.warn), journal.run, replace=True, dest=options.run.unlinked_dest)
+        made = documents(report, console.warn, make_thumbnails(options.run.jobs, console))
+        write_files(made, journal.run, replace=True, dest=options.run.unlinked_dest)
         if ledger.interrupted:
             raise Interrupted(resumable=not options.run.dry)
         outcome = Outcome(report.exit_code, summarize(report))

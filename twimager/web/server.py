@@ -7,6 +7,7 @@ was given the address has. A request that names another host than ours (a name t
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -134,7 +135,13 @@ class LocalServer(ThreadingHTTPServer):
 
     def _open(self, warn: Callable[[str], None]) -> None:
         if not webbrowser.open(self.address):
-            warn("no browser could be opened: open the address above in one yourself")
+            warn(f"no browser could be opened: open the address above in one yourself{self._from_afar()}")
+
+    def _from_afar(self) -> str:
+        """Return how a browser on another machine gets here, where this one is used over ssh."""
+        if not any(map(os.environ.get, ("SSH_CONNECTION", "SSH_TTY"))):
+            return ""
+        return f"; from another machine, first ssh -L {self.server_port}:{HOST}:{self.server_port} to this one"
 
     def server_bind(self) -> None:
         """Take the port; unlike the library's, without a look-up of the host's name."""

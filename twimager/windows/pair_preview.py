@@ -21,10 +21,11 @@ from twimager.pairs import VerifiedPair
 from twimager.report.document import pair_record
 from twimager.report.reader import caption
 from twimager.report.records import Record
-from twimager.windows.panels import DIM, MAX_PANEL, Display, drawn_matches, drawn_pair, stacked, text
+from twimager.windows.panels import DIM, Display, drawn_matches, drawn_pair, stacked, text
 
-# Room, (width, height), for each picture of the upper row, and height of the lower one: both fit on a laptop.
-UPPER, LOWER = (MAX_PANEL[0], 400), 280
+# Room, (width, height), for each picture of the upper row, and height of the lower one: with their text all fits on a
+# screen of 1280 x 720.
+UPPER, LOWER = (410, 300), 200
 
 
 def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:

@@ -44,6 +44,8 @@ class Display(NamedTuple):
 
 
 FITTING = Display()
+# So many times as strong a difference is shown, as on the page.
+STRONGER = 4
 # Hatching: every so many pixels a line of this width; what is between is tinted by this share.
 HATCH_STEP, HATCH_LINE, HATCH_TINT = 8, 2, 0.25
 HATCH_COLOR = (24, 32, 240)
@@ -55,14 +57,16 @@ def drawn_pair(
     display: Display = FITTING,
     *,
     swapped: bool = False,
+    difference: bool = False,
     differs: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
-    """Return HR, LR and their blend side by side, labelled, or the one that there is: (h, w, 3) uint8.
+    """Return LR, HR and their blend side by side, labelled, or the one that there is: (h, w, 3) uint8.
 
     Parameters
     ----------
     lr, hr : (h, w, 3), uint8 or uint16; None for one that was not written
     swapped : whether the HR stands in the LR's place too
+    difference : whether their difference stands in the blend's place
     differs : (h, w), on any grid, what is hatched of both; None: nothing
     """
     given = lr if hr is None else hr
@@ -70,14 +74,23 @@ def drawn_pair(
     size = shown_size(frame_size(given), display)
     sharp = None if hr is None else _resized(to_8_bit(hr), size, cv2.INTER_NEAREST)
     soft = None if lr is None else _resized(to_8_bit(lr), size, INTERPOLATIONS[display.interpolation])
-    blend = None if sharp is None or soft is None else cv2.addWeighted(sharp, 0.5, soft, 0.5, 0)
+    mixed = None if sharp is None or soft is None else _difference(sharp, soft) if difference else _blend(sharp, soft)
     sharp, soft = (one if one is None or differs is None else hatched(one, differs) for one in (sharp, soft))
-    if blend is None or sharp is None or soft is None:
+    if mixed is None or sharp is None or soft is None:
         label, only = ("LR", soft) if sharp is None else ("HR", sharp)
         assert only is not None
         return labelled(only, label)
-    second = labelled(sharp, "HR over LR") if swapped else labelled(soft, "LR")
-    return np.hstack([labelled(sharp, "HR"), second, labelled(blend, "blend")])
+    first = labelled(sharp, "HR over LR") if swapped else labelled(soft, "LR")
+    name = f"difference x {STRONGER}" if difference else "blend"
+    return np.hstack([first, labelled(sharp, "HR"), labelled(mixed, name)])
+
+
+def _blend(hr: Pixels, lr: Pixels) -> Pixels:
+    return np.asarray(cv2.addWeighted(hr, 0.5, lr, 0.5, 0))
+
+
+def _difference(hr: Pixels, lr: Pixels) -> Pixels:
+    return np.asarray(cv2.convertScaleAbs(cv2.absdiff(hr, lr), alpha=STRONGER))
 
 
 def shown_size(size: Size, display: Display) -> Size:
@@ -157,7 +170,7 @@ def _width(line: str) -> int:
 
 
 def drawn_matches(hr: Pixels, lr: Pixels, hr_points: Points, lr_points: Points, room: Size) -> NDArray[np.uint8]:
-    """Return an HR, on the left, and an LR, as they were found, and lines between matching features: (h, w, 3) uint8.
+    """Return an HR, on the right, and an LR, as they were found, and lines between matching features: (h, w, 3) uint8.
 
     Parameters
     ----------
@@ -170,7 +183,7 @@ def drawn_matches(hr: Pixels, lr: Pixels, hr_points: Points, lr_points: Points, 
     for name, pixels, points in (("HR source", hr, hr_points), ("LR source", lr, lr_points)):
         scale = min(BESIDE * room[0] / pixels.shape[1], room[1] / pixels.shape[0])
         width, height = size = shown_size(frame_size(pixels), Display(scale))
-        left = room[0] - width if pixels is lr else 0
+        left = room[0] - width if pixels is hr else 0
         shown = np.vstack([text(name, width)[:LINE_HEIGHT], _resized(to_8_bit(pixels), size, cv2.INTER_CUBIC)])
         drawn[: LINE_HEIGHT + height, left : left + width] = shown
         to_drawn = translation(left, LINE_HEIGHT) @ resize_matrix(frame_size(pixels), size)

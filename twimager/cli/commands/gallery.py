@@ -26,9 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Write the page; print its path."""
+    from twimager.options import processors
     from twimager.report.page import rebuild
-    from twimager.runtime.console import say
+    from twimager.report.thumbnails import make_thumbnails
+    from twimager.runtime.console import Console, own_stderr, say
 
     interruption.begin()
-    say(str(rebuild(values.report)))
+    with own_stderr() as stream:
+        page = rebuild(values.report, make_thumbnails(processors(), Console(stream=stream)))
+    say(str(page))
     return ExitCode.DONE

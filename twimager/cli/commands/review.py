@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from twimager.cli.signals import Interruption
 
 SUMMARY = """\
-Look at the pairs of a report in a window: HR | LR | blend.
+Look at the pairs of a report in a window, LR | HR | blend, or with --browser
+on the report's page.
 
-keys: arrows, page up and down (ten), home and end move; del or d deletes the
-pair's output files, u brings back what was deleted last, until the window is
-closed; space blinks the HR over the LR; s puts the worst residual first, or
-back; esc, q or closing the window ends.
+keys, in both: arrows, page up and down (ten), home and end move; a accepts the
+pair, x or del deletes its output files, t accepts all up to this one, u undoes,
+until the review ends; b blinks, space does it by hand; d shows the difference;
+o puts the worst residual first, or back; h hatches what differs.
 
-Or, with --browser, on the report's page, where they can be accepted too: a
-accepts, x or delete deletes, u undoes; Done, or Ctrl-C here, ends.
+esc, q or closing the window ends; on the page Done, or Ctrl-C here.
 """
 USAGE = "REPORT [options]"
 EXAMPLE = "review pairs/report.json --browser"
 INTERPOLATION = "cubic"
+HINT = "; --browser needs neither (over ssh: --browser --no_open --port 8000, and ssh -L 8000:127.0.0.1:8000)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,7 @@ def _in_browser(values: argparse.Namespace, interruption: Interruption) -> str:
     interruption.begin()
     with own_stderr() as stream, Review(values.report, Console(stream=stream).warn) as review:
         site = ReviewSite(review)
-        with LocalServer(site, values.port or 0) as server:
+        with LocalServer(site, values.port or 0, site.most_bytes) as server:
             server.run(not values.no_open, Console(stream=stream).warn)
         return site.end()
 
@@ -90,9 +91,9 @@ def _in_window(values: argparse.Namespace, interruption: Interruption) -> str:
 
     interruption.begin()
     with own_stderr() as stream, Review(values.report, Console(stream=stream).warn) as review:
-        require_display("review")
+        require_display("review", HINT)
         browse(review, Display(values.scale, values.interpolation or INTERPOLATION), Console(stream=stream).warn)
-        return f"pairs deleted: {len(review.deletions)}, left: {len(review.pairs)}"
+        return review.tally
 
 
 def _scale(text: str) -> float:

@@ -89,7 +89,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
             results = [_search(searcher, query, console) for query in values.queries]
             code = exit_code(results, searcher.unread)
             if values.report:
-                _write_page(results, values)
+                _write_page(results, searcher.images, values)
     if values.json:
         say(to_json(results, values.folder, searcher.images, searcher.unread, code))
     elif not values.quiet:
@@ -153,11 +153,11 @@ def _search(searcher: Searcher, query: str, console: Console) -> QueryResult:
     return result
 
 
-def _write_page(results: list[QueryResult], values: argparse.Namespace) -> None:
+def _write_page(results: list[QueryResult], images: int, values: argparse.Namespace) -> None:
     import uuid
 
     from twimager.output.atomic import write_files
     from twimager.search.page import results_page
 
-    page = results_page(results, values.folder)
+    page = results_page(results, values.folder, images, values.report.parent)
     write_files({values.report: page.html}, uuid.uuid4().hex, values.overwrite)

@@ -51,7 +51,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
         console = Console(values.quiet, stream=stream)
         with open_searcher(to_options(values, True), console) as searcher:
             console.note(f"{searcher.images} images; Ctrl-C ends this")
-            server = LocalServer(SearchSite(searcher, values.folder), values.port, MOST_BYTES)
+            server = LocalServer(SearchSite(searcher, values.folder, console.note), values.port, MOST_BYTES)
             with server:
                 server.run(not values.no_open)
                 interruption.leave(ExitCode.DONE)

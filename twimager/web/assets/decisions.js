@@ -1,6 +1,7 @@
 /* What became of the pairs; where a review serves this page, it is decided here. */
-const DECISIONS = { a: "accept", x: "delete", Delete: "delete", Backspace: "delete", u: "undo" };
+const DECISIONS = { a: "accept", x: "delete", Delete: "delete", Backspace: "delete", u: "undo", t: "group" };
 let undoable = null; // the pair that was deleted last
+let group = []; // the pairs that were accepted at once, as long as nothing was decided since
 let turn = Promise.resolve(); // one decision after the other
 
 function take({ accepted, deleted }) {
@@ -14,7 +15,7 @@ function take({ accepted, deleted }) {
   $("tally").textContent = ["accepted", "deleted", "undecided"]
     .filter(verdict => data.served || count(verdict)).map(verdict => `${count(verdict)} ${verdict}`).join(" · ");
   for (const name of ["undo", "done"]) $(name).hidden = !data.served;
-  $("undo").disabled = !undoable;
+  $("undo").disabled = !undoable && !group.length;
 }
 
 /* Show anew what was decided, and leave everything in its place. */
@@ -51,7 +52,7 @@ function markButtons(parent, pair) {
     const what = button.dataset.decide;
     if (what === "accept") button.setAttribute("aria-pressed", pair.verdict === "accepted");
     button.hidden = (what === "undo") !== (pair.verdict === "deleted");
-    if (what === "undo") button.disabled = pair !== undoable;
+    if (what === "undo") button.disabled = pair !== undoable || group.length > 0;
   }
 }
 
@@ -61,7 +62,7 @@ function inTurn(task) {
 }
 
 function complain(text) {
-  const parent = [$("ending"), $("viewer")].find(dialog => dialog.open) || document.body;
+  const parent = [$("ending"), $("grouping"), $("viewer")].find(dialog => dialog.open) || document.body;
   parent.append($("problem")); // what is outside of an open dialog is behind it
   $("problem").textContent = text;
   $("problem").hidden = !text;
@@ -85,10 +86,15 @@ async function catchUp() {
 }
 
 async function decide(what, pair) {
+  if (what === "undo" && group.length) {
+    await decideGroup(group, false);
+    return;
+  }
   if (what === "undo" ? !undoable : !pair || pair.verdict === "deleted") return;
   const subject = what === "undo" ? undoable : pair;
   const accepted = subject.verdict !== "accepted";
   try {
+    group = [];
     take(await ask(what, { pair: subject.number, ...(what === "accept" ? { accepted } : {}) }));
   } catch (error) {
     await catchUp().catch(() => {}); // another tab may have decided meanwhile
@@ -98,6 +104,29 @@ async function decide(what, pair) {
   if ($("viewer").open) moveOn(what, subject);
   else if (what === "undo") focusOn(subject);
 }
+
+/* Ask whether all that is undecided is to be accepted, from the first that is shown to one. */
+function offerGroup(pair) {
+  const found = pair ? state.found.slice(0, state.found.indexOf(pair) + 1).filter(other => other.verdict === "undecided") : [];
+  if (!found.length) return;
+  const order = $("order").selectedOptions[0].text + ($("reverse").getAttribute("aria-pressed") === "true" ? ", reversed" : "");
+  $("grouping-what").textContent = `From the first to ${pair.name}, in the order shown (${order}): ${counted(found.length, "undecided pair")}.`;
+  $("accept-group").textContent = `Accept ${counted(found.length, "pair")}`;
+  $("accept-group").onclick = () => {
+    $("grouping").close();
+    inTurn(() => decideGroup(found, true));
+  };
+  $("grouping").showModal();
+}
+
+async function decideGroup(pairs, accepted) {
+  const decided = await ask("accept", { pairs: pairs.map(pair => pair.number), accepted });
+  group = accepted ? pairs : [];
+  take(decided);
+  redraw();
+}
+
+const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /* After a decision the next pair is looked at; what was put back is looked at again. */
 function moveOn(what, subject) {
@@ -118,14 +147,26 @@ function pressedToDecide(event) {
   event.preventDefault();
   if (event.repeat) return true;
   const card = document.activeElement.closest(".card");
-  inTurn(() => decide(what, $("viewer").open ? state.found[look.at] : card && pairOf(card)));
+  const pair = $("viewer").open ? state.found[look.at] : card && pairOf(card);
+  if (what === "group") offerGroup(pair);
+  else inTurn(() => decide(what, pair));
   return true;
 }
 
+/* Say which files go where, in plain words. */
 function finish() {
-  const deleted = data.pairs.filter(pair => pair.verdict === "deleted").length;
-  const files = deleted === 1 ? "the files of the pair that was deleted" : `the files of the ${deleted} pairs that were deleted`;
-  $("ending-what").textContent = deleted ? `With the review's end, ${files} are gone for good.` : "Nothing was deleted.";
+  const of = verdict => data.pairs.filter(pair => pair.verdict === verdict);
+  const [deleted, accepted, open] = ["deleted", "accepted", "undecided"].map(of);
+  const files = counted(deleted.reduce((sum, pair) => sum + pair.files, 0), "file");
+  const { lr, hr, dest } = data.run.folders;
+  const lines = [
+    deleted.length ? `${counted(deleted.length, "deleted pair")}: ${files} in ${dest} will be erased for good.` : "Nothing was deleted, and nothing will be.",
+    accepted.length ? `${counted(accepted.length, "accepted pair")}: the files stay in ${dest}, and report.json says that they were accepted.` : "",
+    open.length ? `${counted(open.length, "undecided pair")}: the files stay in ${dest} as they are.` : "",
+    `The originals in ${lr} and ${hr} are not touched.`,
+  ];
+  $("ending-what").replaceChildren(...lines.filter(Boolean).map(line => make("li", {}, line)));
+  $("end").textContent = deleted.length ? `End, and erase ${files}` : "End the review";
   $("ending").showModal();
 }
 
@@ -146,12 +187,14 @@ function listenToDecisions() {
     if (button) inTurn(() => decide(button.dataset.decide, pairOf(button.closest(".card"))));
   });
   for (const button of $("deciding").children) {
-    button.addEventListener("click", () => inTurn(() => decide(button.dataset.decide, state.found[look.at])));
+    const what = button.dataset.decide;
+    button.addEventListener("click", () => what === "group" ? offerGroup(state.found[look.at]) : inTurn(() => decide(what, state.found[look.at])));
   }
   $("undo").addEventListener("click", () => inTurn(() => decide("undo")));
   $("done").addEventListener("click", finish);
   $("end").addEventListener("click", () => inTurn(end));
   $("go-on").addEventListener("click", () => $("ending").close());
+  $("no-group").addEventListener("click", () => $("grouping").close());
   $("problem").addEventListener("click", () => complain(""));
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && data.served && inTurn(catchUp));
 }

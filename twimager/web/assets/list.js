@@ -1,8 +1,9 @@
 /* The pairs and what was rejected: sorted, filtered, drawn as they come into sight. */
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
+$("data").textContent = ""; // the thumbnails in it are some megabytes
 const BATCH = 60; // so many more are drawn whenever the end comes near
 
 /* Everything from the report comes in as text, never as markup. */
@@ -17,6 +18,9 @@ const known = value => value !== null && value !== undefined;
 const fixed = (value, digits) => known(value) ? value.toFixed(digits) : "–";
 const percent = value => known(value) ? `${Math.floor(value * 1000) / 10} %` : "–";
 const enlarged = pair => pair.native < 0.995;
+const served = data.served; // by a review, which may end while the page is open
+/* The small copy of an image; the image itself where there is none. */
+const small = link => data.thumbnails[link] || (served ? link.replace(/^image/, "thumbnail") : link);
 
 const FLAGS = [
   ["mirrored", pair => pair.mirrored],
@@ -59,7 +63,9 @@ const VIEWS = {
   },
   rejected: {
     items: data.rejected,
+    folded: "HR",
     orders: [
+      ["Closest first", item => item.closest ? nearness(item.closest) : -2, -1],
       ["Order of the report", null],
       ["Correlation, best first", closest("correlation"), -1],
       ["Coverage, most first", closest("coverage"), -1],
@@ -75,11 +81,16 @@ const VIEWS = {
       ["differs in part", item => closest("different")(item) > 0],
       ...reasons().map(reason => [reason, item => reasonsOf(item).includes(reason)]),
     ],
-    names: item => [item.name, item.closest ? item.closest.name : ""],
+    names: item => [item.path, item.closest ? item.closest.path : ""],
     large: item => item.closest && closestPair(item),
     draw: row,
   },
 };
+
+/* How near a rejected pair came to be one: by its pixels, where those were compared, else by its features. */
+const nearness = near => known(near.correlation)
+  ? near.correlation * near.coverage * (1 - (near.different || 0))
+  : -2 + Math.min(1, (near.inliers || 0) / 1000);
 
 function reasonsOf(item) {
   return [item.reason, ...(item.closest ? [item.closest.reason] : [])];
@@ -89,7 +100,7 @@ function reasons() {
   return [...new Set(data.rejected.flatMap(reasonsOf))].sort();
 }
 
-const state = { view: "pairs", found: [], drawn: 0 };
+const state = { view: "pairs", found: [], drawn: 0, unfolded: false };
 
 function select(view) {
   state.view = view;
@@ -98,6 +109,7 @@ function select(view) {
   $("list").setAttribute("aria-labelledby", `tab-${view}`);
   $("plots").hidden = view !== "pairs" || !data.pairs.length;
   $("list").className = view === "pairs" ? "grid" : "rows";
+  state.unfolded = false;
   $("order").replaceChildren(...orders.map(([label], number) => make("option", { value: number }, label)));
   $("filter").replaceChildren();
   offerFilters();
@@ -121,7 +133,7 @@ function compare(a, b, way) {
 }
 
 function update() {
-  const { items, orders, filters, names } = VIEWS[state.view];
+  const { items, orders, filters, names, folded } = VIEWS[state.view];
   const query = $("query").value.trim().toLowerCase();
   const [, fits] = filters[$("filter").value];
   const [, key, way] = orders[$("order").value];
@@ -129,12 +141,23 @@ function update() {
   state.found = items.filter(item => fits(item) && names(item).some(name => name.toLowerCase().includes(query)));
   if (key) state.found.sort((a, b) => compare(key(a), key(b), reversed ? -way : way));
   else if (reversed) state.found.reverse();
-  state.drawn = 0;
-  $("list").replaceChildren();
   const all = state.found.length === items.length;
-  $("shown").textContent = all ? `${items.length} shown` : `${state.found.length} of ${items.length} shown`;
-  if (!state.found.length) $("list").append(make("p", { class: "empty" }, items.length ? "Nothing fits." : "There are none."));
+  const apart = state.found.filter(item => item.side === folded);
+  if (folded) state.found = [...state.found.filter(item => item.side !== folded), ...apart];
+  const folds = all && apart.length && apart.length < items.length;
+  if (folds && !state.unfolded) state.found.length -= apart.length;
+  state.drawn = 0;
+  $("list").replaceChildren(...(folded && items.length ? [headings()] : []));
+  $("shown").textContent = state.found.length === items.length ? `${items.length} shown` : `${state.found.length} of ${items.length} shown`;
+  if (!state.found.length) $("list").append(make("p", { class: "empty" }, emptiness(items)));
+  $("fold").hidden = !folds;
+  $("fold").textContent = `${state.unfolded ? "▾ Fold away" : "▸ Show"} the ${apart.length} HRs that are in no pair`;
   grow();
+}
+
+function emptiness(items) {
+  if (items.length) return "Nothing fits: another filter, or other letters, may.";
+  return state.view === "pairs" ? "There are no pairs. Rejected says how near each LR came to one, and which option would let it pass." : "All images are in pairs.";
 }
 
 function grow() {
@@ -152,37 +175,43 @@ const watcher = new IntersectionObserver(([end]) => end.isIntersecting && grow()
 function picture(links, kind = "") {
   const shown = make("span", { class: `picture ${kind}` });
   for (const link of links) {
-    const image = make("img", { loading: "lazy", decoding: "async", alt: "", src: link });
+    const image = make("img", { loading: "lazy", decoding: "async", alt: "", src: small(link) });
     image.addEventListener("error", () => { image.remove(); shown.classList.add("missing", "single"); });
     shown.append(image);
   }
   return shown;
 }
 
+
 /* The rejected pair that came closest, as the large view shows pairs. */
 function closestPair(item) {
   const near = item.closest;
   const lr = item.side === "LR";
   const [low, high] = lr ? [item, near] : [near, item];
-  return { ...near, name: `${low.name} · ${high.name}`, lr: low.name, hr: high.name, images: [low.image, high.image], aligned: false, rejected: true };
+  return {
+    ...near, name: `${low.name} · ${high.name}`, lr: low.path, hr: high.path, sources: [low.source, high.source],
+    images: [low.image, high.image], aligned: false, rejected: true,
+  };
 }
 
-function card(pair, number) {
+const number = (name, value, more = {}) => make("span", more, `${name} `, make("b", {}, value));
+
+function card(pair, at) {
   const flags = FLAGS.filter(([, has]) => has(pair)).map(([label]) => make("span", { class: "flag" }, label));
   const drawn = make("div", { class: "card" },
-    make("button", { class: "open", "data-number": number, title: `${pair.lr}\n${pair.hr}` },
+    make("button", { class: "open", "data-number": at, title: `LR ${pair.lr}\nHR ${pair.hr}` },
       cardPicture(pair),
       ...(known(pair.agreed) ? [sharesBar(pair)] : []),
       make("span", { class: "words" },
-        make("span", { class: "name" }, pair.name),
+        make("span", { class: "name" }, ...breakable(pair.name)),
         make("span", { class: "numbers" },
-          make("span", { title: "residual, LR pixels" }, `${fixed(pair.residual, 2)} px`),
-          make("span", { title: "correlation" }, `r ${fixed(pair.correlation, 3)}`),
-          make("span", { title: "coverage" }, `${Math.floor(pair.coverage * 100)} %`),
-          make("span", { title: "native scale" }, `${fixed(pair.native, 2)}×`),
-          ...(pair.tiles ? [make("span", {}, `${pair.tiles} tiles`)] : []),
-          ...(pair.different > 0 ? [make("span", { class: "differs", title: sharesText(pair) }, `≠ ${shareText(pair.different)}`)] : [])),
-        make("span", { class: "flags" }, ...flags))));
+          number("residual", `${fixed(pair.residual, 2)} px`),
+          number("correlation", fixed(pair.correlation, 3)),
+          number("coverage", `${Math.floor(pair.coverage * 100)} %`),
+          number("native scale", `${fixed(pair.native, 2)}×`),
+          ...(pair.tiles ? [number("tiles", pair.tiles)] : []),
+          ...(pair.different > 0 ? [number("different", shareText(pair.different), { class: "differs", title: sharesText(pair) })] : [])),
+        ...(flags.length ? [make("span", { class: "flags" }, ...flags)] : []))));
   if (data.served) drawn.append(decisionButtons());
   mark(drawn, pair);
   return drawn;
@@ -190,41 +219,46 @@ function card(pair, number) {
 
 function cardPicture(pair) {
   const shown = picture(pair.images, pair.aligned ? "" : "beside");
+  shown.append(make("span", { class: "tag" }, "HR"));
   return pair.differs ? hatchSmall(shown, pair.differs, pair.aligned ? pair.window : null) : shown;
 }
 
 const said = (reason, detail) => detail ? `${reason}: ${detail}` : reason;
 
-function row(item, number) {
-  const differs = closest("differs")(item);
-  const captioned = (link, side, name) => make("span", { class: "figure" },
-    side === "LR" && differs ? hatchSmall(picture([link], "single"), differs, null) : picture([link], "single"),
-    make("span", { class: "caption" }, `${side} ${name}`));
-  const pictures = item.closest
-    ? make("button", { class: "open", "data-number": number, title: "Look at both" })
-    : make("span", { class: "open" });
-  pictures.append(captioned(item.image, item.side, item.name));
-  const drawn = make("div", { class: differs ? "row differing" : "row" }, pictures);
-  const words = make("div", { class: "words" }, make("p", {}, make("strong", {}, said(item.reason, item.detail))));
-  if (item.closest) {
-    const near = item.closest;
-    pictures.append(captioned(near.image, item.side === "LR" ? "HR" : "LR", near.name));
-    if (!item.detail || !item.detail.endsWith(near.detail)) {
-      words.append(make("p", {}, `${near.name} came closest, but: ${said(near.reason, near.detail)}`));
-    }
-    words.append(
-      make("p", { class: "soft" }, [
-        known(near.correlation) ? `correlation ${fixed(near.correlation, 3)}` : "",
-        known(near.coverage) ? `coverage ${percent(near.coverage)}` : "",
-        known(near.hash_agreement) ? `hashes agree ${fixed(near.hash_agreement, 1)} %` : "",
-        known(near.residual) ? `residual ${fixed(near.residual, 2)} px` : "",
-        known(near.inliers) ? `${near.inliers} inliers` : "",
-        sharesText(near),
-        near.mirrored ? "mirrored" : "",
-        near.negative ? "negative" : "",
-        `${item.looked} looked at in all`,
-      ].filter(Boolean).join(" · ")));
-  }
-  drawn.append(words);
-  return drawn;
+/* The columns of what was rejected: the numbers of the pair that came closest. */
+const COLUMNS = [
+  ["correlation", near => fixed(near.correlation, 3)],
+  ["coverage", near => percent(near.coverage)],
+  ["hashes agree", near => known(near.hash_agreement) ? `${fixed(near.hash_agreement, 1)} %` : "–"],
+  ["residual", near => known(near.residual) ? `${fixed(near.residual, 2)} px` : "–"],
+  ["different", near => known(near.different) ? shareText(near.different) : "–"],
+  ["inliers", near => known(near.inliers) ? near.inliers : "–"],
+];
+
+function headings() {
+  const words = ["LR", "HR", "names", "why not", ...COLUMNS.map(([name]) => name)];
+  return make("div", { class: "row headings", "aria-hidden": true }, ...words.map(word => make("span", {}, word)));
+}
+
+/* A line of what was rejected: LR and HR in their columns, whichever of them it is about. */
+function row(item, at) {
+  const near = item.closest, lr = item.side === "LR";
+  const [low, high] = lr ? [item, near] : [near, item];
+  const cell = (one, differs) => !one ? make("span")
+    : differs ? hatchSmall(picture([one.image], "single"), differs, null) : picture([one.image], "single");
+  const name = (side, one) => one ? [make("span", { class: one === item ? "mine" : "" }, `${side} `, ...breakable(one.name))] : [];
+  const why = near ? [near.reason, near.detail] : [item.reason, item.detail];
+  const extra = near && item.detail.endsWith(near.detail) ? "" : item.detail; // the one that came closest, mostly
+  const more = near ? [said(item.reason, extra), near.mirrored ? "mirrored" : "", near.negative ? "negative" : "", `${item.looked} looked at`] : [];
+  const paths = [low ? `LR ${low.path}` : "", high ? `HR ${high.path}` : ""].filter(Boolean).join("\n");
+  return make(near ? "button" : "div", { class: near ? "row open" : "row", "data-number": at, title: paths },
+    cell(low, near && near.differs), cell(high),
+    make("span", { class: "names" }, ...name("LR", low), ...name("HR", high)),
+    make("span", { class: "why" }, make("span", {}, make("strong", {}, why[0]), why[1] ? `: ${why[1]}` : ""), make("span", {}, more.filter(Boolean).join(" · "))),
+    ...(near ? COLUMNS.map(([label, show]) => make("span", { class: "cell", "data-name": label }, show(near))) : []));
+}
+
+/* A name or a path may break where its words do. */
+function breakable(path) {
+  return path.split(/(?<=[/\\_.\-\s])/).flatMap(part => [part, make("wbr")]);
 }

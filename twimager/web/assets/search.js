@@ -43,14 +43,34 @@ function card(match) {
   list.append(make("dt", "size"), make("dd", match.size.join(" × ")));
   caption.append(head, make("div", match.path, "path"), list);
   if (match.copies.length) caption.append(make("p", `the same pixels: ${match.copies.join(", ")}`, "copies"));
-  figure.append(thumbnail(match.thumbnail, match.path, match.outline), caption);
+  const open = make("button", "", "look");
+  open.title = match.full;
+  open.append(thumbnail(match.thumbnail, match.path, match.outline));
+  open.addEventListener("click", () => enlarge(match));
+  figure.append(open, caption);
   return figure;
 }
 
+// A picture as large as fits, and on it the place where the query lies; its file, and the folder of that.
+function enlarge(match) {
+  const view = thumbnail(match.link, match.path, match.outline), image = view.querySelector("img");
+  image.addEventListener("error", () => { image.src = match.thumbnail; }, { once: true });
+  byId("view").replaceChildren(view);
+  byId("what").textContent = match.path;
+  byId("full").textContent = match.full;
+  byId("open").href = match.link;
+  byId("folder-link").href = match.place;
+  byId("folder-link").hidden = !match.place;
+  byId("large").showModal();
+}
+
 function verdict(asked) {
+  const took = asked.seconds === undefined ? "" : ` ${asked.seconds.toFixed(1)} s.`;
   if (asked.error) return `Could not be read: ${asked.error}`;
-  if (!asked.found.length) return "Nothing found.";
-  return asked.aligned ? "" : "Nothing shows this picture; these look like it most.";
+  if (!asked.found.length) return `Nothing found.${took}`;
+  const showing = asked.found.filter(match => match.shown !== null).length;
+  if (!asked.aligned) return `Nothing shows this picture; these look like it most.${took}`;
+  return `${showing} ${showing === 1 ? "shows" : "show"} this picture, ${asked.found.length - showing} look like it.${took}`;
 }
 
 function section(asked) {
@@ -66,11 +86,26 @@ function section(asked) {
 }
 
 // The one that was asked last is the one to be shown; what comes late is not.
-let latest = 0;
+let latest = 0, ticking = 0;
+
+function settle() {
+  clearInterval(ticking);
+  byId("busy").hidden = true;
+}
+
+function complain(text) {
+  byId("complaint").textContent = text;
+}
 
 async function ask(path, body, name) {
-  const number = ++latest;
-  byId("state").textContent = `Looking for ${name} …`;
+  const number = ++latest, begun = performance.now();
+  const seconds = () => (performance.now() - begun) / 1000;
+  const tell = () => { byId("state").textContent = `Looking for ${name} among ${data.images} images … ${Math.round(seconds())} s`; };
+  complain("");
+  tell();
+  clearInterval(ticking);
+  ticking = setInterval(tell, 500);
+  byId("busy").hidden = false;
   let asked;
   try {
     const answer = await fetch(path, {method: "POST", body});
@@ -79,15 +114,16 @@ async function ask(path, body, name) {
     asked = {query: name, error: "the server has ended, or the picture is too large", found: []};
   }
   if (number !== latest) return;
-  byId("state").textContent = "";
+  settle();
   asked.query = name;
+  asked.seconds = seconds();
   byId("asked").replaceChildren(section(asked));
 }
 
 function askFile(file) {
   if (!file) return;
   if (file.size > data.most_bytes) {
-    byId("state").textContent = `${file.name}: more than ${Math.floor(data.most_bytes / 1048576)} MB`;
+    complain(`${file.name}: more than ${Math.floor(data.most_bytes / 1048576)} MB`);
     return;
   }
   ask("picture", file, file.name || "the picture");
@@ -100,6 +136,7 @@ function askAddress(address) {
 function listen() {
   const drop = byId("drop");
   byId("ask").hidden = false;
+  byId("stop").addEventListener("click", () => { latest += 1; settle(); });
   byId("file").addEventListener("change", event => { askFile(event.target.files[0]); event.target.value = ""; });
   byId("ask").addEventListener("submit", event => { event.preventDefault(); askAddress(byId("address").value); });
   for (const kind of ["dragover", "dragleave", "drop"]) {
@@ -121,5 +158,12 @@ function listen() {
 }
 
 byId("folder").textContent = data.folder;
+byId("images").textContent = `${data.images} images`;
+byId("shut").addEventListener("click", () => byId("large").close());
+byId("copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(byId("full").textContent);
+  byId("copy").textContent = "Copied";
+  setTimeout(() => { byId("copy").textContent = "Copy its path"; }, 1500);
+});
 byId("asked").append(...data.asked.map(section));
 if (data.most_bytes) listen();

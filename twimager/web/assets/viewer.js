@@ -1,5 +1,5 @@
 /* One pair, large: before and after, blinking, difference, zoom. */
-const look = { at: 0, pair: null, mode: "slider", zoom: 0, split: 50, timer: 0, size: [1, 1] };
+const look = { at: 0, pair: null, mode: "slider", zoom: 0, split: 50, timer: 0, size: [1, 1], fallback: false };
 const FITS = 0; // a zoom of its own
 
 /* Open a pair, or in the direction of `step` the next one that there is to see. */
@@ -16,10 +16,11 @@ function open(number, step = 1) {
   $("next").disabled = number === state.found.length - 1;
   $("facts").replaceChildren(...(pair.rejected ? factsOfRejected : facts)(pair).flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, ...[value].flat())]));
   $("box").classList.remove("missing");
+  look.fallback = false;
   $("low").src = pair.images[0];
   $("high").src = pair.images[1];
-  $("modes").hidden = !pair.aligned;
   markViewer();
+  $("close").before($("review")); // what is outside of an open dialog is behind it
   if (!$("viewer").open) $("viewer").showModal();
   show(look.mode);
 }
@@ -27,7 +28,8 @@ function open(number, step = 1) {
 function facts(pair) {
   const [x, y, width, height] = pair.window;
   return [
-    ["LR", breakable(pair.lr)], ["HR", breakable(pair.hr)],
+    ["LR", fileLink(pair, 0, pair.lr)], ["HR", fileLink(pair, 1, pair.hr)],
+    ...written(pair),
     ["correlation", fixed(pair.correlation, 4)],
     ["residual", known(pair.residual) ? `${fixed(pair.residual, 3)} LR pixels` : "no tile tells"],
     ["coverage", percent(pair.coverage)],
@@ -48,6 +50,13 @@ function facts(pair) {
   ];
 }
 
+/* The files that were written, and where they are. */
+function written(pair) {
+  const files = ["lr", "hr"].filter(side => pair.outputs[side]);
+  const link = side => make("a", { href: pair.images[side === "lr" ? 0 : 1], target: "_blank", rel: "noopener" }, `${side.toUpperCase()}/${pair.outputs[side]}`);
+  return files.length ? [["written", files.flatMap(side => [link(side), " "])]] : [];
+}
+
 function factsOfShares(pair) {
   return known(pair.agreed) ? [
     ["agreed", shareText(pair.agreed)],
@@ -57,14 +66,33 @@ function factsOfShares(pair) {
   ] : [];
 }
 
+/* How the numbers that have a gate are written. */
+const WRITTEN = {
+  correlation: value => fixed(value, 3),
+  coverage: percent,
+  hash_agreement: value => `${fixed(value, 1)} %`,
+  residual: value => `${fixed(value, 2)} LR pixels`,
+  contradicted: value => `${shareText(value)}, in one place`,
+  color_distance: value => `ΔE ${fixed(value, 1)}`,
+};
+
+/* A number of a rejected pair against its gate. */
+function factOfGate(pair, { number: name, kind, bound, option }) {
+  const value = pair[name], write = WRITTEN[name];
+  const words = known(bound) ? `at ${kind} ${write(bound)}` : "at most what suits the LR's size";
+  const failed = known(bound) && known(value) && (kind === "least" ? value < bound : value > bound);
+  return [name.replace("_", " "), [
+    make("span", { class: failed ? "failed" : "" }, known(value) ? `${failed ? "✗ " : ""}${write(value)}` : "not measured"),
+    make("span", { class: "gate" }, words, ...(option ? [", ", make("span", { class: "option" }, option)] : [])),
+  ]];
+}
+
 function factsOfRejected(pair) {
   return [
-    ["LR", pair.lr], ["HR", pair.hr],
-    ["rejected", said(pair.reason, pair.detail)],
-    ["correlation", fixed(pair.correlation, 4)],
-    ["residual", known(pair.residual) ? `${fixed(pair.residual, 3)} LR pixels` : "–"],
-    ["coverage", percent(pair.coverage)],
-    ["hashes agree", known(pair.hash_agreement) ? `${fixed(pair.hash_agreement, 1)} %` : "–"],
+    ["LR", fileLink(pair, 0, pair.lr)], ["HR", fileLink(pair, 1, pair.hr)],
+    ["rejected", [make("strong", {}, pair.reason), pair.detail && `: ${pair.detail}`]],
+    ["would pass", pair.remedy ? ["with ", ...unbroken(pair.remedy)] : "with no option: as far as the numbers tell, the HR shows something else"],
+    ...data.gates.map(gate => factOfGate(pair, gate)),
     ["hash distance", `${pair.hash_distance} of 64 bits`],
     ...factsOfShares(pair),
     ["inliers", known(pair.inliers) ? String(pair.inliers) : "not looked for"],
@@ -74,23 +102,61 @@ function factsOfRejected(pair) {
   ];
 }
 
-/* A path may break behind its separators. */
-function breakable(path) {
-  return path.split(/(?<=[/\\])/).flatMap(part => [part, make("wbr")]);
+/* Options don't break, and stand out. */
+const unbroken = text => text.split(/(--\w+(?: [\d.]+)?)/).map((part, at) => at % 2 ? make("strong", { class: "option" }, part) : part);
+
+/* A path that leads to its file, where that is served. */
+function fileLink(pair, side, path) {
+  const link = pair.sources[side];
+  return link ? [make("a", { href: link, target: "_blank", rel: "noopener" }, ...breakable(path))] : breakable(path);
 }
 
 function show(mode) {
   look.mode = mode;
   clearInterval(look.timer);
-  const { aligned } = look.pair;
+  const lies = liesOn();
+  $("modes").hidden = !lies;
   for (const button of $("modes").children) button.setAttribute("aria-pressed", button.dataset.mode === mode);
-  $("split").hidden = mode !== "slider" || !aligned;
-  if (!aligned) face("beside");
+  $("split").hidden = mode !== "slider" || !lies;
+  if (!lies) face("beside");
   else if (mode !== "blink") face(mode);
   else {
     flip();
     look.timer = setInterval(flip, 600);
   }
+}
+
+/* Whether HR and LR are shown one on the other: as they were written, or laid over by the matrix. */
+const liesOn = () => look.pair.aligned || Boolean(look.pair.matrix && !look.fallback);
+
+/* What a browser can't show is shown by its thumbnail; that is too small for the matrix. */
+function showThumbnail(event) {
+  const link = look.pair.images[event.target === $("low") ? 0 : 1];
+  const copy = small(link);
+  if (copy === link || event.target.src === copy || event.target.src.endsWith(`/${copy}`)) {
+    $("box").classList.add("missing");
+    return;
+  }
+  look.fallback = true;
+  event.target.src = copy;
+  show(look.mode);
+}
+
+/* Lay the HR over the LR: a matrix between pixel centres, as the style takes it, between corners. */
+function layOver() {
+  const style = $("high").style;
+  const { matrix, aligned } = look.pair;
+  const laid = !aligned && liesOn() && $("low").naturalWidth;
+  $("over").classList.toggle("laid", Boolean(laid));
+  style.transform = style.width = style.height = "";
+  if (!laid) return;
+  const scale = look.size[0] / $("low").naturalWidth;
+  const [a, b, c] = matrix.map(([x, y, one]) => [x, y, one - (x + y) / 2]); // from corners of the HR
+  const [first, second] = [a, b].map(row => row.map((value, at) => (value + c[at] / 2) * scale)); // to those of the LR
+  style.width = `${$("high").naturalWidth}px`;
+  style.height = `${$("high").naturalHeight}px`;
+  const columns = [0, 1].flatMap(at => [first[at], second[at], 0, c[at]]);
+  style.transform = `matrix3d(${[...columns, 0, 0, 1, 0, first[2], second[2], 0, c[2]].join()})`;
 }
 
 const LABELS = { slider: ["LR", "HR"], beside: ["LR", "HR"], low: ["LR", ""], high: ["", "HR"], difference: ["", ""] };
@@ -104,7 +170,7 @@ function face(kind) {
 const flip = () => $("box").classList.contains("low") ? face("high") : face("low");
 
 function flipByHand() {
-  if (!look.pair.aligned) return;
+  if (!liesOn()) return;
   if (look.mode === "low" || look.mode === "high") show(look.mode === "low" ? "high" : "low");
   else show($("box").classList.contains("low") ? "high" : "low");
 }
@@ -115,13 +181,15 @@ function splitAt(share) {
   $("box").style.setProperty("--split", `${look.split}%`);
 }
 
-/* The box has the HR's size times the zoom; where nothing is known of that yet, it waits for the image. */
+/* The box has the HR's size times the zoom, or the LR's where the HR is laid over it; where nothing is known of that
+   yet, it waits for the image. */
 function size() {
   const [low, high] = [$("low"), $("high")];
   $("stage").classList.toggle("still", look.zoom === FITS); // without scroll bars, which would take their share
   const beside = $("box").classList.contains("beside");
-  const width = Math.max(1, high.naturalWidth || low.naturalWidth) * (beside ? 2 : 1);
-  const height = Math.max(1, high.naturalHeight || low.naturalHeight);
+  const base = !look.pair.aligned && liesOn() ? low : high.naturalWidth ? high : low;
+  const width = Math.max(1, base.naturalWidth) * (beside ? 2 : 1);
+  const height = Math.max(1, base.naturalHeight);
   const most = Math.min($("stage").clientWidth / width, $("stage").clientHeight / height);
   const zoom = look.zoom === FITS ? most : look.zoom;
   look.size = [width * zoom, height * zoom];
@@ -130,6 +198,8 @@ function size() {
   $("box").classList.toggle("pixels", zoom >= 2);
   $("zoom").textContent = `${Math.round(zoom * 100)} %`;
   $("fit").setAttribute("aria-pressed", look.zoom === FITS);
+  $("whole").setAttribute("aria-pressed", look.zoom === 1);
+  layOver();
   hatchLarge();
   return zoom;
 }
@@ -150,6 +220,11 @@ function zoomBy(factor, x, y) {
   const stage = $("stage").getBoundingClientRect();
   zoomTo(size() * factor, x ?? stage.left + stage.width / 2, y ?? stage.top + stage.height / 2);
 }
+
+const toggleWhole = () => {
+  const stage = $("stage").getBoundingClientRect();
+  zoomTo(look.zoom === 1 ? FITS : 1, stage.left + stage.width / 2, stage.top + stage.height / 2);
+};
 
 function dragging() {
   const stage = $("stage");
@@ -176,6 +251,7 @@ function dragging() {
 
 function closed() {
   clearInterval(look.timer);
+  $("tools").append($("review"));
   while (state.drawn <= look.at && state.drawn < state.found.length) grow();
   const shown = document.querySelector(`#list [data-number="${look.at}"]`);
   if (shown) shown.focus();
@@ -183,11 +259,11 @@ function closed() {
 
 const KEYS = {
   ArrowLeft: () => open(look.at - 1, -1), ArrowRight: () => open(look.at + 1),
-  PageUp: () => open(look.at - 1, -1), PageDown: () => open(look.at + 1),
+  PageUp: () => open(Math.max(0, look.at - 10), -1), PageDown: () => open(Math.min(state.found.length - 1, look.at + 10)),
   Home: () => open(0), End: () => open(state.found.length - 1, -1), h: toggleHatching,
   s: () => show("slider"), b: () => show("blink"), d: () => show("difference"), 1: () => show("low"), 2: () => show("high"),
   " ": flipByHand, "+": () => zoomBy(2), "=": () => zoomBy(2), "-": () => zoomBy(0.5), 0: () => zoomTo(FITS, 0, 0),
-  q: () => $("viewer").close(),
+  z: toggleWhole, o: toggleOrder, "?": showKeys, q: () => $("viewer").close(),
 };
 
 function pressedInViewer(event) {
