@@ -361,6 +361,42 @@ class WriteSettings:
             )
 
 
+class Deinterlace(Enum):
+    """How combed frames of a video are made whole: by what is measured, not at all, or by one of FFmpeg's filters."""
+
+    AUTO = "auto"
+    OFF = "off"
+    BWDIF = "bwdif"
+    FIELDMATCH = "fieldmatch"
+
+
+class Hdr(Enum):
+    """What becomes of a video's high dynamic range."""
+
+    SDR = "sdr"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """Which frames are taken from videos, and how; times are in seconds from the LR video's beginning."""
+
+    frames: int = 1000
+    per_shot: int = 2
+    every: float | None = None
+    start: float = 0.0
+    end: float | None = None
+    deinterlace: Deinterlace = Deinterlace.AUTO
+    hdr: Hdr = Hdr.SDR
+    keep_frames: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.frames >= 1, "--frames must be 1 or more")
+        require(self.per_shot >= 1, "--per_shot must be 1 or more")
+        require(self.every is None or 0 < self.every < math.inf, "--every must be more than 0 seconds")
+        require(self.end is None or self.end > self.start, "--to must be later than --from")
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """Where and how the job is done. A run that goes on with --resume may have others: the same pairs come of it."""
@@ -404,6 +440,7 @@ class Options:
     pair: PairSettings = PairSettings()
     select: SelectSettings = SelectSettings()
     write: WriteSettings = WriteSettings()
+    video: VideoSettings = VideoSettings()
     run: RunSettings = RunSettings(dry=True)
 
     def __post_init__(self) -> None:

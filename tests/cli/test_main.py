@@ -138,7 +138,8 @@ def test_folders_that_are_not_there_or_empty(run: Run, folders: Folders, tmp_pat
 )
 def test_files_where_folders_are_meant(run: Run, folders: Folders, tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / name).write_bytes(b"")
-    refused(run("--lr", tmp_path / name, "--hr", folders.hr, "--dry"), 2, "--lr: ", words.format(folder=tmp_path))
+    said = "a video is paired with videos only" if name == "film.MKV" else words.format(folder=tmp_path)
+    refused(run("--lr", tmp_path / name, "--hr", folders.hr, "--dry"), 2, "--lr: ", said)
     refused(run("cluster", tmp_path / name, "--dry"), 2, words.format(folder=tmp_path))
 
 
@@ -150,7 +151,7 @@ def test_files_where_folders_are_meant(run: Run, folders: Folders, tmp_path: Pat
             ["a.nef", "b.jxl"],
             "JPEG XL or camera raw, which is not read here: pip install imagecodecs pillow-jxl-plugin rawpy",
         ),
-        (["a.mp4"], "a.mp4, the only file there, is a video; take frames"),
+        (["a.mp4"], "a video is paired with videos only, the other side is of images; take frames"),
     ],
 )
 def test_folders_of_nothing_that_is_read_here(
@@ -296,7 +297,7 @@ def test_both_spellings(run: Run, folders: Folders, flag: str) -> None:
     assert run(*folders.flags, flag, "--min-overlap=0.5", "--min_overlap", "0.4").code == 0
 
 
-GROUPS = ["folders", "find", "align", "accept", "frame", "write", "run"]
+GROUPS = ["folders", "find", "align", "accept", "frame", "write", "videos", "run"]
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -18,7 +18,7 @@ from tests.support.browser import PROGRAM, Browser, choose
 from tests.support.command import Run
 from tests.support.folders import CAPTION, Folders, paste
 from tests.support.page import NASTY
-from tests.support.report import report_of, typed
+from tests.support.report import of_films, report_of, typed
 from twimager.report.page import page
 from twimager.report.thumbnails import make_thumbnails
 from twimager.runtime.console import Console
@@ -325,3 +325,64 @@ def test_pairs_are_sorted_and_chosen_by_what_differs(differing: Browser) -> None
 
 def test_without_differences_nothing_is_offered(shown: Browser) -> None:
     assert shown.run("[...document.querySelectorAll('.hatches')].every(button => button.hidden)")
+
+
+@pytest.fixture
+def filmed(browser: Browser, folders: Folders, report: dict[str, Any]) -> Browser:
+    """The page of three pairs of frames, each of a segment of its own."""
+    show(browser, folders, of_films(report))
+    return browser
+
+
+SEGMENTS = "[...document.querySelectorAll('.timeline .segment')]"
+
+
+def moments(browser: Browser) -> list[str]:
+    return browser.run("[...document.querySelectorAll('.card .moment')].map(m => m.textContent.split(' ')[1])")
+
+
+def test_a_click_on_a_segment_shows_its_pairs_alone(filmed: Browser) -> None:
+    everything = ["0:01:02.480", "0:01:12.480", "0:01:22.480"]
+    assert moments(filmed) == everything
+    filmed.wait(f"{SEGMENTS}.every(segment => segment.querySelectorAll('rect').length === 2)")
+    filmed.click(".segment[data-key='0,1'] rect")
+    assert moments(filmed) == everything[1:2]
+    assert filmed.run(f"{SEGMENTS}.map(segment => segment.getAttribute('aria-pressed'))") == ["false", "true", "false"]
+    told = filmed.run("document.querySelector('.told').textContent")
+    assert all(words in told for words in ("Segment 2 of 3", "0:01:10.480", "offset +0.976 s", "1.04271", "1 pair"))
+    filmed.click(".segment[data-key='0,1'] rect")
+    assert moments(filmed) == everything
+    filmed.click(".segment[data-key='0,2'] rect")
+    filmed.click("#segment")
+    assert moments(filmed) == everything
+    assert filmed.run("document.querySelector('.told').textContent").startswith("Point at a segment")
+    filmed.run("document.querySelector('.open').focus()")
+    filmed.press("Enter")
+    filmed.wait("document.getElementById('viewer').open")
+    assert filmed.run("document.querySelector('#facts dd').textContent.trim()") == "LR 0:01:02.480 = HR 0:01:23.456"
+    filmed.press("q")
+    assert filmed.complaints == []
+
+
+def test_a_timeline_is_used_with_keys(filmed: Browser) -> None:
+    assert filmed.run(f"{SEGMENTS}.filter(segment => segment.tabIndex === 0).length") == 1
+    filmed.run("document.querySelector('.segment').focus()")
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "Enter"):
+        filmed.press(key)
+    assert filmed.run("document.activeElement.dataset.key") == "0,1"
+    assert moments(filmed) == ["0:01:12.480"]
+    filmed.resize(390, 844, phone=True)
+    widths = "[document.querySelector('.timeline svg').clientWidth, document.querySelector('.timeline').clientWidth]"
+    filmed.wait(f"(([inner, outer]) => inner < outer && outer < 390)({widths})")
+    assert filmed.run("document.activeElement.dataset.key") == "0,1"
+    assert filmed.run(
+        "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('.moment'))"
+    )
+    filmed.resize(1280, 800)
+    filmed.press("Escape")
+    assert len(moments(filmed)) == 3
+
+
+def test_without_videos_there_is_no_timeline(shown: Browser) -> None:
+    assert shown.run("document.getElementById('films').hidden && document.getElementById('segment').hidden")
+    assert shown.run("document.querySelectorAll('.timeline, .moment').length") == 0

@@ -22,6 +22,7 @@ def record(**changed: Any) -> PairRecord:
         "coverage": 1.0, "negative": False, "channels": 3, "split": None, "group": None, "tiles": [],
         "hash_agreement": 99.0, "hash_distance": 2, "inliers": 50, "source": Source.FEATURES, "mirrored": False,
         "flow": None, "color_distance": None, "window": (1, 2, 30, 40), "rivals": [], "accepted": None,
+        "lr_frame": None, "hr_frame": None,
         "matrix": np.eye(3).tolist(), "lr_picture": (0, 0, 50, 60), "hr_picture": (0, 0, 150, 180),
         "agreed": 0.9, "different": 0.01, "unjudged": 0.09, "contradicted": 0.0, "agreement": None,
     }  # fmt: skip

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.videos import moving, write_video
+from twimager.options import Hdr
 from twimager.video import frames as module
-from twimager.video.color import Hdr, to_bgr
+from twimager.video.color import to_bgr
 from twimager.video.container import frames, opened, probe
 from twimager.video.frames import FrameSettings, read_frames
 

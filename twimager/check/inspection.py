@@ -134,7 +134,7 @@ def _facts(image: Fingerprint) -> FileFacts:
 
 def _evaluated(lr: Fingerprint, hr: Fingerprint, scale: Fraction | None) -> VerifiedPair | RejectedPair:
     """Return what the main job makes of two files that are each other's only proposal."""
-    proposed = proposals(lr, hr)
+    proposed = proposals(lr, [hr])
     if lr.is_flat or hr.is_flat:
         return RejectedPair(proposed[0], Rejection(Reason.FLAT))
     settings = PairSettings(AlignSettings(Method.WARP), framing=Framing(scale or Framing().scale))

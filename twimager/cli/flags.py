@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,9 @@ from twimager.options import (
     Alpha,
     Border,
     ColorTransfer,
+    Deinterlace,
     Format,
+    Hdr,
     Loader,
     Method,
     NameCharacters,
@@ -23,6 +26,7 @@ from twimager.options import (
     Partial,
     Search,
     Truncated,
+    VideoSettings,
     parse_scale,
 )
 from twimager.version import __version__
@@ -35,7 +39,7 @@ def add_groups(parser: argparse.ArgumentParser) -> None:
     """Add all flags of the main job."""
     adders = {
         "folders": _add_folders, "find": _add_find, "align": _add_align, "accept": _add_accept, "frame": _add_frame,
-        "write": _add_write, "run": _add_run,
+        "write": _add_write, "videos": _add_videos, "run": _add_run,
     }  # fmt: skip
     for title, add in adders.items():
         add(parser.add_argument_group(title))
@@ -47,8 +51,8 @@ def add_for(group: argparse._ActionsContainer, what: str) -> None:
 
 
 def _add_folders(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--lr", type=Path, metavar="DIR", required=True, help="the reference images")
-    group.add_argument("--hr", type=Path, metavar="DIR", required=True, help="the target images")
+    group.add_argument("--lr", type=Path, metavar="DIR", required=True, help="the reference images, or a video")
+    group.add_argument("--hr", type=Path, metavar="DIR", required=True, help="the target images, or a video")
     group.add_argument(
         "--dest", type=Path, metavar="DIR", help="where to write; made if missing, not needed with --dry"
     )
@@ -210,6 +214,38 @@ def _add_frame(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_videos(group: argparse._ArgumentGroup) -> None:
+    defaults = VideoSettings()
+    group.add_argument(
+        "--frames", type=int, default=defaults.frames, metavar="N", help="take N LR frames at most (default 1000)"
+    )
+    group.add_argument(
+        "--per_shot",
+        type=int,
+        default=defaults.per_shot,
+        metavar="K",
+        help="of every shot take the K sharpest that differ (default 2)",
+    )
+    group.add_argument(
+        "--every", type=float, metavar="SECONDS", help="instead take the sharpest frame of every so many seconds"
+    )
+    group.add_argument("--from", dest="start", type=_seconds, default=0.0, metavar="H:MM:SS", help="of the LR video,")
+    group.add_argument("--to", dest="end", type=_seconds, metavar="H:MM:SS", help="take frames of this part only")
+    group.add_argument(
+        "--deinterlace",
+        choices=_values(Deinterlace),
+        default=Deinterlace.AUTO.value,
+        help="make combed frames whole: as is measured (auto, the default), never (off), or by this filter",
+    )
+    group.add_argument(
+        "--hdr",
+        choices=_values(Hdr),
+        default=Hdr.SDR.value,
+        help="tone-map a high dynamic range (sdr, the default), or leave its values as they are (keep)",
+    )
+    group.add_argument("--keep_frames", action="store_true", help="keep the frames, in DEST/.twimager/frames")
+
+
 def _add_write(group: argparse._ArgumentGroup) -> None:
     add_for(
         group,
@@ -355,6 +391,17 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--version", action="version", version=f"twimager {__version__}", help="print the version")
     group.add_argument("-h", "--help", action="help", help="print this help")
+
+
+def _seconds(text: str) -> float:
+    """Return a time, as 1:02:03.5, 2:03 or 123, in seconds; ValueError if it is none."""
+    seconds = 0.0
+    for part in text.split(":"):
+        value = float(part)
+        if not 0 <= value < math.inf:
+            raise ValueError(text)
+        seconds = 60 * seconds + value
+    return seconds
 
 
 def _values(kind: type[Enum]) -> list[str]:

@@ -13,9 +13,11 @@ from twimager.options import (
     Border,
     ColorTransfer,
     Crop,
+    Deinterlace,
     Format,
     Framing,
     Gates,
+    Hdr,
     Loader,
     Method,
     NameCharacters,
@@ -31,6 +33,7 @@ from twimager.options import (
     SelectSettings,
     Tiling,
     Truncated,
+    VideoSettings,
     WriteSettings,
 )
 from twimager.output.loaders import require_loadable, smallest_lr
@@ -108,6 +111,10 @@ def to_options(values: argparse.Namespace) -> Options:
             None if depth == SOURCE else int(depth), Alpha(values.alpha), NameCharacters(names), loaders,
             Tiling.from_numbers(values.tile) if values.tile else None, values.min_detail,
             values.split, values.seed,
+        ),
+        VideoSettings(
+            values.frames, values.per_shot, values.every, values.start, values.end, Deinterlace(values.deinterlace),
+            Hdr(values.hdr), values.keep_frames,
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,

@@ -17,7 +17,7 @@ from PIL import Image
 
 from twimager.errors import NotRegularFile, UnreadableImage, UnsupportedFormat, UsageError
 from twimager.image import headers, tiff
-from twimager.image.folders import require_readable
+from twimager.image.folders import IMAGE_SUFFIXES, require_readable
 from twimager.options import Format
 from twimager.runtime.memory import budget
 
@@ -26,12 +26,6 @@ NOT_IMAGES = {"thumbs.db", "desktop.ini"}
 PILLOW_NAMES = {Format.WEBP: "WEBP", Format.TIFF: "TIFF", Format.TIF: "TIFF", Format.JPG: "JPEG"}
 # EXIF's (and TIFF's) tag for how a picture is to be turned, and its value for not at all.
 ORIENTATION, UPRIGHT = 0x0112, 1
-# How files are called that can be read. One by another name that is no image is of another format, not damaged.
-IMAGE_SUFFIXES = frozenset({
-    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jxl", ".webp", ".avif", ".heif", ".heic",
-    ".hif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm",
-    ".pam", ".pfm", ".sr", ".ras",
-})  # fmt: skip
 # Where a PNG says what kind of colour it has, and which kinds are RGB, without and with alpha.
 PNG_COLOR, PNG_RGB = 25, (2, 6)
 # Bytes that suffice to tell a format. A file may have as many bytes as its pixels (four values of 16 bit) and what else
@@ -62,10 +56,12 @@ def list_files(folder: Path, recursive: bool, warn: Callable[[str], None]) -> li
     return sorted(_walk(folder, recursive, warn), key=lambda path: path.relative_to(folder).parts)
 
 
-def require_files(folders: Sequence[Path], recursive: bool, warn: Callable[[str], None], flag: str = "") -> list[Path]:
+def require_files(
+    folders: Sequence[Path], recursive: bool, warn: Callable[[str], None], flag: str = "", videos: bool = False
+) -> list[Path]:
     """Return the files of folders that the user has named; UsageError if none can be read.
 
-    It begins with `flag`: there are none, or none is of a format that is read here.
+    It begins with `flag`: there are none, or none is of a format that is read here, with `videos` those, too.
     """
     paths = []
     for folder in folders:
@@ -76,7 +72,7 @@ def require_files(folders: Sequence[Path], recursive: bool, warn: Callable[[str]
     if not paths:
         below = "" if recursive else " (--recursive looks into the folders inside too)"
         raise UsageError(f"{flag}there are no files in {', '.join(map(str, folders))}{below}")
-    require_readable(paths, flag)
+    require_readable(paths, flag, videos)
     return paths
 
 

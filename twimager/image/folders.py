@@ -8,9 +8,17 @@ from pathlib import Path
 from twimager.errors import UsageError, require
 from twimager.image.codecs import CAMERA_RAW, HEIF, JPEG_XL
 
-VIDEOS = frozenset(
-    {".mkv", ".mp4", ".m4v", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts", ".wmv", ".flv"}
-)
+VIDEOS = frozenset({
+    ".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".h264", ".hevc", ".ivf", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv",
+    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
+    ".y4m",
+})  # fmt: skip
+# How files are called that can be read. One by another name that is no image is of another format, not damaged.
+IMAGE_SUFFIXES = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jxl", ".webp", ".avif", ".heif", ".heic",
+    ".hif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".exr", ".hdr", ".pic", ".pbm", ".pgm", ".ppm", ".pxm", ".pnm",
+    ".pam", ".pfm", ".sr", ".ras",
+})  # fmt: skip
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
 # How files are called that only an extra reads. Their contents are not looked at: there may be thousands of them.
 OF_EXTRAS = dict.fromkeys((".heic", ".heif", ".hif"), HEIF) | {".jxl": JPEG_XL} | dict.fromkeys(
@@ -40,10 +48,13 @@ def _instead(file: Path) -> str:
     return f"file; name the folder that holds the images, as {file.parent}"
 
 
-def require_readable(paths: Sequence[Path], flag: str = "") -> None:
-    """Raise UsageError if by their names all files are of formats that are not read here; it says what helps."""
+def require_readable(paths: Sequence[Path], flag: str = "", videos: bool = False) -> None:
+    """Raise UsageError if by their names all files are of formats that are not read here; it says what helps.
+
+    With `videos` those are read, too.
+    """
     suffixes = {path.suffix.lower() for path in paths}
-    if suffixes <= VIDEOS:
+    if suffixes <= VIDEOS and not videos:
         raise UsageError(f"{flag}{_all(paths)} a video; {FRAMES_FIRST}")
     codecs = {OF_EXTRAS[suffix] for suffix in suffixes if suffix in OF_EXTRAS}
     if suffixes <= OF_EXTRAS.keys() and all(codec.missing for codec in codecs):
@@ -54,3 +65,19 @@ def require_readable(paths: Sequence[Path], flag: str = "") -> None:
 
 def _all(paths: Sequence[Path]) -> str:
     return f"each of the {len(paths)} files there is" if len(paths) > 1 else f"{paths[0]}, the only file there, is"
+
+
+def of_videos(lrs: Sequence[Path], hrs: Sequence[Path]) -> bool:
+    """Tell by their names whether both sides are videos, beside which other files may lie; UsageError if one is."""
+    sides = {"--lr": _are_videos(lrs), "--hr": _are_videos(hrs)}
+    if len(set(sides.values())) == 1:
+        return sides["--lr"]
+    flag = next(flag for flag, are in sides.items() if are)
+    raise UsageError(f"{flag}: a video is paired with videos only, the other side is of images; {FRAMES_FIRST}")
+
+
+def _are_videos(paths: Sequence[Path]) -> bool:
+    """Tell whether there are videos and no more images than these, as pictures of covers."""
+    suffixes = [path.suffix.lower() for path in paths]
+    videos = sum(suffix in VIDEOS for suffix in suffixes)
+    return videos > 0 and videos >= sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)

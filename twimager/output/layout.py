@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from twimager.errors import UsageError
-from twimager.image.folders import require_folder
+from twimager.errors import UsageError, require
+from twimager.image.folders import VIDEOS, require_folder
 from twimager.options import Options, Output, Partial
 from twimager.runtime.folders import is_link, is_shared
 
@@ -30,9 +30,10 @@ TEMPORARY = ".tmp"
 
 
 def check_folders(options: Options) -> None:
-    """Raise UsageError unless LR and HR are folders, DEST may be written to, and none lies inside another."""
+    """Raise UsageError unless LR and HR are folders or videos, DEST may be written to, and none lies inside another."""
     for flag, folder in (("--lr", options.lr), ("--hr", options.hr)):
-        require_folder(folder, f"{flag}: ")
+        if not (folder.is_file() and folder.suffix.lower() in VIDEOS):
+            require_folder(folder, f"{flag}: ")
     folders = {"--lr": options.lr, "--hr": options.hr}
     if options.run.dest is not None:
         folders["--dest"] = options.run.dest
@@ -40,6 +41,8 @@ def check_folders(options: Options) -> None:
     for flag, folder in folders.items():
         require_apart("--save", options.run.save, flag, folder)
         for other, parent in folders.items():
+            same_file = flag != other and folder.is_file() and folder.resolve() == parent.resolve()
+            require(not same_file, f"{folder} is named twice; name two videos")
             if flag != other and folder.resolve().is_relative_to(parent.resolve()):
                 raise UsageError(f"{flag} is the folder of {other} or inside it; keep the three folders apart")
 

@@ -50,12 +50,20 @@ def find_pairs(
     decider: Decider,
     *,
     masks: Masks = NO_MASKS,
+    partners: Mapping[Path, Sequence[Path]] | None = None,
 ) -> Iterator[VerifiedPair]:
     """Read both folders; propose, evaluate and select in rounds. Yield each pair once nothing can change it.
 
-    A round takes the images that no pair of the rounds before has taken.
+    A round takes the images that no pair of the rounds before has taken. Where the HRs that each LR may be are known,
+    its `partners`, there is one round.
     """
     rounds = _Rounds(options, reader, decider, masks)
+    if options.propose.search is Search.NAMES and partners is None:
+        named = by_name.partners(lr_paths, options.lr, hr_paths, options.hr)
+        partners = {lr: [hr] for lr, hr in named.items()}
+    if partners is not None:
+        yield from rounds.by_partners(lr_paths, hr_paths, partners)
+        return
     left = yield from rounds.first(lr_paths, hr_paths)
     if left:  # the features of the rounds before are not in memory any more
         yield from rounds.by_richer_features(left)
@@ -76,7 +84,6 @@ class _Rounds:
 
     def __init__(self, options: Options, reader: Reader, decider: Decider, masks: Masks) -> None:
         self._propose, self._all_matches = options.propose, options.select.all_matches
-        self._folders = options.lr, options.hr
         self._reader, self._decider, self._ledger = reader, decider, reader.ledger
         self._progress = reader.progress
         self._lr_recipe = as_read(LIGHT_LR, options.read, masks.lr)
@@ -84,8 +91,6 @@ class _Rounds:
 
     def first(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Round:
         """Read both folders, and find pairs that show the same frame, then those by hashes and features."""
-        if self._propose.search is Search.NAMES:
-            return (yield from self._by_names(lr_paths, hr_paths))
         by_frame = self._propose.search is Search.AUTO and not self._all_matches
         lr_recipe = self._lr_recipe.without_features if by_frame else self._lr_recipe
         lrs = self._reader.read_unique("LR", lr_paths, lr_recipe, duplicates=self._all_matches)
@@ -107,15 +112,15 @@ class _Rounds:
             return None
         return (yield from self._by_features(Images(lrs, hrs), near)) if lrs else None
 
-    def _by_names(self, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Round:
-        """Find pairs among the files of the same name, each of which counts, whatever it holds."""
+    def by_partners(
+        self, lr_paths: Sequence[Path], hr_paths: Sequence[Path], partners: Mapping[Path, Sequence[Path]]
+    ) -> Iterator[VerifiedPair]:
+        """Find pairs among partners; every file counts, whatever it holds."""
         lrs = self._reader.read("LR", lr_paths, self._lr_recipe)
         hrs = {hr.path: hr for hr in self._reader.read("HR", hr_paths, self._hr_recipe)}
         self._reader.count_unsupported()
-        partners = by_name.partners(lr_paths, self._folders[0], hr_paths, self._folders[1])
-        named = ((lr, hrs.get(partners[lr.path])) for lr in lrs if lr.path in partners)
-        yield from self._decider.pairs([by_name.proposals(lr, hr) for lr, hr in named if hr])
-        return None
+        of_lrs = ((lr, [hrs[path] for path in partners.get(lr.path, ()) if path in hrs]) for lr in lrs)
+        yield from self._decider.pairs([by_name.proposals(lr, of_lr) for lr, of_lr in of_lrs if of_lr])
 
     def _by_features(self, images: Images, near: Sequence[list[Proposal]]) -> Round:
         """Find pairs by features and hashes, then mirrored, then squeezed or negative.

@@ -36,6 +36,6 @@ def _by_name(paths: Iterable[Path], folder: Path) -> dict[Path, Path]:
     return named
 
 
-def proposals(lr: Fingerprint, hr: Fingerprint) -> list[Proposal]:
-    """Return how an HR is proposed for an LR of the same name."""
-    return [Proposal(lr, hr, source) for source in SOURCES]
+def proposals(lr: Fingerprint, hrs: Sequence[Fingerprint]) -> list[Proposal]:
+    """Return how its partners are proposed for an LR."""
+    return [Proposal(lr, hr, source) for source in SOURCES for hr in hrs]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -18,24 +19,34 @@ from twimager.output.transparency import treatment
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import CANDIDATES
-from twimager.report.records import Record, Report
+from twimager.report.records import Moment, Record, Report
 from twimager.report.schema import (
     SCHEMA_VERSION,
     AgreementRecord,
     Candidates,
+    FrameRecord,
     NoteRecord,
     PairRecord,
     RejectedImageRecord,
     RejectedPairRecord,
     ReportDocument,
+    SegmentRecord,
     TileRecord,
+    TimelineRecord,
     Versions,
 )
 from twimager.verify.agreement_map import AgreementMap
 from twimager.version import __version__
 
+if TYPE_CHECKING:
+    from twimager.video.matching import VideoMatch
+    from twimager.video.selection import Selection
+
 # Numbers of a pair are rounded to so many digits after the point.
 DIGITS = 4
+# Times, in seconds.
+SECONDS_DIGITS = 6
+NO_MOMENTS: Mapping[Path, Moment] = {}
 
 
 def document(report: Report) -> ReportDocument:
@@ -47,7 +58,7 @@ def document(report: Report) -> ReportDocument:
         settings=plain_settings(report.options),
         candidates=Candidates(most=CANDIDATES, lrs_with_more=sum(near > CANDIDATES for near in report.near_hashes)),
         seconds={stage: round(seconds, 2) for stage, seconds in report.seconds},
-        pairs=[pair_record(record, report.options.write) for record in report.pairs],
+        pairs=[pair_record(record, report.options.write, report.moments) for record in report.pairs],
         rejected_pairs=[_rejected_pair(pair) for pair in report.rejected_pairs],
         rejected_images=[
             RejectedImageRecord(
@@ -59,11 +70,52 @@ def document(report: Report) -> ReportDocument:
             for image in report.rejected_images
         ],
         notes=[NoteRecord(path=str(note.path.absolute()), note=note.text) for note in report.notes],
+        timelines=[_timeline(*film) for film in report.films],
     )
 
 
-def pair_record(record: Record, write: WriteSettings) -> PairRecord:
-    """Return all that is known of a pair, whose files are written so."""
+def _frame(moment: Moment | None) -> FrameRecord | None:
+    if moment is None:
+        return None
+    return FrameRecord(
+        video=str(moment.video.absolute()), number=moment.number, pts=moment.pts, seconds=_seconds(moment.seconds)
+    )
+
+
+def _timeline(match: VideoMatch, chosen: Selection) -> TimelineRecord:
+    segments = [
+        SegmentRecord(
+            lr_from=_seconds(one.lr_from),
+            lr_to=_seconds(one.lr_to),
+            hr_from=_seconds(one.hr_from),
+            hr_to=_seconds(one.hr_to),
+            rate=one.rate,
+            confidence=min(1.0, round(one.confidence, DIGITS)),
+        )
+        for one in match.timeline.segments
+    ]
+    return TimelineRecord(
+        lr=str(match.lr.absolute()),
+        hr=str(match.hr.absolute()),
+        lr_span=_span(match.lr_span),
+        hr_span=_span(match.hr_span),
+        mapped=round(match.timeline.mapped, DIGITS),
+        chosen=len(chosen.frames),
+        left_out=chosen.left_out,
+        segments=segments,
+    )
+
+
+def _span(span: tuple[float, float]) -> tuple[float, float]:
+    return _seconds(span[0]), _seconds(span[1])
+
+
+def _seconds(seconds: float) -> float:
+    return round(seconds, SECONDS_DIGITS)
+
+
+def pair_record(record: Record, write: WriteSettings, moments: Mapping[Path, Moment] = NO_MOMENTS) -> PairRecord:
+    """Return all that is known of a pair, whose files are written so; `moments` are of frames of videos."""
     pair = record.pair
     lr, hr = pair.proposal.images
     displacement = pair.match.displacement
@@ -86,6 +138,8 @@ def pair_record(record: Record, write: WriteSettings) -> PairRecord:
         window=pair.window.moved(*lr.picture[:2]),
         rivals=[str(path.absolute()) for path in pair.rivals],
         accepted=record.accepted or None,
+        lr_frame=_frame(moments.get(lr.path)),
+        hr_frame=_frame(moments.get(hr.path)),
         **_numbers(pair),
     )
 

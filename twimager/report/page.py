@@ -23,17 +23,19 @@ from twimager.options import Format
 from twimager.output.atomic import write_files
 from twimager.output.layout import PAGE, REPORT, TABLE
 from twimager.report.command import command_line
-from twimager.report.reader import damaged, first_folder, read_report
+from twimager.report.reader import damaged, first_folder, moment, read_report
 from twimager.report.records import BITS_IN_USE, closeness
 from twimager.report.remedies import gates, remedy
 from twimager.report.schema import (
     AgreementRecord,
+    FrameRecord,
     PairNumbers,
     PairRecord,
     RejectedImageRecord,
     RejectedPairRecord,
     ReportDocument,
     Side,
+    TimelineRecord,
 )
 from twimager.report.thumbnails import Thumbnails, data_uri, no_thumbnails
 from twimager.runtime.console import printable
@@ -49,7 +51,7 @@ NUMBERS = (
 # How many small copies a page holds of images that do not use all of their bits, some 50 kB each; their shorter side.
 EMBEDDED, EMBEDDED_SIDE = 400, 400
 TEMPLATE = "page"
-SCRIPTS = ("list.js", "hatching.js", "histogram.js", "viewer.js", "decisions.js", "start.js")
+SCRIPTS = ("list.js", "hatching.js", "histogram.js", "timeline.js", "viewer.js", "decisions.js", "start.js")
 
 
 class Links(Protocol):
@@ -100,7 +102,8 @@ def contents(document: ReportDocument, links: Links) -> dict[str, Any]:
         "title": shown_name(settings.dest or ""),
         "dry": settings.dry,
         "gates": gates(document.settings),
-        "pairs": [_pair(pair, links) for pair in document.pairs],
+        "pairs": [{**_pair(pair, links), "segment": _segment(pair, document.timelines)} for pair in document.pairs],
+        "timelines": [_timeline(one) for one in document.timelines],
         "rejected": _rejected(document, links),
         "decisions": {
             "accepted": [number for number, pair in enumerate(document.pairs) if pair.accepted],
@@ -126,6 +129,31 @@ def _run(document: ReportDocument) -> dict[str, Any]:
         "folders": {"lr": printable(settings.lr), "hr": printable(settings.hr), "dest": printable(settings.dest or "")},
         "notes": [f"{shown_name(note.path)}: {printable(note.note)}" for note in document.notes],
     }
+
+
+def _timeline(timeline: TimelineRecord) -> dict[str, Any]:
+    """Return what the page shows of two videos that belong together."""
+    return {
+        "videos": [shown_name(timeline.lr), shown_name(timeline.hr)],
+        "spans": [timeline.lr_span, timeline.hr_span],
+        "mapped": timeline.mapped,
+        "segments": [msgspec.to_builtins(segment) for segment in timeline.segments],
+    }
+
+
+def _segment(pair: PairRecord, timelines: Sequence[TimelineRecord]) -> tuple[int, int] | None:
+    """Return the numbers of the timeline and of its segment that a pair of frames is of; None if it is of none."""
+    lr, hr = pair.lr_frame, pair.hr_frame
+    if lr is None or hr is None:
+        return None
+    segments = (
+        (number, at)
+        for number, timeline in enumerate(timelines)
+        if (timeline.lr, timeline.hr) == (lr.video, hr.video)
+        for at, segment in enumerate(timeline.segments)
+        if segment.lr_from <= lr.seconds <= segment.lr_to
+    )
+    return next(segments, None)
 
 
 class _FromDisk:
@@ -178,6 +206,8 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
     """Return what the page shows of a pair; sides that were not written are shown as they were found."""
     shown = pair.shown
     written = shown.outputs
+    lr, lr_source = _source(pair.lr, pair.lr_frame, "lr", links)
+    hr, hr_source = _source(pair.hr, pair.hr_frame, "hr", links)
     return {
         "name": shown_name(written.get("hr") or written.get("lr") or pair.hr),
         "images": [
@@ -186,9 +216,11 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
         ],
         "aligned": "lr" in written and "hr" in written,
         "matrix": pair.matrix,
-        "lr": printable(pair.lr),
-        "hr": printable(pair.hr),
-        "sources": [links.original(pair.lr, "lr"), links.original(pair.hr, "hr")],
+        "lr": printable(lr),
+        "hr": printable(hr),
+        "sources": [lr_source, hr_source],
+        "seconds": [frame and frame.seconds for frame in (pair.lr_frame, pair.hr_frame)],
+        "moment": moment(pair),
         "outputs": {side: shown_name(path) for side, path in written.items() if side != "mask"},
         "method": pair.method,
         "native": pair.native_scale,
@@ -201,6 +233,11 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
         "rivals": [shown_name(rival) for rival in pair.rivals],
         **_numbers(pair),
     }
+
+
+def _source(path: str, frame: FrameRecord | None, side: Side, links: Links) -> tuple[str, str]:
+    """Return what an image was found as, and the link to it; of a frame the video, as its own file is gone by then."""
+    return (f"{frame.video}, frame {frame.number}", "") if frame else (path, links.original(path, side))
 
 
 def _numbers(pair: PairNumbers) -> dict[str, Any]:

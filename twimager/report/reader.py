@@ -18,6 +18,7 @@ from twimager.output.names import folded
 from twimager.report.schema import SCHEMA_VERSION, PairRecord, ReportDocument, Side, TileRecord, UsedSettings
 from twimager.runtime.folders import is_link, read_file
 from twimager.runtime.typed_json import Count, dumps
+from twimager.video.container import clock
 
 # The numbers of a pair that its caption shows, and how.
 CAPTIONS = {
@@ -80,13 +81,19 @@ def first_folder(settings: UsedSettings) -> Path:
     return Path(settings.dest or "")
 
 
+def moment(pair: PairRecord) -> str:
+    """Return when a pair of frames is shown, as `LR 0:01:02.480 = HR 0:01:03.456`; empty for other images."""
+    frames = {"LR": pair.lr_frame, "HR": pair.hr_frame}
+    return " = ".join(f"{side} {clock(frame.seconds, 3)}" for side, frame in frames.items() if frame)
+
+
 def caption(pair: PairRecord) -> str:
     """Return the numbers of a pair in a line; what is unknown is left out."""
     numbers = {words: getattr(pair, name) for name, words in CAPTIONS.items()}
     known = [words.format(value) for words, value in numbers.items() if value is not None and value is not False]
     counts = {"rivals": len(pair.rivals), "tiles": len(pair.tiles)}
     counted = [f"{name} {count}" for name, count in counts.items() if count]
-    return ", ".join([*known, *counted, *["accepted"] * bool(pair.accepted)])
+    return ", ".join([*filter(None, [moment(pair)]), *known, *counted, *["accepted"] * bool(pair.accepted)])
 
 
 class OwnFiles:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
@@ -14,6 +14,10 @@ from twimager.output.names import NOT_WRITTEN, Outputs
 from twimager.output.tiles import Tile
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.verify.scores import Scores
+
+if TYPE_CHECKING:
+    from twimager.video.matching import VideoMatch
+    from twimager.video.selection import Selection
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -46,6 +50,21 @@ class RejectedImage:
     rejection: Rejection
 
 
+class Moment(NamedTuple):
+    """A frame of a video.
+
+    Attributes
+    ----------
+    number : 0 for the first frame
+    pts : its presentation timestamp, in the stream's time base
+    """
+
+    video: Path
+    number: int
+    pts: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Note:
     """A remark on an image that is used."""
@@ -63,6 +82,8 @@ class Report:
     near_hashes : for each LR that was evaluated by itself, how many HRs were near its hashes
     seconds : how long each stage took
     aborted, interrupted : whether the run was ended in a window of `--debug`, or by a signal
+    moments : of images that are frames of videos, which
+    films : videos that belong together, and which of their frames were chosen
     """
 
     options: Options
@@ -74,6 +95,8 @@ class Report:
     seconds: tuple[tuple[str, float], ...] = ()
     aborted: bool = False
     interrupted: bool = False
+    moments: Mapping[Path, Moment] = field(default_factory=dict)
+    films: tuple[tuple[VideoMatch, Selection], ...] = ()
 
     @property
     def stopped(self) -> bool:

@@ -92,10 +92,46 @@ class TileRecord(Struct, forbid_unknown_fields=True):
         return _written(self.lr_output, self.hr_output)
 
 
+class FrameRecord(Struct, forbid_unknown_fields=True):
+    """A frame of a video: its number, from 0, its presentation timestamp, and when it is shown."""
+
+    video: Text
+    number: Count
+    pts: int
+    seconds: float
+
+
+class SegmentRecord(Struct, forbid_unknown_fields=True):
+    """A part of an LR video that an HR video shows without a jump; times in seconds, `rate` in HR seconds a second."""
+
+    lr_from: float
+    lr_to: float
+    hr_from: float
+    hr_to: float
+    rate: Positive
+    confidence: Share
+
+
+class TimelineRecord(Struct, forbid_unknown_fields=True):
+    """Two videos that belong together: the share of LR frames that the HR has, and which frames were chosen.
+
+    `left_out` says how many were not, by reason; a span, when the first and the last frame are shown, in seconds.
+    """
+
+    lr: Text
+    hr: Text
+    lr_span: tuple[float, float]
+    hr_span: tuple[float, float]
+    mapped: Share
+    chosen: Count
+    left_out: dict[str, Count]
+    segments: list[SegmentRecord]
+
+
 class PairRecord(PairNumbers):
     """A pair that was written, or would be; paths are absolute. `accepted` is True or None.
 
-    One that was cut into `tiles` has no files but theirs.
+    One that was cut into `tiles` has no files but theirs. Of frames of videos, `lr_frame` and `hr_frame` say which.
     """
 
     lr: Text
@@ -116,6 +152,8 @@ class PairRecord(PairNumbers):
     window: Box
     rivals: list[Text]
     accepted: bool | None
+    lr_frame: FrameRecord | None
+    hr_frame: FrameRecord | None
 
     def __post_init__(self) -> None:
         if self.accepted is False:
@@ -214,6 +252,7 @@ class ReportDocument(Struct, forbid_unknown_fields=True):
     rejected_pairs: list[RejectedPairRecord]
     rejected_images: list[RejectedImageRecord]
     notes: list[NoteRecord]
+    timelines: list[TimelineRecord]
 
     @property
     def used_settings(self) -> UsedSettings:

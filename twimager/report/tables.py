@@ -32,6 +32,9 @@ PLAIN = (
     "color_distance", "agreed", "different", "unjudged", "contradicted",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
+# What is known of a frame of a video, of either side; empty for other images.
+OF_FRAME = ("video", "number", "pts", "seconds")
+FRAMES = tuple(f"{side}_{name}" for side in ("lr", "hr") for name in OF_FRAME)
 
 
 def documents(report: Report, warn: Callable[[str], None], thumbnails: Thumbnails = no_thumbnails) -> dict[Path, bytes]:
@@ -75,12 +78,13 @@ def table(pairs: Iterable[PairRecord], folder: Path) -> bytes:
     """
     text = io.StringIO(newline="")
     lines = csv.writer(text)
-    lines.writerow([*PLAIN, *WINDOW, "rivals", "tiles"])
+    lines.writerow([*PLAIN, *WINDOW, "rivals", "tiles", *FRAMES])
     for pair in pairs:
         outputs = {f"{side}_output": _below(path, folder) for side, path in pair.shown.outputs.items()}
         cells = {**msgspec.to_builtins(pair), **outputs}
         counts = len(pair.rivals), len(pair.tiles)
-        lines.writerow(map(_cell, [*(cells[column] for column in PLAIN), *pair.window, *counts]))
+        frames = [getattr(frame, name, None) for frame in (pair.lr_frame, pair.hr_frame) for name in OF_FRAME]
+        lines.writerow(map(_cell, [*(cells[column] for column in PLAIN), *pair.window, *counts, *frames]))
     return text.getvalue().encode("utf-8-sig")
 
 

@@ -155,7 +155,7 @@ def _flag(name: str, value: Setting) -> str:
     """Return a setting as it is given on the command line."""
     if name in ("mirror", "negative"):
         name, value = f"no_{name}", not value
-    name = "for" if name == "loaders" else name
+    name = {"loaders": "for", "start": "from", "end": "to"}.get(name, name)
     match value:
         case bool():
             return f"--{name}" if value else f"no --{name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from twimager.geometry import Size
 from twimager.image.pixels import Pixels
+from twimager.options import Hdr
 from twimager.video.container import UNSPECIFIED, VideoFacts
 
 if TYPE_CHECKING:
@@ -45,13 +45,6 @@ TO_709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0
 LUMINANCE_2020 = np.array([[0.2627, 0.6780, 0.0593]], np.float32)
 # ITU-R BT.1886: of an SDR display.
 SDR_GAMMA = 2.4
-
-
-class Hdr(str, Enum):
-    """What becomes of HDR: it is tone-mapped to SDR, or keeps its code values."""
-
-    SDR = "sdr"
-    KEEP = "keep"
 
 
 class Coding(NamedTuple):

@@ -104,7 +104,7 @@ class TimedFrame(NamedTuple):
 def require_av() -> None:
     """Raise UsageError unless videos can be read."""
     if find_spec("av") is None:
-        raise UsageError('videos need PyAV: pip install "av>=14"')
+        raise UsageError('videos need PyAV: pip install "av>=15"')
 
 
 def is_video(path: Path) -> bool:

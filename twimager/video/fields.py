@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twimager.options import Deinterlace
 from twimager.video.signatures import Signatures
 
 if TYPE_CHECKING:
@@ -36,15 +37,6 @@ class Interlacing(str, Enum):
     PROGRESSIVE = "progressive"
     TELECINED = "telecined"
     FIELDS = "fields"
-
-
-class Deinterlace(str, Enum):
-    """How fields are made frames: as measured, not at all, by interpolation, or by putting telecined ones together."""
-
-    AUTO = "auto"
-    OFF = "off"
-    BWDIF = "bwdif"
-    FIELDMATCH = "fieldmatch"
 
 
 Filters = tuple[tuple[str, str], ...]

@@ -93,7 +93,8 @@ def assign_lines(films: Films, lines: Sequence[Line]) -> NDArray[np.int64]:
     count = len(films.lr)
     seconds = films.lr.seconds
     flat = flat_frames(films)
-    evidence = np.full((len(lines), count), -np.inf, np.float32)
+    # Of half precision, as hundreds of lines may be found in hours of film.
+    evidence = np.full((len(lines), count), -np.inf, np.float16)
     for number, line in enumerate(lines):
         first, last = np.searchsorted(seconds, [line.first - BEYOND, line.last + BEYOND])
         best = films.band(line.at(seconds[first:last]), first, NEAR).scores.max(axis=1)
@@ -121,12 +122,12 @@ def flat_frames(films: Films) -> NDArray[np.bool_]:
     return flat
 
 
-def _best_path(evidence: NDArray[np.float32]) -> NDArray[np.int64]:
+def _best_path(evidence: NDArray[np.float16]) -> NDArray[np.int64]:
     """Return the line of each frame, -1 for none, of the path with the most evidence less what switching costs."""
     lines, count = evidence.shape
     total, none = np.full(lines, -np.inf), 0.0
-    came = np.empty((count, lines), np.int32)
-    came_to_none = np.empty(count, np.int32)
+    came = np.empty((count, lines), np.int16)
+    came_to_none = np.empty(count, np.int16)
     for frame in range(count):
         best = int(total.argmax()) if lines else -1
         most, source = (total[best], best) if lines and total[best] > none else (none, -1)

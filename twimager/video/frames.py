@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from twimager.image.pixels import Pixels
-from twimager.video.color import Hdr, to_bgr
+from twimager.options import Deinterlace, Hdr
+from twimager.video.color import to_bgr
 from twimager.video.container import TimedFrame, clock, following, opened, ticks_per_frame
-from twimager.video.fields import NEIGHBOURS, Deinterlace, Interlacing, deinterlaced, filters
+from twimager.video.fields import NEIGHBOURS, Interlacing, deinterlaced, filters
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from twimager.errors import ExitCode, UnreadableVideo, UsageError, require
+from twimager.fingerprint.stamp import stamp
 from twimager.image.files import require_files
 from twimager.runtime.console import Console, Progress
 from twimager.video.container import is_video, probe
@@ -23,14 +26,18 @@ from twimager.video.timeline import Timeline, common_share, find_timeline
 # Videos of which less is the same do not belong together.
 MIN_SHARE = 0.02
 MINUTE = 60.0
+# What reading a file of signatures raises that is not there, or not whole.
+DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 class VideoMatch(NamedTuple):
-    """Two videos that belong together, and their time map."""
+    """Two videos that belong together, their time map, and when their first and their last frame are shown."""
 
     lr: Path
     hr: Path
     timeline: Timeline
+    lr_span: tuple[float, float]
+    hr_span: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,11 @@ class Matched:
     matches: list[VideoMatch]
     alone: list[Path]
     unreadable: list[Path]
+    places: dict[Path, Path]
+
+    def signatures(self, video: Path) -> Signatures:
+        """Return the signatures of a video, which are kept in its file of `places`."""
+        return _loaded(self.places[video])
 
     @property
     def exit_code(self) -> ExitCode:
@@ -54,28 +66,41 @@ def find_videos(path: Path, recursive: bool, console: Console) -> list[Path]:
     require(path.exists(), f"there is no {path}")
     if not path.is_dir():
         return [path]
-    found = [file for file in require_files([path], recursive, console.warn) if is_video(file)]
+    found = [file for file in require_files([path], recursive, console.warn, videos=True) if is_video(file)]
     require(found, f"there are no videos in {path}")
     return found
 
 
-def match_videos(lrs: Sequence[Path], hrs: Sequence[Path], console: Console) -> Matched:
+def match_videos(lrs: Sequence[Path], hrs: Sequence[Path], console: Console, folder: Path) -> Matched:
     """Return which videos belong together, each in one pair: those that have most in common in all.
 
-    Signatures wait in temporary files, so that only two videos' are in memory.
+    Signatures are kept in files in `folder`, so that only two videos' are in memory; those that are there are used.
     """
     paths = list(dict.fromkeys([*lrs, *hrs]))
-    with TemporaryDirectory() as folder, console.progress(_minutes(paths)) as progress:
-        places = {path: Path(folder, f"{number}.npz") for number, path in enumerate(paths)}
+    with console.progress(_minutes(paths)) as progress:
+        places = {path: folder / _name(path) for path in paths}
         unreadable = _keep_signatures(places, console, progress)
         kept = {path: place for path, place in places.items() if path not in unreadable}
         sides = [path for path in lrs if path in kept], [path for path in hrs if path in kept]
         with progress.stage("time maps"):
             pairs = [(sides[0][row], sides[1][column]) for row, column in _assigned(*sides, kept)]
-            matches = [VideoMatch(lr, hr, find_timeline(*(_loaded(kept[one]) for one in (lr, hr)))) for lr, hr in pairs]
+            matches = [_matched(lr, hr, kept) for lr, hr in pairs]
     matches = [match for match in matches if match.timeline.mapped >= MIN_SHARE]
     paired = {path for match in matches for path in (match.lr, match.hr)}
-    return Matched(matches, [path for path in kept if path not in paired], unreadable)
+    return Matched(matches, [path for path in kept if path not in paired], unreadable, kept)
+
+
+def _matched(lr: Path, hr: Path, places: dict[Path, Path]) -> VideoMatch:
+    """Return the time map of two videos whose signatures are in files."""
+    loaded = _loaded(places[lr]), _loaded(places[hr])
+    spans = [(float(one.seconds[0]), float(one.seconds[-1])) for one in loaded]
+    return VideoMatch(lr, hr, find_timeline(*loaded), *spans)
+
+
+def _name(video: Path) -> str:
+    """Return the name of the file of a video's signatures, another one once the video changes."""
+    known = video.absolute(), stamp(video)
+    return hashlib.sha256(repr(known).encode("utf-8", "surrogateescape")).hexdigest()[:16] + ".npz"
 
 
 def _minutes(paths: Sequence[Path]) -> float:
@@ -97,14 +122,27 @@ def _keep_signatures(places: dict[Path, Path], console: Console, progress: Progr
                 progress.reach(before + seconds / MINUTE, "minutes of film")
 
             try:
-                made = signatures(path, console.warn, reached)
+                made = _before(place) or signatures(path, console.warn, reached)
             except UnreadableVideo as error:
                 console.warn(str(error))
                 unreadable.append(path)
                 continue
             done += float(made.seconds[-1]) / MINUTE
-            made.save(place)
+            if not place.exists():
+                partial = place.with_suffix(".part")
+                with partial.open("wb") as file:
+                    made.save(file)
+                os.replace(partial, place)
     return unreadable
+
+
+def _before(place: Path) -> Signatures | None:
+    """Return the signatures that are there, if they are whole and were made as they would be now."""
+    try:
+        return Signatures.load(place)
+    except DAMAGED:
+        place.unlink(missing_ok=True)
+        return None
 
 
 def _loaded(place: Path) -> Signatures:

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from twimager.video.signatures import Signatures
 
 # A shot begins with a frame that differs from the one before by so many levels, and so many times what neighbouring
-# frames do, REACH of them on either side: pans and shakes differ steadily.
+# frames do, REACH of them on either side: pans and shakes differ steadily. Half of that suffices where frames before
+# and after it hardly correlate: those of fast pans do so by 0.6 and more.
 MIN_CUT, CUT_RATIO, REACH = 4.0, 3.0, 6
+UNLIKE_RATIO, UNLIKE = 1.5, 0.5
 
 
 def shot_starts(video: Signatures) -> NDArray[np.int64]:
@@ -23,6 +25,16 @@ def shot_starts(video: Signatures) -> NDArray[np.int64]:
     around = np.delete(windows, REACH, axis=1)
     # The second largest: two cuts may be close to each other.
     usual = np.partition(around, -2, axis=1)[:, -2]
-    cut = (difference >= MIN_CUT) & (difference >= CUT_RATIO * usual)
+    ratio = np.where(_alike(video.thumbnails) < UNLIKE, UNLIKE_RATIO, CUT_RATIO)
+    cut = (difference >= MIN_CUT) & (difference >= ratio * usual) & (difference == windows.max(axis=1))
     cut[0] = True
     return np.flatnonzero(cut)
+
+
+def _alike(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return how the frames before and after each correlate, (n,): the frame itself may be of two fields."""
+    pixels = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    pixels -= pixels.mean(axis=1, keepdims=True)
+    pixels /= np.linalg.norm(pixels, axis=1, keepdims=True) + 1e-3
+    padded = np.concatenate([pixels[:1], pixels, pixels[-1:]])
+    return np.asarray((padded[:-2] * padded[2:]).sum(axis=1), np.float32)

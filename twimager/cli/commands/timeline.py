@@ -40,6 +40,8 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
         not values.csv or values.overwrite or not values.csv.exists(),
         f"--csv: {values.csv} is there already; name another, or add --overwrite",
     )
+    from tempfile import TemporaryDirectory
+
     from twimager.runtime.console import Console, own_stderr, say
     from twimager.video.container import require_av
 
@@ -52,7 +54,8 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
         console = Console(values.quiet, stream=stream)
         lrs, hrs = (find_videos(path, values.recursive, console) for path in (values.lr, values.hr))
         require_two_sides(lrs, hrs)
-        matched = match_videos(lrs, hrs, console)
+        with TemporaryDirectory() as folder:
+            matched = match_videos(lrs, hrs, console, Path(folder))
     if values.csv:
         _write(values.csv, to_csv(matched), values.overwrite)
     if values.json or not values.quiet:

@@ -57,7 +57,7 @@ const VIEWS = {
       ["differs in part", pair => pair.different > 0],
       ["none of these", pair => pair.coverage >= 0.995 && !(pair.different > 0) && !FLAGS.some(([, has]) => has(pair))],
     ],
-    names: pair => [pair.name, pair.lr, pair.hr],
+    names: pair => [pair.name, pair.lr, pair.hr, pair.moment],
     large: pair => pair,
     draw: card,
   },
@@ -100,13 +100,15 @@ function reasons() {
   return [...new Set(data.rejected.flatMap(reasonsOf))].sort();
 }
 
-const state = { view: "pairs", found: [], drawn: 0, unfolded: false };
+const state = { view: "pairs", segment: "", found: [], drawn: 0, unfolded: false };
 
 function select(view) {
   state.view = view;
   const { orders, filters } = VIEWS[view];
   for (const name of Object.keys(VIEWS)) $(`tab-${name}`).setAttribute("aria-selected", name === view);
   $("list").setAttribute("aria-labelledby", `tab-${view}`);
+  $("films").hidden = view !== "pairs" || !data.timelines.length;
+  $("segment").hidden = view !== "pairs" || !state.segment;
   $("plots").hidden = view !== "pairs" || !data.pairs.length;
   $("list").className = view === "pairs" ? "grid" : "rows";
   state.unfolded = false;
@@ -138,7 +140,7 @@ function update() {
   const [, fits] = filters[$("filter").value];
   const [, key, way] = orders[$("order").value];
   const reversed = $("reverse").getAttribute("aria-pressed") === "true";
-  state.found = items.filter(item => fits(item) && names(item).some(name => name.toLowerCase().includes(query)));
+  state.found = items.filter(item => fits(item) && inSegment(item) && names(item).some(name => name.toLowerCase().includes(query)));
   if (key) state.found.sort((a, b) => compare(key(a), key(b), reversed ? -way : way));
   else if (reversed) state.found.reverse();
   const all = state.found.length === items.length;
@@ -204,6 +206,7 @@ function card(pair, at) {
       ...(known(pair.agreed) ? [sharesBar(pair)] : []),
       make("span", { class: "words" },
         make("span", { class: "name" }, ...breakable(pair.name)),
+        ...(pair.moment ? [make("span", { class: "moment" }, ...momentOf(pair))] : []),
         make("span", { class: "numbers" },
           number("residual", `${fixed(pair.residual, 2)} px`),
           number("correlation", fixed(pair.correlation, 3)),
@@ -257,6 +260,9 @@ function row(item, at) {
     make("span", { class: "why" }, make("span", {}, make("strong", {}, why[0]), why[1] ? `: ${why[1]}` : ""), make("span", {}, more.filter(Boolean).join(" · "))),
     ...(near ? COLUMNS.map(([label, show]) => make("span", { class: "cell", "data-name": label }, show(near))) : []));
 }
+
+/* The moment of a pair of frames: it may break between LR and HR. */
+const momentOf = pair => pair.moment.split(/(?<==) /).flatMap(side => [make("span", { class: "whole" }, side), " "]);
 
 /* A name or a path may break where its words do. */
 function breakable(path) {

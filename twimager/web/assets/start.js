@@ -27,10 +27,11 @@ const LEGEND = [
   ["s", "slider: drag the seam"], ["b", "blink"], ["space", "LR or HR, by hand"], ["d", "difference, four times as strong"], ["1, 2", "LR, HR"],
   ["h", "hatch what differs, or not"], ["+, -", "zoom"], ["0, z", "fit, 100 %"], ["?", "these keys"],
 ];
+const OF_TIMELINE = [["← → Enter", "on a timeline: from segment to segment, show its pairs alone"], ["esc", "the pairs of all segments"]];
 const DECIDING = [["a", "accept, or not after all"], ["x, del", "delete"], ["t", "accept all up to this one"], ["u", "undo"]];
 
 function showKeys() {
-  const keys = [...(data.served ? DECIDING : []), ...LEGEND];
+  const keys = [...(data.served ? DECIDING : []), ...(data.timelines.length ? OF_TIMELINE : []), ...LEGEND];
   $("legend").replaceChildren(...keys.flatMap(([key, what]) => [make("dt", {}, key), make("dd", {}, what)]));
   $("keys").showModal();
 }
@@ -49,6 +50,7 @@ function pressed(event) {
   else if (event.key === "h") toggleHatching();
   else if (event.key === "o") toggleOrder();
   else if (event.key === "?") showKeys();
+  else if (event.key === "Escape" && state.segment) showSegment("");
   else if (!pressedToDecide(event)) pressedInGrid(event);
 }
 
@@ -59,6 +61,7 @@ function listen() {
     $("reverse").setAttribute("aria-pressed", $("reverse").getAttribute("aria-pressed") !== "true");
     update();
   });
+  $("segment").addEventListener("click", () => showSegment(""));
   $("fold").addEventListener("click", () => {
     state.unfolded = !state.unfolded;
     update();
@@ -122,7 +125,8 @@ function start() {
     ...histogram("Residual", " px", 3, data.pairs.map(pair => pair.residual)),
     ...histogram("Coverage", "", 3, data.pairs.map(pair => pair.coverage)),
     ...histogram("Native scale", "×", 2, data.pairs.map(pair => pair.native)));
-  $("plots").open = innerWidth > 760 && innerHeight > 800;
+  $("timelines").append(...data.timelines.map(timeline));
+  $("plots").open = innerWidth > 760 && innerHeight > 800 && !data.timelines.length;
   showRun();
   take(data.decisions);
   listen();

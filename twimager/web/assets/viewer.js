@@ -28,6 +28,7 @@ function open(number, step = 1) {
 function facts(pair) {
   const [x, y, width, height] = pair.window;
   return [
+    ...(pair.moment ? [["moment", momentOf(pair)]] : []),
     ["LR", fileLink(pair, 0, pair.lr)], ["HR", fileLink(pair, 1, pair.hr)],
     ...written(pair),
     ["correlation", fixed(pair.correlation, 4)],

@@ -1,0 +1,125 @@
+"""Two videos in, pairs out: each of an LR frame and the HR frame of the same moment."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import films
+from tests.support.command import Run, refused
+from tests.support.folders import contents, images
+from tests.support.report import VALIDATOR, report_of
+from tests.support.videos import moving, write_video
+
+FEW = "--per_shot", 1, "--frames", 6
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two releases of a film, another cut and sped up, and the truth of its frames."""
+    folder, rng = tmp_path_factory.mktemp("release"), np.random.default_rng(1)
+    scenes = films.photo_scenes(films.PHOTOS, 6, (384, 216), rng)
+    films.make(next(kind for kind in films.KINDS if kind.name == "recut"), scenes, folder, 2, rng)
+    return folder
+
+
+@pytest.fixture
+def flags(release: Path, tmp_path: Path) -> tuple[Any, ...]:
+    return "--lr", next(release.glob("lr.*")), "--hr", release / "hr.mkv", "--dest", tmp_path / "out"
+
+
+def test_pairs_are_of_the_same_moment(run: Run, release: Path, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    outcome = run(*flags, *FEW, "--report")
+    assert outcome.code == 0, outcome.err
+    report = report_of(tmp_path / "out")
+    VALIDATOR.validate(report)
+    with (release / "truth.csv").open() as file:
+        truth = {int(row["lr_frame"]): row for row in csv.DictReader(file)}
+    assert 4 <= len(report["pairs"]) <= 6
+    for pair in report["pairs"]:
+        row = truth[pair["lr_frame"]["number"]]
+        right = {int(row["hr_frame"]), int(row["hr_other"])}
+        slack = 0 if row["moving"] == "1" else 1
+        assert min(abs(pair["hr_frame"]["number"] - one) for one in right) <= slack, row
+    (timeline,) = report["timelines"]
+    assert len(timeline["segments"]) > 1
+    assert timeline["left_out"]["that the other does not have"] > 0
+    table = (tmp_path / "out/timeline.csv").read_text().splitlines()
+    assert len(table) == 1 + len(timeline["segments"])
+
+
+def test_files_are_called_after_their_moments_and_no_frame_is_left(
+    run: Run, flags: tuple[Any, ...], tmp_path: Path
+) -> None:
+    assert run(*flags, *FEW).code == 0
+    names = sorted(images(tmp_path / "out"))
+    assert all(Path(name).stem.startswith("hr_00h00m") for name in names)
+    assert {path.name for path in (tmp_path / "out/.twimager").iterdir()} == {"journal.jsonl", "lock"}
+
+
+def test_frames_are_kept_where_asked_for_and_a_part_is_chosen(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    assert run(*flags, *FEW, "--from", "0:03", "--to", "0:06.5", "--every", 1, "--keep_frames", "--report").code == 0
+    kept = {path.name for path in (tmp_path / "out/.twimager/frames").rglob("*.png")}
+    pairs = report_of(tmp_path / "out")["pairs"]
+    assert {Path(pair["lr"]).name for pair in pairs} <= kept
+    assert all(3 <= pair["lr_frame"]["seconds"] <= 6.6 for pair in pairs)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_to_the_same_files(
+    run: Run, flags: tuple[Any, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twimager.report.ledger import Ledger
+
+    assert run(*flags[:4], "--dest", tmp_path / "whole", *FEW).code == 0
+    accept = Ledger.accept
+
+    def interrupt(ledger: Ledger, record: Any) -> None:
+        accept(ledger, record)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "accept", interrupt)
+        assert run(*flags, *FEW).code == 130
+    assert list((tmp_path / "out/.twimager/signatures").iterdir())
+    assert run(*flags, *FEW, "--resume").code == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_dry_run_writes_nothing(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    outcome = run(*flags[:4], *FEW, "--dry", "--json")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["pairs"] > 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_videos_and_images_are_told_apart(run: Run, release: Path, tmp_path: Path) -> None:
+    stills = "--hr", Path("examples/HR"), "--dest", tmp_path / "out"
+    refused(run("--lr", release / "hr.mkv", *stills), 2, "--lr: a video is paired with videos only", "recipes")
+
+
+def test_one_file_twice_is_refused(run: Run, release: Path, tmp_path: Path) -> None:
+    flags = "--lr", release / "hr.mkv", "--hr", release / "hr.mkv", "--dest", tmp_path / "out"
+    refused(run(*flags), 2, "named twice")
+
+
+@pytest.mark.parametrize("data", [b"", b"no video at all\n" * 99])
+def test_what_is_no_video_is_named(run: Run, release: Path, tmp_path: Path, data: bytes) -> None:
+    bad = tmp_path / "bad.mkv"
+    bad.write_bytes(data)
+    outcome = run("--lr", bad, "--hr", release / "hr.mkv", "--dest", tmp_path / "out")
+    assert outcome.code == 4
+    assert "bad.mkv: is" in outcome.err
+    assert "files that could not be read: 1" in outcome.out
+
+
+def test_videos_with_nothing_in_common_are_no_pairs(run: Run, release: Path, tmp_path: Path) -> None:
+    other = write_video(tmp_path / "other.mkv", [frame[::-1] for frame in moving(60)])
+    outcome = run("--lr", other, "--hr", release / "hr.mkv", "--dest", tmp_path / "out")
+    assert outcome.code == 4
+    assert "has nothing in common" in outcome.err

@@ -1,0 +1,191 @@
+"""Two videos, or folders of them, as images for the main job: time maps, chosen frames, and files of these.
+
+What is on the disk is bounded: frames are extracted a batch at a time, and deleted once their pairs are written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby, islice
+from pathlib import Path
+
+import cv2
+
+from twimager.image.pixels import Pixels
+from twimager.options import Deinterlace, Options
+from twimager.output.layout import TEMPORARY
+from twimager.report.records import Moment
+from twimager.runtime.console import Console
+from twimager.runtime.folders import opened
+from twimager.runtime.pool import in_order
+from twimager.video.container import require_av
+from twimager.video.fields import Interlacing, interlacing
+from twimager.video.formatting import to_csv
+from twimager.video.frames import FrameSettings, read_frames
+from twimager.video.matching import Matched, VideoMatch, match_videos, require_two_sides
+from twimager.video.selection import Selection, select_frames
+from twimager.video.signatures import Signatures
+
+# Where an LR frame and its HR frame are no pair, so many on either side are tried: the map of time may be off by one.
+AROUND = 1
+# LR frames whose files, and those of their HR frames, are on the disk at a time: less than 1 GB of 1920 x 1080.
+BATCH = 64
+# The folders in DEST/.twimager.
+FRAMES, SIGNATURES = "frames", "signatures"
+SIDES = "lr", "hr"
+SEGMENTS = "timeline.csv"
+
+
+@dataclass(frozen=True)
+class Film:
+    """What is to be paired of videos.
+
+    Attributes
+    ----------
+    folder : of the files of frames; each side has a folder of its own in it
+    matched : which videos belong together, and their time maps
+    selections : of each two that do, which frames were chosen
+    moments : the frame that each file is to hold
+    partners : the HR frames that each LR frame may be
+    interlacing : of what the frames of a video are made
+    settings : how frames are made pixels
+    """
+
+    folder: Path
+    matched: Matched
+    selections: list[Selection]
+    moments: dict[Path, Moment]
+    partners: dict[Path, list[Path]]
+    interlacing: dict[Path, Interlacing]
+    settings: FrameSettings
+
+    @property
+    def lrs(self) -> list[Path]:
+        """The files of all LR frames, there or not."""
+        return list(self.partners)
+
+    @property
+    def hrs(self) -> list[Path]:
+        """The files of all HR frames, there or not."""
+        return list(dict.fromkeys(chain(*self.partners.values())))
+
+    @property
+    def films(self) -> tuple[tuple[VideoMatch, Selection], ...]:
+        """The videos that belong together, and which of their frames were chosen."""
+        return tuple(zip(self.matched.matches, self.selections, strict=True))
+
+    def documents(self, options: Options) -> dict[Path, bytes]:
+        """Return the table of segments that is kept with the report."""
+        kept = options.run.report and options.run.dest
+        return {kept / SEGMENTS: to_csv(self.matched)} if kept else {}
+
+    def batches(self) -> Iterator[dict[Path, list[Path]]]:
+        """Yield the partners of so many LR frames at a time."""
+        items = iter(self.partners.items())
+        while batch := dict(islice(items, BATCH)):
+            yield batch
+
+    def extract(self, paths: Iterable[Path], pool: Executor, warn: Callable[[str], None]) -> Iterator[Path]:
+        """Make the files of some frames that are not there yet; yield each that is."""
+        wanted = sorted((path for path in paths), key=lambda path: (self.moments[path].video, self.moments[path].pts))
+        for video, of_video in groupby(wanted, key=lambda path: self.moments[path].video):
+            places = {self.moments[path].pts: path for path in of_video}
+            missing = [pts for pts, path in places.items() if not path.exists()]
+            yield from (path for pts, path in places.items() if pts not in set(missing))
+            frames = read_frames(video, missing, self.settings, warn, self.interlacing[video])
+            yield from in_order(pool, _store, ((places[pts], picture) for pts, picture in frames), 4)
+
+    def discard_all(self) -> None:
+        """Delete what is left of all files, the signatures, and their folders, as far as nothing else is in them."""
+        files = [*self.moments, *self.matched.places.values()]
+        self.discard(files)
+        working = self.folder.parent
+        folders = {parent for path in files for parent in path.parents if working in parent.parents}
+        for folder in sorted(folders, reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
+
+    def discard(self, paths: Iterable[Path]) -> None:
+        """Delete files of frames, as far as they are there."""
+        for path in paths:
+            with suppress(OSError):
+                path.unlink()
+
+
+def open_film(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, console: Console, folder: Path) -> Film:
+    """Find which parts of which videos are the same, and choose frames; signatures and frames are kept in `folder`.
+
+    Raises
+    ------
+    UsageError
+        If PyAV is missing, or both sides are one file.
+    """
+    require_av()
+    require_two_sides(lrs, hrs)
+    make = partial(opened, dest=options.run.unlinked_dest, make=True)
+    with make(folder / SIGNATURES):
+        matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
+    settings = FrameSettings(options.video.deinterlace, options.video.hdr)
+    film = Film(folder / FRAMES, matched, [], {}, {}, {}, settings)
+    for match in matched.matches:
+        kept = matched.signatures(match.lr), matched.signatures(match.hr)
+        for side, video, signatures in zip(SIDES, (match.lr, match.hr), kept, strict=True):
+            with make(folder / FRAMES / side / str(len(film.interlacing))):
+                pass
+            film.interlacing[video] = interlacing(signatures)
+        bobbed = _bobbed(settings, film.interlacing[match.lr]), _bobbed(settings, film.interlacing[match.hr])
+        chosen = select_frames(*kept, match.timeline, options.video, bobbed)
+        film.selections.append(chosen)
+        _plan(film, match, kept, chosen)
+        left = ", ".join(f"{count} {flaw}" for flaw, count in chosen.left_out.items())
+        console.note(
+            f"{match.lr.name} = {match.hr.name}: {100 * match.timeline.mapped:.1f} % of its {len(kept[0])} frames, in "
+            f"{len(match.timeline.segments)} segments; {len(chosen.frames)} frames taken, left out: {left or 'none'}"
+        )
+    for video in matched.alone:
+        console.warn(f"{video}: has nothing in common with a video of the other side")
+    return film
+
+
+def _bobbed(settings: FrameSettings, interlacing: Interlacing) -> bool:
+    """Return whether combed frames are as good as others; of telecined film there are enough that are not combed."""
+    if settings.deinterlace is Deinterlace.AUTO:
+        return interlacing is Interlacing.FIELDS
+    return settings.deinterlace is not Deinterlace.OFF
+
+
+def _plan(film: Film, match: VideoMatch, kept: tuple[Signatures, Signatures], chosen: Selection) -> None:
+    """Enter the files of chosen frames, and of those that they may be."""
+    lr, hr = kept
+    for number in map(int, chosen.frames):
+        at = int(match.timeline.hr_frames[number])
+        near = sorted(range(max(0, at - AROUND), min(len(hr), at + AROUND + 1)), key=lambda one: abs(one - at))
+        lr_path = _entered(film, "lr", match.lr, lr, number)
+        film.partners[lr_path] = [_entered(film, "hr", match.hr, hr, one) for one in near]
+
+
+def _entered(film: Film, side: str, video: Path, signatures: Signatures, number: int) -> Path:
+    """Enter a frame of a video; return its file, called after its moment, in a folder for the video."""
+    seconds = float(signatures.seconds[number])
+    milliseconds = round(1000 * max(seconds, 0))
+    minutes, rest = divmod(milliseconds // 1000, 60)
+    name = f"{video.stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
+    path = film.folder / side / str(list(film.interlacing).index(video)) / name
+    film.moments[path] = Moment(video, number, int(signatures.pts[number]), seconds)
+    return path
+
+
+def _store(frame: tuple[Path, Pixels]) -> Path:
+    """Write a frame as PNG, whole or not at all; return its file."""
+    path, picture = frame
+    ok, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    assert ok
+    temporary = path.with_suffix(TEMPORARY)
+    temporary.write_bytes(data.tobytes())
+    os.replace(temporary, path)
+    return path

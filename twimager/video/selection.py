@@ -1,0 +1,143 @@
+"""Which frames of a video are worth a pair: sharp ones that differ, of every shot, that another video has, too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twimager.options import VideoSettings
+from twimager.video.shots import shot_starts
+from twimager.video.signatures import Signatures
+from twimager.video.timeline import Timeline
+
+# (n,), whether it is so of each frame
+Mask = NDArray[np.bool_]
+
+# A frame is black if its mean luma is below this: black has 16 in limited range. Night scenes have 22 and more.
+BLACK = 20.0
+# A frame is combed if as much of it is. Of progressive films at most 0.02 is.
+COMBED = 0.05
+# Frames within so many of a cut are left out: they may be blended with what is on its other side, or compressed badly.
+NEAR_CUT = 2
+# A fade changes the contrast by so much from 12 frames before to 12 after. A frame is dissolved if it is a mixture of
+# those, which differ, but for so much of what they differ by.
+FADE_REACH, FADE_RATIO = 12, 1.3
+ALIKE, MIXED, LEAST_WEIGHT = 0.9, 0.02, 0.15
+# Frames of a shot are alike unless their thumbnails differ by so many levels in the mean.
+DIFFERENT = 6.0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen frames, (k,) numbers in rising order, and how many were left out, by reason."""
+
+    frames: NDArray[np.int64]
+    left_out: dict[str, int]
+
+
+def select_frames(
+    lr: Signatures, hr: Signatures, timeline: Timeline, settings: VideoSettings, bobbed: tuple[bool, bool]
+) -> Selection:
+    """Choose LR frames: of every shot, or every so many seconds, the sharpest that differ.
+
+    Parameters
+    ----------
+    bobbed : of the LR and the HR video, whether combed frames are deinterlaced, and so as good as others
+    """
+    mapped = timeline.hr_frames >= 0
+    there = np.where(mapped, timeline.hr_frames, 0)
+    flaws = {
+        "that the other does not have": ~mapped,
+        "outside of --from and --to": ~_within(lr, settings),
+        "damaged": lr.damaged | hr.damaged[there],
+        "black": (lr.brightness < BLACK) | (hr.brightness < BLACK)[there],
+        "combed": ~np.array(bobbed[0]) & (lr.combing > COMBED) | ~np.array(bobbed[1]) & (hr.combing > COMBED)[there],
+        "at a cut": _at_cuts(lr) | _at_cuts(hr)[there],
+        "faded or dissolved": _faded(lr),
+    }
+    left_out, usable = Counter[str](), np.ones(len(lr), bool)
+    for flaw, has in flaws.items():
+        left_out[flaw] = int((usable & has).sum())
+        usable &= ~has
+    sharpness = lr.sharpness * hr.sharpness[there]
+    ranked = [
+        taken
+        for group in _groups(lr, hr, timeline, settings)
+        if (taken := _differing(lr, group[usable[group]], sharpness, 1 if settings.every else settings.per_shot))
+    ]
+    chosen = _spread(ranked, settings.frames)
+    left_out["not needed"] = int(usable.sum()) - len(chosen)
+    return Selection(chosen, {flaw: count for flaw, count in left_out.items() if count})
+
+
+def _within(video: Signatures, settings: VideoSettings) -> Mask:
+    seconds = video.seconds - video.seconds[0]
+    return np.asarray((seconds >= settings.start) & (seconds <= (np.inf if settings.end is None else settings.end)))
+
+
+def _groups(lr: Signatures, hr: Signatures, timeline: Timeline, settings: VideoSettings) -> list[NDArray[np.int64]]:
+    """Return the LR frames of each shot that either video shows to be one, or of each `every` seconds."""
+    numbers = np.arange(len(lr))
+    if settings.every is not None:
+        slots = np.floor((lr.seconds - lr.seconds[0]) / settings.every)
+        return np.split(numbers, np.flatnonzero(np.diff(slots)) + 1)
+    mapped = np.flatnonzero(timeline.hr_frames >= 0)
+    hr_shots = np.searchsorted(shot_starts(hr), timeline.hr_frames[mapped], side="right")
+    hr_cuts = mapped[1:][np.diff(hr_shots) != 0]
+    return np.split(numbers, np.union1d(shot_starts(lr)[1:], hr_cuts))
+
+
+def _differing(video: Signatures, frames: NDArray[np.int64], sharpness: NDArray[np.float32], most: int) -> list[int]:
+    """Return the sharpest of some frames, as many as there may be, each unlike those before it."""
+    taken: list[int] = []
+    thumbnails = video.thumbnails.astype(np.int16)[frames] if len(frames) else np.empty(0)
+    order = np.argsort(-sharpness[frames], kind="stable")
+    while len(order) and len(taken) < most:
+        taken.append(int(frames[order[0]]))
+        away = np.abs(thumbnails[order] - thumbnails[order[0]]).mean(axis=(1, 2))
+        order = order[away >= DIFFERENT]
+    return taken
+
+
+def _spread(ranked: list[list[int]], most: int) -> NDArray[np.int64]:
+    """Return so many frames at most: the best of each group first, then the second best, evenly spread."""
+    chosen: list[int] = []
+    for rank in range(max(map(len, ranked), default=0)):
+        frames = sorted(group[rank] for group in ranked if rank < len(group))
+        count = min(len(frames), most - len(chosen))
+        chosen += [frames[int(k)] for k in np.linspace(0, len(frames) - 1, count).round()]
+    return np.array(sorted(chosen), np.int64)
+
+
+def _at_cuts(video: Signatures) -> Mask:
+    """Return which frames are next to a cut."""
+    near = np.zeros(len(video), bool)
+    for cut in shot_starts(video)[1:]:
+        near[max(0, cut - NEAR_CUT) : cut + NEAR_CUT] = True
+    return near
+
+
+def _faded(video: Signatures) -> Mask:
+    """Return which frames are part of a fade or a dissolve."""
+    count, faded = len(video), np.zeros(len(video), bool)
+    reach = FADE_REACH
+    if count <= 2 * reach:
+        return faded
+    pixels = video.thumbnails.reshape(count, -1).astype(np.float32)
+    pixels -= pixels.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(pixels, axis=1) + 1e-3
+    first, middle, last = pixels[: -2 * reach], pixels[reach:-reach], pixels[2 * reach :]
+    (a, b, m), ab = (norms[: -2 * reach], norms[2 * reach :], norms[reach:-reach]), (first * last).sum(axis=1)
+    am, bm = (first * middle).sum(axis=1), (last * middle).sum(axis=1)
+    alike = ab > ALIKE * a * b
+    fades = alike & (np.maximum(a / b, b / a) > FADE_RATIO)
+    determinant = np.maximum(a**2 * b**2 - ab**2, 1e-3)
+    of_first, of_last = (am * b**2 - bm * ab) / determinant, (bm * a**2 - am * ab) / determinant
+    unexplained = m**2 - of_first * am - of_last * bm
+    mixed = unexplained < MIXED * (a**2 + b**2 - 2 * ab)
+    dissolves = ~alike & mixed & (np.minimum(of_first, of_last) > LEAST_WEIGHT)
+    faded[reach:-reach] = fades | dissolves
+    return faded
