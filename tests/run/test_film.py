@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -101,6 +102,36 @@ def test_a_dry_run_writes_nothing(run: Run, flags: tuple[Any, ...], tmp_path: Pa
 def test_videos_and_images_are_told_apart(run: Run, release: Path, tmp_path: Path) -> None:
     stills = "--hr", Path("examples/HR"), "--dest", tmp_path / "out"
     refused(run("--lr", release / "hr.mkv", *stills), 2, "--lr: a video is paired with videos only", "recipes")
+
+
+@pytest.mark.slow
+def test_of_folders_each_video_finds_its_own_and_other_files_are_passed_over(
+    run: Run, release: Path, tmp_path: Path
+) -> None:
+    pan = moving(60, (384, 216))
+    others = {"lr": [cv2.resize(frame, (192, 108), interpolation=cv2.INTER_AREA) for frame in pan], "hr": pan}
+    for side, (film, other) in {"lr": "ab", "hr": "ba"}.items():
+        folder = tmp_path / side
+        folder.mkdir()
+        (folder / f"{film}.mkv").write_bytes(next(release.glob(f"{side}.*")).read_bytes())
+        write_video(folder / f"{other}.mkv", others[side])
+        (folder / "cover.jpg").write_bytes(b"")
+        (folder / "notes.txt").write_bytes(b"text")
+    flags = "--lr", tmp_path / "lr", "--hr", tmp_path / "hr", "--dest", tmp_path / "out"
+    outcome = run(*flags, *FEW, "--report")
+    assert outcome.code == 0, outcome.err
+    together = {(Path(one["lr"]).name, Path(one["hr"]).name) for one in report_of(tmp_path / "out")["timelines"]}
+    assert together == {("a.mkv", "b.mkv"), ("b.mkv", "a.mkv")}
+
+
+def test_a_full_disk_ends_the_run_in_a_line(run: Run, flags: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    outcome = run(*flags, *FEW)
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1].endswith("make room and add --resume, or choose another --dest")
 
 
 def test_one_file_twice_is_refused(run: Run, release: Path, tmp_path: Path) -> None:

@@ -76,8 +76,12 @@ def of_videos(lrs: Sequence[Path], hrs: Sequence[Path]) -> bool:
     raise UsageError(f"{flag}: a video is paired with videos only, the other side is of images; {FRAMES_FIRST}")
 
 
+def videos_among(paths: Sequence[Path]) -> list[Path]:
+    """Return the files that are videos by their names."""
+    return [path for path in paths if path.suffix.lower() in VIDEOS]
+
+
 def _are_videos(paths: Sequence[Path]) -> bool:
     """Tell whether there are videos and no more images than these, as pictures of covers."""
-    suffixes = [path.suffix.lower() for path in paths]
-    videos = sum(suffix in VIDEOS for suffix in suffixes)
-    return videos > 0 and videos >= sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
+    videos = len(videos_among(paths))
+    return videos > 0 and videos >= sum(path.suffix.lower() in IMAGE_SUFFIXES for path in paths)

@@ -18,6 +18,7 @@ import cv2
 
 from twimager.image.pixels import Pixels
 from twimager.options import Deinterlace, Options
+from twimager.output.atomic import unwritable
 from twimager.output.layout import TEMPORARY
 from twimager.report.records import Moment
 from twimager.runtime.console import Console
@@ -92,7 +93,7 @@ class Film:
 
     def extract(self, paths: Iterable[Path], pool: Executor, warn: Callable[[str], None]) -> Iterator[Path]:
         """Make the files of some frames that are not there yet; yield each that is."""
-        wanted = sorted((path for path in paths), key=lambda path: (self.moments[path].video, self.moments[path].pts))
+        wanted = sorted(paths, key=lambda path: (self.moments[path].video, self.moments[path].pts))
         for video, of_video in groupby(wanted, key=lambda path: self.moments[path].video):
             places = {self.moments[path].pts: path for path in of_video}
             missing = [pts for pts, path in places.items() if not path.exists()]
@@ -181,11 +182,14 @@ def _entered(film: Film, side: str, video: Path, signatures: Signatures, number:
 
 
 def _store(frame: tuple[Path, Pixels]) -> Path:
-    """Write a frame as PNG, whole or not at all; return its file."""
+    """Write a frame as PNG, whole or not at all; return its file. TwimagerError if it can't be written."""
     path, picture = frame
     ok, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     assert ok
     temporary = path.with_suffix(TEMPORARY)
-    temporary.write_bytes(data.tobytes())
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(data.tobytes())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
     return path

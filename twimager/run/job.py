@@ -19,7 +19,7 @@ from twimager.errors import Interrupted, Reason, Rejection
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.mask import Masks, read_masks
 from twimager.image.files import require_files
-from twimager.image.folders import of_videos
+from twimager.image.folders import of_videos, videos_among
 from twimager.options import Options
 from twimager.output import layout
 from twimager.output.atomic import write_files
@@ -114,7 +114,7 @@ def _files(flag: str, place: Path, options: Options, console: Console) -> list[P
 
 
 def _opened(
-    videos: tuple[list[Path], list[Path]], options: Options, console: Console, ledger: Ledger, stack: ExitStack
+    paths: tuple[list[Path], list[Path]], options: Options, console: Console, ledger: Ledger, stack: ExitStack
 ) -> Film:
     """Return what is to be paired of videos; those that can't be read are entered. A dry run's files are temporary."""
     # Imported here, as SciPy takes its time, and few runs are of videos.
@@ -124,9 +124,10 @@ def _opened(
         folder = options.run.dest / layout.JOURNALS
     else:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-    film = open_film(*videos, options, console, folder)
-    for side, paths in zip(("LR", "HR"), videos, strict=True):
-        unreadable = set(paths) & set(film.matched.unreadable)
+    lrs, hrs = map(videos_among, paths)
+    film = open_film(lrs, hrs, options, console, folder)
+    for side, videos in (("LR", lrs), ("HR", hrs)):
+        unreadable = set(videos) & set(film.matched.unreadable)
         ledger.reject_images(side, {video: Rejection(Reason.UNREADABLE, "no video") for video in sorted(unreadable)})
     return film
 
