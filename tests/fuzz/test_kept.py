@@ -29,7 +29,7 @@ from twimager.errors import TwimagerError
 from twimager.review.review import Review
 from twimager.review.site import ReviewSite
 
-CASES, BATCHES = 60, 3
+CASES, BATCHES = 50, 2
 # Seconds after which a case counts as endless; most take a tenth of one.
 LIMIT = 60
 NEST = "a nest"

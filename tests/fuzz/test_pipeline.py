@@ -23,7 +23,7 @@ from tests.support.command import MEASURED
 from tests.support.folders import Folders, contents, make_folders
 from tests.support.paths import EXAMPLES, ROOT
 
-SEEDS, PAIRS = 10, 50
+SEEDS, PAIRS = 6, 50
 # Seconds for PAIRS pairs: a hundred times what they take, so that only what does not end is late.
 PATIENCE = 300
 MOST_MB = 600
