@@ -65,7 +65,7 @@ def stop(job: Job, dest: Path, delay: float, number: int) -> tuple[int, str, str
 
 @posix
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
 def test_stopped_at_any_moment_it_ends_as_if_it_had_not_been(job: Job, undisturbed, tmp_path: Path, name: str) -> None:
     files, summary, seconds = undisturbed
     number, moments, stopped, rounds = getattr(signal, name), random.Random(6), 0, 0

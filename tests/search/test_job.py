@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -288,16 +287,3 @@ def test_what_is_remembered_is_not_read_again(run: Run, tmp_path: Path, monkeypa
     assert len(set(read)) <= 12
     cv2.imwrite(str(tmp_path / "in/0030.jpg"), np.zeros((150, 150, 3), np.uint8))
     assert "0030.jpg" not in run("search", tmp_path / "query.png", *flags).out
-
-
-@pytest.mark.slow
-def test_a_query_over_a_thousand_remembered_images_takes_a_tenth_of_the_first(run: Run, tmp_path: Path) -> None:
-    _thousand(tmp_path / "in", 1000)
-    query = tmp_path / "query.png"
-    cv2.imwrite(str(query), cv2.imread(str(tmp_path / "in/0030.jpg"))[10:140, 10:140])
-    seconds = []
-    for _ in range(4):
-        started = time.process_time()
-        assert "0030.jpg" in run("search", query, "--in", tmp_path / "in", "--save", "--top", 1).out
-        seconds.append(time.process_time() - started)
-    assert min(seconds[1:]) < seconds[0] / 10
