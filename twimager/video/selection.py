@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twimager.options import VideoSettings
-from twimager.video.shots import shot_starts
+from twimager.video.shots import coarse_pixels, shot_starts
 from twimager.video.signatures import Signatures
 from twimager.video.timeline import Timeline
 
@@ -22,9 +23,9 @@ BLACK = 20.0
 COMBED = 0.05
 # Frames within so many of a cut are left out: they may be blended with what is on its other side, or compressed badly.
 NEAR_CUT = 2
-# A fade changes the contrast by so much from 12 frames before to 12 after. A frame is dissolved if it is a mixture of
-# those, which differ, but for so much of what they differ by.
-FADE_REACH, FADE_RATIO = 12, 1.3
+# A fade changes the contrast by so much from 12 frames before to 12 after, the frame's own (squared) being between
+# theirs. A frame is dissolved if it is a mixture of those, which differ, but for so much of what they differ by.
+FADE_REACH, FADE_RATIO, NEARLY = 12, 1.3, 1.1
 ALIKE, MIXED, LEAST_WEIGHT = 0.9, 0.02, 0.15
 # Frames of a shot are alike unless their thumbnails differ by so many levels in the mean.
 DIFFERENT = 6.0
@@ -122,22 +123,21 @@ def _at_cuts(video: Signatures) -> Mask:
 
 def _faded(video: Signatures) -> Mask:
     """Return which frames are part of a fade or a dissolve."""
-    count, faded = len(video), np.zeros(len(video), bool)
-    reach = FADE_REACH
-    if count <= 2 * reach:
-        return faded
-    pixels = video.thumbnails.reshape(count, -1).astype(np.float32)
-    pixels -= pixels.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(pixels, axis=1) + 1e-3
-    first, middle, last = pixels[: -2 * reach], pixels[reach:-reach], pixels[2 * reach :]
-    (a, b, m), ab = (norms[: -2 * reach], norms[2 * reach :], norms[reach:-reach]), (first * last).sum(axis=1)
-    am, bm = (first * middle).sum(axis=1), (last * middle).sum(axis=1)
-    alike = ab > ALIKE * a * b
-    fades = alike & (np.maximum(a / b, b / a) > FADE_RATIO)
-    determinant = np.maximum(a**2 * b**2 - ab**2, 1e-3)
-    of_first, of_last = (am * b**2 - bm * ab) / determinant, (bm * a**2 - am * ab) / determinant
-    unexplained = m**2 - of_first * am - of_last * bm
-    mixed = unexplained < MIXED * (a**2 + b**2 - 2 * ab)
+    pixels = coarse_pixels(video.thumbnails)
+    padded = np.pad(pixels, ((FADE_REACH, FADE_REACH), (0, 0)), mode="edge")
+    first, last = padded[: -2 * FADE_REACH], padded[2 * FADE_REACH :]
+    aa, ab, am, bb, bm, mm = (
+        np.einsum("np,np->n", one, other).astype(np.float64)
+        for one, other in combinations_with_replacement((first, last, pixels), 2)
+    )
+    low, high = np.minimum(aa, bb), np.maximum(aa, bb)
+    # The square of a contrast: black has none, and is alike to whatever comes out of it.
+    alike = (ab > ALIKE * np.sqrt(aa * bb)) | (low < pixels.shape[1])
+    between = (mm > low * NEARLY) & (mm < high / NEARLY)
+    fades = alike & between & (high > FADE_RATIO**2 * low)
+    determinant = np.maximum(aa * bb - ab**2, 1e-3)
+    of_first, of_last = (am * bb - bm * ab) / determinant, (bm * aa - am * ab) / determinant
+    unexplained = mm - of_first * am - of_last * bm
+    mixed = unexplained < MIXED * (aa + bb - 2 * ab)
     dissolves = ~alike & mixed & (np.minimum(of_first, of_last) > LEAST_WEIGHT)
-    faded[reach:-reach] = fades | dissolves
-    return faded
+    return np.asarray(fades | dissolves)
