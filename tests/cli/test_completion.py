@@ -42,7 +42,7 @@ def test_what_may_follow() -> None:
 def test_without_its_package_completion_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("argcomplete", "argcomplete.shell_integration"):
         monkeypatch.setitem(sys.modules, name, None)
-    refused(run("completion", "bash"), 2, 'pip install "twimager[completion]"')
+    refused(run("completion", "bash"), 2, "pip install argcomplete")
 
 
 def test_all_commands_are_described_by_what_python_has_alone() -> None:

@@ -89,8 +89,17 @@ def test_formats_say_what_has_to_be_installed(run: Run, monkeypatch: pytest.Monk
     monkeypatch.setattr("twimager.image.codecs._is_installed", lambda module: module != "rawpy")
     outcome = run("formats")
     assert outcome.code == 0
-    assert 'camera raw (DNG, NEF, CR2, ...): pip install "twimager[raw]"' in outcome.out
+    assert "camera raw (DNG, NEF, CR2, ...): pip install rawpy" in outcome.out
     assert "HEIF, HEIC: read" in outcome.out
+
+
+def test_a_missing_package_is_a_line() -> None:
+    bare = "import sys; sys.modules['cv2'] = None; from twimager.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", bare, "--lr", "examples/LR", "--hr", "examples/HR", "--dry"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("twimager: cv2 is missing in ")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

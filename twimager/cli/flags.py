@@ -229,8 +229,8 @@ def _add_videos(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--every", type=float, metavar="SECONDS", help="instead take the sharpest frame of every so many seconds"
     )
-    group.add_argument("--from", dest="start", type=_seconds, default=0.0, metavar="H:MM:SS", help="of the LR video,")
-    group.add_argument("--to", dest="end", type=_seconds, metavar="H:MM:SS", help="take frames of this part only")
+    group.add_argument("--from", dest="start", type=_time, default=0.0, metavar="H:MM:SS", help="of the LR video,")
+    group.add_argument("--to", dest="end", type=_time, metavar="H:MM:SS", help="take frames of this part only")
     group.add_argument(
         "--deinterlace",
         choices=_values(Deinterlace),
@@ -393,7 +393,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-h", "--help", action="help", help="print this help")
 
 
-def _seconds(text: str) -> float:
+def _time(text: str) -> float:
     """Return a time, as 1:02:03.5, 2:03 or 123, in seconds; ValueError if it is none."""
     seconds = 0.0
     for part in text.split(":"):

@@ -61,7 +61,6 @@ commands, each with a help of its own (%(prog)s help review):
   %(prog)s compare a.png b.jpg             how alike, and why
   %(prog)s cluster photos --dest groups    near-duplicates in groups
   %(prog)s overlay frames --dest layer     the logo that all share
-  %(prog)s timeline dvd.mpg hd.mkv         which part is which
   %(prog)s timeline dvd.mkv bluray.mkv     which part is which
   %(prog)s formats                         which formats are read here
   %(prog)s completion bash                 options at the tab key

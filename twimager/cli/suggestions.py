@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,11 +32,16 @@ PACKAGES = {
     "arch": "pacman -S libglvnd glib2",
     "alpine": "apk add mesa-gl glib",
 }
+# The modules of requirements.txt.
+REQUIRED = ("cv2", "numpy", "faiss", "imagehash", "msgspec", "PIL", "scipy", "tqdm", "vptree")
 HEADLESS = 'pip install "opencv-python-headless>=4.14" instead of opencv-python'
 
 
 def on_missing_library(error: ImportError) -> str | None:
-    """Return what to say where a shared library of the system is missing, None if that is not the error."""
+    """Return what to say where a package or a system's library is missing, None if that is not the error."""
+    if error.name in REQUIRED:
+        mend = "activate the environment that has it, or pip install -r requirements.txt"
+        return f"{error.name} is missing in {sys.executable}: {mend}"
     found = re.match(r"(lib\S+\.so\S*): cannot open shared object file", str(error))
     if not found:
         return None

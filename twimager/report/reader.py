@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from twimager.errors import UsageError
+from twimager.errors import UsageError, require
 from twimager.options import Format
 from twimager.output.layout import HR, IMAGE_FOLDERS, LR, MASK
 from twimager.output.names import folded
@@ -56,6 +56,7 @@ def read_report(path: Path) -> ReportDocument:
     UsageError
         If the file can't be read, or is no report of this version.
     """
+    require(not path.is_dir(), f"{path} is a folder; name the report.json in it, which --report keeps")
     if is_link(path):
         raise UsageError(f"{path} is a link; name the report that it leads to")
     try:

@@ -41,6 +41,7 @@ from twimager.run.resume import keep_journal
 from twimager.run.writer import Writer
 from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool
+from twimager.video.container import require_av
 from twimager.windows import viewer
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         [path for path in _files(flag, folder, options, console) if path not in without]
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
     )
+    are_videos = of_videos(lr_paths, hr_paths)
+    if are_videos:
+        require_av()
     masks = read_masks(options.read, lr_paths, hr_paths)
     given = {"--lr_mask": options.read.lr_mask, "--hr_mask": options.read.hr_mask}
     inputs = {"--lr": lr_paths, "--hr": hr_paths} | {flag: [path] for flag, path in given.items() if path}
@@ -77,7 +81,7 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         ledger = Ledger(console)
         film: Film | None = None
         try:
-            if of_videos(lr_paths, hr_paths):
+            if are_videos:
                 film = _opened((lr_paths, hr_paths), options, console, ledger, stack)
                 lr_paths, hr_paths = film.lrs, []
             paths = (film.lrs, film.hrs) if film else (lr_paths, hr_paths)

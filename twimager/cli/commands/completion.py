@@ -40,6 +40,6 @@ def run(values: argparse.Namespace, _: Interruption) -> ExitCode:
     try:
         from argcomplete.shell_integration import shellcode
     except ImportError as error:
-        raise UsageError('completion needs a package: pip install "twimager[completion]"') from error
+        raise UsageError("completion needs a package: pip install argcomplete") from error
     put(shellcode(["twimager"], shell=values.shell))
     return ExitCode.DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from twimager.cli.common import run_group
@@ -31,13 +32,11 @@ def run(_: argparse.Namespace, __: Interruption) -> ExitCode:
     from twimager.image.codecs import CAMERA_RAW, HEIF, JPEG_XL
     from twimager.runtime.console import say
 
-    extras = {
-        "HEIF, HEIC": (HEIF, "heif"),
-        "JPEG XL": (JPEG_XL, "jxl"),
-        "camera raw (DNG, NEF, CR2, ...)": (CAMERA_RAW, "raw"),
-    }
+    extras = {"HEIF, HEIC": HEIF, "JPEG XL": JPEG_XL, "camera raw (DNG, NEF, CR2, ...)": CAMERA_RAW}
     lines = [f"{ALWAYS}: read"]
-    for name, (codec, extra) in extras.items():
-        lines.append(f"{name}: " + (f'pip install "twimager[{extra}]"' if codec.missing else "read"))
+    for name, codec in extras.items():
+        lines.append(f"{name}: " + (f"pip install {' '.join(codec.missing)}" if codec.missing else "read"))
+    videos = "read, in pairs of videos" if find_spec("av") else 'pip install "av>=15"'
+    lines.append(f"videos (all that FFmpeg decodes): {videos}")
     say("\n".join([*lines, f"{NEVER}: not read; convert them to 16-bit PNG"]))
     return ExitCode.DONE
