@@ -54,6 +54,7 @@ class Film:
     moments : the frame that each file is to hold
     partners : the HR frames that each LR frame may be
     interlacing : of what the frames of a video are made
+    joined : the videos whose frames are told apart by their numbers alone
     settings : how frames are made pixels
     """
 
@@ -63,6 +64,7 @@ class Film:
     moments: dict[Path, Moment]
     partners: dict[Path, list[Path]]
     interlacing: dict[Path, Interlacing]
+    joined: set[Path]
     settings: FrameSettings
 
     @property
@@ -93,23 +95,22 @@ class Film:
 
     def extract(self, paths: Iterable[Path], pool: Executor, warn: Callable[[str], None]) -> Iterator[Path]:
         """Make the files of some frames that are not there yet; yield each that is."""
-        wanted = sorted(paths, key=lambda path: (self.moments[path].video, self.moments[path].pts))
+        wanted = sorted(paths, key=lambda path: (self.moments[path].video, self.moments[path].number))
         for video, of_video in groupby(wanted, key=lambda path: self.moments[path].video):
-            places = {self.moments[path].pts: path for path in of_video}
+            joined = video in self.joined
+            places = {self.moments[path].number if joined else self.moments[path].pts: path for path in of_video}
             missing = [pts for pts, path in places.items() if not path.exists()]
             yield from (path for pts, path in places.items() if pts not in set(missing))
-            frames = read_frames(video, missing, self.settings, warn, self.interlacing[video])
+            frames = read_frames(video, missing, self.settings, warn, self.interlacing[video], joined=joined)
             yield from in_order(pool, _store, ((places[pts], picture) for pts, picture in frames), 4)
 
     def discard_all(self) -> None:
         """Delete what is left of all files, the signatures, and their folders, as far as nothing else is in them."""
-        files = [*self.moments, *self.matched.places.values()]
-        self.discard(files)
-        working = self.folder.parent
-        folders = {parent for path in files for parent in path.parents if working in parent.parents}
-        for folder in sorted(folders, reverse=True):
-            with suppress(OSError):
-                folder.rmdir()
+        self.discard([*self.moments, *self.matched.places.values()])
+        for kept in (self.folder, self.folder.with_name(SIGNATURES)):
+            for folder, _, _ in os.walk(kept, topdown=False):
+                with suppress(OSError):
+                    os.rmdir(folder)
 
     def discard(self, paths: Iterable[Path]) -> None:
         """Delete files of frames, as far as they are there."""
@@ -128,28 +129,30 @@ def open_film(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     """
     require_av()
     require_two_sides(lrs, hrs)
-    make = partial(opened, dest=options.run.unlinked_dest, make=True)
+    make = partial(opened, dest=None if options.run.dry else options.run.unlinked_dest, make=True)
     with make(folder / SIGNATURES):
         matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
     settings = FrameSettings(options.video.deinterlace, options.video.hdr)
-    film = Film(folder / FRAMES, matched, [], {}, {}, {}, settings)
+    film = Film(folder / FRAMES, matched, [], {}, {}, {}, set(), settings)
     for match in matched.matches:
         kept = matched.signatures(match.lr), matched.signatures(match.hr)
         for side, video, signatures in zip(SIDES, (match.lr, match.hr), kept, strict=True):
             with make(folder / FRAMES / side / str(len(film.interlacing))):
                 pass
             film.interlacing[video] = interlacing(signatures)
+            if signatures.is_joined:
+                film.joined.add(video)
         bobbed = _bobbed(settings, film.interlacing[match.lr]), _bobbed(settings, film.interlacing[match.hr])
         chosen = select_frames(*kept, match.timeline, options.video, bobbed)
         film.selections.append(chosen)
         _plan(film, match, kept, chosen)
         left = ", ".join(f"{count} {flaw}" for flaw, count in chosen.left_out.items())
         console.note(
-            f"{match.lr.name} = {match.hr.name}: {100 * match.timeline.mapped:.1f} % of its {len(kept[0])} frames, in "
+            f"{match.lr} = {match.hr}: {100 * match.timeline.mapped:.1f} % of its {len(kept[0])} frames, in "
             f"{len(match.timeline.segments)} segments; {len(chosen.frames)} frames taken, left out: {left or 'none'}"
         )
     for video in matched.alone:
-        console.warn(f"{video}: has nothing in common with a video of the other side")
+        console.warn(f"{video}: is in no pair: no video that is left has anything in common with it")
     return film
 
 

@@ -143,7 +143,9 @@ def _find_and_write(
     film: Film | None = None,
 ) -> None:
     """Find pairs among the LRs and HRs and write them, until no more are to be written; enter what came of it."""
-    names = Names(replace(options, lr=film.folder / "lr", hr=film.folder / "hr") if film else options, *paths)
+    if film:
+        options = replace(options, lr=film.folder / "lr", hr=film.folder / "hr")
+    names = Names(options, *paths)
     lrs, hrs = map(len, paths)
     # Without --save the store only serves --resume: that it can't be kept is a detail.
     stored, warn = (options.run.save, console.warn) if options.run.save else (journal.store, console.detail)
