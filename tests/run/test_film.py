@@ -143,6 +143,28 @@ def test_of_folders_each_video_finds_its_own_and_other_files_are_passed_over(
     assert together == {("a.mkv", "b.mkv"), ("b.mkv", "a.mkv")}
 
 
+def test_frames_of_another_run_are_not_taken_for_those_of_this(
+    run: Run, flags: tuple[Any, ...], tmp_path: Path
+) -> None:
+    assert run(*flags, *FEW, "--keep_frames").code == 0
+    before, frames = contents(tmp_path / "out"), tmp_path / "out/.twimager/frames"
+    for frame in frames.rglob("*.png"):
+        cv2.imwrite(str(frame), np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "out/.twimager/signatures").mkdir()
+    (tmp_path / "out/.twimager/signatures/0.part").write_bytes(b"of a run that was killed")
+    assert run(*flags, *FEW, "--overwrite").code == 0
+    assert contents(tmp_path / "out") == before
+    assert {path.name for path in (tmp_path / "out/.twimager").iterdir()} == {"journal.jsonl", "lock"}
+
+
+def test_what_is_in_the_way_is_said_in_a_line(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    (tmp_path / "out/.twimager").mkdir(parents=True)
+    (tmp_path / "out/.twimager/signatures").write_bytes(b"")
+    outcome = run(*flags, "--overwrite")
+    assert outcome.code == 1
+    assert "cannot write" in outcome.err.splitlines()[-1]
+
+
 def test_a_full_disk_ends_the_run_in_a_line(run: Run, flags: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
@@ -104,10 +104,13 @@ class Film:
             frames = read_frames(video, missing, self.settings, warn, self.interlacing[video], joined=joined)
             yield from in_order(pool, _store, ((places[pts], picture) for pts, picture in frames), 4)
 
-    def discard_all(self) -> None:
-        """Delete what is left of all files, the signatures, and their folders, as far as nothing else is in them."""
-        self.discard([*self.moments, *self.matched.places.values()])
-        for kept in (self.folder, self.folder.with_name(SIGNATURES)):
+    def discard_all(self, keep_frames: bool) -> None:
+        """Delete the signatures, what is left of frames, and their folders, as far as nothing else is in them."""
+        signatures = self.folder.with_name(SIGNATURES)
+        self.discard([*signatures.glob("*"), *self.folder.rglob(f"*{TEMPORARY}")])
+        if not keep_frames:
+            self.discard(self.moments)
+        for kept in (self.folder, signatures):
             for folder, _, _ in os.walk(kept, topdown=False):
                 with suppress(OSError):
                     os.rmdir(folder)
@@ -129,16 +132,16 @@ def open_film(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     """
     require_av()
     require_two_sides(lrs, hrs)
-    make = partial(opened, dest=None if options.run.dry else options.run.unlinked_dest, make=True)
-    with make(folder / SIGNATURES):
+    make = partial(_make, dest=None if options.run.dry else options.run.unlinked_dest)
+    make(folder / SIGNATURES)
+    with _writing(folder / SIGNATURES):
         matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
     settings = FrameSettings(options.video.deinterlace, options.video.hdr)
     film = Film(folder / FRAMES, matched, [], {}, {}, {}, set(), settings)
     for match in matched.matches:
         kept = matched.signatures(match.lr), matched.signatures(match.hr)
         for side, video, signatures in zip(SIDES, (match.lr, match.hr), kept, strict=True):
-            with make(folder / FRAMES / side / str(len(film.interlacing))):
-                pass
+            make(folder / FRAMES / side / str(len(film.interlacing)))
             film.interlacing[video] = interlacing(signatures)
             if signatures.is_joined:
                 film.joined.add(video)
@@ -151,6 +154,9 @@ def open_film(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
             f"{match.lr} = {match.hr}: {100 * match.timeline.mapped:.1f} % of its {len(kept[0])} frames, in "
             f"{len(match.timeline.segments)} segments; {len(chosen.frames)} frames taken, left out: {left or 'none'}"
         )
+    if not options.run.resume:
+        # What a run before has left, or kept, may be frames of other videos, or made in another way.
+        film.discard(film.moments)
     for video in matched.alone:
         console.warn(f"{video}: is in no pair: no video that is left has anything in common with it")
     return film
@@ -190,9 +196,22 @@ def _store(frame: tuple[Path, Pixels]) -> Path:
     ok, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     assert ok
     temporary = path.with_suffix(TEMPORARY)
-    try:
+    with _writing(path):
         temporary.write_bytes(data.tobytes())
         os.replace(temporary, path)
+    return path
+
+
+def _make(folder: Path, dest: Path | None) -> None:
+    """Make a folder, in DEST without following links; TwimagerError if that can't be done."""
+    with _writing(folder), opened(folder, dest, make=True):
+        pass
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise TwimagerError for what can't be written."""
+    try:
+        yield
     except OSError as error:
         raise unwritable(path, error) from error
-    return path

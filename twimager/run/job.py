@@ -101,8 +101,8 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         outcome = Outcome(report.exit_code, summarize(report))
         if not ledger.aborted:
             journal.end(outcome)
-            if film and not options.video.keep_frames:
-                film.discard_all()
+            if film:
+                film.discard_all(options.video.keep_frames)
         return outcome
 
 

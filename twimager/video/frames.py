@@ -89,8 +89,8 @@ def read_frames(
 
     Yields
     ------
-    A pts, or number, and (h, w, 3) BGR in full range: uint8, or uint16 if the video has more than 8 bits. The pts rise, but for
-    frames that no seek leads to: these come last
+    A pts, or number, and (h, w, 3) BGR in full range: uint8, or uint16 if the video has more than 8 bits. The pts rise,
+    but for frames that no seek leads to: these come last
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _seekable(container: InputContainer, stream: VideoStream, pts: int) -> _Star
 
 
 def _intact(
-    path: Path, container: InputContainer, stream: VideoStream, lost: set[int], begun: bool, joined: bool = False
+    path: Path, container: InputContainer, stream: VideoStream, lost: set[int], *, begun: bool, joined: bool = False
 ) -> Iterator[TimedFrame]:
     """Yield the frames that are whole from the first keyframe on, or from the first if decoding has `begun` there.
 
