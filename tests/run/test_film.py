@@ -175,6 +175,29 @@ def test_a_full_disk_ends_the_run_in_a_line(run: Run, flags: tuple[Any, ...], mo
     assert outcome.err.splitlines()[-1].endswith("make room and add --resume, or choose another --dest")
 
 
+def test_a_mask_is_as_large_as_the_frames(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    mask = np.full((216, 384), 255, np.uint8)
+    mask[:20] = 0
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    assert run(*flags, *FEW, "--hr_mask", tmp_path / "mask.png").code == 0
+    cv2.imwrite(str(tmp_path / "other.png"), mask[:100])
+    refused(run(*flags, "--overwrite", "--hr_mask", tmp_path / "other.png"), 2, "--hr_mask", "no image has these")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--search", "names"), "--search names: frames of videos are paired by their time map"),
+        (("--from", "soon"), "'soon' is no time"),
+        (("--lr", "missing.mkv"), "there is no video missing.mkv"),
+    ],
+)
+def test_what_does_not_fit_videos_is_refused(
+    run: Run, flags: tuple[Any, ...], more: tuple[str, ...], message: str
+) -> None:
+    refused(run(*flags, *more), 2, message)
+
+
 def test_one_file_twice_is_refused(run: Run, release: Path, tmp_path: Path) -> None:
     flags = "--lr", release / "hr.mkv", "--hr", release / "hr.mkv", "--dest", tmp_path / "out"
     refused(run(*flags), 2, "named twice")

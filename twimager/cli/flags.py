@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twimager.cli.common import add_jobs, add_max_pixels, add_memory, add_save
 from twimager.cli.presets import CONFIG, PRESETS, spelled_out
+from twimager.errors import UsageError, require
 from twimager.options import (
     MIN_DETAIL,
     Alpha,
@@ -394,13 +395,15 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
 
 
 def _seconds(text: str) -> float:
-    """Return a time, as 1:02:03.5, 2:03 or 123, in seconds; ValueError if it is none."""
+    """Return a time, as 1:02:03.5, 2:03 or 123, in seconds, for argparse."""
     seconds = 0.0
-    for part in text.split(":"):
-        value = float(part)
-        if not 0 <= value < math.inf:
-            raise ValueError(text)
-        seconds = 60 * seconds + value
+    try:
+        for part in text.split(":"):
+            value = float(part)
+            require(0 <= value < math.inf, text)
+            seconds = 60 * seconds + value
+    except (ValueError, UsageError) as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; it is given as 1:02:03.5, 2:03 or 123") from error
     return seconds
 
 

@@ -24,7 +24,6 @@ from twimager.report.records import Moment
 from twimager.runtime.console import Console
 from twimager.runtime.folders import opened
 from twimager.runtime.pool import in_order
-from twimager.video.container import require_av
 from twimager.video.fields import Interlacing, interlacing
 from twimager.video.formatting import to_csv
 from twimager.video.frames import FrameSettings, read_frames
@@ -128,9 +127,8 @@ def open_film(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     Raises
     ------
     UsageError
-        If PyAV is missing, or both sides are one file.
+        If both sides are one file.
     """
-    require_av()
     require_two_sides(lrs, hrs)
     make = partial(_make, dest=None if options.run.dry else options.run.unlinked_dest)
     make(folder / SIGNATURES)

@@ -15,12 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from twimager.errors import Interrupted, Reason, Rejection
+from twimager.errors import Interrupted, Reason, Rejection, require
 from twimager.fingerprint.cache import Store
-from twimager.fingerprint.mask import Masks, read_masks
+from twimager.fingerprint.mask import Masks, read_masks, size_by_header
 from twimager.image.files import require_files
 from twimager.image.folders import of_videos, videos_among
-from twimager.options import Options
+from twimager.options import Options, Search
 from twimager.output import layout
 from twimager.output.atomic import write_files
 from twimager.output.database import require_lmdb, write_database
@@ -41,6 +41,7 @@ from twimager.run.resume import keep_journal
 from twimager.run.writer import Writer
 from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool
+from twimager.video.container import require_av, video_size
 from twimager.windows import viewer
 
 if TYPE_CHECKING:
@@ -68,7 +69,12 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         [path for path in _files(flag, folder, options, console) if path not in without]
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
     )
-    masks = read_masks(options.read, lr_paths, hr_paths)
+    videos = of_videos(lr_paths, hr_paths)
+    if videos:
+        require_av()
+        search = options.propose.search
+        require(search is Search.AUTO, f"--search {search.value}: frames of videos are paired by their time map")
+    masks = read_masks(options.read, lr_paths, hr_paths, video_size if videos else size_by_header)
     given = {"--lr_mask": options.read.lr_mask, "--hr_mask": options.read.hr_mask}
     inputs = {"--lr": lr_paths, "--hr": hr_paths} | {flag: [path] for flag, path in given.items() if path}
     with keep_journal(options, inputs) as journal, ExitStack() as stack:
@@ -77,7 +83,7 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         ledger = Ledger(console)
         film: Film | None = None
         try:
-            if of_videos(lr_paths, hr_paths):
+            if videos:
                 film = _opened((lr_paths, hr_paths), options, console, ledger, stack)
                 lr_paths, hr_paths = film.lrs, []
             paths = (film.lrs, film.hrs) if film else (lr_paths, hr_paths)
