@@ -165,6 +165,20 @@ def test_what_is_in_the_way_is_said_in_a_line(run: Run, flags: tuple[Any, ...], 
     assert "cannot write" in outcome.err.splitlines()[-1]
 
 
+def test_names_tell_videos_of_one_stem_apart_by_their_folders(run: Run, tmp_path: Path) -> None:
+    pan = moving(40, (384, 216))
+    for folder, shown in {"one": pan, "two": [np.flipud(frame) for frame in pan]}.items():
+        for side, width in (("lr", 192), ("hr", 384)):
+            (tmp_path / side / folder).mkdir(parents=True)
+            sized = [cv2.resize(frame, (width, width * 9 // 16), interpolation=cv2.INTER_AREA) for frame in shown]
+            write_video(tmp_path / side / folder / "film.mkv", sized)
+    flags = "--lr", tmp_path / "lr", "--hr", tmp_path / "hr", "--dest", tmp_path / "out", "--recursive"
+    outcome = run(*flags, *FEW)
+    assert outcome.code == 0, outcome.err
+    names = {path.name.split("_film_")[0] for path in (tmp_path / "out/HR").iterdir()}
+    assert names == {"one_film.mkv", "two_film.mkv"}
+
+
 def test_a_full_disk_ends_the_run_in_a_line(run: Run, flags: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")

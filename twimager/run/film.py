@@ -48,6 +48,7 @@ class Film:
     Attributes
     ----------
     folder : of the files of frames; each side has a folder of its own in it
+    folders : of each video's frames, in that of its side: called after it, as names of files tell what is in which
     matched : which videos belong together, and their time maps
     selections : of each two that do, which frames were chosen
     moments : the frame that each file is to hold
@@ -58,6 +59,7 @@ class Film:
     """
 
     folder: Path
+    folders: dict[Path, Path]
     matched: Matched
     selections: list[Selection]
     moments: dict[Path, Moment]
@@ -135,11 +137,14 @@ def open_film(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     with _writing(folder / SIGNATURES):
         matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
     settings = FrameSettings(options.video.deinterlace, options.video.hdr)
-    film = Film(folder / FRAMES, matched, [], {}, {}, {}, set(), settings)
+    film = Film(folder / FRAMES, {}, matched, [], {}, {}, {}, set(), settings)
     for match in matched.matches:
         kept = matched.signatures(match.lr), matched.signatures(match.hr)
-        for side, video, signatures in zip(SIDES, (match.lr, match.hr), kept, strict=True):
-            make(folder / FRAMES / side / str(len(film.interlacing)))
+        for side, root, video, signatures in zip(
+            SIDES, (options.lr, options.hr), (match.lr, match.hr), kept, strict=True
+        ):
+            film.folders[video] = film.folder / side / video.relative_to(video.parent if root == video else root)
+            make(film.folders[video])
             film.interlacing[video] = interlacing(signatures)
             if signatures.is_joined:
                 film.joined.add(video)
@@ -173,17 +178,17 @@ def _plan(film: Film, match: VideoMatch, kept: tuple[Signatures, Signatures], ch
     for number in map(int, chosen.frames):
         at = int(match.timeline.hr_frames[number])
         near = sorted(range(max(0, at - AROUND), min(len(hr), at + AROUND + 1)), key=lambda one: abs(one - at))
-        lr_path = _entered(film, "lr", match.lr, lr, number)
-        film.partners[lr_path] = [_entered(film, "hr", match.hr, hr, one) for one in near]
+        lr_path = _entered(film, match.lr, lr, number)
+        film.partners[lr_path] = [_entered(film, match.hr, hr, one) for one in near]
 
 
-def _entered(film: Film, side: str, video: Path, signatures: Signatures, number: int) -> Path:
-    """Enter a frame of a video; return its file, called after its moment, in a folder for the video."""
+def _entered(film: Film, video: Path, signatures: Signatures, number: int) -> Path:
+    """Enter a frame of a video; return its file, called after its moment, in the video's folder."""
     seconds = float(signatures.seconds[number])
     milliseconds = round(1000 * max(seconds, 0))
     minutes, rest = divmod(milliseconds // 1000, 60)
     name = f"{video.stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
-    path = film.folder / side / str(list(film.interlacing).index(video)) / name
+    path = film.folders[video] / name
     film.moments[path] = Moment(video, number, int(signatures.pts[number]), seconds)
     return path
 
