@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +198,40 @@ def test_a_mask_is_as_large_as_the_frames(run: Run, flags: tuple[Any, ...], tmp_
     assert run(*flags, *FEW, "--hr_mask", tmp_path / "mask.png").code == 0
     cv2.imwrite(str(tmp_path / "other.png"), mask[:100])
     refused(run(*flags, "--overwrite", "--hr_mask", tmp_path / "other.png"), 2, "--hr_mask", "no image has these")
+
+
+def test_an_lr_whose_hr_frames_cannot_be_decoded_is_said(
+    run: Run, flags: tuple[Any, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twimager.run import film
+
+    read_frames = film.read_frames
+
+    def late_ones(path: Path, pts: list[int], *others: Any, **more: Any) -> Any:
+        damaged = path.name == "hr.mkv"
+        return (one for one in read_frames(path, pts, *others, **more) if one[0] > 5000 * damaged)
+
+    monkeypatch.setattr(film, "read_frames", late_ones)
+    outcome = run(*flags, *FEW)
+    assert outcome.code == 3
+    assert "files that could not be read" in outcome.out
+    assert images(tmp_path / "out")
+
+
+def test_a_long_name_is_cut(run: Run, release: Path, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    hr = tmp_path / f"{'h' * 240}.mkv"
+    hr.symlink_to(release / "hr.mkv")
+    outcome = run(*flags[:2], "--hr", hr, *flags[4:], *FEW)
+    assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="names are Unicode there")
+def test_a_name_that_is_no_text_is_reported(run: Run, release: Path, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    hr = tmp_path / os.fsdecode(b"bad\xff.mkv")
+    hr.symlink_to(release / "hr.mkv")
+    outcome = run(*flags[:2], "--hr", hr, *flags[4:], *FEW, "--report")
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "out/timeline.csv").is_file()
 
 
 @pytest.mark.parametrize(

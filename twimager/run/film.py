@@ -35,6 +35,9 @@ from twimager.video.signatures import Signatures
 AROUND = 1
 # LR frames whose files, and those of their HR frames, are on the disk at a time: less than 1 GB of 1920 x 1080.
 BATCH = 64
+# Of a longer stem no more stands in names of files, which may have 255 bytes: the moment, a tile's number and the like
+# follow.
+STEM_BYTES = 180
 # The folders in DEST/.twimager.
 FRAMES, SIGNATURES = "frames", "signatures"
 SIDES = "lr", "hr"
@@ -187,7 +190,8 @@ def _entered(film: Film, video: Path, signatures: Signatures, number: int) -> Pa
     seconds = float(signatures.seconds[number])
     milliseconds = round(1000 * max(seconds, 0))
     minutes, rest = divmod(milliseconds // 1000, 60)
-    name = f"{video.stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
+    stem = os.fsencode(video.stem)[:STEM_BYTES].decode(errors="ignore")
+    name = f"{stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
     path = film.folders[video] / name
     film.moments[path] = Moment(video, number, int(signatures.pts[number]), seconds)
     return path

@@ -195,19 +195,22 @@ def _found_in(
     pairs at the end, files are kept until then; those of what is in no pair until the report shows them.
     """
     for batch in film.batches():
+        decoded = set[Path]()
         for first, last in ((0, 1), (1, None)):
             partners = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
             frames = list(dict.fromkeys([*partners, *chain(*partners.values())]))
             reader.progress.expect((2 * len(frames) + MATCHING * len(partners)) * (first > 0))
             with reader.progress.stage("extracting frames"):
                 there = set(reader.progress.counted(film.extract(frames, reader.pool, reader.console.warn)))
+            decoded |= there
             lrs, hrs = ([path for path in paths if path in there] for paths in (partners, frames[len(partners) :]))
             yield from find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
             settle()
             if not (options.video.keep_frames or options.write.split):
                 film.discard(set(frames) & reader.ledger.taken)
-        lost = {lr: Rejection(Reason.UNREADABLE, "can't be decoded") for lr in partners if lr not in there}
-        reader.ledger.reject_images("LR", lost)
+        lost = [lr for lr, hrs in batch.items() if lr not in decoded or decoded.isdisjoint(hrs)]
+        undecoded = Rejection(Reason.UNREADABLE, "it or its HR frames can't be decoded")
+        reader.ledger.reject_images("LR", dict.fromkeys(lost, undecoded))
 
 
 def _write_databases(report: Report, console: Console, run: str) -> None:
