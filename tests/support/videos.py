@@ -47,6 +47,24 @@ def write_video(
     return path
 
 
+def turned_copy(plain: Path, path: Path, turn: int) -> Path:
+    """Copy an MP4, but to be shown turned by so many degrees, counterclockwise."""
+    with av.open(str(plain)) as given, av.open(str(path), "w") as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    # The matrix of the track, 16.16 fixed point, which PyAV can't write.
+    cosine, sine = round(np.cos(np.radians(turn))), round(np.sin(np.radians(turn)))
+    matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 0x4000]]) * 65536
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44
+    content[place : place + 36] = matrix.astype(">i4").tobytes()
+    path.write_bytes(content)
+    return path
+
+
 def write_sound(path: Path) -> Path:
     """Write a file that holds sound only."""
     with av.open(str(path), "w") as container:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.videos import moving, write_video
+from tests.support.videos import moving, turned_copy, write_video
 from twimager.options import Hdr
 from twimager.video import frames as module
 from twimager.video.color import to_bgr
@@ -60,6 +60,19 @@ def test_a_frame_by_its_pts_is_that_of_sequential_decoding(films: dict[str, Path
         found = read(path, wanted)
         assert [one for one, _ in found] == wanted
         assert all((pixels == decoded[one]).all() for one, pixels in found)
+
+
+@pytest.mark.parametrize("name", ["open.ts", "open.mpg"])
+def test_frames_of_joined_recordings_are_told_apart_by_their_numbers(
+    tmp_path: Path, films: dict[str, Path], name: str
+) -> None:
+    path, once = tmp_path / name, list(sequential(films[name]).values())
+    path.write_bytes(2 * films[name].read_bytes())
+    assert len({timed.pts for timed in frames(path, pytest.fail)}) < 2 * COUNT
+    wanted = [7, 50, COUNT + 7, COUNT + 50]
+    found = list(read_frames(path, wanted, FrameSettings(), pytest.fail, joined=True))
+    assert [number for number, _ in found] == wanted
+    assert all((pixels == once[number % COUNT]).all() for number, pixels in found)
 
 
 @pytest.mark.parametrize("name", ["closed.mkv", "open.ts", "hevc.mkv"])
@@ -120,20 +133,8 @@ def test_damaged_frames_and_those_that_refer_to_them_are_left_out_and_said(
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
 def test_frames_are_turned_as_the_file_says(tmp_path: Path, turn: int) -> None:
-    path, plain = tmp_path / "turned.mp4", write_video(tmp_path / "plain.mp4", moving(4))
-    with av.open(str(plain)) as given, av.open(str(path), "w") as made:
-        stream = made.add_stream_from_template(given.streams.video[0])
-        for packet in given.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                made.mux(packet)
-    # The matrix of the track, 16.16 fixed point, which PyAV can't write.
-    cosine, sine = round(np.cos(np.radians(turn))), round(np.sin(np.radians(turn)))
-    matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 0x4000]]) * 65536
-    content = bytearray(path.read_bytes())
-    place = content.index(b"tkhd") + 44
-    content[place : place + 36] = matrix.astype(">i4").tobytes()
-    path.write_bytes(content)
+    plain = write_video(tmp_path / "plain.mp4", moving(4))
+    path = turned_copy(plain, tmp_path / "turned.mp4", turn)
     assert probe(path).rotation % 360 == turn
     (_, pixels), *_ = read(path, [0])
     (_, upright), *_ = read(plain, [0])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support.videos import moving, write_video
+from tests.support.videos import moving, turned_copy, write_video
 from tests.video.conftest import Release
 from twimager.fingerprint.phash import perceptual_hash
 from twimager.video.shots import shot_starts
@@ -37,6 +37,13 @@ def test_ten_bits_are_as_eight(tmp_path: Path) -> None:
     eight = signed(write_video(tmp_path / "eight.mkv", moving(4), crf="5"))
     assert np.abs(ten.thumbnails.astype(int) - eight.thumbnails).max() <= 3
     assert ten.sharpness == pytest.approx(eight.sharpness, rel=0.1)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_thumbnails_are_turned_as_the_file_says(tmp_path: Path, turn: int) -> None:
+    plain = write_video(tmp_path / "plain.mp4", moving(4))
+    turned = signed(turned_copy(plain, tmp_path / "turned.mp4", turn))
+    assert (turned.thumbnails == np.rot90(signed(plain).thumbnails, turn // 90, (1, 2))).all()
 
 
 def test_black_still_combed_and_blurred_frames_are_told(tmp_path: Path) -> None:

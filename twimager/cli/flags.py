@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twimager.cli.common import add_jobs, add_max_pixels, add_memory, add_save
 from twimager.cli.presets import CONFIG, PRESETS, spelled_out
+from twimager.errors import UsageError, require
 from twimager.options import (
     MIN_DETAIL,
     Alpha,
@@ -229,8 +230,8 @@ def _add_videos(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--every", type=float, metavar="SECONDS", help="instead take the sharpest frame of every so many seconds"
     )
-    group.add_argument("--from", dest="start", type=_time, default=0.0, metavar="H:MM:SS", help="of the LR video,")
-    group.add_argument("--to", dest="end", type=_time, metavar="H:MM:SS", help="take frames of this part only")
+    group.add_argument("--from", dest="start", type=_seconds, default=0.0, metavar="H:MM:SS", help="of the LR video,")
+    group.add_argument("--to", dest="end", type=_seconds, metavar="H:MM:SS", help="take frames of this part only")
     group.add_argument(
         "--deinterlace",
         choices=_values(Deinterlace),
@@ -393,14 +394,16 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-h", "--help", action="help", help="print this help")
 
 
-def _time(text: str) -> float:
-    """Return a time, as 1:02:03.5, 2:03 or 123, in seconds; ValueError if it is none."""
+def _seconds(text: str) -> float:
+    """Return a time, as 1:02:03.5, 2:03 or 123, in seconds, for argparse."""
     seconds = 0.0
-    for part in text.split(":"):
-        value = float(part)
-        if not 0 <= value < math.inf:
-            raise ValueError(text)
-        seconds = 60 * seconds + value
+    try:
+        for part in text.split(":"):
+            value = float(part)
+            require(0 <= value < math.inf, text)
+            seconds = 60 * seconds + value
+    except (ValueError, UsageError) as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; it is given as 1:02:03.5, 2:03 or 123") from error
     return seconds
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.errors import UnreadableImage, UsageError
+from twimager.errors import UnreadableImage, UnreadableVideo, UsageError
 from twimager.geometry import Rect, Size
 from twimager.image import headers
 from twimager.image.decode import read_image
@@ -110,14 +110,27 @@ class Masks(NamedTuple):
 NO_MASKS = Masks()
 
 
-def read_masks(settings: ReadSettings, lr_paths: Sequence[Path], hr_paths: Sequence[Path]) -> Masks:
-    """Read the masks that are given; UsageError for what is no image, or fits none of its side's."""
+def size_by_header(image: Path) -> Size | None:
+    """Return an image's size as it is stored; None if its header does not tell, UnreadableImage if there is none."""
+    return headers.parse(read_bytes(image)).size
+
+
+def read_masks(
+    settings: ReadSettings,
+    lr_paths: Sequence[Path],
+    hr_paths: Sequence[Path],
+    size_of: Callable[[Path], Size | None] = size_by_header,
+) -> Masks:
+    """Read the masks that are given; UsageError for what is no image, or fits none of its side's, by `size_of`."""
     return Masks(
-        _read_mask("--lr_mask", settings.lr_mask, lr_paths), _read_mask("--hr_mask", settings.hr_mask, hr_paths)
+        _read_mask("--lr_mask", settings.lr_mask, lr_paths, size_of),
+        _read_mask("--hr_mask", settings.hr_mask, hr_paths, size_of),
     )
 
 
-def _read_mask(flag: str, path: Path | None, images: Sequence[Path]) -> Mask | None:
+def _read_mask(
+    flag: str, path: Path | None, images: Sequence[Path], size_of: Callable[[Path], Size | None]
+) -> Mask | None:
     if path is None:
         return None
     try:
@@ -127,16 +140,16 @@ def _read_mask(flag: str, path: Path | None, images: Sequence[Path]) -> Mask | N
     if not picture.any():
         raise UsageError(f"{flag}: {path} leaves out everything; 255 is picture, 0 is left out")
     mask = Mask.of(picture)
-    if not any(_may_fit(mask, image) for image in images):
+    if not any(_may_fit(mask, image, size_of) for image in images):
         width, height = mask.size
         raise UsageError(f"{flag}: {path} has {width} x {height} pixels; no image has these proportions")
     return mask
 
 
-def _may_fit(mask: Mask, image: Path) -> bool:
-    """Tell whether an image may have the proportions of a mask, by its header; it may be stored turned."""
+def _may_fit(mask: Mask, image: Path, size_of: Callable[[Path], Size | None]) -> bool:
+    """Tell whether an image may have the proportions of a mask; it may be stored turned."""
     try:
-        size = headers.parse(read_bytes(image)).size
-    except UnreadableImage:
+        size = size_of(image)
+    except (UnreadableImage, UnreadableVideo):
         return False
     return size is None or mask.fits(size) or mask.fits(size[::-1])

@@ -34,7 +34,8 @@ FRAMES_FIRST = (
 
 def require_folder(folder: Path, flag: str = "") -> None:
     """Raise UsageError, which begins with `flag`, unless a folder is there; of a file it says what to name instead."""
-    require(folder.exists(), f"{flag}there is no folder {folder}")
+    kind = "video" if folder.suffix.lower() in VIDEOS else "folder"
+    require(folder.exists(), f"{flag}there is no {kind} {folder}")
     require(folder.is_dir(), f"{flag}{folder} is a {_instead(folder)}")
 
 

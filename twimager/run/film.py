@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
@@ -24,7 +24,6 @@ from twimager.report.records import Moment
 from twimager.runtime.console import Console
 from twimager.runtime.folders import opened
 from twimager.runtime.pool import in_order
-from twimager.video.container import require_av
 from twimager.video.fields import Interlacing, interlacing
 from twimager.video.formatting import to_csv
 from twimager.video.frames import FrameSettings, read_frames
@@ -36,6 +35,9 @@ from twimager.video.signatures import Signatures
 AROUND = 1
 # LR frames whose files, and those of their HR frames, are on the disk at a time: less than 1 GB of 1920 x 1080.
 BATCH = 64
+# Of a longer stem no more stands in names of files, which may have 255 bytes: the moment, a tile's number and the like
+# follow.
+STEM_BYTES = 180
 # The folders in DEST/.twimager.
 FRAMES, SIGNATURES = "frames", "signatures"
 SIDES = "lr", "hr"
@@ -49,20 +51,24 @@ class Film:
     Attributes
     ----------
     folder : of the files of frames; each side has a folder of its own in it
+    folders : of each video's frames, in that of its side: called after it, as names of files tell what is in which
     matched : which videos belong together, and their time maps
     selections : of each two that do, which frames were chosen
     moments : the frame that each file is to hold
     partners : the HR frames that each LR frame may be
     interlacing : of what the frames of a video are made
+    joined : the videos whose frames are told apart by their numbers alone
     settings : how frames are made pixels
     """
 
     folder: Path
+    folders: dict[Path, Path]
     matched: Matched
     selections: list[Selection]
     moments: dict[Path, Moment]
     partners: dict[Path, list[Path]]
     interlacing: dict[Path, Interlacing]
+    joined: set[Path]
     settings: FrameSettings
 
     @property
@@ -93,23 +99,25 @@ class Film:
 
     def extract(self, paths: Iterable[Path], pool: Executor, warn: Callable[[str], None]) -> Iterator[Path]:
         """Make the files of some frames that are not there yet; yield each that is."""
-        wanted = sorted(paths, key=lambda path: (self.moments[path].video, self.moments[path].pts))
+        wanted = sorted(paths, key=lambda path: (self.moments[path].video, self.moments[path].number))
         for video, of_video in groupby(wanted, key=lambda path: self.moments[path].video):
-            places = {self.moments[path].pts: path for path in of_video}
+            joined = video in self.joined
+            places = {self.moments[path].number if joined else self.moments[path].pts: path for path in of_video}
             missing = [pts for pts, path in places.items() if not path.exists()]
             yield from (path for pts, path in places.items() if pts not in set(missing))
-            frames = read_frames(video, missing, self.settings, warn, self.interlacing[video])
+            frames = read_frames(video, missing, self.settings, warn, self.interlacing[video], joined=joined)
             yield from in_order(pool, _store, ((places[pts], picture) for pts, picture in frames), 4)
 
-    def discard_all(self) -> None:
-        """Delete what is left of all files, the signatures, and their folders, as far as nothing else is in them."""
-        files = [*self.moments, *self.matched.places.values()]
-        self.discard(files)
-        working = self.folder.parent
-        folders = {parent for path in files for parent in path.parents if working in parent.parents}
-        for folder in sorted(folders, reverse=True):
-            with suppress(OSError):
-                folder.rmdir()
+    def discard_all(self, keep_frames: bool) -> None:
+        """Delete the signatures, what is left of frames, and their folders, as far as nothing else is in them."""
+        signatures = self.folder.with_name(SIGNATURES)
+        self.discard([*signatures.glob("*"), *self.folder.rglob(f"*{TEMPORARY}")])
+        if not keep_frames:
+            self.discard(self.moments)
+        for kept in (self.folder, signatures):
+            for folder, _, _ in os.walk(kept, topdown=False):
+                with suppress(OSError):
+                    os.rmdir(folder)
 
     def discard(self, paths: Iterable[Path]) -> None:
         """Delete files of frames, as far as they are there."""
@@ -124,32 +132,39 @@ def open_film(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     Raises
     ------
     UsageError
-        If PyAV is missing, or both sides are one file.
+        If both sides are one file.
     """
-    require_av()
     require_two_sides(lrs, hrs)
-    make = partial(opened, dest=options.run.unlinked_dest, make=True)
-    with make(folder / SIGNATURES):
+    make = partial(_make, dest=None if options.run.dry else options.run.unlinked_dest)
+    make(folder / SIGNATURES)
+    with _writing(folder / SIGNATURES):
         matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
     settings = FrameSettings(options.video.deinterlace, options.video.hdr)
-    film = Film(folder / FRAMES, matched, [], {}, {}, {}, settings)
+    film = Film(folder / FRAMES, {}, matched, [], {}, {}, {}, set(), settings)
     for match in matched.matches:
         kept = matched.signatures(match.lr), matched.signatures(match.hr)
-        for side, video, signatures in zip(SIDES, (match.lr, match.hr), kept, strict=True):
-            with make(folder / FRAMES / side / str(len(film.interlacing))):
-                pass
+        for side, root, video, signatures in zip(
+            SIDES, (options.lr, options.hr), (match.lr, match.hr), kept, strict=True
+        ):
+            film.folders[video] = film.folder / side / video.relative_to(video.parent if root == video else root)
+            make(film.folders[video])
             film.interlacing[video] = interlacing(signatures)
+            if signatures.is_joined:
+                film.joined.add(video)
         bobbed = _bobbed(settings, film.interlacing[match.lr]), _bobbed(settings, film.interlacing[match.hr])
         chosen = select_frames(*kept, match.timeline, options.video, bobbed)
         film.selections.append(chosen)
         _plan(film, match, kept, chosen)
         left = ", ".join(f"{count} {flaw}" for flaw, count in chosen.left_out.items())
         console.note(
-            f"{match.lr.name} = {match.hr.name}: {100 * match.timeline.mapped:.1f} % of its {len(kept[0])} frames, in "
+            f"{match.lr} = {match.hr}: {100 * match.timeline.mapped:.1f} % of its {len(kept[0])} frames, in "
             f"{len(match.timeline.segments)} segments; {len(chosen.frames)} frames taken, left out: {left or 'none'}"
         )
+    if not options.run.resume:
+        # What a run before has left, or kept, may be frames of other videos, or made in another way.
+        film.discard(film.moments)
     for video in matched.alone:
-        console.warn(f"{video}: has nothing in common with a video of the other side")
+        console.warn(f"{video}: is in no pair: no video that is left has anything in common with it")
     return film
 
 
@@ -166,17 +181,18 @@ def _plan(film: Film, match: VideoMatch, kept: tuple[Signatures, Signatures], ch
     for number in map(int, chosen.frames):
         at = int(match.timeline.hr_frames[number])
         near = sorted(range(max(0, at - AROUND), min(len(hr), at + AROUND + 1)), key=lambda one: abs(one - at))
-        lr_path = _entered(film, "lr", match.lr, lr, number)
-        film.partners[lr_path] = [_entered(film, "hr", match.hr, hr, one) for one in near]
+        lr_path = _entered(film, match.lr, lr, number)
+        film.partners[lr_path] = [_entered(film, match.hr, hr, one) for one in near]
 
 
-def _entered(film: Film, side: str, video: Path, signatures: Signatures, number: int) -> Path:
-    """Enter a frame of a video; return its file, called after its moment, in a folder for the video."""
+def _entered(film: Film, video: Path, signatures: Signatures, number: int) -> Path:
+    """Enter a frame of a video; return its file, called after its moment, in the video's folder."""
     seconds = float(signatures.seconds[number])
     milliseconds = round(1000 * max(seconds, 0))
     minutes, rest = divmod(milliseconds // 1000, 60)
-    name = f"{video.stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
-    path = film.folder / side / str(list(film.interlacing).index(video)) / name
+    stem = os.fsencode(video.stem)[:STEM_BYTES].decode(errors="ignore")
+    name = f"{stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
+    path = film.folders[video] / name
     film.moments[path] = Moment(video, number, int(signatures.pts[number]), seconds)
     return path
 
@@ -187,9 +203,22 @@ def _store(frame: tuple[Path, Pixels]) -> Path:
     ok, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     assert ok
     temporary = path.with_suffix(TEMPORARY)
-    try:
+    with _writing(path):
         temporary.write_bytes(data.tobytes())
         os.replace(temporary, path)
+    return path
+
+
+def _make(folder: Path, dest: Path | None) -> None:
+    """Make a folder, in DEST without following links; TwimagerError if that can't be done."""
+    with _writing(folder), opened(folder, dest, make=True):
+        pass
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise TwimagerError for what can't be written."""
+    try:
+        yield
     except OSError as error:
         raise unwritable(path, error) from error
-    return path

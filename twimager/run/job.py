@@ -15,12 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from twimager.errors import Interrupted, Reason, Rejection
+from twimager.errors import Interrupted, Reason, Rejection, require
 from twimager.fingerprint.cache import Store
-from twimager.fingerprint.mask import Masks, read_masks
+from twimager.fingerprint.mask import Masks, read_masks, size_by_header
 from twimager.image.files import require_files
 from twimager.image.folders import of_videos, videos_among
-from twimager.options import Options
+from twimager.options import Options, Search
 from twimager.output import layout
 from twimager.output.atomic import write_files
 from twimager.output.database import require_lmdb, write_database
@@ -41,7 +41,7 @@ from twimager.run.resume import keep_journal
 from twimager.run.writer import Writer
 from twimager.runtime.console import Console
 from twimager.runtime.pool import worker_pool
-from twimager.video.container import require_av
+from twimager.video.container import require_av, video_size
 from twimager.windows import viewer
 
 if TYPE_CHECKING:
@@ -69,10 +69,12 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         [path for path in _files(flag, folder, options, console) if path not in without]
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
     )
-    are_videos = of_videos(lr_paths, hr_paths)
-    if are_videos:
+    videos = of_videos(lr_paths, hr_paths)
+    if videos:
         require_av()
-    masks = read_masks(options.read, lr_paths, hr_paths)
+        search = options.propose.search
+        require(search is Search.AUTO, f"--search {search.value}: frames of videos are paired by their time map")
+    masks = read_masks(options.read, lr_paths, hr_paths, video_size if videos else size_by_header)
     given = {"--lr_mask": options.read.lr_mask, "--hr_mask": options.read.hr_mask}
     inputs = {"--lr": lr_paths, "--hr": hr_paths} | {flag: [path] for flag, path in given.items() if path}
     with keep_journal(options, inputs) as journal, ExitStack() as stack:
@@ -81,7 +83,7 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         ledger = Ledger(console)
         film: Film | None = None
         try:
-            if are_videos:
+            if videos:
                 film = _opened((lr_paths, hr_paths), options, console, ledger, stack)
                 lr_paths, hr_paths = film.lrs, []
             paths = (film.lrs, film.hrs) if film else (lr_paths, hr_paths)
@@ -105,8 +107,8 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         outcome = Outcome(report.exit_code, summarize(report))
         if not ledger.aborted:
             journal.end(outcome)
-            if film and not options.video.keep_frames:
-                film.discard_all()
+            if film:
+                film.discard_all(options.video.keep_frames)
         return outcome
 
 
@@ -147,7 +149,9 @@ def _find_and_write(
     film: Film | None = None,
 ) -> None:
     """Find pairs among the LRs and HRs and write them, until no more are to be written; enter what came of it."""
-    names = Names(replace(options, lr=film.folder / "lr", hr=film.folder / "hr") if film else options, *paths)
+    if film:
+        options = replace(options, lr=film.folder / "lr", hr=film.folder / "hr")
+    names = Names(options, *paths)
     lrs, hrs = map(len, paths)
     # Without --save the store only serves --resume: that it can't be kept is a detail.
     stored, warn = (options.run.save, console.warn) if options.run.save else (journal.store, console.detail)
@@ -191,19 +195,22 @@ def _found_in(
     pairs at the end, files are kept until then; those of what is in no pair until the report shows them.
     """
     for batch in film.batches():
+        decoded = set[Path]()
         for first, last in ((0, 1), (1, None)):
             partners = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
             frames = list(dict.fromkeys([*partners, *chain(*partners.values())]))
             reader.progress.expect((2 * len(frames) + MATCHING * len(partners)) * (first > 0))
             with reader.progress.stage("extracting frames"):
                 there = set(reader.progress.counted(film.extract(frames, reader.pool, reader.console.warn)))
+            decoded |= there
             lrs, hrs = ([path for path in paths if path in there] for paths in (partners, frames[len(partners) :]))
             yield from find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
             settle()
             if not (options.video.keep_frames or options.write.split):
                 film.discard(set(frames) & reader.ledger.taken)
-        lost = {lr: Rejection(Reason.UNREADABLE, "can't be decoded") for lr in partners if lr not in there}
-        reader.ledger.reject_images("LR", lost)
+        lost = [lr for lr, hrs in batch.items() if lr not in decoded or decoded.isdisjoint(hrs)]
+        undecoded = Rejection(Reason.UNREADABLE, "it or its HR frames can't be decoded")
+        reader.ledger.reject_images("LR", dict.fromkeys(lost, undecoded))
 
 
 def _write_databases(report: Report, console: Console, run: str) -> None:

@@ -201,6 +201,11 @@ def probe(path: Path) -> VideoFacts:
         )  # fmt: skip
 
 
+def video_size(path: Path) -> Size:
+    """Return the size of a video in storage pixels; raises UnreadableVideo as `probe` does."""
+    return probe(path).size
+
+
 def frames(path: Path, warn: Callable[[str], None]) -> Iterator[TimedFrame]:
     """Yield all frames of a video in the order in which they are shown, past what can't be decoded.
 

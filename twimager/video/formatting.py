@@ -69,4 +69,4 @@ def to_csv(matched: Matched) -> bytes:
         for segment in match.timeline.segments:
             held = segment._asdict() | {"lr": match.lr, "hr": match.hr, "offset": segment.offset}
             rows.writerow([round(held[name], 6) if isinstance(held[name], float) else held[name] for name in COLUMNS])
-    return text.getvalue().encode()
+    return text.getvalue().encode("utf-8", "surrogateescape")

@@ -73,21 +73,24 @@ def read_frames(
     settings: FrameSettings,
     warn: Callable[[str], None],
     interlacing: Interlacing = Interlacing.PROGRESSIVE,
+    *,
+    joined: bool = False,
 ) -> Iterator[tuple[int, Pixels]]:
     """Yield wanted frames of a video in storage pixels, rotated as it says.
 
     Parameters
     ----------
     path : of the video
-    pts : of the wanted frames, as `container.frames` gives them
+    pts : of the wanted frames, as `container.frames` gives them; if `joined` their numbers
     settings : how they are made pixels
     warn : takes a line on those that can't be had: they are damaged, or come after such, up to the next keyframe
     interlacing : of the video, by which `Deinterlace.AUTO` goes
+    joined : whether timestamps do not tell frames apart: they are counted from the beginning
 
     Yields
     ------
-    A pts, and (h, w, 3) BGR in full range: uint8, or uint16 if the video has more than 8 bits. The pts rise, but for
-    frames that no seek leads to: these come last
+    A pts, or number, and (h, w, 3) BGR in full range: uint8, or uint16 if the video has more than 8 bits. The pts rise,
+    but for frames that no seek leads to: these come last
 
     Raises
     ------
@@ -97,8 +100,14 @@ def read_frames(
     steps = filters(settings.deinterlace, interlacing)
     missing = set(pts)
     with opened(path) as (container, stream):
-        second = float(stream.time_base or 0)
-        for window in _wanted_windows(path, container, stream, missing, NEIGHBOURS if steps else 0):
+        second, around = float(stream.time_base or 0), NEIGHBOURS if steps else 0
+        if joined:
+            second *= ticks_per_frame(stream)
+            counted = _intact(path, container, stream, set(), begun=True, joined=True)
+            windows = _found(counted, pts, set(pts), around)
+        else:
+            windows = _wanted_windows(path, container, stream, missing, around)
+        for window in windows:
             one = window.frames[window.at]
             missing.discard(one.pts)
             frame = deinterlaced([near.frame for near in window.frames], window.at, steps) if steps else one.frame
@@ -167,18 +176,19 @@ def _seekable(container: InputContainer, stream: VideoStream, pts: int) -> _Star
 
 
 def _intact(
-    path: Path, container: InputContainer, stream: VideoStream, lost: set[int], begun: bool
+    path: Path, container: InputContainer, stream: VideoStream, lost: set[int], *, begun: bool, joined: bool = False
 ) -> Iterator[TimedFrame]:
     """Yield the frames that are whole from the first keyframe on, or from the first if decoding has `begun` there.
 
     Those that are not, whose pts `lost` takes, are the damaged ones, what follows up to the next keyframe, and the
-    B-frames before, which may refer to them.
+    B-frames before, which may refer to them. Of a joined video, numbers take the place of pts.
     """
     from av.video.frame import PictureType
 
     damage, early = list[str](), 0
     intact, held = begun, list[TimedFrame]()
-    for timed in following(container, stream, path, damage.append):
+    for number, decoded in enumerate(following(container, stream, path, damage.append)):
+        timed = decoded._replace(pts=number) if joined else decoded
         frame = timed.frame
         if damage and not frame.is_corrupt:
             intact, early = False, MAX_EARLY

@@ -35,7 +35,7 @@ COMBED_RATIO, COMBED_LEVELS = 1.3, 2.0
 # that all of them have.
 BATCH = 128
 # Raised whenever signatures are made in another way: kept ones are made anew.
-VERSION = 1
+VERSION = 2
 
 # What is kept of a frame, 1,070 bytes.
 RECORD = np.dtype([
@@ -91,6 +91,11 @@ class Signatures:
     def pts(self) -> NDArray[np.int64]:
         """(n,), the presentation timestamps of the file, by which frames are decoded."""
         return self.records["pts"]
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether timestamps begin anew, as where recordings were joined: one pts may be that of several frames."""
+        return bool((np.diff(self.pts) <= 0).any())
 
     @property
     def hashes(self) -> NDArray[np.uint64]:
@@ -179,7 +184,7 @@ def _measured(timed: TimedFrame) -> _Frame:
     """Return what has to be measured while a frame's pixels are there."""
     full = luma(timed.frame)
     to_levels = 1.0 if full.dtype == np.uint8 else 2.0 ** (8 - sample_bits(timed.frame))
-    small = _small(full)
+    small = np.rot90(_small(full), int(getattr(timed.frame, "rotation", 0)) // 90)
     return _Frame(
         timed.seconds,
         timed.pts,
