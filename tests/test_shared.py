@@ -22,6 +22,7 @@ COARSER = 0.004 if cv2.__version__.startswith("4.") else 0.0
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.shared,
+    pytest.mark.xdist_group("sets"),  # with --dist loadgroup they are made once
     pytest.mark.skipif(not BENCH.is_dir(), reason="the shared photographs are not here"),
 ]
 
