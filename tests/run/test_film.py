@@ -49,6 +49,7 @@ def test_pairs_are_of_the_same_moment(run: Run, release: Path, flags: tuple[Any,
         right = {int(row["hr_frame"]), int(row["hr_other"])}
         slack = 0 if row["moving"] == "1" else 1
         assert min(abs(pair["hr_frame"]["number"] - one) for one in right) <= slack, row
+    assert "colours not tagged: taken as bt601, limited range" in {note["note"] for note in report["notes"]}
     (timeline,) = report["timelines"]
     assert len(timeline["segments"]) > 1
     assert timeline["left_out"]["that the other does not have"] > 0
@@ -63,6 +64,15 @@ def test_files_are_called_after_their_moments_and_no_frame_is_left(
     names = sorted(images(tmp_path / "out"))
     assert all(Path(name).stem.startswith("hr_00h00m") for name in names)
     assert {path.name for path in (tmp_path / "out/.twimager").iterdir()} == {"journal.jsonl", "lock"}
+
+
+def test_what_others_put_beside_signatures_and_frames_is_kept(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    theirs = [tmp_path / "out/.twimager" / name for name in ("signatures/notes.txt", "frames/draft.tmp")]
+    for path in theirs:
+        path.parent.mkdir(parents=True)
+        path.write_text("theirs")
+    assert run(*flags, *FEW, "--overwrite").code == 0
+    assert [path.read_text() for path in theirs] == ["theirs", "theirs"]
 
 
 def test_frames_are_kept_where_asked_for_and_a_part_is_chosen(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
@@ -153,7 +163,7 @@ def test_frames_of_another_run_are_not_taken_for_those_of_this(
     for frame in frames.rglob("*.png"):
         cv2.imwrite(str(frame), np.zeros((9, 9, 3), np.uint8))
     (tmp_path / "out/.twimager/signatures").mkdir()
-    (tmp_path / "out/.twimager/signatures/0.part").write_bytes(b"of a run that was killed")
+    (tmp_path / "out/.twimager/signatures/0123456789abcdef.part").write_bytes(b"of a run that was killed")
     assert run(*flags, *FEW, "--overwrite").code == 0
     assert contents(tmp_path / "out") == before
     assert {path.name for path in (tmp_path / "out/.twimager").iterdir()} == {"journal.jsonl", "lock"}

@@ -68,9 +68,8 @@ def test_videos_are_told_by_their_extension_or_else_their_header(tmp_path: Path,
 
 def test_the_facts_of_a_video(video: Path) -> None:
     facts = probe(video)
-    assert (facts.size, facts.rate, facts.pixel_format, facts.bits) == ((160, 90), 25, "yuv420p", 8)
+    assert (facts.size, facts.pixel_format, facts.matrix, facts.full_range) == ((160, 90), "yuv420p", None, None)
     assert facts.duration == pytest.approx(2.0, abs=0.05)
-    assert (facts.matrix, facts.interlaced, facts.rotation, facts.aspect, facts.streams) == (None, False, 0, 1, 1)
 
 
 def test_damage_in_the_middle_is_named_and_the_rest_read(tmp_path: Path, video: Path) -> None:
@@ -97,7 +96,6 @@ def test_of_two_video_streams_the_first_is_read(tmp_path: Path) -> None:
     path, warnings = write_video(tmp_path / "two.mkv", moving(5), streams=2), list[str]()
     assert all(luma(timed.frame).mean() > 20 for timed in frames(path, warnings.append))
     assert warnings == [f"{path}: the first of its 2 video streams is read"]
-    assert probe(path).streams == 2
 
 
 def test_joined_recordings_go_on_in_time_and_changing_sizes_are_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ What is on the disk is bounded: frames are extracted a batch at a time, and dele
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -13,17 +14,28 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 
+from twimager.errors import Reason, Rejection
+from twimager.fingerprint.mask import Masks
+from twimager.image.folders import videos_among
 from twimager.image.pixels import Pixels
 from twimager.options import Deinterlace, Options
 from twimager.output.atomic import unwritable
-from twimager.output.layout import TEMPORARY
+from twimager.output.layout import JOURNALS, TEMPORARY
+from twimager.pairing.decide import MATCHING, Decider
+from twimager.pairing.read import Reader
+from twimager.pairing.rounds import find_pairs
+from twimager.pairs import VerifiedPair
+from twimager.report.ledger import Ledger
 from twimager.report.records import Moment
 from twimager.runtime.console import Console
 from twimager.runtime.folders import opened
 from twimager.runtime.pool import in_order
+from twimager.video.color import coding_of_video
+from twimager.video.container import probe
 from twimager.video.fields import Interlacing, interlacing
 from twimager.video.formatting import to_csv
 from twimager.video.frames import FrameSettings, read_frames
@@ -33,7 +45,7 @@ from twimager.video.signatures import Signatures
 
 # Where an LR frame and its HR frame are no pair, so many on either side are tried: the map of time may be off by one.
 AROUND = 1
-# LR frames whose files, and those of their HR frames, are on the disk at a time: less than 1 GB of 1920 x 1080.
+# LR frames whose files, and those of their HR frames, are on disk at a time: in 1920 x 1080 and 8 bit 0.4 GB or less.
 BATCH = 64
 # Of a longer stem no more stands in names of files, which may have 255 bytes: the moment, a tile's number and the like
 # follow.
@@ -42,6 +54,8 @@ STEM_BYTES = 180
 FRAMES, SIGNATURES = "frames", "signatures"
 SIDES = "lr", "hr"
 SEGMENTS = "timeline.csv"
+# How signatures and frames that are not whole yet are called, besides signatures that are. Nothing else is deleted.
+OWN = re.compile(rf"^[0-9a-f]{{16}}\.(npz|part)$|_\d+h\d\dm\d\ds\d{{3}}\{TEMPORARY}$")
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,34 @@ class Film:
         kept = options.run.report and options.run.dest
         return {kept / SEGMENTS: to_csv(self.matched)} if kept else {}
 
+    def pairs(
+        self, options: Options, reader: Reader, decider: Decider, *, masks: Masks, settle: Callable[[], None]
+    ) -> Iterator[VerifiedPair]:
+        """Yield the pairs by batches of frames, whose files are deleted once `settle` has had pairs written.
+
+        A pan over what stands still is the same picture shifted, in any frame: the map of time knows better than
+        alignment which one it is. The frames around that are only tried where it brings no pair. For `--split`, which
+        compares all pairs at the end, files are kept until then; those of what is in no pair until the report shows
+        them.
+        """
+        for batch in self.batches():
+            decoded = set[Path]()
+            for first, last in ((0, 1), (1, None)):
+                partners = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
+                frames = list(dict.fromkeys([*partners, *chain(*partners.values())]))
+                reader.progress.expect((2 * len(frames) + MATCHING * len(partners)) * (first > 0))
+                with reader.progress.stage("extracting frames"):
+                    there = set(reader.progress.counted(self.extract(frames, reader.pool, reader.console.warn)))
+                decoded |= there
+                lrs, hrs = ([path for path in paths if path in there] for paths in (partners, frames[len(partners) :]))
+                yield from find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
+                settle()
+                if not (options.video.keep_frames or options.write.split):
+                    self.discard(set(frames) & reader.ledger.taken)
+            lost = [lr for lr, hrs in batch.items() if lr not in decoded or decoded.isdisjoint(hrs)]
+            undecoded = Rejection(Reason.UNREADABLE, "it or its HR frames can't be decoded")
+            reader.ledger.reject_images("LR", dict.fromkeys(lost, undecoded))
+
     def batches(self) -> Iterator[dict[Path, list[Path]]]:
         """Yield the partners of so many LR frames at a time."""
         items = iter(self.partners.items())
@@ -111,7 +153,8 @@ class Film:
     def discard_all(self, keep_frames: bool) -> None:
         """Delete the signatures, what is left of frames, and their folders, as far as nothing else is in them."""
         signatures = self.folder.with_name(SIGNATURES)
-        self.discard([*signatures.glob("*"), *self.folder.rglob(f"*{TEMPORARY}")])
+        mine = (path for kept in (self.folder, signatures) for path in kept.rglob("*") if OWN.search(path.name))
+        self.discard(list(mine))
         if not keep_frames:
             self.discard(self.moments)
         for kept in (self.folder, signatures):
@@ -126,14 +169,35 @@ class Film:
                 path.unlink()
 
 
-def open_film(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, console: Console, folder: Path) -> Film:
-    """Find which parts of which videos are the same, and choose frames; signatures and frames are kept in `folder`.
+@contextmanager
+def open_film(
+    lr_paths: Sequence[Path], hr_paths: Sequence[Path], options: Options, console: Console, ledger: Ledger
+) -> Iterator[Film]:
+    """Find which parts of which videos are the same, and choose frames; what can't be read, or is guessed, is entered.
+
+    Signatures and frames are kept in DEST, those of a dry run in a temporary folder while the block lasts. Files that
+    are no videos are passed over.
 
     Raises
     ------
     UsageError
         If both sides are one file.
     """
+    sides = videos_among(lr_paths), videos_among(hr_paths)
+    with TemporaryDirectory() as temporary:
+        kept = options.run.dest if not options.run.dry else None
+        film = _prepared(*sides, options, console, kept / JOURNALS if kept else Path(temporary))
+        for side, videos in zip(("LR", "HR"), sides, strict=True):
+            unreadable = Rejection(Reason.UNREADABLE, "no video")
+            ledger.reject_images(side, {path: unreadable for path in videos if path in film.matched.unreadable})
+        for video in film.folders:
+            if guessed := coding_of_video(probe(video)).guess:
+                ledger.note(video, guessed)
+        yield film
+
+
+def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, console: Console, folder: Path) -> Film:
+    """Return which parts of which videos are the same, and the chosen frames; files are kept in `folder`."""
     require_two_sides(lrs, hrs)
     make = partial(_make, dest=None if options.run.dry else options.run.unlinked_dest)
     make(folder / SIGNATURES)

@@ -6,21 +6,20 @@ List both folders; read, propose, evaluate and select (`pairing.rounds`, by `rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from twimager.errors import Interrupted, Reason, Rejection, require
+from twimager.errors import Interrupted, require
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.mask import Masks, read_masks, size_by_header
 from twimager.image.files import require_files
-from twimager.image.folders import of_videos, videos_among
-from twimager.options import Options, Search
+from twimager.image.folders import of_videos
+from twimager.options import Options, Search, VideoSettings
 from twimager.output import layout
 from twimager.output.atomic import write_files
 from twimager.output.database import require_lmdb, write_database
@@ -30,7 +29,6 @@ from twimager.pairing.evaluate import evaluate_all, evaluate_best
 from twimager.pairing.read import Reader
 from twimager.pairing.rounds import find_pairs
 from twimager.pairing.workers import Evaluators
-from twimager.pairs import VerifiedPair
 from twimager.report.ledger import Ledger
 from twimager.report.records import Report
 from twimager.report.summary import Outcome, summarize
@@ -74,6 +72,8 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         require_av()
         search = options.propose.search
         require(search is Search.AUTO, f"--search {search.value}: frames of videos are paired by their time map")
+    else:
+        require(options.video == VideoSettings(), "--frames, --per_shot and what belongs to them are for videos")
     masks = read_masks(options.read, lr_paths, hr_paths, video_size if videos else size_by_header)
     given = {"--lr_mask": options.read.lr_mask, "--hr_mask": options.read.hr_mask}
     inputs = {"--lr": lr_paths, "--hr": hr_paths} | {flag: [path] for flag, path in given.items() if path}
@@ -84,7 +84,10 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         film: Film | None = None
         try:
             if videos:
-                film = _opened((lr_paths, hr_paths), options, console, ledger, stack)
+                # Imported here, as SciPy takes its time, and few runs are of videos.
+                from twimager.run.film import open_film
+
+                film = stack.enter_context(open_film(lr_paths, hr_paths, options, console, ledger))
                 lr_paths, hr_paths = film.lrs, []
             paths = (film.lrs, film.hrs) if film else (lr_paths, hr_paths)
             _find_and_write(paths, options, console, journal, ledger, masks=masks, film=film)
@@ -119,25 +122,6 @@ def _files(flag: str, place: Path, options: Options, console: Console) -> list[P
     return require_files([place], options.read.recursive, console.warn, f"{flag}: ", videos=True)
 
 
-def _opened(
-    paths: tuple[list[Path], list[Path]], options: Options, console: Console, ledger: Ledger, stack: ExitStack
-) -> Film:
-    """Return what is to be paired of videos; those that can't be read are entered. A dry run's files are temporary."""
-    # Imported here, as SciPy takes its time, and few runs are of videos.
-    from twimager.run.film import open_film
-
-    if options.run.dest and not options.run.dry:
-        folder = options.run.dest / layout.JOURNALS
-    else:
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-    lrs, hrs = map(videos_among, paths)
-    film = open_film(lrs, hrs, options, console, folder)
-    for side, videos in (("LR", lrs), ("HR", hrs)):
-        unreadable = set(videos) & set(film.matched.unreadable)
-        ledger.reject_images(side, {video: Rejection(Reason.UNREADABLE, "no video") for video in sorted(unreadable)})
-    return film
-
-
 def _find_and_write(
     paths: tuple[list[Path], list[Path]],
     options: Options,
@@ -169,7 +153,7 @@ def _find_and_write(
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
         with Writer(pool, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:
             if film:
-                found = _found_in(film, options, reader, decider, masks=masks, settle=writer.finish)
+                found = film.pairs(options, reader, decider, masks=masks, settle=writer.finish)
             else:
                 found = find_pairs(*paths, options, reader, decider, masks=masks)
             if options.write.split:
@@ -183,34 +167,6 @@ def _find_and_write(
             writer.finish()
     for stage, spent in ledger.seconds.items():
         console.detail(f"{stage}: {spent:.1f} s")
-
-
-def _found_in(
-    film: Film, options: Options, reader: Reader, decider: Decider, *, masks: Masks, settle: Callable[[], None]
-) -> Iterator[VerifiedPair]:
-    """Yield the pairs of a film by batches of frames, whose files are deleted once `settle` has had pairs written.
-
-    A pan over what stands still is the same picture shifted, in any frame: the map of time knows better than alignment
-    which one it is. The frames around that are only tried where it brings no pair. For `--split`, which compares all
-    pairs at the end, files are kept until then; those of what is in no pair until the report shows them.
-    """
-    for batch in film.batches():
-        decoded = set[Path]()
-        for first, last in ((0, 1), (1, None)):
-            partners = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
-            frames = list(dict.fromkeys([*partners, *chain(*partners.values())]))
-            reader.progress.expect((2 * len(frames) + MATCHING * len(partners)) * (first > 0))
-            with reader.progress.stage("extracting frames"):
-                there = set(reader.progress.counted(film.extract(frames, reader.pool, reader.console.warn)))
-            decoded |= there
-            lrs, hrs = ([path for path in paths if path in there] for paths in (partners, frames[len(partners) :]))
-            yield from find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
-            settle()
-            if not (options.video.keep_frames or options.write.split):
-                film.discard(set(frames) & reader.ledger.taken)
-        lost = [lr for lr, hrs in batch.items() if lr not in decoded or decoded.isdisjoint(hrs)]
-        undecoded = Rejection(Reason.UNREADABLE, "it or its HR frames can't be decoded")
-        reader.ledger.reject_images("LR", dict.fromkeys(lost, undecoded))
 
 
 def _write_databases(report: Report, console: Console, run: str) -> None:

@@ -63,6 +63,12 @@ class Coding(NamedTuple):
     transfer: int | None
     guessed: tuple[str, ...]
 
+    @property
+    def guess(self) -> str:
+        """What was not tagged, and is taken to be what, in words; empty if all was."""
+        taken = {"matrix": str(self.matrix), "range": "full range" if self.full_range else "limited range"}
+        return f"colours not tagged: taken as {', '.join(taken[one] for one in self.guessed)}" if self.guessed else ""
+
 
 def coding(pixel_format: str, size: Size, matrix: int | None, full_range: bool | None, transfer: int | None) -> Coding:
     """Return how samples stand for colours: as tagged, else as is usual for the size and the format.

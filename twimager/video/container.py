@@ -18,6 +18,7 @@ import numpy as np
 
 from twimager.errors import UnreadableVideo, UsageError
 from twimager.geometry import Size
+from twimager.image.folders import VIDEOS
 from twimager.image.pixels import Pixels
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from av.error import FFmpegError
     from av.video.stream import VideoStream
 
-EXTENSIONS = frozenset({
-    ".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".h264", ".hevc", ".ivf", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv",
-    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
-    ".y4m",
-})  # fmt: skip
 # FFmpeg's formats that are images or text: beside these, whatever ends with _pipe.
 NO_VIDEOS = ("image2", "gif", "apng", "tty", "avif")
 # As H.273 and FFmpeg number what is not said.
@@ -55,33 +51,18 @@ class VideoFacts(NamedTuple):
     Attributes
     ----------
     size : in storage pixels, of the first frame
-    rate : frames a second; of a variable frame rate the mean
     duration : in seconds; None if the header does not tell
-    time_base : seconds that a pts counts
     pixel_format : as FFmpeg names it
-    bits : bits a sample
-    matrix, transfer, primaries : as tagged, numbered as in ITU-T H.273; None if unspecified
+    matrix, transfer : as tagged, numbered as in ITU-T H.273; None if unspecified
     full_range : as tagged; None if unspecified
-    rotation : in degrees, counterclockwise, by which it is to be turned to be shown
-    aspect : of a pixel, width to height
-    interlaced : whether the first frame is flagged as interlaced
-    streams : video streams in the file, cover pictures apart; only the first is read
     """
 
     size: Size
-    rate: Fraction
     duration: float | None
-    time_base: Fraction
     pixel_format: str
-    bits: int
     matrix: int | None
     transfer: int | None
-    primaries: int | None
     full_range: bool | None
-    rotation: int
-    aspect: Fraction
-    interlaced: bool
-    streams: int
 
 
 class TimedFrame(NamedTuple):
@@ -111,8 +92,8 @@ def is_video(path: Path) -> bool:
     """Tell whether a file is to be read as a video: by its extension, and if that says nothing, by its header."""
     suffix = path.suffix.lower()
     mime, _ = guess_type(path.name)
-    if suffix in EXTENSIONS or mime or find_spec("av") is None:
-        return suffix in EXTENSIONS or (mime or "").startswith("video/")
+    if suffix in VIDEOS or mime or find_spec("av") is None:
+        return suffix in VIDEOS or (mime or "").startswith("video/")
     try:
         with opened(path) as (container, _):
             return not container.format.name.endswith("_pipe") and container.format.name not in NO_VIDEOS
@@ -193,11 +174,8 @@ def probe(path: Path) -> VideoFacts:
             raise UnreadableVideo(f"{path}: none of its frames can be decoded; it is damaged or encrypted")
         context = stream.codec_context
         return VideoFacts(
-            (first.width, first.height), _rate(stream), _duration(container, stream), _time_base(stream),
-            first.format.name, first.format.components[0].bits, _tagged(context.colorspace), _tagged(context.color_trc),
-            _tagged(context.color_primaries), {1: False, 2: True}.get(context.color_range),
-            int(getattr(first, "rotation", 0)), stream.sample_aspect_ratio or Fraction(1), first.interlaced_frame,
-            len(video_streams(container)),
+            (first.width, first.height), _duration(container, stream), first.format.name, _tagged(context.colorspace),
+            _tagged(context.color_trc), {1: False, 2: True}.get(context.color_range),
         )  # fmt: skip
 
 
