@@ -43,7 +43,8 @@ def write_files(
 
     `run` is part of the temporary files' names, which are in `staging` where that is of the same file system, else
     beside the files. A file that is there already is only replaced with `replace`; one of the same contents is as good
-    as written. Below `dest`, if that is given, no link is followed.
+    as written. Below `dest`, if that is given, no link is followed. A folder that is deleted meanwhile is made again,
+    once.
 
     Raises
     ------
@@ -52,32 +53,36 @@ def write_files(
     TwimagerError
         If nothing can be written there any more: a full disk, a lost permission, a folder that became a link.
     """
-    staged: dict[Path, Path] = {}
-    placed: list[Path] = []
-    folders: dict[Path, Folder] = {}
-    with ExitStack() as stack:
-        try:
-            for path in {path.parent for path in files} | ({staging} if staging else set()):
-                folders[path] = stack.enter_context(opened(path, dest, make=True))
-            for path, data in files.items():
-                apart = staging and folders[staging].device == folders[path.parent].device
-                staged[path] = (staging if staging and apart else path.parent) / temporary_name(run)
-                cleanup.register([staged[path]])
-                _store(staged[path], data, folders[staged[path].parent])
-            with placing:
-                for path, temporary in staged.items():
-                    if _place(temporary, path, folders, replace):
-                        placed.append(path)
-        except OSError as error:
-            _remove(placed, folders)
-            if error.errno == errno.EEXIST:
-                raise UnwritableName(f"{path} is there already, and not of this job") from error
-            if error.errno in NAME_ERRORS:
-                raise UnwritableName(f"{path}: {error.strerror}") from error
-            raise unwritable(path, error) from error
-        finally:
-            _remove(staged.values(), folders)
-            cleanup.remove(staged.values())
+    for last in (False, True):
+        staged: dict[Path, Path] = {}
+        placed: list[Path] = []
+        folders: dict[Path, Folder] = {}
+        with ExitStack() as stack:
+            try:
+                for path in {path.parent for path in files} | ({staging} if staging else set()):
+                    folders[path] = stack.enter_context(opened(path, dest, make=True))
+                for path, data in files.items():
+                    apart = staging and folders[staging].device == folders[path.parent].device
+                    staged[path] = (staging if staging and apart else path.parent) / temporary_name(run)
+                    cleanup.register([staged[path]])
+                    _store(staged[path], data, folders[staged[path].parent])
+                with placing:
+                    for path, temporary in staged.items():
+                        if _place(temporary, path, folders, replace):
+                            placed.append(path)
+                return
+            except OSError as error:
+                _remove(placed, folders)
+                if error.errno == errno.ENOENT and not last:
+                    continue  # a folder was deleted meanwhile: it is made again
+                if error.errno == errno.EEXIST:
+                    raise UnwritableName(f"{path} is there already, and not of this job") from error
+                if error.errno in NAME_ERRORS:
+                    raise UnwritableName(f"{path}: {error.strerror}") from error
+                raise unwritable(path, error) from error
+            finally:
+                _remove(staged.values(), folders)
+                cleanup.remove(staged.values())
 
 
 def _remove(files: Iterable[Path], folders: Mapping[Path, Folder]) -> None:
