@@ -5,6 +5,8 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,10 +21,12 @@ from tests.support.paths import BENCH, ROOT, SHARED
 # many LR pixels more the same files are off. (Those of the clip by 0.0210; scored with OpenCV 5, by 0.0157.)
 COARSER = 0.004 if cv2.__version__.startswith("4.") else 0.0
 
+# Sets of which every second LR is left out.
+LARGE = "wild", "hard", "bars", "persp", "mirror", "extreme", "bent"
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.shared,
-    pytest.mark.xdist_group("sets"),  # with --dist loadgroup they are made once
     pytest.mark.skipif(not BENCH.is_dir(), reason="the shared photographs are not here"),
 ]
 
@@ -37,16 +41,24 @@ def module(name: str) -> ModuleType:
     return loaded
 
 
-@pytest.fixture(scope="module")
-def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+# Returns where a set is, which is made when it is asked for first.
+Sets = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Sets:
     folder = tmp_path_factory.mktemp("sets")
     maker = module("sets")
     recipes = maker.recipes(str(folder), sorted((BENCH / "photos").glob("*.jpg")), BENCH / "clip.mp4")
-    for recipe in recipes.values():
-        maker.save(recipe())
-    for large in ("wild", "hard", "bars", "persp", "mirror", "extreme", "bent"):
-        halve(folder / large)
-    return folder
+
+    @cache
+    def made(name: str) -> Path:
+        maker.save(recipes[name]())
+        if name in LARGE:
+            halve(folder / name)
+        return folder / name
+
+    return made
 
 
 def halve(folder: Path) -> None:
@@ -82,10 +94,10 @@ def scored(run: Run, folder: Path, dest: Path, scale: float, *flags: object) -> 
     ],
 )
 def test_pairs_are_found_and_aligned(
-    run: Run, sets: Path, tmp_path: Path, name: str, flags: str, scale: float,
+    run: Run, sets: Sets, tmp_path: Path, name: str, flags: str, scale: float,
     recall: float, median: float, ninth: float, psnr: float,
 ) -> None:  # fmt: skip
-    found = scored(run, sets / name, tmp_path / "out", scale, *flags.split())
+    found = scored(run, sets(name), tmp_path / "out", scale, *flags.split())
     assert found["recall"] >= recall
     assert found["wrong"] == 0
     assert found["err_median"] <= median + COARSER
@@ -96,21 +108,21 @@ def test_pairs_are_found_and_aligned(
     assert found["bad_size"] == 0
 
 
-def test_displaced_pictures_are_registered(run: Run, sets: Path, tmp_path: Path) -> None:
-    found = scored(run, sets / "bent", tmp_path / "out", 2, "--method", "auto")
+def test_displaced_pictures_are_registered(run: Run, sets: Sets, tmp_path: Path) -> None:
+    found = scored(run, sets("bent"), tmp_path / "out", 2, "--method", "auto")
     assert found["recall"] == 1
     assert found["wrong"] == 0
     assert found["tile_median"] <= 0.22
     assert found["tile_p90"] <= 0.5
 
 
-def test_unrelated_images_are_not_paired(run: Run, sets: Path, tmp_path: Path) -> None:
+def test_unrelated_images_are_not_paired(run: Run, sets: Sets, tmp_path: Path) -> None:
     """LRs of one half of the photographs, HRs of the other."""
-    pairs = sorted((lr, truth["hr"]) for lr, truth in json.loads((sets / "exact4/truth.json").read_text()).items())
+    pairs = sorted((lr, truth["hr"]) for lr, truth in json.loads((sets("exact4") / "truth.json").read_text()).items())
     for side, names in (("LR", [lr for lr, _ in pairs[:50]]), ("HR", [hr for _, hr in pairs[50:]])):
         (tmp_path / side).mkdir()
         for name in names:
-            shutil.copy(sets / "exact4" / side / name, tmp_path / side)
+            shutil.copy(sets("exact4") / side / name, tmp_path / side)
     assert run("--lr", tmp_path / "LR", "--hr", tmp_path / "HR", "--dest", tmp_path / "out").code == 4
 
 
@@ -137,14 +149,14 @@ def whole_run(*arguments: object) -> tuple[int, str, int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are counted in Linux's kilobytes")
-def test_the_corpus_among_photographs_changes_nothing(sets: Path, tmp_path: Path) -> None:
+def test_the_corpus_among_photographs_changes_nothing(sets: Sets, tmp_path: Path) -> None:
     """Every malformed or unusual file in LR and in HR: each is read or named, and all pairs are as without them."""
     corpus = [path for path in sorted((SHARED / "corpus").rglob("*")) if path.is_file()]
     assert len(corpus) == 295
     dests = []
     for name, extra in (("plain", []), ("with", corpus)):
         for side in ("LR", "HR"):
-            photographs = sorted((sets / "wild" / side).iterdir())
+            photographs = sorted((sets("wild") / side).iterdir())
             linked(tmp_path / name / side, [*photographs[: 30 if side == "LR" else None], *extra])
         dests.append(tmp_path / name / "out")
         flags = "--lr", tmp_path / name / "LR", "--hr", tmp_path / name / "HR", "--dest", dests[-1]
