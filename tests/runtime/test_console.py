@@ -1,6 +1,7 @@
 """Bars and messages on stderr."""
 
 import io
+from itertools import pairwise
 
 import pytest
 
@@ -38,6 +39,26 @@ def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.Mon
     assert lines[0] == "matching: 9 % of all, 1.1 images/s, 1:39 left"
     assert len(lines) == 4
     assert lines[-1].endswith("1.0 images/s, 0:19 left")
+
+
+def test_work_that_is_foreseen_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("twimager.runtime.console.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("twimager.runtime.console.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("twimager.runtime.console.LINE", 0.0)
+    stream = io.StringIO()
+    with Console(stream=stream).progress(100) as progress, progress.stage("matching"):
+        for number in progress.counted(range(100)):
+            if number < 50:
+                progress.foresee(25)
+            if number == 50:
+                progress.expect(25)
+            now[0] += 1
+    clocks = [line.split()[-2].split(":") for line in stream.getvalue().splitlines()]
+    lefts = [60 * int(minutes) + int(seconds) for minutes, seconds in clocks]
+    assert lefts[0] > 100
+    assert lefts[-1] == 25
+    assert all(0 <= before - after <= 2 for before, after in pairwise(lefts))
 
 
 @pytest.mark.parametrize(("quiet", "stream"), [(False, io.StringIO()), (True, Terminal())])

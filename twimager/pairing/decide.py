@@ -21,8 +21,9 @@ from twimager.propose.by_similarity import NOTHING_SIMILAR, SimilarHRs
 from twimager.propose.proposal import Proposal
 from twimager.select.assignment import Components, select
 
-# The progress weight of matching an LR and writing its pair; reading an image counts one.
-MATCHING = 2.0
+# The progress weight of matching an LR and writing its pair, by measurement on photographs (4 to 6) and frames (12);
+# reading an image counts one.
+MATCHING = 6.0
 # LRs of which more HRs are evaluated in one go: enough for all workers, while pairs are written as they are found.
 CLOSED_TOGETHER = 64
 
@@ -37,18 +38,24 @@ class Decider:
         self._ledger = reader.ledger
 
     def pairs(
-        self, proposals: Iterable[Sequence[Proposal]], similar: SimilarHRs = NOTHING_SIMILAR
+        self, proposals: Iterable[Sequence[Proposal]], similar: SimilarHRs = NOTHING_SIMILAR, later: float = 0
     ) -> Iterator[VerifiedPair]:
         """Evaluate every LR's proposals; yield the selected pairs, whose images are taken then.
 
-        Of the HRs whose `similar` is given, those most like an LR's best one are evaluated, too.
+        Of the HRs whose `similar` is given, those most like an LR's best one are evaluated, too. `later` is the work
+        that comes for an LR without a pair.
         """
+        left = 0
         tasks = neighbours_together([of_one_lr for of_one_lr in proposals if of_one_lr])
         components = Components(tasks, similar.group)
         evaluated = (Evaluated(*one) for one in zip(tasks, self._evaluations(tasks), strict=True))
         closed = self._closed(evaluated, similar, ROUNDS)
         with self._progress.stage("matching"):
-            for of_one_lr, evaluation, *_ in self._progress.counted(closed, MATCHING):
+            counted = enumerate(self._progress.counted(closed, MATCHING), start=1)
+            for number, (of_one_lr, evaluation, *_) in counted:
+                left += not evaluation.choices
+                # As if one of ten before had been left, too: a share of few says little.
+                self._progress.foresee(later * len(tasks) * (left + 1) / (number + 10))
                 self._reject(evaluation.rejected)
                 if self._all_matches:
                     selected: Iterable[VerifiedPair] = evaluation.pairs

@@ -29,6 +29,8 @@ LEAST_RICH = 400
 # Features bear a stretch of 1.8: pictures that are squeezed by up to 2.2 are found in copies stretched back by this. In
 # ones by 1.6 or 2, or whose longer side is enlarged, fewer features agree in the worst of 72 pairs.
 STRETCHES = 1.8, 1 / 1.8
+# The progress weight of the rounds that an LR goes through which is in no pair by features, and of the last of them.
+MORE_ROUNDS, LAST_ROUND = 5 * MATCHING, 3 * MATCHING
 
 
 class Images(NamedTuple):
@@ -133,7 +135,7 @@ class _Rounds:
         with self._progress.stage("searching"):
             index, similar = FeatureIndex(images.hrs, self._reader.jobs), self._similar(images.hrs)
             proposals = self._new([index.propose(images.lrs), near])
-        yield from self._decider.pairs(proposals, similar)
+        yield from self._decider.pairs(proposals, similar, MORE_ROUNDS)
         left = self._left(images.lrs)
         self._progress.expect(MATCHING * len(left))
         if not left:
@@ -141,7 +143,7 @@ class _Rounds:
         nearby = {of_one_lr[0].lr.path: of_one_lr for of_one_lr in near if of_one_lr}
         yield from self._decider.pairs(self._mirrored(index, left, nearby), similar)
         left = self._left(left)
-        yield from self._decider.pairs(self._squeezed_or_negative(index, left), similar)
+        yield from self._decider.pairs(self._squeezed_or_negative(index, left), similar, LAST_ROUND)
         left = self._left(left)
         return self._likely(index, left) if left else None
 

@@ -88,7 +88,7 @@ class Progress:
 
     def __init__(self, work: float, seconds: dict[str, float], shown: Sequence[_Bar | _Lines] = ()) -> None:
         self._work, self._seconds, self._shown = work, seconds, shown
-        self._started, self._done, self._stage = time.perf_counter(), 0.0, ""
+        self._started, self._done, self._foreseen, self._stage = time.perf_counter(), 0.0, 0.0, ""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -113,9 +113,10 @@ class Progress:
             now = time.perf_counter()
             rate = number / max(now - started, 1e-6)
             speed = work * rate if number >= ENOUGH else self._done / max(now - self._started, 1e-6)
-            left = max(self._work - self._done, 0) / speed
+            whole = self._work + self._foreseen
+            left = max(whole - self._done, 0) / speed
             for shown in self._shown:
-                shown.show(self._stage, self._done, self._work, f"{rate:.1f} images/s, {_clock(left)} left")
+                shown.show(self._stage, self._done, whole, f"{rate:.1f} images/s, {_clock(left)} left")
             yield item
 
     def reach(self, done: float, unit: str) -> None:
@@ -127,8 +128,13 @@ class Progress:
             shown.show(self._stage, done, self._work, f"{done:.0f} of {self._work:.0f} {unit}, {left} left")
 
     def expect(self, work: float) -> None:
-        """Add more work than was known, or less."""
+        """Add more work than was known, or less; what was foreseen of it is not any more."""
         self._work += work
+        self._foreseen = max(0, self._foreseen - work)
+
+    def foresee(self, work: float) -> None:
+        """Take it that so much will be added, by what is known so far; in place of what was foreseen before."""
+        self._foreseen = work
 
     def __enter__(self) -> Progress:
         return self
