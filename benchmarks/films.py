@@ -19,6 +19,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import av
@@ -463,10 +464,12 @@ def main() -> None:
 
 def mapped_frames(lr: Path, hr: Path) -> NDArray[np.int64]:
     """Return the HR frame of each LR frame as Twimager finds it, -1 for none."""
-    from twimager.video.signatures import signatures
+    from twimager.video.signatures import make_signatures
     from twimager.video.timeline import find_timeline
 
-    return find_timeline(*(signatures(path, _warn, lambda _: None) for path in (lr, hr))).hr_frames
+    with TemporaryDirectory() as folder:
+        signed = (make_signatures(path, Path(folder) / f"{path.stem}.npz", _warn, lambda _: None) for path in (lr, hr))
+        return find_timeline(*signed).hr_frames
 
 
 def _warn(message: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import films
-from twimager.video.signatures import Signatures, signatures
+from twimager.video.signatures import Signatures, make_signatures
 from twimager.video.timeline import Timeline, find_timeline
 
 SCENES, SIZE, SHRINK = 8, (256, 144), 4
@@ -26,12 +26,17 @@ class Release(NamedTuple):
     found: Timeline
 
 
+def signed_video(path: Path) -> Signatures:
+    """Return the signatures of a video, which are kept beside it."""
+    return make_signatures(path, path.with_suffix(".npz"), pytest.fail, lambda _: None)
+
+
 def make_release(kind: str, folder: Path, seed: int = 1) -> Release:
     rng = np.random.default_rng(seed)
     scenes = films.photo_scenes(films.PHOTOS, SCENES, SIZE, rng)
     films.make(next(one for one in films.KINDS if one.name == kind), scenes, folder, SHRINK, rng)
     lr, hr = next(folder.glob("lr.*")), folder / "hr.mkv"
-    signed = [signatures(path, pytest.fail, lambda _: None) for path in (lr, hr)]
+    signed = [signed_video(path) for path in (lr, hr)]
     return Release(lr, hr, folder / "truth.csv", *signed, find_timeline(*signed))
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from benchmarks import films
 from tests.support.videos import moving, write_video
+from tests.video.conftest import signed_video
 from twimager.video.container import frames
 from twimager.video.fields import Deinterlace, Interlacing, interlacing
 from twimager.video.frames import FrameSettings, read_frames
-from twimager.video.signatures import signatures
 
 SIZE = (320, 180)
 
@@ -30,7 +30,7 @@ def test_progressive_telecined_and_true_fields_are_told_apart(tmp_path: Path, ki
     rng = np.random.default_rng(3)
     scenes = films.photo_scenes(films.PHOTOS, 3, SIZE, rng)
     films.make(next(one for one in films.KINDS if one.name == kind), scenes, tmp_path, 3, rng)
-    signed = signatures(next(tmp_path.glob("lr.*")), pytest.fail, lambda _: None)
+    signed = signed_video(next(tmp_path.glob("lr.*")))
     assert interlacing(signed) is expected
 
 

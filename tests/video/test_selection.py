@@ -26,14 +26,13 @@ def scene(seed: int) -> NDArray[np.float32]:
 
 def film(frames: list[NDArray[np.float32]], **fields: Any) -> Signatures:
     records = np.zeros(len(frames), RECORD)
-    records["thumbnails"] = np.clip(np.stack(frames), 0, 255).astype(np.uint8)
     records["seconds"] = np.arange(len(frames)) / 25
     records["brightness"] = [frame.mean() for frame in frames]
     records["sharpness"] = np.random.default_rng(9).uniform(50, 60, len(frames))
     records["difference"][1:] = [np.abs(b - a).mean() for a, b in pairwise(frames)]
     for name, values in fields.items():
         records[name] = values
-    return Signatures((320, 240), records)
+    return Signatures((320, 240), records, np.clip(np.stack(frames), 0, 255).astype(np.uint8))
 
 
 def chosen(video: Signatures, *, mapped: Any = None, bobbed: bool = False, **settings: Any) -> tuple[list[int], Any]:

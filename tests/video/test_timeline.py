@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from tests.support.command import Run
 from tests.support.videos import moving, write_video
 from tests.video.conftest import Release, make_release
 from twimager.video import container
-from twimager.video.signatures import Signatures
 from twimager.video.timeline import common_share, find_timeline
 from twimager.video.voting import Matches, find_lines
 
@@ -50,16 +50,16 @@ def test_every_kind_of_release_is_mapped(tmp_path: Path, kind: str, seed: int) -
 
 
 def test_films_that_share_nothing_are_not_mapped(recut: Release, tmp_path: Path) -> None:
-    other = Signatures(recut.lr_signatures.size, recut.lr_signatures.records.copy())
-    other.records["thumbnails"] = other.records["thumbnails"][:, ::-1, ::-1].swapaxes(1, 2)
+    signed = recut.lr_signatures
+    other = replace(signed, thumbnails=signed.thumbnails[:][:, ::-1, ::-1].swapaxes(1, 2))
     assert find_timeline(other, recut.hr_signatures).mapped == 0
     assert common_share(other, recut.hr_signatures) == 0
 
 
 def test_a_video_of_one_frame_or_of_black_is_mapped_nowhere(recut: Release) -> None:
-    one = Signatures(recut.lr_signatures.size, recut.lr_signatures.records[:1].copy())
-    black = Signatures(recut.lr_signatures.size, recut.lr_signatures.records.copy())
-    black.records["thumbnails"] = 16
+    signed = recut.lr_signatures
+    one = replace(signed, records=signed.records[:1], thumbnails=signed.thumbnails[:1])
+    black = replace(signed, thumbnails=np.full((len(signed), 32, 32), 16, np.uint8))
     for nothing in (one, black):
         assert find_timeline(nothing, recut.hr_signatures).mapped == 0
         assert find_timeline(recut.lr_signatures, nothing).mapped == 0

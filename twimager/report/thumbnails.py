@@ -18,8 +18,8 @@ from twimager.runtime.console import Console
 from twimager.runtime.pool import AHEAD, in_order, worker_pool
 
 # The (width, height) that a thumbnail fits into: a card's picture. At this quality one takes 9 kB in the mean of 1,000;
-# a page of 500 pairs that was scrolled through takes 120 MB, and up to 260 of decoded images besides, which Chromium gives
-# back where memory is short.
+# a page of 500 pairs that was scrolled through takes 120 MB, and up to 260 of decoded images besides, which Chromium
+# gives back where memory is short.
 ROOM, QUALITY = (240, 180), 60
 # A page holds no more of them, some 30 MB; what comes after is shown by the images themselves.
 MOST = 3000

@@ -55,7 +55,7 @@ FRAMES, SIGNATURES = "frames", "signatures"
 SIDES = "lr", "hr"
 SEGMENTS = "timeline.csv"
 # How signatures and frames that are not whole yet are called, besides signatures that are. Nothing else is deleted.
-OWN = re.compile(rf"^[0-9a-f]{{16}}\.(npz|part)$|_\d+h\d\dm\d\ds\d{{3}}\{TEMPORARY}$")
+OWN = re.compile(rf"^[0-9a-f]{{16}}\.(npz|part|thumbnails)$|_\d+h\d\dm\d\ds\d{{3}}\{TEMPORARY}$")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.fingerprint.phash import THUMBNAIL_SIDE as SIDE
+from twimager.video.signatures import Thumbnails
 
 Descriptors = NDArray[np.float32]
 # Sigma, in pixels of a thumbnail, of what brightness and contrast are local to.
@@ -44,9 +45,10 @@ class Area(NamedTuple):
     bottom: float
 
 
-def picture_of_all(thumbnails: NDArray[np.uint8]) -> Area:
-    """Return the part of thumbnails, (n, 32, 32), outside which all of them are black."""
-    brightest = thumbnails.max(axis=0)
+def picture_of_all(thumbnails: Thumbnails) -> Area:
+    """Return the part of thumbnails outside which all of them are black."""
+    starts = range(0, len(thumbnails), CHUNK)
+    brightest = np.max([thumbnails[start : start + CHUNK].max(axis=0) for start in starts], axis=0)
     (top, bottom), (left, right) = (_span(np.quantile(brightest, 0.9, axis=axis)) for axis in (1, 0))
     return Area(left, top, right, bottom)
 

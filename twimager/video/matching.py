@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from twimager.fingerprint.stamp import stamp
 from twimager.image.files import require_files
 from twimager.runtime.console import Console, Progress
 from twimager.video.container import is_video, probe
-from twimager.video.signatures import Signatures, signatures
+from twimager.video.signatures import Signatures, make_signatures
 from twimager.video.timeline import Timeline, common_share, find_timeline
 
 # Videos of which less is the same do not belong together.
@@ -122,17 +121,12 @@ def _keep_signatures(places: dict[Path, Path], console: Console, progress: Progr
                 progress.reach(before + seconds / MINUTE, "minutes of film")
 
             try:
-                made = _before(place) or signatures(path, console.warn, reached)
+                made = _before(place) or make_signatures(path, place, console.warn, reached)
             except UnreadableVideo as error:
                 console.warn(str(error))
                 unreadable.append(path)
                 continue
             done += float(made.seconds[-1]) / MINUTE
-            if not place.exists():
-                partial = place.with_suffix(".part")
-                with partial.open("wb") as file:
-                    made.save(file)
-                os.replace(partial, place)
     return unreadable
 
 

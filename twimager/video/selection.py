@@ -94,7 +94,7 @@ def _groups(lr: Signatures, hr: Signatures, timeline: Timeline, settings: VideoS
 def _differing(video: Signatures, frames: NDArray[np.int64], sharpness: NDArray[np.float32], most: int) -> list[int]:
     """Return the sharpest of some frames, as many as there may be, each unlike those before it."""
     taken: list[int] = []
-    thumbnails = video.thumbnails.astype(np.int16)[frames] if len(frames) else np.empty(0)
+    thumbnails = video.thumbnails[frames].astype(np.int16)
     order = np.argsort(-sharpness[frames], kind="stable")
     while len(order) and len(taken) < most:
         taken.append(int(frames[order[0]]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -35,17 +36,42 @@ COMBED_RATIO, COMBED_LEVELS = 1.3, 2.0
 # that all of them have.
 BATCH = 128
 # Raised whenever signatures are made in another way: kept ones are made anew.
-VERSION = 2
+VERSION = 3
 
-# What is kept of a frame, 1,070 bytes.
+# What is kept of a frame besides its thumbnail: 42 bytes, and 1,024 of that.
 RECORD = np.dtype([
     ("seconds", np.float64), ("pts", np.int64), ("hashes", np.uint64), ("sharpness", np.float32),
     ("combing", np.float32), ("brightness", np.float32), ("difference", np.float32), ("interlaced", np.bool_),
-    ("damaged", np.bool_), ("thumbnails", np.uint8, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
+    ("damaged", np.bool_),
 ])  # fmt: skip
-
+# How the file of the thumbnails ends, which is beside that of the records.
+THUMBNAILS = ".thumbnails"
 
 Gray8 = NDArray[np.uint8]
+
+
+class Thumbnails(Protocol):
+    """Thumbnails of all frames of a video, (n, 32, 32) uint8, of which some are asked for at a time."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, chosen: Any, /) -> Gray8:
+        """Return those of some frames, by a slice or their numbers."""
+
+
+@dataclass(frozen=True)
+class ThumbnailFile:
+    """Thumbnails in a file, in memory only while some are looked at: those of an hour have 90 MB."""
+
+    path: Path
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, chosen: Any, /) -> Gray8:
+        return np.array(np.memmap(self.path, np.uint8, "r", shape=(self.count, THUMBNAIL_SIDE, THUMBNAIL_SIDE))[chosen])
 
 
 class _Frame(NamedTuple):
@@ -68,10 +94,12 @@ class Signatures:
     ----------
     size : (width, height) of the first frame, in storage pixels
     records : (n,) of RECORD; its fields are the properties
+    thumbnails : the luma of the whole frames, bars included
     """
 
     size: tuple[int, int]
     records: NDArray[Any]
+    thumbnails: Thumbnails
 
     def __len__(self) -> int:
         return len(self.records)
@@ -103,11 +131,6 @@ class Signatures:
         return self.records["hashes"]
 
     @property
-    def thumbnails(self) -> NDArray[np.uint8]:
-        """(n, 32, 32), the luma of the whole frame, bars included."""
-        return self.records["thumbnails"]
-
-    @property
     def sharpness(self) -> NDArray[np.float32]:
         """(n,), the mean squared step between horizontal neighbours, in levels squared, at full size."""
         return self.records["sharpness"]
@@ -137,26 +160,27 @@ class Signatures:
         """(n,), whether the decoder found a frame to be damaged."""
         return self.records["damaged"]
 
-    def save(self, file: Path | BinaryIO) -> None:
-        """Write all of it as .npz, without pickle."""
-        np.savez(file, version=VERSION, size=self.size, records=self.records)
-
     @classmethod
-    def load(cls, file: Path | BinaryIO) -> Signatures | None:
-        """Return what was saved; None if it was made in another way."""
-        with np.load(file, allow_pickle=False) as kept:
+    def load(cls, place: Path) -> Signatures | None:
+        """Return what `make_signatures` has written; None if that was made in another way."""
+        with np.load(place, allow_pickle=False) as kept:
             if kept["version"] != VERSION:
                 return None
             width, height = map(int, kept["size"])
-            return cls((width, height), kept["records"])
+            thumbnails = ThumbnailFile(place.with_suffix(THUMBNAILS), len(kept["records"]))
+            thumbnails[:1]  # raises what is raised if it is not there, or not whole
+            return cls((width, height), kept["records"], thumbnails)
 
 
-def signatures(path: Path, warn: Callable[[str], None], progress: Callable[[float], None]) -> Signatures:
-    """Return the signatures of all frames of a video, which is decoded once.
+def make_signatures(
+    path: Path, place: Path, warn: Callable[[str], None], progress: Callable[[float], None]
+) -> Signatures:
+    """Return the signatures of all frames of a video, which is decoded once; they are kept in files.
 
     Parameters
     ----------
     path : of the video
+    place : of the file of records, .npz; that of the thumbnails is beside it, and there first
     warn : takes a line on what is damaged
     progress : takes the seconds of film that are done, now and then
 
@@ -164,20 +188,30 @@ def signatures(path: Path, warn: Callable[[str], None], progress: Callable[[floa
     ------
     UnreadableVideo
         If it can't be opened, or none of its frames can be decoded.
+    OSError
+        If a file can't be written.
     """
     # Grows in place, unlike arrays, and becomes one without a copy.
     kept = bytearray()
     size, batch, before = (0, 0), list[_Frame](), None
-    for timed in frames(path, warn):
-        size = size if any(size) else (timed.frame.width, timed.frame.height)
-        batch.append(_measured(timed))
-        if len(batch) == BATCH:
-            progress(timed.seconds)
+    thumbnails, partial = place.with_suffix(THUMBNAILS), place.with_suffix(".part")
+    with thumbnails.open("wb") as file:
+        for timed in frames(path, warn):
+            size = size if any(size) else (timed.frame.width, timed.frame.height)
+            batch.append(_measured(timed))
+            if len(batch) == BATCH:
+                progress(timed.seconds)
+                kept += _records(batch, before).tobytes()
+                file.write(_thumbnails(batch))
+                batch, before = [], batch[-1].small
+        if batch:
             kept += _records(batch, before).tobytes()
-            batch, before = [], batch[-1].small
-    if batch:
-        kept += _records(batch, before).tobytes()
-    return Signatures(size, np.frombuffer(kept, RECORD))
+            file.write(_thumbnails(batch))
+    records = np.frombuffer(kept, RECORD)
+    with partial.open("wb") as file:
+        np.savez(file, version=VERSION, size=size, records=records)
+    os.replace(partial, place)
+    return Signatures(size, records, ThumbnailFile(thumbnails, len(records)))
 
 
 def _measured(timed: TimedFrame) -> _Frame:
@@ -211,9 +245,13 @@ def _records(batch: list[_Frame], before: Gray8 | None) -> NDArray[Any]:
     records["brightness"] = small.mean(axis=(1, 2))
     previous = np.concatenate([small[:1] if before is None else before[None], small[:-1]])
     records["difference"] = cv2.absdiff(small, previous).mean(axis=(1, 2))
-    quarters = small.reshape(-1, THUMBNAIL_SIDE, 2, THUMBNAIL_SIDE, 2)
-    records["thumbnails"] = (quarters.sum(axis=(2, 4), dtype=np.uint16) + 2) // 4
     return records
+
+
+def _thumbnails(batch: list[_Frame]) -> bytes:
+    """Return the thumbnails of frames, as a file holds them."""
+    quarters = np.stack([one.small for one in batch]).reshape(-1, THUMBNAIL_SIDE, 2, THUMBNAIL_SIDE, 2)
+    return np.asarray((quarters.sum(axis=(2, 4), dtype=np.uint16) + 2) // 4, np.uint8).tobytes()
 
 
 def _hashes(small: NDArray[np.uint8]) -> NDArray[np.uint64]:

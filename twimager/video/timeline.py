@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.video.descriptors import Describer, Framing, coarse, picture_of_all
+from twimager.video.descriptors import CHUNK, Describer, Descriptors, Framing, coarse, picture_of_all
 from twimager.video.frame_map import Films, assign_lines, certainty, exact_frames
 from twimager.video.registration import Pairs, refine_framing, search_framing
-from twimager.video.signatures import Signatures
+from twimager.video.signatures import Signatures, Thumbnails
 from twimager.video.voting import MAX_STRETCH, Line, Matches, find_lines, find_matches, fit_lines
 
 # (n,), numbers of frames
@@ -120,10 +121,19 @@ def _voted(
 ) -> tuple[Matches, list[Line]]:
     """Return what matches among chosen frames, and the lines that these vote for."""
     matches = find_matches(
-        coarse(describer.lr(lr.thumbnails[lr_chosen])), coarse(describer.hr(hr.thumbnails[hr_chosen])),
+        _described_coarsely(describer.lr, lr.thumbnails, lr_chosen),
+        _described_coarsely(describer.hr, hr.thumbnails, hr_chosen),
         lr.seconds[lr_chosen], hr.seconds[hr_chosen],
     )  # fmt: skip
     return matches, find_lines(matches, _length(lr) / len(lr_chosen), _nominal_rate(lr, hr))
+
+
+def _described_coarsely(
+    describe: Callable[[NDArray[np.uint8]], Descriptors], thumbnails: Thumbnails, chosen: Frames
+) -> Descriptors:
+    """Return the coarse descriptors of chosen frames, which are looked at a part at a time."""
+    parts = (chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK))
+    return np.concatenate([coarse(describe(thumbnails[part])) for part in parts])
 
 
 def _nominal_rate(lr: Signatures, hr: Signatures) -> float:

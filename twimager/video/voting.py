@@ -64,12 +64,15 @@ def find_matches(
     found = []
     for start in range(0, len(lr), CHUNK):
         scores = lr[start : start + CHUNK] @ hr.T
-        padded = np.pad(scores, ((0, 0), (1, 1)), constant_values=-1)
-        peaks = np.where((scores >= padded[:, :-2]) & (scores > padded[:, 2:]), scores, -1)
-        best = np.argpartition(-peaks, min(MATCHES, peaks.shape[1] - 1), axis=1)[:, :MATCHES]
-        values = np.take_along_axis(peaks, best, axis=1)
-        rows, columns = np.nonzero(values > MIN_MATCH)
-        found.append((lr_seconds[start + rows], hr_seconds[best[rows, columns]], values[rows, columns]))
+        rows, columns = np.nonzero(scores > MIN_MATCH)
+        values = scores[rows, columns]
+        before, after = (scores[rows, np.clip(columns + step, 0, len(hr) - 1)] for step in (-1, 1))
+        peaks = (values >= before) & ((values > after) | (columns == len(hr) - 1))
+        rows, columns, values = (one[peaks] for one in (rows, columns, values))
+        order = np.lexsort((-values, rows))
+        rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        best = order[rank < MATCHES]
+        found.append((lr_seconds[start + rows[best]], hr_seconds[columns[best]], values[best]))
     return Matches(*(np.concatenate(parts).astype(np.float64) for parts in zip(*found, strict=True)))
 
 
