@@ -300,10 +300,9 @@ def test_folders_that_do_not_fit(run: Run, photos: Path, dest: Path, tmp_path: P
     assert not dest.exists()
 
 
-def test_help_fits_80_columns_and_waits_for_no_heavy_module() -> None:
+def test_help_waits_for_no_heavy_module() -> None:
     ended = launched("cluster", "-h")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert max(map(len, ended.stdout.splitlines())) <= 80
     assert all(option in ended.stdout for option in options())
     script = "import sys, twimager.cli.commands.cluster; print({'cv2', 'numpy', 'scipy'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)

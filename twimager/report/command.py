@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from twimager.options import Options, plain_settings
-from twimager.runtime.program import program
+from twimager.runtime.program import program, quoted
 
 # Options whose names on the command line are others; what is on by default is switched off.
 NAMES = {"loaders": "for", "mirror": "no_mirror", "negative": "no_negative"}
 # How many workers there were, and by how much memory, makes no other pairs.
 OF_THE_MACHINE = ("jobs", "memory")
-
-
-def quoted(word: str) -> str:
-    """Return a word as it is typed in a terminal."""
-    return subprocess.list2cmdline([word]) if sys.platform == "win32" else shlex.quote(word)
 
 
 def command_line(settings: Mapping[str, Any]) -> str:

@@ -14,10 +14,9 @@ from twimager.errors import ExitCode, Reason
 from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, TRAIN, VAL, document_paths
 from twimager.output.render import SAME_SIZE
-from twimager.report.command import quoted
 from twimager.report.records import NOT_READ, Report, closest
 from twimager.runtime.console import printable
-from twimager.runtime.program import program
+from twimager.runtime.program import program, quoted
 from twimager.runtime.typed_json import Count, Text, dumps
 from twimager.version import __version__
 
