@@ -63,6 +63,13 @@ def stop(job: Job, dest: Path, delay: float, number: int) -> tuple[int, str, str
     return process.returncode, out, err, time.monotonic() - sent
 
 
+@pytest.fixture
+def fruitless(run: Run, folders: Folders) -> Folders:
+    """A run that has ended and found no pair."""
+    assert run(*folders.flags, "--search", "names").code == 4
+    return folders
+
+
 @posix
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
@@ -395,6 +402,51 @@ def test_zeros_after_the_last_line_are_forgotten(
 def test_without_resume_the_folder_is_not_empty(run: Run, interrupted: Folders) -> None:
     refused(run(*interrupted.flags), 2, "not empty", "--overwrite", "--resume")
     assert run(*interrupted.flags, "--overwrite").code == 0
+
+
+def test_after_a_run_that_found_nothing_the_folder_is_as_good_as_empty(run: Run, fruitless: Folders) -> None:
+    assert run(*fruitless.flags, "--search", "names", "--resume").code == 4
+    assert run(*fruitless.flags, "--dry").code == 0
+    assert run(*fruitless.flags).code == 0
+    assert len(contents(fruitless.dest)) == 4
+    refused(run(*fruitless.flags), 2, "not empty", "--resume")
+
+
+def test_and_a_report_alone_may_be_written_there(run: Run, fruitless: Folders) -> None:
+    assert run(*fruitless.flags, "--dry", "--report").code == 0
+    assert sorted(contents(fruitless.dest)) == KEPT
+    refused(run(*fruitless.flags, "--dry", "--report"), 2, "not empty")
+
+
+@pytest.mark.parametrize("place", ["mine.txt", f"{JOURNALS}/mine.txt", f"{JOURNALS}/frames/lr/a.png"])
+def test_but_not_where_there_is_anything_else(run: Run, fruitless: Folders, place: str) -> None:
+    other = fruitless.dest / place
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.touch()
+    refused(run(*fruitless.flags), 2, "not empty")
+    refused(run(*fruitless.flags, "--dry", "--report"), 2, "not empty")
+    assert other.exists()
+
+
+def test_nor_where_the_run_was_interrupted_before_it_had_written_anything(
+    run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_at_once(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(read.Reader, "fingerprints", stop_at_once)
+        assert run(*folders.flags).code == 130
+    assert contents(folders.dest) == {}
+    refused(run(*folders.flags), 2, "not empty", "--resume")
+    assert run(*folders.flags, "--resume").code == 0
+
+
+def test_nor_where_the_files_of_a_run_were_taken_away(run: Run, folders: Folders) -> None:
+    assert run(*folders.flags).code == 0
+    for side in ("LR", "HR"):
+        shutil.rmtree(folders.dest / side)
+    refused(run(*folders.flags), 2, "not empty", "--resume")
 
 
 def test_a_folder_without_a_journal_is_not_gone_on_with(run: Run, folders: Folders) -> None:

@@ -61,7 +61,7 @@ def _check_dest(dest: Path, options: Options) -> None:
     if not dest.is_dir() or options.run.overwrite or (options.run.dry and not options.run.report):
         return
     names = {path.name for path in dest.iterdir()}
-    if names and (options.run.dry or JOURNALS not in names):  # a DEST with a journal is tested when that is read
+    if names and JOURNALS not in names:  # a DEST with a journal is tested when that is read
         raise not_empty(dest)
 
 

@@ -14,10 +14,11 @@ from twimager.fingerprint.stamp import made_by, stamp
 from twimager.options import Options, plain_settings
 from twimager.output.atomic import remove_temporary, unwritable
 from twimager.output.layout import JOURNALS, document_paths, not_empty, subsets
-from twimager.output.lock import lock
+from twimager.output.lock import LOCK, lock
+from twimager.report.summary import Outcome
 from twimager.run.journal import Journal
 from twimager.run.journal_lines import DAMAGE, JOURNAL, Begun, read_lines, read_run, require_layout
-from twimager.runtime.folders import read_file
+from twimager.runtime.folders import LinkInDest, read_file
 from twimager.runtime.typed_json import Setting
 
 HINT = ", or --resume to go on with the run that wrote there"
@@ -27,7 +28,7 @@ HINT = ", or --resume to go on with the run that wrote there"
 def keep_journal(options: Options, inputs: Mapping[str, Sequence[Path]]) -> Iterator[Journal]:
     """Lock DEST and open its journal, a new one or with --resume that of the run that was stopped.
 
-    `inputs` are the images by flag. A run that writes no images has no journal.
+    `inputs` are the images by flag. A run that writes no images has no journal, and nothing is locked.
 
     Raises
     ------
@@ -38,6 +39,8 @@ def keep_journal(options: Options, inputs: Mapping[str, Sequence[Path]]) -> Iter
     """
     dest = options.run.dest
     if dest is None or options.run.dry:
+        if dest and options.run.report and not (options.run.overwrite or is_vacant(dest)):
+            raise not_empty(dest)
         yield Journal(None, uuid.uuid4().hex)
         return
     with lock(dest, "--dest: ", options.run.follow_dest_links):
@@ -83,12 +86,11 @@ def _opened(dest: Path, options: Options, begun: Begun) -> Journal:
             _require_same(lines.begun, begun, dest)
             journal = Journal(dest, lines.begun.run, run.overwrite or lines.begun.overwrite, follow_links)
             journal.resume(lines)
-        else:
-            empty = not before and all(entry.name == JOURNALS for entry in dest.iterdir())
-            if not (run.overwrite or empty or (not before and run.resume and _has_no_head(options))):
-                raise not_empty(dest, HINT if before else "")
+        elif run.overwrite or is_vacant(dest, follow_links) or (not before and run.resume and _has_no_head(options)):
             journal = Journal(dest, begun.run, run.overwrite, follow_links)
             journal.begin(begun)
+        else:
+            raise not_empty(dest, HINT if before else "")
     except OSError as error:
         raise unwritable(path, error) from error
     except DAMAGE as error:
@@ -96,6 +98,23 @@ def _opened(dest: Path, options: Options, begun: Begun) -> Journal:
     if not all(path.exists() for path in _expected(options)):
         journal.ended = None
     return journal
+
+
+def is_vacant(dest: Path, follow_links: bool = False) -> bool:
+    """Return whether there is nothing in DEST, or nothing but what a run leaves that has ended and written nothing."""
+    if not dest.is_dir():
+        return True
+    if any(entry.name != JOURNALS for entry in dest.iterdir()):
+        return False
+    path, unlinked_dest = dest / JOURNALS / JOURNAL, None if follow_links else dest
+    try:
+        if not read_run(path, unlinked_dest):
+            return True
+        lines = read_lines(path, unlinked_dest)
+    except (OSError, LinkInDest, *DAMAGE):
+        return False
+    ended = lines and lines.others and all(isinstance(line, Outcome) for line in lines.others)
+    return bool(ended) and {entry.name for entry in path.parent.iterdir()} == {JOURNAL, LOCK}
 
 
 def _expected(options: Options) -> list[Path]:

@@ -71,12 +71,13 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     from twimager.check.folders import pairs_by_name, sides
     from twimager.check.formatting import to_json, to_text
     from twimager.check.job import check
+    from twimager.run.resume import is_vacant
     from twimager.runtime.console import Console, own_stderr, say
 
     loaders = pair.named_loaders(values) or tuple(Loader)
     lr, hr = sides(values.paths)
     if writes:
-        require_dest(values.dest, [lr, hr], overwrite=False)
+        require_dest(values.dest, [lr, hr], overwrite=is_vacant(values.dest))
     interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
