@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import cv2
 import numpy as np
@@ -132,6 +133,36 @@ def test_the_seam_follows_the_mouse(shown: Browser) -> None:
     clip = shown.run("getComputedStyle(document.getElementById('over')).clipPath")
     assert clip == "inset(0px 0px 0px 25%)" or float(clip.split()[-1].rstrip("%)")) == pytest.approx(25, abs=1)
     shown.press("q")
+
+
+def test_files_of_rejected_images_are_linked_to(shown: Browser, folders: Folders) -> None:
+    shown.click("#tab-rejected")
+    shown.click(".row.open")
+    links = shown.run("[...document.querySelectorAll('#facts a')].map(link => link.href)")
+    assert len(links) == 2
+    assert all(Path(unquote(urlsplit(link).path)).is_file() for link in links)
+    shown.press("q")
+
+
+def test_a_rejected_frame_is_seen_by_its_thumbnail_with_its_moment(
+    browser: Browser, folders: Folders, report: dict[str, Any]
+) -> None:
+    for pair in report["rejected_pairs"]:
+        for side in ("lr", "hr"):
+            pair[f"{side}_frame"] = {"video": f"/films/{side}.mkv", "number": 9, "pts": 1, "seconds": 62.48}
+    for image in report["rejected_images"]:
+        image["frame"] = {"video": f"/films/{image['side'].lower()}.mkv", "number": 9, "pts": 1, "seconds": 62.48}
+    show(browser, folders, report, "#rejected-1")
+    browser.wait("document.getElementById('high').naturalWidth > 0")
+    assert browser.run("document.querySelectorAll('#facts a').length") == 0
+    assert browser.run("document.getElementById('facts').textContent").startswith(
+        "momentLR 0:01:02.480 = HR 0:01:02.480"
+    )
+    assert browser.run("['low', 'high'].every(id => document.getElementById(id).src.startsWith('data:'))")
+    assert browser.run("document.getElementById('modes').hidden")
+    browser.press("q")
+    assert browser.run("document.querySelector('.row .moment').textContent.trim()") == "LR 0:01:02.480 = HR 0:01:02.480"
+    assert browser.complaints == []
 
 
 def test_names_are_seen_as_they_are(browser: Browser, folders: Folders, report: dict[str, Any]) -> None:

@@ -303,9 +303,10 @@ def test_a_value_of_another_type_is_refused(run: Run, dest: Path, change: tuple[
         | dict.fromkeys(
             ("correlation", "hash_agreement", "residual", "color_distance", "agreed", "different", "unjudged")
         )
-        | dict.fromkeys(("contradicted", "agreement", "matrix"))
+        | dict.fromkeys(("contradicted", "agreement", "matrix", "lr_frame", "hr_frame"))
     )
-    report["rejected_images"].append({"side": "LR", "path": "/a.png", "reason": "skipped by hand", "detail": ""})
+    image = {"side": "LR", "path": "/a.png", "reason": "skipped by hand", "detail": "", "frame": None}
+    report["rejected_images"].append(image)
     (dest / "report.json").write_text(json.dumps(report))
     assert run("gallery", dest / "report.json").code == 0
     *place, key, value = change
@@ -324,7 +325,8 @@ def test_a_report_of_another_twimager_may_lack_settings_or_know_more(dest: Path)
     report = report_of(dest)
     del report["settings"]["follow_dest_links"]
     report["settings"] |= {"new": None, "another": [1, 2]}
-    report["rejected_images"].append({"side": "LR", "path": "/a.png", "reason": "a new one", "detail": ""})
+    image = {"side": "LR", "path": "/a.png", "reason": "a new one", "detail": "", "frame": None}
+    report["rejected_images"].append(image)
     (dest / "report.json").write_text(json.dumps(report))
     with Review(dest / "report.json") as review:
         review.delete(review.pairs[0])

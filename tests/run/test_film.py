@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from benchmarks import films
 from tests.support.command import Run, refused
 from tests.support.folders import contents, images
+from tests.support.page import Parsed
 from tests.support.report import VALIDATOR, report_of
 from tests.support.videos import moving, write_video
 
@@ -81,6 +83,39 @@ def test_frames_are_kept_where_asked_for_and_a_part_is_chosen(run: Run, flags: t
     pairs = report_of(tmp_path / "out")["pairs"]
     assert {Path(pair["lr"]).name for pair in pairs} <= kept
     assert all(3 <= pair["lr_frame"]["seconds"] <= 6.6 for pair in pairs)
+
+
+def rejected(dest: Path) -> list[dict[str, Any]]:
+    """Return the frames that the page shows as rejected, and those that came closest to them."""
+    shown = Parsed((dest / "report.html").read_bytes()).data
+    frames = [frame for image in shown["rejected"] for frame in (image, image["closest"])]
+    assert frames
+    assert all(shown["thumbnails"][frame["image"]] for frame in frames)
+    return frames
+
+
+def test_rejected_frames_have_their_moments_and_no_links_to_what_is_gone(
+    run: Run, flags: tuple[Any, ...], tmp_path: Path
+) -> None:
+    dest = tmp_path / "out"
+    assert run(*flags, *FEW, "--max_error", 0.0001, "--report").code == 4
+    report = report_of(dest)
+    VALIDATOR.validate(report)
+    for pair in report["rejected_pairs"]:
+        assert (Path(pair["lr_frame"]["video"]), Path(pair["hr_frame"]["video"])) == (flags[1], flags[3])
+    of_lr = {pair["lr"]: pair["lr_frame"] for pair in report["rejected_pairs"]}
+    assert all(of_lr[image["path"]] == image["frame"] for image in report["rejected_images"])
+    before = rejected(dest)
+    assert all(re.fullmatch(r"LR 0:00:\d\d\.\d{3} = HR 0:00:\d\d\.\d{3}", frame["moment"]) for frame in before[1::2])
+    assert [(frame["file"], frame["gone"]) for frame in before] == [("", True)] * len(before)
+    dest.rename(tmp_path / "elsewhere")
+    assert run("gallery", tmp_path / "elsewhere/report.json").code == 0
+    assert len(rejected(tmp_path / "elsewhere")) == len(before)
+
+
+def test_rejected_frames_that_are_kept_are_linked_to(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
+    assert run(*flags, *FEW, "--max_error", 0.0001, "--report", "--keep_frames").code == 4
+    assert all((tmp_path / "out" / frame["file"]).is_file() for frame in rejected(tmp_path / "out"))
 
 
 @pytest.mark.slow

@@ -59,13 +59,14 @@ def document(report: Report) -> ReportDocument:
         candidates=Candidates(most=CANDIDATES, lrs_with_more=sum(near > CANDIDATES for near in report.near_hashes)),
         seconds={stage: round(seconds, 2) for stage, seconds in report.seconds},
         pairs=[pair_record(record, report.options.write, report.moments) for record in report.pairs],
-        rejected_pairs=[_rejected_pair(pair) for pair in report.rejected_pairs],
+        rejected_pairs=[_rejected_pair(pair, report.moments) for pair in report.rejected_pairs],
         rejected_images=[
             RejectedImageRecord(
                 side=image.side,
                 path=str(image.path.absolute()),
                 reason=image.rejection.reason.value,
                 detail=image.rejection.detail,
+                frame=_frame(report.moments.get(image.path)),
             )
             for image in report.rejected_images
         ],
@@ -167,13 +168,16 @@ def _method(match: Match) -> Literal["transform", "warp", "flow"]:
     return "warp" if match.matrix[2, :2].any() else "transform"
 
 
-def _rejected_pair(pair: RejectedPair) -> RejectedPairRecord:
+def _rejected_pair(pair: RejectedPair, moments: Mapping[Path, Moment]) -> RejectedPairRecord:
+    lr, hr = (image.path for image in pair.proposal.images)
     return RejectedPairRecord(
-        lr=str(pair.proposal.lr.path.absolute()),
-        hr=str(pair.proposal.hr.path.absolute()),
+        lr=str(lr.absolute()),
+        hr=str(hr.absolute()),
         reason=pair.rejection.reason.value,
         detail=pair.rejection.detail,
         matrix=_between_frames(pair.match, *pair.proposal.images) if pair.match and pair.scores else None,
+        lr_frame=_frame(moments.get(lr)),
+        hr_frame=_frame(moments.get(hr)),
         **_numbers(pair),
     )
 

@@ -7,7 +7,8 @@ import io
 import os
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
@@ -37,7 +38,7 @@ from twimager.report.schema import (
     Side,
     TimelineRecord,
 )
-from twimager.report.thumbnails import Thumbnails, data_uri, no_thumbnails
+from twimager.report.thumbnails import Thumbnails, data_uri, held_thumbnails, no_thumbnails
 from twimager.runtime.console import printable
 from twimager.verify.agreement import Label
 from twimager.verify.scores import Scores
@@ -55,7 +56,14 @@ SCRIPTS = ("list.js", "hatching.js", "histogram.js", "timeline.js", "viewer.js",
 
 
 class Links(Protocol):
-    """Where a page finds images."""
+    """Where a page finds images.
+
+    Attributes
+    ----------
+    to_frames : whether files of frames of videos can be linked to: they are deleted when a run ends, unless kept
+    """
+
+    to_frames: bool
 
     def output(self, pair: PairRecord, side: Side) -> str:
         """Return the link to a file, which was written, of what a pair shows."""
@@ -74,6 +82,21 @@ def page(document: ReportDocument, folder: Path, thumbnails: Thumbnails = no_thu
     return fill(TEMPLATE, SCRIPTS, {**shown, "thumbnails": thumbnails(links.images)}).html
 
 
+def kept_thumbnails(document: ReportDocument, folder: Path, images: Mapping[str, Path]) -> dict[str, str]:
+    """Return the thumbnails of rejected frames that the page in `folder` holds, by the links of `images`.
+
+    The frames are gone. Their thumbnails are there under links as seen from where the page was written, maybe before it
+    was moved.
+    """
+    frames = {image.path for image in document.rejected_images if image.frame}
+    frames |= {path for pair in document.rejected_pairs if pair.lr_frame for path in (pair.lr, pair.hr)}
+    held = held_thumbnails(folder / PAGE) if frames else {}
+    seen_from = first_folder(document.used_settings), folder
+    links = {link_to(path, place): path for path in frames for place in seen_from}
+    kept = {path: held[link] for link, path in links.items() if link in held}
+    return {link: kept[str(path)] for link, path in images.items() if str(path) in kept}
+
+
 def rebuild(report: Path, thumbnails: Thumbnails = no_thumbnails) -> Path:
     """Write the page of a report anew, beside it; return where it is.
 
@@ -86,7 +109,8 @@ def rebuild(report: Path, thumbnails: Thumbnails = no_thumbnails) -> Path:
     """
     document = read_report(report)
     try:
-        made = page(document, report.parent, thumbnails)
+        kept = partial(kept_thumbnails, document, report.parent)
+        made = page(document, report.parent, lambda images: kept(images) | thumbnails(images))
     except ValueError as error:  # of a name that no file has
         raise damaged(report) from error
     path = report.with_name(PAGE)
@@ -170,6 +194,7 @@ class _FromDisk:
         self._dim = {note.path for note in document.notes if note.note.endswith(BITS_IN_USE)}
         self._scaled = document.settings.get("depth") or not document.used_settings.format.has_16_bit
         self._left = EMBEDDED
+        self.to_frames = bool(document.settings.get("keep_frames")) and not document.used_settings.dry
         self.images: dict[str, Path] = {}
 
     def output(self, pair: PairRecord, side: Side) -> str:
@@ -216,11 +241,11 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
         ],
         "aligned": "lr" in written and "hr" in written,
         "matrix": pair.matrix,
-        "lr": printable(lr),
-        "hr": printable(hr),
+        "lr": lr,
+        "hr": hr,
         "sources": [lr_source, hr_source],
         "seconds": [frame and frame.seconds for frame in (pair.lr_frame, pair.hr_frame)],
-        "moment": moment(pair),
+        "moment": moment(pair.lr_frame, pair.hr_frame),
         "outputs": {side: shown_name(path) for side, path in written.items() if side != "mask"},
         "method": pair.method,
         "native": pair.native_scale,
@@ -236,8 +261,9 @@ def _pair(pair: PairRecord, links: Links) -> dict[str, Any]:
 
 
 def _source(path: str, frame: FrameRecord | None, side: Side, links: Links) -> tuple[str, str]:
-    """Return what an image was found as, and the link to it; of a frame the video, as its own file is gone by then."""
-    return (f"{frame.video}, frame {frame.number}", "") if frame else (path, links.original(path, side))
+    """Return what an image was found as, a frame in its video, and the link to its file, empty if that is gone."""
+    link = "" if frame and not links.to_frames else links.original(path, side)
+    return printable(f"{frame.video}, frame {frame.number}" if frame else path), link
 
 
 def _numbers(pair: PairNumbers) -> dict[str, Any]:
@@ -270,10 +296,8 @@ def _image(image: RejectedImageRecord, pairs: Sequence[RejectedPairRecord], link
     side: Side = "lr" if image.side == "LR" else "hr"
     return {
         "side": image.side,
-        "name": shown_name(image.path),
-        "path": printable(image.path),
-        "source": links.original(image.path, side),
-        "image": links.source(image.path, side),
+        **_rejected_image(image.path, image.frame, side, links),
+        "moment": moment(*((image.frame, None) if side == "lr" else (None, image.frame))),
         "reason": image.reason,
         "detail": printable(image.detail),
         "looked": len(pairs),
@@ -281,15 +305,25 @@ def _image(image: RejectedImageRecord, pairs: Sequence[RejectedPairRecord], link
     }
 
 
+def _rejected_image(path: str, frame: FrameRecord | None, side: Side, links: Links) -> dict[str, Any]:
+    """Return what the page shows of an image itself; of one that is `gone` nothing but the thumbnail is left."""
+    found, file = _source(path, frame, side, links)
+    return {
+        "name": shown_name(path),
+        "path": found,
+        "file": file,
+        "image": links.source(path, side),
+        "gone": frame is not None and not links.to_frames,
+    }
+
+
 def _closest(pair: RejectedPairRecord, side: Side, links: Links) -> dict[str, Any]:
     """Return what the page shows of the rejected pair that came closest, to an image of one side."""
     other: Side = "hr" if side == "lr" else "lr"
-    path = pair.hr if side == "lr" else pair.lr
+    path, frame = (pair.hr, pair.hr_frame) if side == "lr" else (pair.lr, pair.lr_frame)
     return {
-        "name": shown_name(path),
-        "path": printable(path),
-        "source": links.original(path, other),
-        "image": links.source(path, other),
+        **_rejected_image(path, frame, other, links),
+        "moment": moment(pair.lr_frame, pair.hr_frame),
         "reason": pair.reason,
         "detail": printable(pair.detail),
         "remedy": remedy(pair),

@@ -15,7 +15,15 @@ from twimager.errors import UsageError, require
 from twimager.options import Format
 from twimager.output.layout import HR, IMAGE_FOLDERS, LR, MASK
 from twimager.output.names import folded
-from twimager.report.schema import SCHEMA_VERSION, PairRecord, ReportDocument, Side, TileRecord, UsedSettings
+from twimager.report.schema import (
+    SCHEMA_VERSION,
+    FrameRecord,
+    PairRecord,
+    ReportDocument,
+    Side,
+    TileRecord,
+    UsedSettings,
+)
 from twimager.runtime.folders import is_link, read_file
 from twimager.runtime.typed_json import Count, dumps
 from twimager.video.container import clock
@@ -82,9 +90,9 @@ def first_folder(settings: UsedSettings) -> Path:
     return Path(settings.dest or "")
 
 
-def moment(pair: PairRecord) -> str:
+def moment(lr: FrameRecord | None, hr: FrameRecord | None) -> str:
     """Return when a pair of frames is shown, as `LR 0:01:02.480 = HR 0:01:03.456`; empty for other images."""
-    frames = {"LR": pair.lr_frame, "HR": pair.hr_frame}
+    frames = {"LR": lr, "HR": hr}
     return " = ".join(f"{side} {clock(frame.seconds, 3)}" for side, frame in frames.items() if frame)
 
 
@@ -94,7 +102,8 @@ def caption(pair: PairRecord) -> str:
     known = [words.format(value) for words, value in numbers.items() if value is not None and value is not False]
     counts = {"rivals": len(pair.rivals), "tiles": len(pair.tiles)}
     counted = [f"{name} {count}" for name, count in counts.items() if count]
-    return ", ".join([*filter(None, [moment(pair)]), *known, *counted, *["accepted"] * bool(pair.accepted)])
+    words = [moment(pair.lr_frame, pair.hr_frame), *known, *counted, "accepted" * bool(pair.accepted)]
+    return ", ".join(filter(None, words))
 
 
 class OwnFiles:

@@ -187,22 +187,28 @@ def _written(lr: str | None, hr: str | None, mask: str | None = None) -> dict[Si
 
 
 class RejectedPairRecord(PairNumbers):
-    """A pair that was rejected, and why; `matrix` is None where the HR was not overlaid."""
+    """A pair that was rejected, and why; `matrix` is None where the HR was not overlaid.
+
+    Of frames of videos, `lr_frame` and `hr_frame` say which.
+    """
 
     lr: Text
     hr: Text
     reason: Text
     detail: Text
     matrix: RowsOfThree | None
+    lr_frame: FrameRecord | None
+    hr_frame: FrameRecord | None
 
 
 class RejectedImageRecord(Struct, forbid_unknown_fields=True):
-    """An image that is in no pair, and why."""
+    """An image that is in no pair, and why; of a frame of a video, `frame` says which."""
 
     side: Annotated[str, Meta(pattern=r"\A(LR|HR)\Z")]
     path: Text
     reason: Text
     detail: Text
+    frame: FrameRecord | None
 
 
 class NoteRecord(Struct, forbid_unknown_fields=True):

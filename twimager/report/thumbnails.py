@@ -54,7 +54,7 @@ def thumbnails_of(page: Path) -> Thumbnails:
     """Return what takes the thumbnails over that a page holds, and makes those of FEW more images, if it holds any."""
 
     def take(images: Mapping[str, Path]) -> dict[str, str]:
-        held = {link: small for link, small in _held(page).items() if str(small).startswith(JPEG)}
+        held = held_thumbnails(page)
         few = set(islice((link for link in images if link not in held), FEW)) if held else set[str]()
         known = {link: _embedded(path) if link in few else held.get(link, "") for link, path in images.items()}
         return {link: small for link, small in known.items() if small}
@@ -62,12 +62,13 @@ def thumbnails_of(page: Path) -> Thumbnails:
     return take
 
 
-def _held(page: Path) -> dict[str, str]:
-    """Return the thumbnails that a page holds, as they are; none if it can't be read."""
+def held_thumbnails(page: Path) -> dict[str, str]:
+    """Return the thumbnails that a page holds, by their links; none if it can't be read."""
     try:
         found = CONTENTS.search(page.read_bytes())
-        return dict(json.loads(found[1])["thumbnails"]) if found else {}
-    except (OSError, ValueError, LookupError, TypeError):
+        held = dict(json.loads(found[1])["thumbnails"]) if found else {}
+        return {link: small for link, small in held.items() if str(small).startswith(JPEG)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
 
 

@@ -63,11 +63,12 @@ class ReviewedReport:
         self._uses.subtract(self._names(pair))
         why = Reason.SKIPPED.value, DELETED
         numbers = {name: getattr(pair, name) for name in PairNumbers.__struct_fields__}
-        self.document.rejected_pairs.append(RejectedPairRecord(pair.lr, pair.hr, *why, pair.matrix, **numbers))
+        frames = pair.lr_frame, pair.hr_frame
+        self.document.rejected_pairs.append(RejectedPairRecord(pair.lr, pair.hr, *why, pair.matrix, *frames, **numbers))
         if all(other.lr != pair.lr for other in self.pairs):
-            self.document.rejected_images.append(RejectedImageRecord("LR", pair.lr, *why))
+            self.document.rejected_images.append(RejectedImageRecord("LR", pair.lr, *why, pair.lr_frame))
         if all(other.hr != pair.hr for other in self.pairs):
-            self.document.rejected_images.append(RejectedImageRecord("HR", pair.hr, *why))
+            self.document.rejected_images.append(RejectedImageRecord("HR", pair.hr, *why, pair.hr_frame))
 
     def restore(self, pair: PairRecord, index: int) -> None:
         """Undo the rejection of a pair that had this index, unless it is undone already."""

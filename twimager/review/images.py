@@ -25,11 +25,13 @@ class Image(NamedTuple):
 
 
 class ServedImages:
-    """The images of a review's page; the link to one holds its number.
+    """The images of a review's page; the link to one holds its number. Frames of videos are none of their files.
 
     Outputs are DEST's own, which the review has checked. Sources are served from the folders of the LRs and HRs, as far
     as the report has them apart from DEST, as they were for the run.
     """
+
+    to_frames = False
 
     def __init__(self, review: Review) -> None:
         self._review = review

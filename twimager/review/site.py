@@ -13,7 +13,7 @@ import msgspec
 from twimager.errors import TwimagerError, UnreadableImage
 from twimager.image.browser import as_shown
 from twimager.image.decode import decoded_data
-from twimager.report.page import SCRIPTS, TEMPLATE, contents
+from twimager.report.page import SCRIPTS, TEMPLATE, contents, kept_thumbnails
 from twimager.report.reader import damaged
 from twimager.report.schema import PairRecord
 from twimager.report.thumbnails import thumbnail
@@ -55,7 +55,9 @@ class ReviewSite:
         except ValueError as error:
             raise damaged(review.report) from error
         shown["run"]["folders"]["dest"] = printable(str(review.home))  # it may have been moved
-        self._contents = {**shown, "served": True}
+        images = {link: image.path for link, image in self._images.by_link.items()}
+        kept = kept_thumbnails(review.document, review.home, images)
+        self._contents = {**shown, "served": True, "thumbnails": kept}
         self.most_bytes = PLAIN_BYTES + NUMBER_BYTES * len(self._pairs)
         self._actions = {"accept": self._accept, "delete": self._delete, "undo": self._undo, "done": self._end}
 

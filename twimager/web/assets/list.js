@@ -81,7 +81,7 @@ const VIEWS = {
       ["differs in part", item => closest("different")(item) > 0],
       ...reasons().map(reason => [reason, item => reasonsOf(item).includes(reason)]),
     ],
-    names: item => [item.path, item.closest ? item.closest.path : ""],
+    names: item => [item, item.closest].filter(Boolean).flatMap(one => [one.name, one.path, one.moment]),
     large: item => item.closest && closestPair(item),
     draw: row,
   },
@@ -191,8 +191,9 @@ function closestPair(item) {
   const lr = item.side === "LR";
   const [low, high] = lr ? [item, near] : [near, item];
   return {
-    ...near, name: `${low.name} · ${high.name}`, lr: low.path, hr: high.path, sources: [low.source, high.source],
-    images: [low.image, high.image], aligned: false, rejected: true,
+    ...near, name: `${low.name} · ${high.name}`, lr: low.path, hr: high.path, sources: [low.file, high.file],
+    images: [low, high].map(one => one.gone ? small(one.image) : one.image), gone: low.gone || high.gone,
+    aligned: false, rejected: true,
   };
 }
 
@@ -256,7 +257,8 @@ function row(item, at) {
   const paths = [low ? `LR ${low.path}` : "", high ? `HR ${high.path}` : ""].filter(Boolean).join("\n");
   return make(near ? "button" : "div", { class: near ? "row open" : "row", "data-number": at, title: paths },
     cell(low, near && near.differs), cell(high),
-    make("span", { class: "names" }, ...name("LR", low), ...name("HR", high)),
+    make("span", { class: "names" }, ...name("LR", low), ...name("HR", high),
+      ...(item.moment ? [make("span", { class: "moment" }, ...momentOf(near || item))] : [])),
     make("span", { class: "why" }, make("span", {}, make("strong", {}, why[0]), why[1] ? `: ${why[1]}` : ""), make("span", {}, more.filter(Boolean).join(" · "))),
     ...(near ? COLUMNS.map(([label, show]) => make("span", { class: "cell", "data-name": label }, show(near))) : []));
 }

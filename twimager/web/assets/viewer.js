@@ -16,7 +16,7 @@ function open(number, step = 1) {
   $("next").disabled = number === state.found.length - 1;
   $("facts").replaceChildren(...(pair.rejected ? factsOfRejected : facts)(pair).flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, ...[value].flat())]));
   $("box").classList.remove("missing");
-  look.fallback = false;
+  look.fallback = Boolean(pair.gone);
   $("low").src = pair.images[0];
   $("high").src = pair.images[1];
   markViewer();
@@ -90,6 +90,7 @@ function factOfGate(pair, { number: name, kind, bound, option }) {
 
 function factsOfRejected(pair) {
   return [
+    ...(pair.moment ? [["moment", momentOf(pair)]] : []),
     ["LR", fileLink(pair, 0, pair.lr)], ["HR", fileLink(pair, 1, pair.hr)],
     ["rejected", [make("strong", {}, pair.reason), pair.detail && `: ${pair.detail}`]],
     ["would pass", pair.remedy ? ["with ", ...unbroken(pair.remedy)] : "with no option: as far as the numbers tell, the HR shows something else"],
