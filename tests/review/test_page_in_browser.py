@@ -178,6 +178,30 @@ def test_clicks_decide_and_done_ends_it(tab: Tab, browser: Browser, folders: Fol
     assert hr_names(folders.dest) == both[1:]
 
 
+def test_enter_presses_the_button_that_stands_out_and_erases_nothing(
+    tab: Tab, browser: Browser, folders: Folders
+) -> None:
+    stands_out = "[...document.querySelectorAll('#ending .primary')].map(button => button.id).join()"
+    both = hr_names(folders.dest)
+    browser.click(".card [data-decide=delete]")
+    wait_for(browser, "deleted", "undecided")
+    browser.run("document.getElementById('done').focus()")
+    browser.press("Enter")
+    browser.wait("document.getElementById('ending').open")
+    assert browser.run(stands_out) == browser.run("document.activeElement.id") == "go-on"
+    browser.press("Enter")
+    browser.wait("!document.getElementById('ending').open")
+    browser.press("u")
+    wait_for(browser, "undecided", "undecided")
+    browser.click("#done")
+    assert browser.run(stands_out) == browser.run("document.activeElement.id") == "end"
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key="Enter", text="\r", autoRepeat=True)
+    assert browser.run("document.getElementById('ending').open")
+    browser.press("Enter")
+    browser.wait("document.getElementById('review').textContent.includes('has ended')")
+    assert hr_names(folders.dest) == both
+
+
 def test_what_was_decided_can_be_chosen(tab: Tab, browser: Browser) -> None:
     browser.click(".card [data-decide=delete]")
     wait_for(browser, "deleted", "undecided")

@@ -153,7 +153,7 @@ function pressedToDecide(event) {
   return true;
 }
 
-/* Say which files go where, in plain words. */
+/* Say which files go where, in plain words. Enter ends the review where nothing is erased, else it goes on. */
 function finish() {
   const of = verdict => data.pairs.filter(pair => pair.verdict === verdict);
   const [deleted, accepted, open] = ["deleted", "accepted", "undecided"].map(of);
@@ -167,6 +167,11 @@ function finish() {
   ];
   $("ending-what").replaceChildren(...lines.filter(Boolean).map(line => make("li", {}, line)));
   $("end").textContent = deleted.length ? `End, and erase ${files}` : "End the review";
+  for (const [name, stands] of [["end", !deleted.length], ["go-on", deleted.length > 0]]) {
+    $(name).classList.toggle("primary", stands);
+    $(name).autofocus = stands;
+  }
+  $("end").classList.toggle("erases", deleted.length > 0);
   $("ending").showModal();
 }
 
@@ -194,6 +199,7 @@ function listenToDecisions() {
   $("done").addEventListener("click", finish);
   $("end").addEventListener("click", () => inTurn(end));
   $("go-on").addEventListener("click", () => $("ending").close());
+  $("ending").addEventListener("keydown", event => event.repeat && event.preventDefault()); // of the key that opened it
   $("no-group").addEventListener("click", () => $("grouping").close());
   $("problem").addEventListener("click", () => complain(""));
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && data.served && inTurn(catchUp));
