@@ -53,7 +53,7 @@ class Reason(Enum):
     NOT_REGULAR = "not a regular file"
     FLAT = "nothing to see"
     NOTHING_SIMILAR = "nothing similar"
-    NO_PARTNER = "similar ones were rejected"
+    NO_PARTNER = "similar but rejected"
     NO_SUCH_FRAME = "no HR shows this frame"
     FEW_MATCHES = "too few matching features"
     IMPLAUSIBLE = "implausible transform"

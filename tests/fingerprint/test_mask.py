@@ -142,7 +142,7 @@ def test_pairs_are_found_below_a_logo(run: Run, folders: Folders, mask_file: Pat
     dest = folders.dest.with_name("masked")
     cv2.imwrite(str(folders.lr / "other.png"), cat()[:90, :90])
     found = run(*folders.flags[:4], "--dest", dest, "--lr_mask", mask_file)
-    assert (found.code, found.err) == (0, "--lr_mask: 1 of other proportions are used without it: "
+    assert (found.code, found.err) == (0, "--lr_mask: 1 of other proportions is used without it: "
                                        f"{folders.lr / 'other.png'}\n")  # fmt: skip
     assert before.out.splitlines()[0] == found.out.splitlines()[0] == "pairs written: 2"
     assert images(dest).keys() == written.keys()

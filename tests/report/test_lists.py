@@ -34,7 +34,7 @@ def test_meta_info_leaves_out_names_at_which_loaders_fail(run: Run, folders: Fol
     (folders.hr / "h0.png").rename(folders.hr / "h 0.png")
     outcome = run(*folders.flags, "--meta_info", "--output", "hr")
     assert outcome.code == 0
-    assert "1 of 2 pairs are not listed" in outcome.err
+    assert "1 of 2 pairs is not listed, as its names" in outcome.err
     assert (folders.dest / "meta_info.txt").read_text() == "h1.png (266,400,3)\n"
 
 
@@ -83,7 +83,7 @@ def test_names_that_split_a_list_are_left_out_and_counted(run: Run, folders: Fol
     (side / f"{name}.png").rename(side / f"{name}, or.png")
     outcome = run(*folders.flags, "--meta_info", "--filename", "keep")
     assert lines_of(folders.dest / "meta_info_pair.txt") == ["HR/h1.png, LR/l1.png"]
-    assert "meta_info_pair.txt: 1 of 2 pairs are not listed" in outcome.err
+    assert "meta_info_pair.txt: 1 of 2 pairs is not listed, as its names" in outcome.err
     assert ("meta_info.txt: 1 of 2" in outcome.err) == (flag == "--hr")
 
 

@@ -284,6 +284,8 @@ def test_a_near_miss_is_laid_over_its_lr_and_says_what_lets_it_pass(differing: B
     differing.click("#tab-rejected")
     names = "[...document.querySelectorAll('.row.open .mine')].map(name => name.textContent)"
     assert differing.run(names) == ["LR l0.png"]
+    assert differing.run("document.getElementById('fold').textContent") == "▸ Show the HR that is in no pair"
+    assert "1 pair written of 2 LRs and 2 HRs" in differing.run("document.getElementById('run-what').textContent")
     differing.click("#fold")
     assert differing.run(names) == ["LR l0.png", "HR h0.png"]
     differing.click("#fold")

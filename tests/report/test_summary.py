@@ -40,7 +40,7 @@ def test_json_has_the_same_keys_whatever_came_of_it(run: Run, mixed: Folders) ->
     found = json.loads(outcome.out)
     assert list(found) == KEYS == list(Summary.__struct_fields__)
     assert (found["exit_code"], found["pairs"], found["written"], found["unreadable"]) == (outcome.code, 2, True, 1)
-    assert found["lr_left"] == {"similar ones were rejected": 1, "nothing similar": 1}
+    assert found["lr_left"] == {"similar but rejected": 1, "nothing similar": 1}
     assert found["closest"] == {"too little overlap": 1}
     assert found["documents"]["report.json"] == str(mixed.dest / "report.json")
     nothing = run("--lr", mixed.lr, "--hr", mixed.hr, "--dry", "--json", "--quiet", "--threshold", 100)
@@ -61,7 +61,7 @@ def test_the_text_names_what_was_found_what_not_and_why(run: Run, mixed: Folders
     lines = run(*mixed.flags, "--report", "--min_overlap", 0.9).out.splitlines()
     assert lines[:3] == [
         "pairs written: 2",
-        "LR left without a pair: 2 (1 nothing similar, 1 similar ones were rejected)",
+        "LR left without a pair: 2 (1 nothing similar, 1 similar but rejected)",
         "  the HRs that came closest: 1 too little overlap",
     ]
     assert "files that could not be read: 1" in lines

@@ -195,7 +195,7 @@ def test_a_single_group_is_all_to_train_on_and_a_line_says_so(run: Run, folders:
     assert outcome.err.count("all pairs share content, so that there are none to validate with") == 1
     assert images_of(folders.dest, "train")["HR"] == ["h0.png"]
     assert not (folders.dest / "val").exists(), "Hugging Face fails at an empty list"
-    assert "split: 1 to train on, 0 to validate with, of 1 groups\n" in outcome.out
+    assert "split: 1 to train on, 0 to validate with, of 1 group\n" in outcome.out
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 90])

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from twimager.runtime.console import Console
+from twimager.runtime.console import Console, counted
 
 
 class Terminal(io.StringIO):
@@ -82,3 +82,11 @@ def test_warnings_are_coloured_on_terminals_that_may_be(
     stream.isatty = lambda: terminal
     Console(stream=stream).warn("words")
     assert stream.getvalue() == ("\x1b[33mwords\x1b[0m\n" if coloured else "words\n")
+
+
+def test_one_of_what_is_counted_is_no_more_than_one() -> None:
+    assert [counted(number, "segment") for number in (0, 1, 2)] == ["0 segments", "1 segment", "2 segments"]
+    assert [counted(number, "match agrees", "matches agree") for number in (1, 2)] == [
+        "1 match agrees",
+        "2 matches agree",
+    ]

@@ -105,7 +105,7 @@ def test_what_leads_out_of_the_folder_by_then_is_not_served(tmp_path: Path) -> N
         said: list[str] = []
         site = SearchSite(searcher, tmp_path, said.append)
         (card,) = json.loads(site.post("picture", CAT.read_bytes()).body)["found"]
-        assert said[0].startswith("the picture: 1 show it, 0 look like it; ")
+        assert said[0].startswith("the picture: 1 shows it, 0 look like it; ")
         assert site.get(card["link"]).content_type == "image/jpeg"
         (tmp_path / "found.jpg").unlink()
         (tmp_path / "found.jpg").symlink_to(HR / "P1040518.jpg")

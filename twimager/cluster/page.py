@@ -8,7 +8,7 @@ from pathlib import Path
 from twimager.cluster.clusters import Cluster, Clustering
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.report.page import link_to, shown_name
-from twimager.runtime.console import printable
+from twimager.runtime.console import counted, printable
 from twimager.web.template import fill
 
 # Its name, in DEST.
@@ -35,8 +35,8 @@ def _summary(clustering: Clustering, shown: int, alone: int) -> str:
     options = clustering.options
     images = sum(len(cluster.members) for cluster in clustering.clusters) - alone
     how = "aligned with each other" if options.verify else f"similarity {options.similarity:g}"
-    clusters = f"{images} images in {shown} cluster{'s' * (shown != 1)}, {how}"
-    return f"{clusters}; {alone} image{'s' * (alone != 1)} alone"
+    clusters = f"{counted(images, 'image')} in {counted(shown, 'cluster')}, {how}"
+    return f"{clusters}; {counted(alone, 'image')} alone"
 
 
 def _section(cluster: Cluster, clustering: Clustering, folder: Path) -> str:

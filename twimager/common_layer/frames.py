@@ -60,7 +60,8 @@ def survey(paths: Sequence[Path], console: Console, progress: Progress) -> Surve
     size = Counter(sizes.values()).most_common(1)[0][0] if sizes else (0, 0)
     if others := [path for path in sizes if sizes[path] != size]:
         names = ", ".join(str(path) for path in others[:NAMED]) + ", ..." * (len(others) > NAMED)
-        console.warn(f"{len(others)} of other sizes than {size[0]} x {size[1]} are left out: {names}")
+        are = "is" if len(others) == 1 else "are"
+        console.warn(f"{len(others)} of other sizes than {size[0]} x {size[1]} {are} left out: {names}")
     same_size = [path for path in sizes if sizes[path] == size]
     useful = [same_size[i] for i in different([thumbnails[path] for path in same_size])]
     return Survey(useful, size, len(sizes), len(sampled) - len(sizes))

@@ -18,7 +18,7 @@ from twimager.image.decode import decoded
 from twimager.image.encode import encode
 from twimager.image.pixels import Pixels, frame_size
 from twimager.options import Format
-from twimager.runtime.console import Console, Progress
+from twimager.runtime.console import Console, Progress, counted
 from twimager.runtime.memory import budget
 
 # So many frames that show different things are needed. Of 12 photographs logos, watermarks and a panel of alpha 0.5 are
@@ -58,8 +58,9 @@ def find_layer(paths: Sequence[Path], console: Console) -> Found:
     with console.progress(len(paths)) as progress:
         frames = survey(paths, console, progress)
         if len(frames.useful) < MIN_FRAMES:
+            differ = "is of one size and shows" if len(frames.useful) == 1 else "are of one size and show"
             return _nothing(
-                f"only {len(frames.useful)} of {frames.read} frames are of one size and show something else than those "
+                f"only {len(frames.useful)} of {counted(frames.read, 'frame')} {differ} something else than those "
                 f"before, as where a camera stands still; {MIN_FRAMES} are needed"
             )
         progress.expect(len(frames.useful))

@@ -19,6 +19,7 @@ from twimager.output.mask import hidden
 from twimager.output.names import Outputs
 from twimager.output.render import hr_picture, lr_picture, output_bits, output_size
 from twimager.pairs import VerifiedPair
+from twimager.runtime.console import counted
 
 # What a pixel of a tile's file takes at most: four values.
 CHANNELS = 4
@@ -108,7 +109,8 @@ def usable(
     if found:
         return found
     width, height = pair.window[2:]
-    why = f"{len(tiles) - len(agreeing)} of {len(tiles)} differ or are not covered, {len(agreeing)} are flat"
+    flat = counted(len(agreeing), "is flat", "are flat")
+    why = f"{len(tiles) - len(agreeing)} of {len(tiles)} differ or are not covered, {flat}"
     return Rejection(Reason.NO_TILE, why if tiles else f"{width}x{height} LR pixels are less than one")
 
 

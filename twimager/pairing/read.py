@@ -23,7 +23,7 @@ from twimager.pairing.duplicates import Duplicates, find_duplicates, renamed, re
 from twimager.propose.by_frame import Frames
 from twimager.report.ledger import Ledger
 from twimager.report.records import BITS_IN_USE
-from twimager.runtime.console import Console, Progress
+from twimager.runtime.console import Console, Progress, counted
 from twimager.runtime.pool import AHEAD, in_order
 
 CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went on")
@@ -103,8 +103,8 @@ class Reader:
         results = self._of_all(paths, stamps, same, self.fingerprints(firsts, recipe, frames))
         images = self.take(side, paths, results)
         if recipe.mask and (others := [image.path for image in images if not recipe.mask.fits(image.frame[2:])]):
-            without = f"{len(others)} of other proportions are used without it: {_names(others)}"
-            self.console.warn(f"--{side.lower()}_mask: {without}")
+            used = counted(len(others), "of other proportions is used", "of other proportions are used")
+            self.console.warn(f"--{side.lower()}_mask: {used} without it: {_names(others)}")
         self.ledger.reject_images(side, {image.path: Rejection(Reason.FLAT) for image in images if image.is_flat})
         return representatives([image for image in images if not image.is_flat], same, set())
 
@@ -143,7 +143,7 @@ class Reader:
                 if result.is_flat and result.opaque and result.opaque.is_empty:
                     self._note(path, TRANSPARENT)
                 if result.missing:
-                    self._note(path, f"cut short: {result.missing} rows are missing and left out")
+                    self._note(path, f"cut short: {counted(result.missing, 'row is', 'rows are')} missing and left out")
         self._note_depths(side, [image for image in found if image.is_dim])
         return found
 
@@ -153,8 +153,9 @@ class Reader:
             self.ledger.note(image.path, f"{image.bits} {BITS_IN_USE}")
         if dim:
             bits = " or ".join(map(str, sorted({image.bits for image in dim})))
+            use = counted(len(dim), "image uses", "images use")
             self.console.note(
-                f"{side}: {len(dim)} images use {bits} of their 16 bits ({_names(image.path for image in dim)}): "
+                f"{side}: {use} {bits} of their 16 bits ({_names(image.path for image in dim)}): "
                 "scaled, but written as they are in pairs of which both files do; --depth 8 or 16 scales those, too"
             )
 
@@ -204,7 +205,7 @@ class Reader:
         """Say how many more unsupported files of each kind there were."""
         for (noun, rest), number in sorted(self._unsupported.items()):
             if number > 1:
-                self.console.warn(f"{number - 1} more {noun}{'s' * (number > 2)}{rest}")
+                self.console.warn(f"{counted(number - 1, f'more {noun}')}{rest}")
 
     def _note(self, path: Path, text: str) -> None:
         self.ledger.note(path, text)

@@ -13,6 +13,7 @@ from twimager.geometry import Rect, Size
 from twimager.output.layout import DATABASES, HR, LR, META_INFO, META_INFO_PAIR, METADATA, TRAIN, VAL
 from twimager.output.render import output_size
 from twimager.report.schema import Box, PairRecord, Side
+from twimager.runtime.console import counted
 
 # The words that Hugging Face datasets takes for the name of a split where they stand between these characters in the
 # name of a file (data_files.py of 5.2, KEYWORDS_IN_FILENAME_BASE_PATTERNS); it passes over the others, the list too.
@@ -104,7 +105,8 @@ def shortcoming(name: str, pairs: Iterable[PairRecord]) -> str:
     """Return in a line what a list lacks, or how it is to be loaded; empty if there is nothing to say."""
     kind, written = _of(name, pairs)
     if left_out := sum(_is_misread(files, kind) for files in written):
-        return f"{name}: {left_out} of {len(written)} pairs are not listed, as their names {kind.why}"
+        not_listed = "is not listed, as its names" if left_out == 1 else "are not listed, as their names"
+        return f"{name}: {left_out} of {counted(len(written), 'pair')} {not_listed} {kind.why}"
     if name == METADATA and (words := sum(bool(SPLIT_WORD.search(_name(files, "hr"))) for files in written)):
         return f"{name}: Hugging Face takes words in {words} names for splits; {AS_A_WHOLE}"
     return ""

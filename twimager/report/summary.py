@@ -15,7 +15,7 @@ from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, TRAIN, VAL, document_paths
 from twimager.output.render import SAME_SIZE
 from twimager.report.records import NOT_READ, Report, closest
-from twimager.runtime.console import printable
+from twimager.runtime.console import counted, printable
 from twimager.runtime.program import program, quoted
 from twimager.runtime.typed_json import Count, Text, dumps
 from twimager.version import __version__
@@ -75,7 +75,7 @@ class Summary(Struct, frozen=True):
 
     def to_text(self) -> str:
         """Return a few lines for a person: what was found, what was not, where to look next."""
-        tiles = f", in {self.tiles} tiles" * bool(self.tiles)
+        tiles = f", in {counted(self.tiles, 'tile')}" * bool(self.tiles)
         lines = [f"pairs {'written' if self.written else 'found'}: {self.pairs}{tiles}"]
         for side, left in (("LR", self.lr_left), ("HR", self.hr_left)):
             lines.append(f"{side} left without a pair: {sum(left.values())}" + (f" ({_reasons(left)})" if left else ""))
@@ -89,7 +89,8 @@ class Summary(Struct, frozen=True):
             how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
             lines.append(f"HRs that are negatives of their LRs: {self.negatives} ({how})")
         if self.split:
-            lines.append("split: {train} to train on, {val} to validate with, of {groups} groups".format(**self.split))
+            groups = counted(self.split["groups"], "group")
+            lines.append("split: {train} to train on, {val} to validate with, of {}".format(groups, **self.split))
         if self.pairs and self.written:
             lines.append(f"images: {self.dest}")
         if REPORT in self.documents:
@@ -104,10 +105,12 @@ class Summary(Struct, frozen=True):
         """Warn if most HRs have fewer pixels than the scale needs: a network learns their blur."""
         if not self.median_native_scale or 2 * self.enlarged <= self.pairs:
             return []
+        are = "is" if self.pairs == 1 else "are"
         fitting = math.floor(self.scale * self.median_native_scale * 100) / 100
         return [
-            f"warning: {self.enlarged} of {self.pairs} HRs have fewer pixels that hold detail than --scale "
-            f"{self.scale:g} asks for and are enlarged, by {1 / self.median_native_scale:.2f} in the median",
+            f"warning: {self.enlarged} of {counted(self.pairs, 'HR has', 'HRs have')} fewer pixels that hold detail "
+            f"than --scale {self.scale:g} asks for and {are} enlarged, by {1 / self.median_native_scale:.2f} in the "
+            "median",
             f"  (--scale {fitting:g} would suit half of them; --min_native_scale 1 rejects what is enlarged)",
         ]
 

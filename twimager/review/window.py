@@ -18,7 +18,7 @@ from twimager.output.atomic import UnwritableName
 from twimager.report.reader import caption
 from twimager.report.schema import PairRecord
 from twimager.review.review import Review
-from twimager.runtime.console import printable
+from twimager.runtime.console import counted, printable
 from twimager.verify.agreement import Label
 from twimager.windows import viewer
 from twimager.windows.keys import DELETE, DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT, SPACE, UP
@@ -55,7 +55,8 @@ class Session:
         self._since = 0.0
         self._passed_over = {id(pair) for pair in review.pairs if not all(p.is_file() for p in review.outputs(pair))}
         if self._passed_over:
-            warn(f"passed over, as files of theirs are missing: {len(self._passed_over)} of {len(review.pairs)} pairs")
+            pairs = counted(len(review.pairs), "pair")
+            warn(f"passed over, as files of theirs are missing: {len(self._passed_over)} of {pairs}")
         self._pairs: list[PairRecord] = self._in_order()
         self._pictures = _Pictures()
         self._index = 0

@@ -31,7 +31,7 @@ from twimager.pairing.rounds import find_pairs
 from twimager.pairs import VerifiedPair
 from twimager.report.ledger import Ledger
 from twimager.report.records import Moment
-from twimager.runtime.console import Console
+from twimager.runtime.console import Console, counted
 from twimager.runtime.folders import opened
 from twimager.runtime.pool import in_order
 from twimager.video.color import coding_of_video
@@ -220,9 +220,10 @@ def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
         film.selections.append(chosen)
         _plan(film, match, kept, chosen)
         left = ", ".join(f"{count} {flaw}" for flaw, count in chosen.left_out.items())
+        segments, taken = counted(len(match.timeline.segments), "segment"), counted(len(chosen.frames), "frame")
         console.note(
-            f"{match.lr} = {match.hr}: {100 * match.timeline.mapped:.1f} % of its {len(kept[0])} frames, in "
-            f"{len(match.timeline.segments)} segments; {len(chosen.frames)} frames taken, left out: {left or 'none'}"
+            f"{match.lr} = {match.hr}: {100 * match.timeline.mapped:.1f} % of its {counted(len(kept[0]), 'frame')}, in "
+            f"{segments}; {taken} taken, left out: {left or 'none'}"
         )
     if not options.run.resume:
         # What a run before has left, or kept, may be frames of other videos, or made in another way.

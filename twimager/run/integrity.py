@@ -18,7 +18,7 @@ from twimager.report.schema import ReportDocument
 from twimager.report.summary import Outcome
 from twimager.run.journal_lines import Deleted, Written, damaged_journal, read_journal, require_layout
 from twimager.run.marks import Mark
-from twimager.runtime.console import Console, printable
+from twimager.runtime.console import Console, counted, printable
 from twimager.runtime.folders import LinkInDest, open_file, opened
 from twimager.version import __version__
 
@@ -92,7 +92,8 @@ class Verification(NamedTuple):
         ]
         if not quiet:
             recorded = self.recorded
-            lines.append(f"files in the journal: {len(recorded.marks)}, of {recorded.pairs - recorded.deleted} pairs")
+            pairs = counted(recorded.pairs - recorded.deleted, "pair")
+            lines.append(f"files in the journal: {len(recorded.marks)}, of {pairs}")
             lines += [f"pairs deleted in a review: {recorded.deleted}"] * bool(recorded.deleted)
             lines.append(f"differences: {len(self.differences)}")
             lines += ["the run has not ended; its command with --resume goes on"] * (not recorded.ended)

@@ -23,6 +23,7 @@ from twimager.output.layout import JOURNALS, written_folders
 from twimager.report.summary import Outcome
 from twimager.run.journal_lines import JOURNAL, Accepted, Begun, Deleted, Line, Lines, Written
 from twimager.run.marks import Marks
+from twimager.runtime.console import counted
 from twimager.runtime.folders import LinkInDest, open_file, opened
 from twimager.runtime.typed_json import dumps
 
@@ -96,8 +97,9 @@ class Journal:
             return
         self._restore()
         if lost := [path for path, size in self._entered.items() if _size(path) != size]:
+            written = counted(len(self._entered), "file")
             raise TwimagerError(
-                f"{lost[0]} is gone or has another size, as {len(lost)} of the {len(self._entered)} files written; "
+                f"{lost[0]} is gone or has another size, as {len(lost)} of the {written} written; "
                 "--resume writes again what is gone"
             )
 

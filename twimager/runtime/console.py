@@ -203,6 +203,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in whole)
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """Return a number and what is counted; `more` is what one is called in the plural, if not by an `s`."""
+    return f"{count} {one if count == 1 else more or one + 's'}"
+
+
 @contextmanager
 def own_stderr() -> Iterator[TextIO]:
     """Yield a stream to where sys.stderr leads that only Python code writes to.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from twimager.errors import UnreadableImage
 from twimager.image.browser import as_shown, read_inside
+from twimager.runtime.console import counted
 from twimager.search.download import MOST_BYTES
 from twimager.search.job import QueryResult, Searcher, is_address
 from twimager.search.page import page_record, served_page
@@ -51,7 +52,8 @@ class SearchSite:
         else:
             raise Refusal(HTTPStatus.NOT_FOUND, "there is nothing here")
         showing = sum(hit.alignment is not None for hit in result.hits)
-        outcome = result.error or f"{showing} show it, {len(result.hits) - showing} look like it"
+        alike = counted(len(result.hits) - showing, "looks like it", "look like it")
+        outcome = result.error or f"{counted(showing, 'shows it', 'show it')}, {alike}"
         self._note(f"{result.name}: {outcome}; {time.monotonic() - begun:.1f} s")
         return Response(json.dumps(page_record(result, self._folder, self._links)).encode())
 

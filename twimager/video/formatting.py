@@ -7,6 +7,7 @@ import io
 import json
 from typing import Any
 
+from twimager.runtime.console import counted
 from twimager.version import __version__
 from twimager.video.container import clock
 from twimager.video.matching import Matched, VideoMatch
@@ -26,7 +27,7 @@ def to_text(matched: Matched) -> str:
 
 def _lines(match: VideoMatch) -> list[str]:
     timeline = match.timeline
-    count = f"{len(timeline.segments)} segment" + "s" * (len(timeline.segments) != 1)
+    count = counted(len(timeline.segments), "segment")
     summary = f"{match.lr} -> {match.hr}: {100 * timeline.mapped:.1f}% of its frames, {count}"
     return [summary, HEADING, *(_line(segment) for segment in timeline.segments)]
 

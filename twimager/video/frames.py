@@ -14,6 +14,7 @@ import numpy as np
 
 from twimager.image.pixels import Pixels
 from twimager.options import Deinterlace, Hdr
+from twimager.runtime.console import counted
 from twimager.video.color import to_bgr
 from twimager.video.container import TimedFrame, clock, following, opened, ticks_per_frame
 from twimager.video.fields import NEIGHBOURS, Interlacing, deinterlaced, filters
@@ -103,8 +104,8 @@ def read_frames(
         second, around = float(stream.time_base or 0), NEIGHBOURS if steps else 0
         if joined:
             second *= ticks_per_frame(stream)
-            counted = _intact(path, container, stream, set(), begun=True, joined=True)
-            windows = _found(counted, pts, set(pts), around)
+            intact = _intact(path, container, stream, set(), begun=True, joined=True)
+            windows = _found(intact, pts, set(pts), around)
         else:
             windows = _wanted_windows(path, container, stream, missing, around)
         for window in windows:
@@ -116,7 +117,8 @@ def read_frames(
             yield one.pts, np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
     if missing:
         first = clock(min(missing) * second)
-        warn(f"{path}: {len(missing)} wanted frames are damaged, the first at {first}; they are left out")
+        damaged = counted(len(missing), "wanted frame is damaged", "wanted frames are damaged")
+        warn(f"{path}: {damaged}, the first at {first}, and left out")
 
 
 def _wanted_windows(

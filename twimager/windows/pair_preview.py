@@ -21,6 +21,7 @@ from twimager.pairs import VerifiedPair
 from twimager.report.document import pair_record
 from twimager.report.reader import caption
 from twimager.report.records import Record
+from twimager.runtime.console import counted
 from twimager.windows.panels import DIM, Display, drawn_matches, drawn_pair, stacked, text
 
 # Room, (width, height), for each picture of the upper row, and height of the lower one: with their text all fits on a
@@ -42,7 +43,8 @@ def preview(pair: VerifiedPair, options: Options) -> NDArray[np.uint8]:
     width = upper.shape[1]
     with picture(hr) as hr_pixels, picture(lr) as lr_pixels:
         lower = drawn_matches(hr_pixels, lr_pixels, hr_points, lr_points, (width, LOWER))
-    words = f"{len(hr_points)} matches agree with the transform" if len(hr_points) else "no matches"
+    agreeing = counted(len(hr_points), "match agrees", "matches agree")
+    words = f"{agreeing} with the transform" if len(hr_points) else "no matches"
     return stacked(
         text(f"HR {hr.path.name}, LR {lr.path.name}", width),
         text(caption(pair_record(Record(pair), options.write)), width, DIM),

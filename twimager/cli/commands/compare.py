@@ -137,14 +137,14 @@ def _compare_folder(
     from twimager.compare.formatting import to_json, to_table
     from twimager.image.files import list_files
     from twimager.output.names import flat_names
-    from twimager.runtime.console import say
+    from twimager.runtime.console import counted, say
     from twimager.runtime.pool import AHEAD, in_order, worker_pool
     from twimager.similarity.detectors import Detector
 
     folder: Path = values.paths[0]
     paths = list_files(folder, values.recursive, console.warn)
     if len(paths) < 2:
-        raise UsageError(f"{folder} holds {len(paths)} files; there are no two to compare")
+        raise UsageError(f"{folder} holds {counted(len(paths), 'file')}; there are no two to compare")
     names = flat_names(paths, folder)
     progress.expect(len(paths) * (len(paths) + 1) / 2)
     compared: list[Comparison] = []

@@ -56,14 +56,17 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     from twimager.common_layer.job import LAYER, MASK, MIN_FRAMES, PREVIEW, find_layer
     from twimager.output.atomic import write_files
     from twimager.output.layout import check_links
-    from twimager.runtime.console import Console, own_stderr, say
+    from twimager.runtime.console import Console, counted, own_stderr, say
 
     check_links([values.dest / name for name in (LAYER, MASK, PREVIEW)], "--dest: ")
     interruption.begin()
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
         paths = _files(values, console.warn)
-        require(len(paths) >= MIN_FRAMES, f"{len(paths)} frames are too few; {MIN_FRAMES} are needed")
+        require(
+            len(paths) >= MIN_FRAMES,
+            f"{counted(len(paths), 'frame is', 'frames are')} too few; {MIN_FRAMES} are needed",
+        )
         found = find_layer(paths, console)
         if not found.files:
             console.warn(found.text)

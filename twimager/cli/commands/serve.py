@@ -40,7 +40,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     """Read the folder, serve it until Ctrl-C."""
     check(values)
     # Imported here, as --help must not wait for OpenCV and SciPy.
-    from twimager.runtime.console import Console, own_stderr
+    from twimager.runtime.console import Console, counted, own_stderr
     from twimager.search.download import MOST_BYTES
     from twimager.search.job import open_searcher
     from twimager.search.site import SearchSite
@@ -50,7 +50,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     with own_stderr() as stream:
         console = Console(values.quiet, stream=stream)
         with open_searcher(to_options(values, True), console) as searcher:
-            console.note(f"{searcher.images} images; Ctrl-C ends this")
+            console.note(f"{counted(searcher.images, 'image')}; Ctrl-C ends this")
             server = LocalServer(SearchSite(searcher, values.folder, console.note), values.port, MOST_BYTES)
             with server:
                 server.run(not values.no_open)

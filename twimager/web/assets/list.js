@@ -153,7 +153,8 @@ function update() {
   $("shown").textContent = state.found.length === items.length ? `${items.length} shown` : `${state.found.length} of ${items.length} shown`;
   if (!state.found.length) $("list").append(make("p", { class: "empty" }, emptiness(items)));
   $("fold").hidden = !folds;
-  $("fold").textContent = `${state.unfolded ? "▾ Fold away" : "▸ Show"} the ${apart.length} HRs that are in no pair`;
+  const unneeded = apart.length === 1 ? "the HR that is in no pair" : `the ${apart.length} HRs that are in no pair`;
+  $("fold").textContent = `${state.unfolded ? "▾ Fold away" : "▸ Show"} ${unneeded}`;
   grow();
 }
 

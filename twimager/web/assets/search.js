@@ -2,6 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = id => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
+const images = `${data.images} ${data.images === 1 ? "image" : "images"}`;
 const NUMBERS = ["SSIM", "features", "colours", "model"];
 
 function make(name, text = "", ...classes) {
@@ -70,7 +71,8 @@ function verdict(asked) {
   if (!asked.found.length) return `Nothing found.${took}`;
   const showing = asked.found.filter(match => match.shown !== null).length;
   if (!asked.aligned) return `Nothing shows this picture; these look like it most.${took}`;
-  return `${showing} ${showing === 1 ? "shows" : "show"} this picture, ${asked.found.length - showing} look like it.${took}`;
+  const alike = asked.found.length - showing;
+  return `${showing} ${showing === 1 ? "shows" : "show"} this picture, ${alike} ${alike === 1 ? "looks" : "look"} like it.${took}`;
 }
 
 function section(asked) {
@@ -100,7 +102,7 @@ function complain(text) {
 async function ask(path, body, name) {
   const number = ++latest, begun = performance.now();
   const seconds = () => (performance.now() - begun) / 1000;
-  const tell = () => { byId("state").textContent = `Looking for ${name} among ${data.images} images … ${Math.round(seconds())} s`; };
+  const tell = () => { byId("state").textContent = `Looking for ${name} among ${images} … ${Math.round(seconds())} s`; };
   complain("");
   tell();
   clearInterval(ticking);
@@ -158,7 +160,7 @@ function listen() {
 }
 
 byId("folder").textContent = data.folder;
-byId("images").textContent = `${data.images} images`;
+byId("images").textContent = images;
 byId("shut").addEventListener("click", () => byId("large").close());
 byId("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(byId("full").textContent);

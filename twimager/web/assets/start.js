@@ -106,7 +106,7 @@ function showRun() {
   const { command, versions, seconds, counts, files, notes } = data.run;
   const took = Object.values(seconds).reduce((sum, each) => sum + each, 0);
   $("run-what").textContent =
-    `${data.pairs.length} pairs ${data.dry ? "found" : "written"} of ${counts[0]} LRs and ${counts[1]} HRs · ${versions.split(",")[0]}`;
+    `${counted(data.pairs.length, "pair")} ${data.dry ? "found" : "written"} of ${counted(counts[0], "LR")} and ${counted(counts[1], "HR")} · ${versions.split(",")[0]}`;
   $("command").textContent = command;
   $("run-how").append(`${versions} · ${Math.round(took)} s`);
   if (!served) $("run-how").append(...files.flatMap(file => [" · ", make("a", { href: file }, file)]));
