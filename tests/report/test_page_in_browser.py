@@ -144,6 +144,19 @@ def test_files_of_rejected_images_are_linked_to(shown: Browser, folders: Folders
     shown.press("q")
 
 
+def test_what_was_deleted_by_hand_would_pass_with_no_option(
+    browser: Browser, folders: Folders, report: dict[str, Any]
+) -> None:
+    for pair in report["rejected_pairs"]:
+        pair.update(reason="skipped by hand", detail="deleted in a review")
+    show(browser, folders, report, "#rejected-1")
+    browser.wait("document.getElementById('viewer').open")
+    facts = browser.run("document.getElementById('facts').textContent")
+    assert "skipped by hand: deleted in a review" in facts
+    assert "would pass" not in facts
+    browser.press("q")
+
+
 def test_a_rejected_frame_is_seen_by_its_thumbnail_with_its_moment(
     browser: Browser, folders: Folders, report: dict[str, Any]
 ) -> None:
@@ -162,6 +175,21 @@ def test_a_rejected_frame_is_seen_by_its_thumbnail_with_its_moment(
     assert browser.run("document.getElementById('modes').hidden")
     browser.press("q")
     assert browser.run("document.querySelector('.row .moment').textContent.trim()") == "LR 0:01:02.480 = HR 0:01:02.480"
+    assert browser.complaints == []
+
+
+def test_a_frame_of_which_nothing_is_left_is_not_requested(
+    browser: Browser, folders: Folders, report: dict[str, Any]
+) -> None:
+    gone = {"lr": "/gone/a.png", "hr": "/gone/b.png"}
+    moment = {"video": "/films/a.mkv", "number": 9, "pts": 1, "seconds": 62.48}
+    report["rejected_pairs"] = [{**report["rejected_pairs"][0], **gone, "lr_frame": moment, "hr_frame": moment}]
+    image = {"side": "LR", "path": gone["lr"], "frame": moment}
+    report["rejected_images"] = [{**report["rejected_images"][0], **image}]
+    show(browser, folders, report, "#rejected-1")
+    browser.wait("document.getElementById('box').classList.contains('missing')")
+    browser.press("q")
+    assert browser.run("document.querySelectorAll('.row .missing').length") == 2
     assert browser.complaints == []
 
 
@@ -297,6 +325,7 @@ def test_a_near_miss_is_laid_over_its_lr_and_says_what_lets_it_pass(differing: B
     facts = differing.run("document.getElementById('facts').textContent")
     assert "with --partial cut or mask, or --max_difference 0." in facts
     assert "at least 30 %, --min_overlap" in facts
+    assert facts.count("contradicted") == 1
     differing.press("d")
     assert "difference" in seen(differing, "box.className").split()
     differing.press("s")

@@ -28,6 +28,8 @@ OTHERWISE = {
     Reason.ENLARGED: "a lower --min_native_scale, or a lower --scale",
     Reason.NO_TILE: "a smaller --tile, or a lower --min_detail",
 }
+# Reasons that say nothing about the pair itself.
+NOT_OF_THE_PAIR = {Reason.SKIPPED, Reason.FAILED, Reason.NOT_WRITTEN}
 NUMBERS = {
     Reason.OVERLAP: "coverage",
     Reason.HASH: "hash_agreement",
@@ -52,9 +54,14 @@ def gates(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def remedy(pair: RejectedPairRecord) -> str:
-    """Return the options of which one takes a pair through the gate that it failed at, empty if none does."""
+def remedy(pair: RejectedPairRecord) -> str | None:
+    """Return the options of which one takes a pair through the gate that it failed at, empty if none does.
+
+    None is returned of a pair that failed at none.
+    """
     reason = next((reason for reason in Reason if reason.value == pair.reason), None)
+    if reason in NOT_OF_THE_PAIR:
+        return None
     if reason not in NUMBERS:
         return OTHERWISE.get(reason, "") if reason else ""
     number = NUMBERS[reason]

@@ -186,6 +186,13 @@ function picture(links, kind = "") {
 }
 
 
+/* Whether nothing is left to show of an image: its file is deleted, and among the thumbnails, if there are any, is none. */
+const lost = one => one.gone && !data.thumbnails[one.image] && Object.keys(data.thumbnails).length > 0;
+
+const inRow = one => lost(one) ? picture([], "single missing") : picture([one.image], "single");
+
+const inLarge = one => lost(one) ? "" : one.gone ? small(one.image) : one.image;
+
 /* The rejected pair that came closest, as the large view shows pairs. */
 function closestPair(item) {
   const near = item.closest;
@@ -193,7 +200,7 @@ function closestPair(item) {
   const [low, high] = lr ? [item, near] : [near, item];
   return {
     ...near, name: `${low.name} · ${high.name}`, lr: low.path, hr: high.path, sources: [low.file, high.file],
-    images: [low, high].map(one => one.gone ? small(one.image) : one.image), gone: low.gone || high.gone,
+    images: [low, high].map(inLarge), gone: low.gone || high.gone,
     aligned: false, rejected: true,
   };
 }
@@ -249,12 +256,11 @@ function headings() {
 function row(item, at) {
   const near = item.closest, lr = item.side === "LR";
   const [low, high] = lr ? [item, near] : [near, item];
-  const cell = (one, differs) => !one ? make("span")
-    : differs ? hatchSmall(picture([one.image], "single"), differs, null) : picture([one.image], "single");
+  const cell = (one, differs) => !one ? make("span") : differs && !lost(one) ? hatchSmall(inRow(one), differs, null) : inRow(one);
   const name = (side, one) => one ? [make("span", { class: one === item ? "mine" : "" }, `${side} `, ...breakable(one.name))] : [];
   const why = near ? [near.reason, near.detail] : [item.reason, item.detail];
   const extra = near && item.detail.endsWith(near.detail) ? "" : item.detail; // the one that came closest, mostly
-  const more = near ? [said(item.reason, extra), near.mirrored ? "mirrored" : "", near.negative ? "negative" : "", `${item.looked} looked at`] : [];
+  const more = near ? [near.reason === item.reason && !extra ? "" : said(item.reason, extra), near.mirrored ? "mirrored" : "", near.negative ? "negative" : "", `${item.looked} looked at`] : [];
   const paths = [low ? `LR ${low.path}` : "", high ? `HR ${high.path}` : ""].filter(Boolean).join("\n");
   return make(near ? "button" : "div", { class: near ? "row open" : "row", "data-number": at, title: paths },
     cell(low, near && near.differs), cell(high),
