@@ -73,6 +73,7 @@ def test_images_have_no_moments(folders: Folders, run: Run) -> None:
     run(*folders.flags, "--report")
     plain = shown(report_of(folders.dest), folders)
     assert plain["timelines"] == []
+    assert plain["run"]["files"] == ["report.json", "pairs.csv"]
     assert [(pair["moment"], pair["segment"]) for pair in plain["pairs"]] == [("", None)] * 2
 
 

@@ -57,6 +57,9 @@ def test_pairs_are_of_the_same_moment(run: Run, release: Path, flags: tuple[Any,
     assert timeline["left_out"]["that the other does not have"] > 0
     table = (tmp_path / "out/timeline.csv").read_text().splitlines()
     assert len(table) == 1 + len(timeline["segments"])
+    files = Parsed((tmp_path / "out/report.html").read_bytes()).data["run"]["files"]
+    assert files == ["report.json", "pairs.csv", "timeline.csv"]
+    assert all((tmp_path / "out" / file).is_file() for file in files)
 
 
 def test_files_are_called_after_their_moments_and_no_frame_is_left(

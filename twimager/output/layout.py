@@ -16,6 +16,8 @@ TRAIN, VAL = "train", "val"
 # Where images are, as seen from DEST.
 IMAGE_FOLDERS = tuple(f"{subset}{name}" for subset in ("", f"{TRAIN}/", f"{VAL}/") for name in (LR, HR, MASK))
 REPORT, TABLE, PAGE = "report.json", "pairs.csv", "report.html"
+# Of videos, with the report: the segments of their time maps.
+SEGMENTS = "timeline.csv"
 # What --meta_info, --hf and --lmdb write.
 META_INFO, META_INFO_PAIR, METADATA = "meta_info.txt", "meta_info_pair.txt", "metadata.jsonl"
 DATABASES = {side: f"{side}.lmdb" for side in (LR, HR)}

@@ -22,7 +22,7 @@ from twimager.image.encode import encode
 from twimager.image.pixels import limited, to_8_bit
 from twimager.options import Format
 from twimager.output.atomic import write_files
-from twimager.output.layout import PAGE, REPORT, TABLE
+from twimager.output.layout import PAGE, REPORT, SEGMENTS, TABLE
 from twimager.report.command import command_line
 from twimager.report.reader import damaged, first_folder, moment, read_report
 from twimager.report.records import BITS_IN_USE, closeness
@@ -149,7 +149,7 @@ def _run(document: ReportDocument) -> dict[str, Any]:
         f"NumPy {versions.numpy}",
         "seconds": document.seconds,
         "counts": [len(lrs) + left["LR"], len(hrs) + left["HR"]],
-        "files": [REPORT, TABLE],
+        "files": [REPORT, TABLE, *[SEGMENTS] * bool(document.timelines)],
         "folders": {"lr": printable(settings.lr), "hr": printable(settings.hr), "dest": printable(settings.dest or "")},
         "notes": [f"{shown_name(note.path)}: {printable(note.note)}" for note in document.notes],
     }

@@ -24,7 +24,7 @@ from twimager.image.folders import videos_among
 from twimager.image.pixels import Pixels
 from twimager.options import Deinterlace, Options
 from twimager.output.atomic import unwritable
-from twimager.output.layout import JOURNALS, TEMPORARY
+from twimager.output.layout import JOURNALS, SEGMENTS, TEMPORARY
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.read import Reader
 from twimager.pairing.rounds import find_pairs
@@ -53,7 +53,6 @@ STEM_BYTES = 180
 # The folders in DEST/.twimager.
 FRAMES, SIGNATURES = "frames", "signatures"
 SIDES = "lr", "hr"
-SEGMENTS = "timeline.csv"
 # How signatures and frames that are not whole yet are called, besides signatures that are. Nothing else is deleted.
 OWN = re.compile(rf"^[0-9a-f]{{16}}\.(npz|part|thumbnails)$|_\d+h\d\dm\d\ds\d{{3}}\{TEMPORARY}$")
 
