@@ -663,7 +663,9 @@ def test_a_resumed_run_keeps_to_what_was_decided(run: Run, dest: Path, unfinishe
         for pair, accepted in ((back, True), (undecided, True), (undecided, False)):
             review.accept(pair, accepted)
     before = images(dest)
-    assert run(*flags_of(dest), *ALL, "--resume").code == 0
+    outcome = run(*flags_of(dest), *ALL, "--resume")
+    assert outcome.code == 0
+    assert "pairs written: 2\nLR left without a pair: 1 (1 " in outcome.out
     assert images(dest) == before
     assert len(before) == 4
     first, *others = names_in_documents(dest)
@@ -672,6 +674,26 @@ def test_a_resumed_run_keeps_to_what_was_decided(run: Run, dest: Path, unfinishe
     assert [pair["lr"] for pair in report_of(dest)["pairs"] if pair["accepted"]] == [back.lr]
     (down,) = [pair for pair in report_of(dest)["rejected_pairs"] if pair["reason"] == "skipped by hand"]
     assert (down["lr"], down["detail"]) == (gone.lr, "deleted in a review")
+
+
+@pytest.mark.parametrize("report_is_there", [True, False])
+def test_a_resumed_run_counts_what_is_left(run: Run, dest: Path, report_is_there: bool) -> None:
+    with Review(dest / "report.json") as review:
+        review.delete(review.pairs[0])
+    if not report_is_there:
+        (dest / "report.json").unlink()
+    for _ in range(2):
+        found = json.loads(run(*flags_of(dest), "--resume", "--json").out)
+        assert (found["pairs"], sum(found["lr_left"].values()), sum(found["hr_left"].values())) == (2, 1, 1)
+
+
+def test_a_resumed_run_of_which_nothing_is_left_has_no_pair(run: Run, dest: Path) -> None:
+    with Review(dest / "report.json") as review:
+        for pair in list(review.pairs):
+            review.delete(pair)
+    outcome = run(*flags_of(dest), "--resume")
+    assert outcome.code == 4
+    assert outcome.out.startswith("pairs written: 0\nLR left without a pair: 3 (3 skipped by hand)\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are text there")

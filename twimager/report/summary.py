@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Collection, Iterable, Sequence
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
 from twimager.errors import ExitCode, Reason
@@ -15,6 +16,7 @@ from twimager.options import MAX_SCALE
 from twimager.output.layout import PAGE, REPORT, TRAIN, VAL, document_paths
 from twimager.output.render import SAME_SIZE
 from twimager.report.records import NOT_READ, Report, closest
+from twimager.report.schema import ReportDocument
 from twimager.runtime.console import counted, printable
 from twimager.runtime.program import program, quoted
 from twimager.runtime.typed_json import Count, Text, dumps
@@ -118,7 +120,7 @@ class Summary(Struct, frozen=True):
 def summarize(report: Report) -> Summary:
     """Return the summary of a run."""
     options = report.options
-    native = [record.pair.native_scale for record in report.pairs]
+    parts = [record.pair.part for record in report.pairs if record.pair.part]
     return Summary(
         twimager=__version__,
         exit_code=report.exit_code,
@@ -132,13 +134,30 @@ def summarize(report: Report) -> Summary:
         tiles=sum(len(record.tiles) for record in report.pairs),
         without_tile=sum(pair.rejection.reason is Reason.NO_TILE for pair in report.rejected_pairs),
         scale=float(options.pair.framing.scale),
-        enlarged=sum(scale < 1 - SAME_SIZE for scale in native),
-        median_native_scale=statistics.median(native) if native else None,
+        **_native([record.pair.native_scale for record in report.pairs]),
         negatives=sum(record.pair.proposal.negative for record in report.pairs),
         inverted=options.write.color_transfer is not None,
-        split=_split(report),
+        split=_split([part.split for part in parts], {part.group for part in parts}),
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
+    )
+
+
+def after_review(summary: Summary, document: ReportDocument) -> Summary:
+    """Return the summary of a run from whose report, since then, a review has deleted pairs."""
+    pairs = document.pairs
+    not_read = {reason.value for reason in NOT_READ}
+    left = [image for image in document.rejected_images if image.reason not in not_read]
+    return msgspec.structs.replace(
+        summary,
+        exit_code=summary.exit_code if pairs else ExitCode.NO_PAIR,
+        pairs=len(pairs),
+        lr_left=_counted(image.reason for image in left if image.side == "LR"),
+        hr_left=_counted(image.reason for image in left if image.side == "HR"),
+        tiles=sum(len(pair.tiles) for pair in pairs),
+        **_native([pair.native_scale for pair in pairs]),
+        negatives=sum(pair.negative for pair in pairs),
+        split=_split([pair.split for pair in pairs if pair.split], {pair.group for pair in pairs}),
     )
 
 
@@ -156,21 +175,27 @@ def _reasons(counts: Counts) -> str:
 def _left(report: Report, side: str) -> Counts:
     """Count why images of a side that could be read are in no pair."""
     reasons = [image.rejection.reason for image in report.rejected_images if image.side == side]
-    return _counted(reason for reason in reasons if reason not in NOT_READ)
+    return _counted(reason.value for reason in reasons if reason not in NOT_READ)
 
 
-def _split(report: Report) -> Counts:
+def _native(scales: Sequence[float]) -> dict[str, Any]:
+    """Return how many HRs of these native scales are enlarged, and the median, by the names that a summary has."""
+    return {
+        "enlarged": sum(scale < 1 - SAME_SIZE for scale in scales),
+        "median_native_scale": statistics.median(scales) if scales else None,
+    }
+
+
+def _split(sides: Sequence[str], groups: Collection[int | None]) -> Counts:
     """Count the pairs on both sides of a split, and its groups; nothing without `--split`."""
-    parts = [record.pair.part for record in report.pairs if record.pair.part]
-    sides = Counter[str](part.split for part in parts)
-    return {TRAIN: sides[TRAIN], VAL: sides[VAL], "groups": len({part.group for part in parts})} if parts else {}
+    return {TRAIN: sides.count(TRAIN), VAL: sides.count(VAL), "groups": len(groups)} if sides else {}
 
 
 def _closest(report: Report) -> Counts:
     """Count why of LRs whose similar HRs were all rejected the one that came closest was."""
     alone = {image.path for image in report.rejected_images if image.rejection.reason in UNLIKE}
-    return _counted(pair.rejection.reason for lr, pair in closest(report.rejected_pairs).items() if lr in alone)
+    return _counted(pair.rejection.reason.value for lr, pair in closest(report.rejected_pairs).items() if lr in alone)
 
 
-def _counted(reasons: Iterable[Reason]) -> Counts:
-    return dict(Counter(reason.value for reason in reasons).most_common())
+def _counted(reasons: Iterable[str]) -> Counts:
+    return dict(Counter(reasons).most_common())

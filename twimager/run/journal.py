@@ -69,6 +69,11 @@ class Journal:
         """Return the marks that the files of a pair had when they were written, none if they were not."""
         return self._pairs.get(self._key(lr, hr), {})
 
+    @property
+    def left(self) -> set[tuple[str, str]]:
+        """The pairs, by their sources' absolute paths, that are written and were not deleted in a review."""
+        return self._pairs.keys() - self._deleted
+
     def is_deleted(self, lr: Path, hr: Path) -> bool:
         """Return whether a review has deleted a pair."""
         return self._key(lr, hr) in self._deleted

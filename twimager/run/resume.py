@@ -13,9 +13,10 @@ from twimager.errors import TwimagerError, UsageError
 from twimager.fingerprint.stamp import made_by, stamp
 from twimager.options import Options, plain_settings
 from twimager.output.atomic import remove_temporary, unwritable
-from twimager.output.layout import JOURNALS, document_paths, not_empty, subsets
+from twimager.output.layout import JOURNALS, REPORT, document_paths, not_empty, subsets
 from twimager.output.lock import LOCK, lock
-from twimager.report.summary import Outcome
+from twimager.report.reader import read_report
+from twimager.report.summary import Outcome, after_review
 from twimager.run.journal import Journal
 from twimager.run.journal_lines import DAMAGE, JOURNAL, Begun, read_lines, read_run, require_layout
 from twimager.runtime.folders import LinkInDest, read_file
@@ -97,7 +98,21 @@ def _opened(dest: Path, options: Options, begun: Begun) -> Journal:
         raise UsageError(f"--resume: the journal in {dest} is damaged; --overwrite starts anew") from error
     if not all(path.exists() for path in _expected(options)):
         journal.ended = None
+    if journal.ended and journal.ended.summary.pairs != len(journal.left):
+        journal.ended = _after_review(journal.ended, journal, dest)
     return journal
+
+
+def _after_review(ended: Outcome, journal: Journal, dest: Path) -> Outcome | None:
+    """Return the outcome of a run that is less what a review has deleted; None if the report that says so is gone."""
+    try:
+        document = read_report(dest / REPORT)
+    except UsageError:
+        return None
+    if {(pair.lr, pair.hr) for pair in document.pairs} != journal.left:
+        return None
+    summary = after_review(ended.summary, document)
+    return Outcome(summary.exit_code, summary)
 
 
 def is_vacant(dest: Path, follow_links: bool = False) -> bool:
