@@ -1,5 +1,6 @@
 """The report keeps to its schema."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,24 @@ def test_of_two_attempts_the_one_that_came_further_is_reported() -> None:
         assert [(pair.match, pair.scores) for pair in rejected(ledger)] == [(shifted.match, shifted.scores)]
         assert all(image.features is None for pair in rejected(ledger) for image in pair.proposal.images)
         ledger.reopen([first.proposal])
+
+
+def test_each_candidate_is_told_once_below_the_decision_on_its_lr() -> None:
+    lr, hr, other = (fingerprint(EXAMPLES / name, LIGHT_LR) for name in (
+        "LR/still_02.jpg", "HR/P1040847.jpg", "HR/P1040102.jpg",
+    ))  # fmt: skip
+    stream = io.StringIO()
+    ledger = Ledger(Console(quiet=True, verbose=2, stream=stream))
+    for inliers, one, mirrored in ((3, hr, False), (1, other, False), (2, other, True), (3, hr, True)):
+        proposal = Proposal(lr, one, Source.FEATURES, mirrored=mirrored)
+        few = Rejection(Reason.FEW_MATCHES, f"{inliers} of at least 4 agree")
+        ledger.reject(RejectedPair(proposal, few, Match(np.eye(3), inliers)))
+    assert stream.getvalue() == ""
+    ledger.account_for_unpaired([lr.path], [], "", 0.006)
+    assert stream.getvalue().splitlines() == [
+        "still_02.jpg left: nothing similar; closest P1040847.jpg, too few matching features: 3 of at least 4 agree",
+        "still_02.jpg - P1040102.jpg: too few matching features: 2 of at least 4 agree",
+    ]
 
 
 def rejected(ledger: Ledger) -> list[RejectedPair]:

@@ -39,7 +39,7 @@ class Ledger:
     """
 
     def __init__(self, console: Console) -> None:
-        """Write a line on each decision to the console, and as a detail one on each candidate that was rejected."""
+        """Write a line on each decision to the console, and below it as details the candidates that were rejected."""
         self._console = console
         self.duplicates: dict[Path, tuple[Path, ...]] = {}
         self.taken: set[Path] = set()
@@ -52,6 +52,7 @@ class Ledger:
         self._rejected_images: list[RejectedImage] = []
         self._notes: list[Note] = []
         self._images: dict[Path, Fingerprint] = {}
+        self._untold: dict[Path, dict[Path, RejectedPair]] = {}
 
     def __len__(self) -> int:
         """How many pairs were accepted."""
@@ -66,6 +67,7 @@ class Ledger:
         proposal = self._without_features(record.pair.proposal)
         self._pairs.append(replace(record, pair=record.pair._replace(proposal=proposal)))
         self._console.decision(f"{proposal.lr.path.name} = {proposal.hr.path.name}: {numbers(record.pair)}")
+        self._tell_rejected(proposal.lr.path)
 
     def reject(self, *pairs: RejectedPair) -> None:
         """Enter rejected pairs; of one that was reopened, the evaluation that came closer."""
@@ -73,9 +75,18 @@ class Ledger:
             if latest.rejection.reason in OF_TWO_MOMENTS:
                 lr = latest.proposal.lr.path
                 self.taken |= {lr, *self.duplicates.get(lr, ())}
-            pair = max(latest, self._reopened.pop(latest.proposal.key, latest), key=how_far)
-            self._rejected.append(pair._replace(proposal=self._without_features(pair.proposal)))
-            self._console.detail(f"{pair.proposal.lr.path.name} - {pair.proposal.hr.path.name}: {pair.rejection}")
+            closer = max(latest, self._reopened.pop(latest.proposal.key, latest), key=how_far)
+            pair = closer._replace(proposal=self._without_features(closer.proposal))
+            self._rejected.append(pair)
+            lr, hr = (image.path for image in pair.proposal.images)
+            of_lr = self._untold.setdefault(lr, {})
+            of_lr[hr] = max(of_lr.get(hr, pair), pair, key=how_far)
+
+    def _tell_rejected(self, lr: Path, told: RejectedPair | None = None) -> None:
+        """Write a line on each HR that was rejected for an LR, by the evaluation that came closest, but for one."""
+        for hr, pair in self._untold.pop(lr, {}).items():
+            if not told or hr != told.proposal.hr.path:
+                self._console.detail(f"{lr.name} - {hr.name}: {pair.rejection}")
 
     def _without_features(self, proposal: Proposal) -> Proposal:
         lr, hr = (self._images.setdefault(image.path, image.without_features) for image in proposal.images)
@@ -125,7 +136,11 @@ class Ledger:
                     why = differing.get(path, why)
                 self.reject_images(side, {path: why})
                 if side == "LR":
-                    self._console.decision(left(path, why.reason, nearest.get(self._same(path)[0]), max_difference))
+                    came_closest = nearest.get(self._same(path)[0])
+                    self._console.decision(left(path, why.reason, came_closest, max_difference))
+                    self._tell_rejected(path, came_closest)
+        for lr in list(self._untold):
+            self._tell_rejected(lr)
 
     def _images_of(self, pairs: Iterable[RejectedPair]) -> set[Path]:
         """Return the images of pairs, and their duplicates."""
