@@ -112,6 +112,14 @@ def test_what_shows_nothing_of_the_other_is_no_pair(run: Run, recut: Release, tm
     assert f"{other}: in no pair" in outcome.out
 
 
+def test_an_unreadable_video_has_the_code_of_the_main_job(run: Run, recut: Release, tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").write_text("no video")
+    outcome = run("timeline", tmp_path / "a.mkv", recut.hr)
+    assert "a.mkv: is no video" in outcome.err
+    main = run("--lr", tmp_path / "a.mkv", "--hr", recut.hr, "--dest", tmp_path / "out")
+    assert outcome.code == main.code == 4
+
+
 def test_bad_usage_is_one_line(run: Run, recut: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is no" in run("timeline", tmp_path / "none.mkv", recut.hr).err
     assert "there are no" in run("timeline", tmp_path, recut.hr).err

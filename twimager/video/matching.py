@@ -54,10 +54,10 @@ class Matched:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The process's exit code."""
-        if self.unreadable:
-            return ExitCode.INCOMPLETE
-        return ExitCode.DONE if self.matches else ExitCode.NO_PAIR
+        """The process's exit code, by the same rules as that of the main job."""
+        if not self.matches:
+            return ExitCode.NO_PAIR
+        return ExitCode.INCOMPLETE if self.unreadable else ExitCode.DONE
 
 
 def find_videos(path: Path, recursive: bool, console: Console) -> list[Path]:
