@@ -78,7 +78,8 @@ def test_bare_folders_are_answered_with_the_command_that_pairs_them(run: Run, fo
 
 
 def test_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for typed, begins in ((["help", "verify"], "verify DEST [options]"), (["help"], "--lr DIR")):
+    of_all = ["help"], ["help", "help"], ["help", "--log", "log.txt"], ["help", "-v"]
+    for typed, begins in ((["help", "verify"], "verify DEST [options]"), *((typed, "--lr DIR") for typed in of_all)):
         with pytest.raises(SystemExit) as ended:
             main(typed)
         assert ended.value.code == 0

@@ -13,6 +13,8 @@ from tests.support.folders import Folders
 from twimager.errors import TwimagerError
 from twimager.runtime.console import Console
 from twimager.runtime.log import logged_to
+from twimager.runtime.program import program, quoted
+from twimager.version import __version__
 
 ENTRY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} (DEBUG|INFO|WARNING|ERROR) +(.*)")
 
@@ -46,10 +48,11 @@ def test_a_full_disk_ends_the_log_and_not_the_run() -> None:
 
 def test_a_run_is_logged_from_its_command_to_its_summary(run: Run, folders: Folders, tmp_path: Path) -> None:
     file = tmp_path / "log.txt"
-    assert run(*folders.flags, "--dry", "--quiet", "--log", file) == (0, "", "")
+    typed = *folders.flags, "--dry", "--quiet", "--preset", "film", "--log", file
+    assert run(*typed) == (0, "", "")
     found = entries(file)
-    assert found[0][1].startswith("twimager ")
-    assert "--quiet" in found[0][1]
+    assert found[0] == ("DEBUG", f"twimager {__version__}: {' '.join([program(), *map(quoted, map(str, typed))])}")
+    assert found[1] == ("INFO", "--preset film: --no_mirror --no_negative")
     assert any(text.startswith("l0.png = h0.png: ") for _, text in found)
     assert ("INFO", "pairs found: 2") in found
 

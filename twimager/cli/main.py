@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from twimager.output.layout import require_apart
 from twimager.runtime.child import ONE_THREAD
 from twimager.runtime.colour import Colour, coloured
 from twimager.runtime.memory import MEMORY_VARIABLE, keep_freed_memory, usual
-from twimager.runtime.program import program
+from twimager.runtime.program import program, quoted
 from twimager.runtime.streams import complain, open_closed
 from twimager.version import __version__
 
@@ -75,7 +74,7 @@ def _complete() -> None:
 def _run(given: Sequence[str], interruption: Interruption) -> ExitCode:
     """Run a subcommand, or the main job, which has flags alone."""
     if given and given[0] == HELP:
-        given = [*given[1:2], "-h"]
+        given = [*(name for name in given[1:2] if name != HELP and not name.startswith("-")), "-h"]
     if not given or given[0].startswith("-"):
         return _run_job(given, interruption)
     if given[0] not in COMMANDS:
@@ -139,7 +138,7 @@ def _run_job(arguments: Sequence[str], interruption: Interruption) -> ExitCode:
 
     with own_stderr() as stream, logged_to(values.log, stream) as log:
         console = Console(values.quiet, values.verbose, stream, log)
-        console.detail(f"twimager {__version__} {shlex.join(given.arguments)}")
+        console.detail(f"twimager {__version__}: {' '.join([program(), *map(quoted, arguments)])}")
         given.tell(console)
         interruption.begin(Interrupted(resumable=not options.run.dry))
         outcome = job.run(options, console)
