@@ -89,8 +89,11 @@ def test_all_reasons_are_named() -> None:
     )
 
 
-def test_enlargement_is_warned_of_where_it_is_the_rule() -> None:
-    assert "warning" not in summary(enlarged=4, median_native_scale=0.9).to_text()
+def test_enlargement_is_counted_and_warned_of_where_it_is_the_rule() -> None:
+    assert "enlarged" not in summary(enlarged=0, median_native_scale=1.1).to_text()
+    some = summary(enlarged=4, median_native_scale=1.1).to_text().splitlines()
+    assert "HRs that are enlarged or soft for --scale 2: 4 (--min_native_scale 1 rejects them)" in some
+    assert not any("warning" in line for line in some)
     text = summary(enlarged=5, median_native_scale=0.8).to_text()
     assert (
         "warning: 5 of 9 HRs have fewer pixels that hold detail than --scale 2 asks for and are enlarged, by 1.25"

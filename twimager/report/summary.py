@@ -104,9 +104,12 @@ class Summary(Struct, frozen=True):
         return "\n".join(map(printable, lines))
 
     def _enlargement(self) -> list[str]:
-        """Warn if most HRs have fewer pixels than the scale needs: a network learns their blur."""
-        if not self.median_native_scale or 2 * self.enlarged <= self.pairs:
+        """Say how many HRs have fewer pixels than the scale needs: a network learns their blur. Warn if most have."""
+        if not self.median_native_scale or not self.enlarged:
             return []
+        if 2 * self.enlarged <= self.pairs:
+            few = f"HRs that are enlarged or soft for --scale {self.scale:g}: {self.enlarged}"
+            return [f"{few} (--min_native_scale 1 rejects them)"]
         are = "is" if self.pairs == 1 else "are"
         fitting = math.floor(self.scale * self.median_native_scale * 100) / 100
         return [
