@@ -256,9 +256,12 @@ def test_a_link_leads_to_a_pair(browser: Browser, folders: Folders, report: dict
 
 
 @pytest.fixture
-def differing(browser: Browser, run: Run, folders: Folders, tmp_path: Path) -> Browser:
-    """The page of a pair with a logo, and of one that was rejected for a caption."""
+def differing(request: pytest.FixtureRequest, browser: Browser, run: Run, folders: Folders) -> Browser:
+    """The page of a pair with a logo, and of one that was rejected for a caption; a parameter enlarges all images."""
     paste(folders)
+    if factor := getattr(request, "param", 0):
+        for file in (*folders.lr.iterdir(), *folders.hr.iterdir()):
+            cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), None, fx=factor, fy=factor))
     run(*folders.flags, "--report")
     browser.call("Page.navigate", url="about:blank")
     browser.events.clear()
@@ -290,6 +293,8 @@ def changed_by_hatching(browser: Browser, selector: str, folder: Path) -> list[f
     ]
 
 
+# The larger LR has a thumbnail that is smaller than itself.
+@pytest.mark.parametrize("differing", [0, 3], indirect=True)
 def test_what_differs_is_hatched_where_it_is(differing: Browser, tmp_path: Path) -> None:
     differing.click("#tab-rejected")
     row = ".row .picture:has(.hatched)"

@@ -205,7 +205,7 @@ def _numbers(pair: VerifiedPair | RejectedPair) -> dict[str, Any]:
 
 
 def _agreement(found: AgreementMap, lr: Fingerprint) -> AgreementRecord:
-    return AgreementRecord(found.area.moved(*lr.picture[:2]), found.size, found.packed)
+    return AgreementRecord(found.area.moved(*lr.picture[:2]), lr.frame[2:], found.size, found.packed)
 
 
 def _rounded(value: float | None) -> float | None:

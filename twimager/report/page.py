@@ -272,12 +272,13 @@ def _numbers(pair: PairNumbers) -> dict[str, Any]:
 
 
 def _differs(agreement: AgreementRecord) -> dict[str, Any]:
-    """Return where LR and HR differ: a PNG of a bit a pixel, clear where they agree, and the LR pixels it shows."""
+    """Return where LR and HR differ: a PNG of a bit a pixel, clear where they agree, and which LR pixels it shows."""
     differs = Image.fromarray((agreement.map.labels == Label.DIFFER).view("u1"), "P")
     differs.putpalette(bytes(6))
     png = io.BytesIO()
     differs.save(png, "PNG", bits=1, transparency=0)
-    return {"png": "data:image/png;base64," + base64.b64encode(png.getvalue()).decode(), "area": agreement.area}
+    uri = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    return {"png": uri, "area": agreement.area, "frame": agreement.frame}
 
 
 def _rejected(document: ReportDocument, links: Links) -> list[dict[str, Any]]:

@@ -41,11 +41,13 @@ class AgreementRecord(Struct, forbid_unknown_fields=True):
 
     Attributes
     ----------
+    frame : (width, height) of the LR
     size : (width, height) of the map
     labels : a byte of `Label` a pixel, row by row, compressed by zlib; base64 in JSON
     """
 
     area: Box
+    frame: tuple[Count, Count]
     size: tuple[Count, Count]
     labels: Annotated[bytes, Meta(max_length=MAX_PIXELS)]
 

@@ -38,16 +38,16 @@ function hatch(layer, { png, area }, [x, y, width, height], ratio) {
   layer.replaceChildren(pattern);
 }
 
-const wholeOf = image => [0, 0, image.naturalWidth, image.naturalHeight];
+const wholeOf = differs => [0, 0, ...differs.frame];
 
-/* Hatch what differs in the LR of a small picture, as soon as its size is known. */
+/* Hatch what differs in the LR of a small picture, as soon as that is there. */
 function hatchSmall(shown, differs, window) {
   const image = shown.querySelector("img");
   const box = make("span", { class: "half" });
   image.addEventListener("load", () => {
     const ratio = CARD_RATIO / (shown.classList.contains("beside") ? 2 : 1);
     const layer = make("span", { class: "hatched" });
-    hatch(layer, differs, window || wholeOf(image), ratio);
+    hatch(layer, differs, window || wholeOf(differs), ratio);
     box.replaceChildren(layer);
   });
   shown.append(box);
@@ -61,7 +61,7 @@ function hatchLarge() {
   if (!pair.differs || beside && !$("low").naturalWidth) return;
   const inner = make("span", { class: "hatched" });
   const ratio = look.size[0] / (beside ? 2 : 1) / look.size[1];
-  hatch(inner, pair.differs, pair.aligned ? pair.window : wholeOf($("low")), ratio);
+  hatch(inner, pair.differs, pair.aligned ? pair.window : wholeOf(pair.differs), ratio);
   layer.append(inner);
 }
 
