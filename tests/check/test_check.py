@@ -332,3 +332,4 @@ def test_where_nothing_can_be_mended_no_pair_is_written(run: Run, pairs: Path, t
     found = json.loads(outcome.out)
     assert found["reasons"]["basicsr"] == {"unreadable": len(NAMES)}
     assert found["fixed"]["pairs"] == 0
+    assert run("check", pairs, "--fix", "--dest", tmp_path / "fixed").code == 4, "the folder is as good as empty"
