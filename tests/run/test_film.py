@@ -168,11 +168,6 @@ def test_where_no_frame_is_chosen_nothing_is_left(run: Run, flags: tuple[Any, ..
     assert {path.name for path in (tmp_path / "out/.twimager").iterdir()} == {"journal.jsonl", "lock"}
 
 
-def test_videos_and_images_are_told_apart(run: Run, release: Path, tmp_path: Path) -> None:
-    stills = "--hr", Path("examples/HR"), "--dest", tmp_path / "out"
-    refused(run("--lr", release / "hr.mkv", *stills), 2, "--lr: a video is paired with videos only", "recipes")
-
-
 @pytest.mark.slow
 def test_of_folders_each_video_finds_its_own_and_other_files_are_passed_over(
     run: Run, release: Path, tmp_path: Path

@@ -68,21 +68,12 @@ def _all(paths: Sequence[Path]) -> str:
     return f"each of the {len(paths)} files there is" if len(paths) > 1 else f"{paths[0]}, the only file there, is"
 
 
-def of_videos(lrs: Sequence[Path], hrs: Sequence[Path]) -> bool:
-    """Tell by their names whether both sides are videos, beside which other files may lie; UsageError if one is."""
-    sides = {"--lr": _are_videos(lrs), "--hr": _are_videos(hrs)}
-    if len(set(sides.values())) == 1:
-        return sides["--lr"]
-    flag = next(flag for flag, are in sides.items() if are)
-    raise UsageError(f"{flag}: a video is paired with videos only, the other side is of images; {FRAMES_FIRST}")
+def are_videos(paths: Sequence[Path]) -> bool:
+    """Tell by their names whether there are videos and no more images than these, as pictures of covers."""
+    videos = len(videos_among(paths))
+    return videos > 0 and videos >= sum(path.suffix.lower() in IMAGE_SUFFIXES for path in paths)
 
 
 def videos_among(paths: Sequence[Path]) -> list[Path]:
     """Return the files that are videos by their names."""
     return [path for path in paths if path.suffix.lower() in VIDEOS]
-
-
-def _are_videos(paths: Sequence[Path]) -> bool:
-    """Tell whether there are videos and no more images than these, as pictures of covers."""
-    videos = len(videos_among(paths))
-    return videos > 0 and videos >= sum(path.suffix.lower() in IMAGE_SUFFIXES for path in paths)

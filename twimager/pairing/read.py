@@ -149,8 +149,7 @@ class Reader:
 
     def _note_depths(self, side: str, dim: Sequence[Fingerprint]) -> None:
         """Note images of 16 bit that use fewer, in one line for all."""
-        for image in dim:
-            self.ledger.note(image.path, f"{image.bits} {BITS_IN_USE}")
+        dim = [image for image in dim if self.ledger.note(image.path, f"{image.bits} {BITS_IN_USE}")]
         if dim:
             bits = " or ".join(map(str, sorted({image.bits for image in dim})))
             use = counted(len(dim), "image uses", "images use")
@@ -206,10 +205,11 @@ class Reader:
         for (noun, rest), number in sorted(self._unsupported.items()):
             if number > 1:
                 self.console.warn(f"{counted(number - 1, f'more {noun}')}{rest}")
+        self._unsupported.clear()
 
     def _note(self, path: Path, text: str) -> None:
-        self.ledger.note(path, text)
-        self.console.note(f"{path}: {text}")
+        if self.ledger.note(path, text):
+            self.console.note(f"{path}: {text}")
 
 
 def _names(paths: Iterable[Path]) -> str:

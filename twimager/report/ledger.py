@@ -50,7 +50,7 @@ class Ledger:
         self._rejected: list[RejectedPair] = []
         self._reopened: dict[Hashable, RejectedPair] = {}
         self._rejected_images: list[RejectedImage] = []
-        self._notes: list[Note] = []
+        self._notes: dict[Note, None] = {}
         self._images: dict[Path, Fingerprint] = {}
         self._untold: dict[Path, dict[Path, RejectedPair]] = {}
 
@@ -111,9 +111,11 @@ class Ledger:
         """How many files could not be read."""
         return sum(image.rejection.reason in NOT_READ for image in self._rejected_images)
 
-    def note(self, path: Path, text: str) -> None:
-        """Enter a remark on an image that is used."""
-        self._notes.append(Note(path, text))
+    def note(self, path: Path, text: str) -> bool:
+        """Enter a remark on an image that is used; return whether it is new."""
+        known = len(self._notes)
+        self._notes[Note(path, text)] = None
+        return len(self._notes) > known
 
     def account_for_unpaired(
         self, lr_paths: Sequence[Path], hr_paths: Sequence[Path], stopped: str, max_difference: float

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -95,13 +94,22 @@ class Film:
         return list(dict.fromkeys(chain(*self.partners.values())))
 
     @property
+    def wanted(self) -> tuple[list[Path], list[Path]]:
+        """The LRs and the HRs that should be in a pair: most HR frames are none that an LR could have had."""
+        return self.lrs, []
+
+    def roots(self, options: Options) -> tuple[Path, Path]:
+        """Return the folders of both sides' files."""
+        return self.folder / SIDES[0], self.folder / SIDES[1]
+
+    @property
     def films(self) -> tuple[tuple[VideoMatch, Selection], ...]:
         """The videos that belong together, and which of their frames were chosen."""
         return tuple(zip(self.matched.matches, self.selections, strict=True))
 
     def documents(self, options: Options) -> dict[Path, bytes]:
         """Return the table of segments that is kept with the report."""
-        kept = options.run.report and options.run.dest
+        kept = options.run.report and self.films and options.run.dest
         return {kept / SEGMENTS: to_csv(self.matched)} if kept else {}
 
     def pairs(
@@ -118,19 +126,40 @@ class Film:
             decoded = set[Path]()
             for first, last in ((0, 1), (1, None)):
                 partners = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
-                frames = list(dict.fromkeys([*partners, *chain(*partners.values())]))
-                reader.progress.expect((2 * len(frames) + MATCHING * len(partners)) * (first > 0))
-                with reader.progress.stage("extracting frames"):
-                    there = set(reader.progress.counted(self.extract(frames, reader.pool, reader.console.warn)))
-                decoded |= there
-                lrs, hrs = ([path for path in paths if path in there] for paths in (partners, frames[len(partners) :]))
-                yield from find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
-                settle()
-                if not (options.video.keep_frames or options.write.split):
-                    self.discard(set(frames) & reader.ledger.taken)
+                decoded |= yield from self.tried(
+                    partners, options, reader, decider, masks=masks, settle=settle, more=first > 0
+                )
             lost = [lr for lr, hrs in batch.items() if lr not in decoded or decoded.isdisjoint(hrs)]
             undecoded = Rejection(Reason.UNREADABLE, "it or its HR frames can't be decoded")
             reader.ledger.reject_images("LR", dict.fromkeys(lost, undecoded))
+
+    def tried(
+        self,
+        partners: dict[Path, list[Path]],
+        options: Options,
+        reader: Reader,
+        decider: Decider,
+        *,
+        masks: Masks,
+        settle: Callable[[], None],
+        more: bool,
+    ) -> Generator[VerifiedPair, None, set[Path]]:
+        """Yield the pairs among partners, whose frames are deleted then; return the files that are there.
+
+        `more` says that it is more work than was expected at the beginning.
+        """
+        paths = list(dict.fromkeys([*partners, *chain(*partners.values())]))
+        frames = [path for path in paths if path in self.moments]
+        reader.progress.expect((len(paths) + len(frames) + MATCHING * len(partners)) * more)
+        with reader.progress.stage("extracting frames"):
+            there = {path for path in paths if path not in self.moments}
+            there |= set(reader.progress.counted(self.extract(frames, reader.pool, reader.console.warn)))
+        lrs, hrs = ([path for path in side if path in there] for side in (partners, paths[len(partners) :]))
+        yield from find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
+        settle()
+        if not (options.video.keep_frames or options.write.split):
+            self.discard(set(frames) & reader.ledger.taken)
+        return there
 
     def batches(self) -> Iterator[dict[Path, list[Path]]]:
         """Yield the partners of so many LR frames at a time."""
@@ -183,38 +212,58 @@ def open_film(
         If both sides are one file.
     """
     sides = videos_among(lr_paths), videos_among(hr_paths)
-    with TemporaryDirectory() as temporary:
-        kept = options.run.dest if not options.run.dry else None
-        film = _prepared(*sides, options, console, kept / JOURNALS if kept else Path(temporary))
-        for side, videos in zip(("LR", "HR"), sides, strict=True):
-            unreadable = Rejection(Reason.UNREADABLE, "no video")
-            ledger.reject_images(side, {path: unreadable for path in videos if path in film.matched.unreadable})
-        for video in film.folders:
-            if guessed := coding_of_video(probe(video)).guess:
-                ledger.note(video, guessed)
+    with folder_of_frames(options) as folder:
+        film = _prepared(*sides, options, console, folder)
+        enter_videos(film, *zip(("LR", "HR"), sides, strict=True), ledger=ledger)
         yield film
+
+
+@contextmanager
+def folder_of_frames(options: Options) -> Iterator[Path]:
+    """Yield the folder in which those of signatures and of frames are to be."""
+    with TemporaryDirectory() as temporary:
+        yield Path(temporary) if options.run.dry or not options.run.dest else options.run.dest / JOURNALS
+
+
+def enter_videos(film: Film, *sides: tuple[str, list[Path]], ledger: Ledger) -> None:
+    """Enter which videos of each side can't be read, and what is guessed of the others."""
+    for side, videos in sides:
+        unreadable = Rejection(Reason.UNREADABLE, "no video")
+        ledger.reject_images(side, {path: unreadable for path in videos if path in film.matched.unreadable})
+    for video in film.folders:
+        if guessed := coding_of_video(probe(video)).guess:
+            ledger.note(video, guessed)
+
+
+def empty_film(folder: Path, matched: Matched, options: Options) -> Film:
+    """Return a film whose frames are kept in `folder`, and none of which is planned yet."""
+    settings = FrameSettings(options.video.deinterlace, options.video.hdr)
+    return Film(folder / FRAMES, {}, matched, [], {}, {}, {}, set(), settings)
+
+
+def enter_video(film: Film, side: str, root: Path, video: Path, options: Options) -> Signatures:
+    """Make the folder of a video's frames, and enter what they are made of; `root` is what was named as its side."""
+    signatures = film.matched.signatures(video)
+    film.folders[video] = film.folder / side / video.relative_to(video.parent if root == video else root)
+    make_folder(film.folders[video], options)
+    film.interlacing[video] = interlacing(signatures)
+    if signatures.is_joined:
+        film.joined.add(video)
+    return signatures
 
 
 def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, console: Console, folder: Path) -> Film:
     """Return which parts of which videos are the same, and the chosen frames; files are kept in `folder`."""
     require_two_sides(lrs, hrs)
-    make = partial(_make, dest=None if options.run.dry else options.run.unlinked_dest)
-    make(folder / SIGNATURES)
-    with _writing(folder / SIGNATURES):
+    make_folder(folder / SIGNATURES, options)
+    with writing(folder / SIGNATURES):
         matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
-    settings = FrameSettings(options.video.deinterlace, options.video.hdr)
-    film = Film(folder / FRAMES, {}, matched, [], {}, {}, {}, set(), settings)
+    film = empty_film(folder, matched, options)
     for match in matched.matches:
-        kept = matched.signatures(match.lr), matched.signatures(match.hr)
-        for side, root, video, signatures in zip(
-            SIDES, (options.lr, options.hr), (match.lr, match.hr), kept, strict=True
-        ):
-            film.folders[video] = film.folder / side / video.relative_to(video.parent if root == video else root)
-            make(film.folders[video])
-            film.interlacing[video] = interlacing(signatures)
-            if signatures.is_joined:
-                film.joined.add(video)
-        bobbed = _bobbed(settings, film.interlacing[match.lr]), _bobbed(settings, film.interlacing[match.hr])
+        named = zip(SIDES, (options.lr, options.hr), (match.lr, match.hr), strict=True)
+        lr, hr = (enter_video(film, *one, options) for one in named)
+        kept = lr, hr
+        bobbed = _bobbed(film.settings, film.interlacing[match.lr]), _bobbed(film.settings, film.interlacing[match.hr])
         chosen = select_frames(*kept, match.timeline, options.video, bobbed)
         film.selections.append(chosen)
         _plan(film, match, kept, chosen)
@@ -245,11 +294,11 @@ def _plan(film: Film, match: VideoMatch, kept: tuple[Signatures, Signatures], ch
     for number in map(int, chosen.frames):
         at = int(match.timeline.hr_frames[number])
         near = sorted(range(max(0, at - AROUND), min(len(hr), at + AROUND + 1)), key=lambda one: abs(one - at))
-        lr_path = _entered(film, match.lr, lr, number)
-        film.partners[lr_path] = [_entered(film, match.hr, hr, one) for one in near]
+        lr_path = enter_frame(film, match.lr, lr, number)
+        film.partners[lr_path] = [enter_frame(film, match.hr, hr, one) for one in near]
 
 
-def _entered(film: Film, video: Path, signatures: Signatures, number: int) -> Path:
+def enter_frame(film: Film, video: Path, signatures: Signatures, number: int) -> Path:
     """Enter a frame of a video; return its file, called after its moment, in the video's folder."""
     seconds = float(signatures.seconds[number])
     milliseconds = round(1000 * max(seconds, 0))
@@ -267,20 +316,20 @@ def _store(frame: tuple[Path, Pixels]) -> Path:
     ok, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     assert ok
     temporary = path.with_suffix(TEMPORARY)
-    with _writing(path):
+    with writing(path):
         temporary.write_bytes(data.tobytes())
         os.replace(temporary, path)
     return path
 
 
-def _make(folder: Path, dest: Path | None) -> None:
+def make_folder(folder: Path, options: Options) -> None:
     """Make a folder, in DEST without following links; TwimagerError if that can't be done."""
-    with _writing(folder), opened(folder, dest, make=True):
+    with writing(folder), opened(folder, None if options.run.dry else options.run.unlinked_dest, make=True):
         pass
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Raise TwimagerError for what can't be written."""
     try:
         yield

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from twimager.errors import Interrupted, require
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.mask import Masks, read_masks, size_by_header
+from twimager.geometry import Size
 from twimager.image.files import require_files
-from twimager.image.folders import of_videos
+from twimager.image.folders import are_videos, videos_among
 from twimager.options import Options, Search, VideoSettings
 from twimager.output import layout
 from twimager.output.atomic import write_files
@@ -67,14 +68,9 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         [path for path in _files(flag, folder, options, console) if path not in without]
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
     )
-    videos = of_videos(lr_paths, hr_paths)
-    if videos:
-        require_av()
-        search = options.propose.search
-        require(search is Search.AUTO, f"--search {search.value}: frames of videos are paired by their time map")
-    else:
-        require(options.video == VideoSettings(), "--frames, --per_shot and what belongs to them are for videos")
-    masks = read_masks(options.read, lr_paths, hr_paths, video_size if videos else size_by_header)
+    videos = are_videos(lr_paths), are_videos(hr_paths)
+    _require_fitting(options, videos)
+    masks = read_masks(options.read, lr_paths, hr_paths, _size)
     given = {"--lr_mask": options.read.lr_mask, "--hr_mask": options.read.hr_mask}
     inputs = {"--lr": lr_paths, "--hr": hr_paths} | {flag: [path] for flag, path in given.items() if path}
     with keep_journal(options, inputs) as journal, ExitStack() as stack:
@@ -83,19 +79,20 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         ledger = Ledger(console)
         film: Film | None = None
         try:
-            if videos:
+            if any(videos):
                 # Imported here, as SciPy takes its time, and few runs are of videos.
                 from twimager.run.film import open_film
+                from twimager.run.stills import open_stills
 
-                film = stack.enter_context(open_film(lr_paths, hr_paths, options, console, ledger))
-                lr_paths, hr_paths = film.lrs, []
+                opened = open_film if all(videos) else open_stills
+                film = stack.enter_context(opened(lr_paths, hr_paths, options, console, ledger))
+                lr_paths, hr_paths = film.wanted
             paths = (film.lrs, film.hrs) if film else (lr_paths, hr_paths)
             _find_and_write(paths, options, console, journal, ledger, masks=masks, film=film)
         except KeyboardInterrupt:
             ledger.interrupted = True
             journal.discard_unfinished()
         journal.require_files()
-        # Of videos, most HR frames are none that an LR could have had.
         ledger.account_for_unpaired(lr_paths, hr_paths, _stopped(ledger, options), options.pair.gates.max_difference)
         report = ledger.report(options)
         if film:
@@ -113,6 +110,22 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
             if film:
                 film.discard_all(options.video.keep_frames)
         return outcome
+
+
+def _require_fitting(options: Options, videos: tuple[bool, bool]) -> None:
+    """Raise UsageError for options that do not go with what each side is: videos or not."""
+    if not any(videos):
+        require(options.video == VideoSettings(), "--frames, --per_shot and what belongs to them are for videos")
+        return
+    require_av()
+    search, chosen = options.propose.search, VideoSettings()
+    require(search is Search.AUTO, f"--search {search.value}: frames of videos are paired by their time map")
+    chosen = replace(options.video, frames=chosen.frames, per_shot=chosen.per_shot, every=chosen.every)
+    require(all(videos) or options.video == chosen, "--frames, --per_shot, --every: with stills, these are the choice")
+
+
+def _size(path: Path) -> Size | None:
+    return video_size(path) if videos_among([path]) else size_by_header(path)
 
 
 def _files(flag: str, place: Path, options: Options, console: Console) -> list[Path]:
@@ -134,21 +147,22 @@ def _find_and_write(
 ) -> None:
     """Find pairs among the LRs and HRs and write them, until no more are to be written; enter what came of it."""
     if film:
-        options = replace(options, lr=film.folder / "lr", hr=film.folder / "hr")
+        lr, hr = film.roots(options)
+        options = replace(options, lr=lr, hr=hr)
     names = Names(options, *paths)
-    lrs, hrs = map(len, paths)
+    wanted = sum(map(len, film.wanted)) if film else len(paths[0])
     # Without --save the store only serves --resume: that it can't be kept is a detail.
     stored, warn = (options.run.save, console.warn) if options.run.save else (journal.store, console.detail)
     evaluate = evaluate_all if options.select.all_matches else evaluate_best
     with (
-        console.progress(4 * lrs if film else lrs + hrs, ledger.seconds) as progress,
+        console.progress(4 * wanted if film else sum(map(len, paths)), ledger.seconds) as progress,
         worker_pool(options.run.jobs, inline=options.run.debug) as pool,
         Store(stored, warn) as store,
         Evaluators(
             pool, options.run.jobs, partial(evaluate, settings=options.pair), processes=not options.run.debug
         ) as evaluators,
     ):
-        progress.expect(MATCHING * lrs)
+        progress.expect(MATCHING * wanted)
         reader = Reader(pool, options.run.jobs, console, progress, store=store, ledger=ledger)
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
         with Writer(pool, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:

@@ -73,35 +73,40 @@ def framing_of(lr: Area, hr: Area, keep: tuple[float, float] = (1.0, 1.0)) -> Fr
 class Describer:
     """Makes descriptors of both videos on the LR's grid, of what both show."""
 
-    def __init__(self, lr: Area, hr: Area, framing: Framing) -> None:
-        self.lr_area, self.hr_area, self.framing = lr, hr, framing
-        centres = (np.arange(SIDE) + 0.5) / SIDE
+    def __init__(self, lr: Area, hr: Area, framing: Framing, side: int = SIDE) -> None:
+        """Describe thumbnails of `side` x `side` pixels."""
+        self.lr_area, self.hr_area, self.framing, self.side = lr, hr, framing, side
+        centres = (np.arange(side) + 0.5) / side
         spans = (lr.left, lr.right, hr.left, hr.right), (lr.top, lr.bottom, hr.top, hr.bottom)
         inside = []
         for (scale, shift), (lr_from, lr_to, hr_from, hr_to) in zip(framing, spans, strict=True):
             there = scale * centres + shift
             inside.append((centres > lr_from) & (centres < lr_to) & (there > hr_from) & (there < hr_to))
         self._mask = np.outer(inside[1], inside[0]).astype(np.float32)
-        self._columns, self._rows = (_sampling(*axis) for axis in framing)
+        self._columns, self._rows = (_sampling(*axis, side) for axis in framing)
+
+    def at(self, framing: Framing) -> Describer:
+        """Return what describes in another framing."""
+        return Describer(self.lr_area, self.hr_area, framing, self.side)
 
     def moved(self, framing: Framing) -> Describer:
         """Return what describes another part of the HR, of the same pixels of the LR."""
-        other = Describer(self.lr_area, self.hr_area, framing)
+        other = self.at(framing)
         other._mask = self._mask
         return other
 
     def lr(self, thumbnails: NDArray[np.uint8]) -> Descriptors:
-        """Return the descriptors of LR thumbnails, (n, 32, 32), as (n, 1024); 0 where nothing is to be seen."""
+        """Return the descriptors of LR thumbnails, (n, side, side), as (n, side²); 0 where nothing is to be seen."""
         return self._described(thumbnails, None)
 
     def hr(self, thumbnails: NDArray[np.uint8]) -> Descriptors:
-        """Return the descriptors of HR thumbnails, (n, 32, 32), as (n, 1024); 0 where nothing is to be seen."""
+        """Return the descriptors of HR thumbnails, (n, side, side), as (n, side²); 0 where nothing is to be seen."""
         return self._described(thumbnails, (self._rows, self._columns))
 
     def _described(
         self, thumbnails: NDArray[np.uint8], sampling: tuple[NDArray[np.float32], NDArray[np.float32]] | None
     ) -> Descriptors:
-        made = np.empty((len(thumbnails), SIDE * SIDE), np.float32)
+        made = np.empty((len(thumbnails), self.side**2), np.float32)
         for start in range(0, len(thumbnails), CHUNK):
             part = np.asarray(thumbnails[start : start + CHUNK], np.float32)
             if sampling:
@@ -110,8 +115,8 @@ class Describer:
         return made
 
     def _normalized(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return frames, (n, 32, 32), less their local mean, over their local contrast, of unit length."""
-        blur = _gaussian()
+        """Return frames, (n, side, side), less their local mean, over their local contrast, of unit length."""
+        blur = _gaussian(self.side)
         mask = self._mask
         weight = np.asarray(np.maximum(blur @ mask @ blur.T, 1e-3), np.float32)
         local = blur @ (pixels * mask) @ blur.T / weight
@@ -122,10 +127,10 @@ class Describer:
         return np.asarray(detail / np.maximum(length, MIN_LENGTH * np.sqrt(mask.sum() + 1)), np.float32)
 
 
-@lru_cache(maxsize=1)
-def _gaussian() -> NDArray[np.float32]:
-    """Return the matrix, (32, 32), that blurs along one axis."""
-    steps = np.subtract.outer(np.arange(SIDE), np.arange(SIDE))
+@lru_cache(maxsize=2)
+def _gaussian(side: int) -> NDArray[np.float32]:
+    """Return the matrix, (side, side), that blurs along one axis."""
+    steps = np.subtract.outer(np.arange(side), np.arange(side)) * (SIDE / side)
     return np.asarray(np.exp(-(steps**2) / (2 * LOCAL**2)), np.float32)
 
 
@@ -137,7 +142,7 @@ def coarse(described: Descriptors) -> Descriptors:
     return np.asarray(small / np.maximum(length, 1), np.float32)
 
 
-def _sampling(scale: float, shift: float) -> NDArray[np.float32]:
-    """Return the matrix, (32, 32), from HR pixels to the LR's along one axis, linear between centres."""
-    there = np.clip((scale * (np.arange(SIDE) + 0.5) / SIDE + shift) * SIDE - 0.5, 0, SIDE - 1)
-    return np.asarray(np.maximum(1 - np.abs(there[:, None] - np.arange(SIDE)), 0), np.float32)
+def _sampling(scale: float, shift: float, side: int) -> NDArray[np.float32]:
+    """Return the matrix, (side, side), from HR pixels to the LR's along one axis, linear between centres."""
+    there = np.clip((scale * (np.arange(side) + 0.5) / side + shift) * side - 0.5, 0, side - 1)
+    return np.asarray(np.maximum(1 - np.abs(there[:, None] - np.arange(side)), 0), np.float32)

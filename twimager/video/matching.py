@@ -89,6 +89,14 @@ def match_videos(lrs: Sequence[Path], hrs: Sequence[Path], console: Console, fol
     return Matched(matches, [path for path in kept if path not in paired], unreadable, kept)
 
 
+def sign_videos(videos: Sequence[Path], console: Console, folder: Path) -> Matched:
+    """Return videos that are matched with none, whose signatures are kept as `match_videos` keeps them."""
+    places = {path: folder / _name(path) for path in videos}
+    with console.progress(_minutes(videos)) as progress:
+        unreadable = _keep_signatures(places, console, progress)
+    return Matched([], [], unreadable, {path: place for path, place in places.items() if path not in unreadable})
+
+
 def _matched(lr: Path, hr: Path, places: dict[Path, Path]) -> VideoMatch:
     """Return the time map of two videos whose signatures are in files."""
     loaded = _loaded(places[lr]), _loaded(places[hr])

@@ -27,7 +27,7 @@ WORST = 3
 
 
 class Pairs(NamedTuple):
-    """Thumbnails of frames that show the same, (n, 32, 32) each; and of the HR frames before and after them."""
+    """Thumbnails of frames that show the same, (n, side, side) each; and of the HR frames before and after them."""
 
     lr: Thumbnails
     hr: Thumbnails
@@ -66,8 +66,7 @@ def refine_framing(describer: Describer, pairs: Pairs) -> Describer:
 def _at(describer: Describer, edges: Edges) -> Describer:
     """Return what describes in the framing whose left, right, top and bottom edges lie there in the HR."""
     left, right, top, bottom = map(float, edges)
-    framing = Framing((right - left, left), (bottom - top, top))
-    return Describer(describer.lr_area, describer.hr_area, framing)
+    return describer.at(Framing((right - left, left), (bottom - top, top)))
 
 
 def _edges(framing: Framing) -> Edges:

@@ -52,7 +52,7 @@ def select_frames(
     there = np.where(mapped, timeline.hr_frames, 0)
     flaws = {
         "that the other does not have": ~mapped,
-        "outside of --from and --to": ~_within(lr, settings),
+        "outside of --from and --to": ~within(lr, settings),
         "damaged": lr.damaged | hr.damaged[there],
         "black": (lr.brightness < BLACK) | (hr.brightness < BLACK)[there],
         "combed": ~np.array(bobbed[0]) & (lr.combing > COMBED) | ~np.array(bobbed[1]) & (hr.combing > COMBED)[there],
@@ -74,7 +74,8 @@ def select_frames(
     return Selection(chosen, {flaw: count for flaw, count in left_out.items() if count})
 
 
-def _within(video: Signatures, settings: VideoSettings) -> Mask:
+def within(video: Signatures, settings: VideoSettings) -> Mask:
+    """Return which frames are of the part that is wanted."""
     seconds = video.seconds - video.seconds[0]
     return np.asarray((seconds >= settings.start) & (seconds <= (np.inf if settings.end is None else settings.end)))
 
