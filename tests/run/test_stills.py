@@ -17,6 +17,7 @@ from tests.support.folders import contents, images
 from tests.support.page import Parsed
 from tests.support.report import VALIDATOR, report_of
 from tests.support.videos import moving, write_video
+from twimager.report.ledger import Ledger
 
 # LR frames of scenes that both have, of pans and of one in which a thing moves before what stands still.
 FRAMES = (60, 100, 200, 240)
@@ -151,15 +152,32 @@ def test_a_dry_run_writes_nothing(run: Run, release: Release, stills: Path, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_files(
+def test_frames_are_kept_and_pairs_limited_where_asked_for(
     run: Run, release: Release, stills: Path, tmp_path: Path
+) -> None:
+    flags = "--lr", stills, "--hr", release.film, "--dest", tmp_path / "out"
+    assert run(*flags, "--limit", 2, "--keep_frames").code == 0
+    assert list((tmp_path / "out/.twimager/frames").rglob("*.png"))
+    assert len(images(tmp_path / "out")) == 4
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_to_the_same_files(
+    run: Run, release: Release, stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = "--lr", stills, "--hr", release.film
     assert run(*flags, "--dest", tmp_path / "whole").code == 0
-    assert run(*flags, "--dest", tmp_path / "out", "--limit", 2, "--keep_frames").code == 0
-    assert list((tmp_path / "out/.twimager/frames").rglob("*.png"))
-    assert len(images(tmp_path / "out")) == 4
-    assert run(*flags, "--dest", tmp_path / "out", "--overwrite").code == 0
+    accept = Ledger.accept
+
+    def interrupt(ledger: Ledger, record: Any) -> None:
+        accept(ledger, record)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "accept", interrupt)
+        assert run(*flags, "--dest", tmp_path / "out").code == 130
+    assert list((tmp_path / "out/.twimager/signatures").iterdir())
+    assert run(*flags, "--dest", tmp_path / "out", "--resume").code == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 

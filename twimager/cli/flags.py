@@ -230,7 +230,14 @@ def _add_videos(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--every", type=float, metavar="SECONDS", help="instead take the sharpest frame of every so many seconds"
     )
-    group.add_argument("--from", dest="start", type=_seconds, default=0.0, metavar="H:MM:SS", help="of the LR video, or the one that has the stills,")
+    group.add_argument(
+        "--from",
+        dest="start",
+        type=_seconds,
+        default=0.0,
+        metavar="H:MM:SS",
+        help="of the LR video, or the one that has the stills,",
+    )
     group.add_argument("--to", dest="end", type=_seconds, metavar="H:MM:SS", help="take frames of this part only")
     group.add_argument(
         "--deinterlace",

@@ -1,7 +1,7 @@
 """Stills against videos, as images for the main job: which frames each may be, and files of these.
 
 Thumbnails tell where a still is to a few frames. These are extracted, a batch of stills at a time, and compared at
-twice the size, and the one that is most like it is paired as images are.
+four times the size, and the one that is most like it is paired as images are.
 """
 
 from __future__ import annotations
