@@ -15,6 +15,7 @@ from twimager.options import (
     MIN_DETAIL,
     Alpha,
     Border,
+    ClipsLayout,
     ColorTransfer,
     Deinterlace,
     Format,
@@ -243,6 +244,19 @@ def _add_videos(group: argparse._ArgumentGroup) -> None:
         choices=_values(Hdr),
         default=Hdr.SDR.value,
         help="tone-map a high dynamic range (sdr, the default), or leave its values as they are (keep)",
+    )
+    group.add_argument(
+        "--clips",
+        type=int,
+        metavar="N",
+        help="write clips instead: around each pair N frames in a row of both videos, the HR ones all by its transform",
+    )
+    group.add_argument(
+        "--clips_layout",
+        choices=_values(ClipsLayout),
+        default=defaults.clips_layout.value,
+        help="how they are called: 000/00000000.png (reds, the default), 00001/0001/im1.png (vimeo), both with a list, "
+        "or 00000_00000000.png (trainner)",
     )
     group.add_argument("--keep_frames", action="store_true", help="keep the frames, in DEST/.twimager/frames")
 

@@ -14,6 +14,7 @@ from twimager.align.matching import Match
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import translation
 from twimager.options import Alpha, WriteSettings, plain_settings
+from twimager.output.clips import WrittenFrame
 from twimager.output.tiles import Tile
 from twimager.output.transparency import treatment
 from twimager.pairs import RejectedPair, VerifiedPair
@@ -24,6 +25,7 @@ from twimager.report.schema import (
     SCHEMA_VERSION,
     AgreementRecord,
     Candidates,
+    ClipFrameRecord,
     FrameRecord,
     NoteRecord,
     PairRecord,
@@ -127,6 +129,7 @@ def pair_record(record: Record, write: WriteSettings, moments: Mapping[Path, Mom
         hr_output=_absolute(record.outputs.hr),
         mask_output=_absolute(record.outputs.mask),
         tiles=[_tile(tile, lr) for tile in record.tiles],
+        clip=[_clip_frame(frame, pair) for frame in record.clip],
         channels=4 if treatment(pair, write) is Alpha.KEEP else 3,
         split=pair.part and pair.part.split,
         group=pair.part and pair.part.group,
@@ -148,6 +151,14 @@ def pair_record(record: Record, write: WriteSettings, moments: Mapping[Path, Mom
 def _tile(tile: Tile, lr: Fingerprint) -> TileRecord:
     window = tile.window.moved(*lr.picture[:2])
     return TileRecord(lr_output=_absolute(tile.outputs.lr), hr_output=_absolute(tile.outputs.hr), window=window)
+
+
+def _clip_frame(written: WrittenFrame, pair: VerifiedPair) -> ClipFrameRecord:
+    outputs, frame = written.outputs, written.frame
+    window = pair.window.moved(*pair.proposal.lr.picture[:2])
+    return ClipFrameRecord(
+        _absolute(outputs.lr), _absolute(outputs.hr), window, lr_number=frame.lr_number, hr_number=frame.hr_number
+    )
 
 
 def _between_frames(match: Match, lr: Fingerprint, hr: Fingerprint) -> list[list[float]]:

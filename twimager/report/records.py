@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
+from twimager.output.clips import WrittenFrame
 from twimager.output.names import NOT_WRITTEN, Outputs
 from twimager.output.tiles import Tile
 from twimager.pairs import RejectedPair, VerifiedPair
@@ -28,17 +29,19 @@ NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 @dataclass(frozen=True)
 class Record:
-    """A pair, where its files went, whether a review has accepted it already, and what tiles it was cut into."""
+    """A pair, where its files went, whether a review has accepted it already, and its tiles, or its clip's frames."""
 
     pair: VerifiedPair
     outputs: Outputs = NOT_WRITTEN
     accepted: bool = False
     tiles: tuple[Tile, ...] = ()
+    clip: tuple[WrittenFrame, ...] = ()
 
     @property
     def files(self) -> list[Path]:
         """All files that were written."""
-        return [path for outputs in (self.outputs, *(tile.outputs for tile in self.tiles)) for path in outputs.paths]
+        tiles, frames = [tile.outputs for tile in self.tiles], [frame.outputs for frame in self.clip]
+        return [path for outputs in (self.outputs, *tiles, *frames) for path in outputs.paths]
 
 
 @dataclass(frozen=True)

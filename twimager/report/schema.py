@@ -94,6 +94,13 @@ class TileRecord(Struct, forbid_unknown_fields=True):
         return _written(self.lr_output, self.hr_output)
 
 
+class ClipFrameRecord(TileRecord, forbid_unknown_fields=True):
+    """A frame of a pair's clip: its files and window as of a tile, and the numbers of its frames in the videos."""
+
+    lr_number: Count
+    hr_number: Count
+
+
 class FrameRecord(Struct, forbid_unknown_fields=True):
     """A frame of a video: its number, from 0, its presentation timestamp, and when it is shown."""
 
@@ -133,7 +140,8 @@ class TimelineRecord(Struct, forbid_unknown_fields=True):
 class PairRecord(PairNumbers):
     """A pair that was written, or would be; paths are absolute. `accepted` is True or None.
 
-    One that was cut into `tiles` has no files but theirs. Of frames of videos, `lr_frame` and `hr_frame` say which.
+    One that was cut into `tiles`, or written as a `clip`, has no files but theirs. Of frames of videos, `lr_frame` and
+    `hr_frame` say which.
     """
 
     lr: Text
@@ -142,6 +150,7 @@ class PairRecord(PairNumbers):
     hr_output: Text | None
     mask_output: Text | None
     tiles: list[TileRecord]
+    clip: list[ClipFrameRecord]
     channels: Literal[3, 4]
     split: Literal["train", "val"] | None
     group: Count | None
@@ -163,7 +172,7 @@ class PairRecord(PairNumbers):
 
     @property
     def shown(self) -> PairRecord | TileRecord:
-        """What stands for it where it is looked at: itself, or the tile in the middle of the list."""
+        """What stands for it where it is looked at: itself, or the tile or frame in the middle of the list."""
         return self.parts[len(self.parts) // 2]
 
     @property
@@ -173,8 +182,8 @@ class PairRecord(PairNumbers):
 
     @property
     def parts(self) -> list[PairRecord | TileRecord]:
-        """All that has files: itself, or its tiles."""
-        return [*self.tiles] or [self]
+        """All that has files: itself, or its tiles, or the frames of its clip."""
+        return [*self.tiles, *self.clip] or [self]
 
     @property
     def files(self) -> list[str]:

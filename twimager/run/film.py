@@ -15,8 +15,11 @@ from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.mask import Masks
@@ -41,7 +44,6 @@ from twimager.video.formatting import to_csv
 from twimager.video.frames import FrameSettings, read_frames
 from twimager.video.matching import Matched, VideoMatch, match_videos, require_two_sides
 from twimager.video.selection import Selection, select_frames
-from twimager.video.signatures import Signatures
 
 # Where an LR frame and its HR frame are no pair, so many on either side are tried: the map of time may be off by one.
 AROUND = 1
@@ -57,6 +59,13 @@ SIDES = "lr", "hr"
 OWN = re.compile(rf"^[0-9a-f]{{16}}\.(npz|part|thumbnails)$|_\d+h\d\dm\d\ds\d{{3}}\{TEMPORARY}$")
 
 
+class Times(NamedTuple):
+    """When the n frames of a video are shown, (n,), as its signatures have it."""
+
+    pts: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Film:
     """What is to be paired of videos.
@@ -69,6 +78,7 @@ class Film:
     selections : of each two that do, which frames were chosen
     moments : the frame that each file is to hold
     partners : the HR frames that each LR frame may be
+    times : when the frames of each video are shown
     interlacing : of what the frames of a video are made
     joined : the videos whose frames are told apart by their numbers alone
     settings : how frames are made pixels
@@ -80,6 +90,7 @@ class Film:
     selections: list[Selection]
     moments: dict[Path, Moment]
     partners: dict[Path, list[Path]]
+    times: dict[Path, Times]
     interlacing: dict[Path, Interlacing]
     joined: set[Path]
     settings: FrameSettings
@@ -99,6 +110,11 @@ class Film:
         """The videos that belong together, and which of their frames were chosen."""
         return tuple(zip(self.matched.matches, self.selections, strict=True))
 
+    @property
+    def hr_frames(self) -> dict[Path, NDArray[np.int64]]:
+        """The HR frame of each frame of an LR video, by that."""
+        return {match.lr: match.timeline.hr_frames for match in self.matched.matches}
+
     def documents(self, options: Options) -> dict[Path, bytes]:
         """Return the table of segments that is kept with the report."""
         kept = options.run.report and options.run.dest
@@ -117,7 +133,8 @@ class Film:
         for batch in self.batches():
             decoded = set[Path]()
             for first, last in ((0, 1), (1, None)):
-                partners = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
+                left = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
+                partners = {lr: hrs for lr, hrs in left.items() if hrs}
                 frames = list(dict.fromkeys([*partners, *chain(*partners.values())]))
                 reader.progress.expect((2 * len(frames) + MATCHING * len(partners)) * (first > 0))
                 with reader.progress.stage("extracting frames"):
@@ -148,6 +165,17 @@ class Film:
             yield from (path for pts, path in places.items() if pts not in set(missing))
             frames = read_frames(video, missing, self.settings, warn, self.interlacing[video], joined=joined)
             yield from in_order(pool, _store, ((places[pts], picture) for pts, picture in frames), 4)
+
+    def enter(self, video: Path, number: int) -> Path:
+        """Enter a frame of a video; return its file, called after its moment, in the video's folder."""
+        seconds = float(self.times[video].seconds[number])
+        milliseconds = round(1000 * max(seconds, 0))
+        minutes, rest = divmod(milliseconds // 1000, 60)
+        stem = os.fsencode(video.stem)[:STEM_BYTES].decode(errors="ignore")
+        name = f"{stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
+        path = self.folders[video] / name
+        self.moments[path] = Moment(video, number, int(self.times[video].pts[number]), seconds)
+        return path
 
     def discard_all(self, keep_frames: bool) -> None:
         """Delete the signatures, what is left of frames, and their folders, as far as nothing else is in them."""
@@ -203,7 +231,7 @@ def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     with _writing(folder / SIGNATURES):
         matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
     settings = FrameSettings(options.video.deinterlace, options.video.hdr)
-    film = Film(folder / FRAMES, {}, matched, [], {}, {}, {}, set(), settings)
+    film = Film(folder / FRAMES, {}, matched, [], {}, {}, {}, {}, set(), settings)
     for match in matched.matches:
         kept = matched.signatures(match.lr), matched.signatures(match.hr)
         for side, root, video, signatures in zip(
@@ -212,12 +240,13 @@ def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
             film.folders[video] = film.folder / side / video.relative_to(video.parent if root == video else root)
             make(film.folders[video])
             film.interlacing[video] = interlacing(signatures)
+            film.times[video] = Times(signatures.pts.copy(), signatures.seconds.copy())
             if signatures.is_joined:
                 film.joined.add(video)
         bobbed = _bobbed(settings, film.interlacing[match.lr]), _bobbed(settings, film.interlacing[match.hr])
         chosen = select_frames(*kept, match.timeline, options.video, bobbed)
         film.selections.append(chosen)
-        _plan(film, match, kept, chosen)
+        _plan(film, match, chosen, 0 if options.video.clips else AROUND)
         left = ", ".join(f"{count} {flaw}" for flaw, count in chosen.left_out.items())
         segments, taken = counted(len(match.timeline.segments), "segment"), counted(len(chosen.frames), "frame")
         console.note(
@@ -239,26 +268,13 @@ def _bobbed(settings: FrameSettings, interlacing: Interlacing) -> bool:
     return settings.deinterlace is not Deinterlace.OFF
 
 
-def _plan(film: Film, match: VideoMatch, kept: tuple[Signatures, Signatures], chosen: Selection) -> None:
-    """Enter the files of chosen frames, and of those that they may be."""
-    lr, hr = kept
+def _plan(film: Film, match: VideoMatch, chosen: Selection, around: int) -> None:
+    """Enter the files of chosen frames, and of those that they may be: so many `around` the mapped one."""
+    hr_count = len(film.times[match.hr].pts)
     for number in map(int, chosen.frames):
         at = int(match.timeline.hr_frames[number])
-        near = sorted(range(max(0, at - AROUND), min(len(hr), at + AROUND + 1)), key=lambda one: abs(one - at))
-        lr_path = _entered(film, match.lr, lr, number)
-        film.partners[lr_path] = [_entered(film, match.hr, hr, one) for one in near]
-
-
-def _entered(film: Film, video: Path, signatures: Signatures, number: int) -> Path:
-    """Enter a frame of a video; return its file, called after its moment, in the video's folder."""
-    seconds = float(signatures.seconds[number])
-    milliseconds = round(1000 * max(seconds, 0))
-    minutes, rest = divmod(milliseconds // 1000, 60)
-    stem = os.fsencode(video.stem)[:STEM_BYTES].decode(errors="ignore")
-    name = f"{stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
-    path = film.folders[video] / name
-    film.moments[path] = Moment(video, number, int(signatures.pts[number]), seconds)
-    return path
+        near = sorted(range(max(0, at - around), min(hr_count, at + around + 1)), key=lambda one: abs(one - at))
+        film.partners[film.enter(match.lr, number)] = [film.enter(match.hr, one) for one in near]
 
 
 def _store(frame: tuple[Path, Pixels]) -> Path:

@@ -73,7 +73,9 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         search = options.propose.search
         require(search is Search.AUTO, f"--search {search.value}: frames of videos are paired by their time map")
     else:
-        require(options.video == VideoSettings(), "--frames, --per_shot and what belongs to them are for videos")
+        require(
+            options.video == VideoSettings(), "--frames, --per_shot, --clips and what belongs to them are for videos"
+        )
     masks = read_masks(options.read, lr_paths, hr_paths, video_size if videos else size_by_header)
     given = {"--lr_mask": options.read.lr_mask, "--hr_mask": options.read.hr_mask}
     inputs = {"--lr": lr_paths, "--hr": hr_paths} | {flag: [path] for flag, path in given.items() if path}
@@ -161,6 +163,10 @@ def _find_and_write(
                 from twimager.pairing.splitting import split_pairs
 
                 found = split_pairs(islice(found, options.select.limit), options, reader, masks)
+            if film and options.video.clips:
+                from twimager.run.clips import with_clips
+
+                found = with_clips(found, film, options, reader, has_clip=writer.has_clip, settle=writer.finish)
             for pair in found:
                 if not writer.accept(pair):
                     break
