@@ -389,6 +389,13 @@ class ClipsLayout(Enum):
 SEPTUPLET = 7
 
 
+class Steady(Enum):
+    """Whether pairs of two videos are aligned by what their transforms have in common."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 @dataclass(frozen=True)
 class VideoSettings:
     """Which frames are taken from videos, and how; times are in seconds from the LR video's beginning.
@@ -404,6 +411,7 @@ class VideoSettings:
     deinterlace: Deinterlace = Deinterlace.AUTO
     hdr: Hdr = Hdr.SDR
     keep_frames: bool = False
+    steady: Steady = Steady.AUTO
     clips: int | None = None
     clips_layout: ClipsLayout = ClipsLayout.REDS
 

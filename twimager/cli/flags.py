@@ -27,6 +27,7 @@ from twimager.options import (
     Output,
     Partial,
     Search,
+    Steady,
     Truncated,
     VideoSettings,
     parse_scale,
@@ -244,6 +245,13 @@ def _add_videos(group: argparse._ArgumentGroup) -> None:
         choices=_values(Hdr),
         default=Hdr.SDR.value,
         help="tone-map a high dynamic range (sdr, the default), or leave its values as they are (keep)",
+    )
+    group.add_argument(
+        "--steady",
+        choices=_values(Steady),
+        default=defaults.steady.value,
+        help="where the geometry is the same all through, align pairs by the transform that they have in common (auto, "
+        "the default), or each by its own (off)",
     )
     group.add_argument(
         "--clips",

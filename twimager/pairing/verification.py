@@ -34,7 +34,13 @@ MOST_CUTS = 3
 
 def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | RejectedPair:
     """Disambiguate a refined candidate and displace it, as far as the method does, and put it through every gate."""
-    registered, agreeing = _registered(candidate, settings.align.method)
+    return verify_registered(*_registered(candidate, settings.align.method), settings)
+
+
+def verify_registered(
+    registered: Candidate, agreeing: Agreement, settings: PairSettings
+) -> VerifiedPair | RejectedPair:
+    """Put a candidate that is registered as well as it can be through every gate."""
     try:
         candidate, agreeing = _without_what_differs(registered, agreeing, settings)
     except UnreadableImage as error:

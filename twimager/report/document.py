@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from twimager.output.transparency import treatment
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import CANDIDATES
-from twimager.report.records import Moment, Record, Report
+from twimager.report.records import FilmResult, Moment, Record, Report
 from twimager.report.schema import (
     SCHEMA_VERSION,
     AgreementRecord,
@@ -39,10 +39,6 @@ from twimager.report.schema import (
 )
 from twimager.verify.agreement_map import AgreementMap
 from twimager.version import __version__
-
-if TYPE_CHECKING:
-    from twimager.video.matching import VideoMatch
-    from twimager.video.selection import Selection
 
 # Numbers of a pair are rounded to so many digits after the point.
 DIGITS = 4
@@ -73,7 +69,7 @@ def document(report: Report) -> ReportDocument:
             for image in report.rejected_images
         ],
         notes=[NoteRecord(path=str(note.path.absolute()), note=note.text) for note in report.notes],
-        timelines=[_timeline(*film) for film in report.films],
+        timelines=[_timeline(film) for film in report.films],
     )
 
 
@@ -85,7 +81,8 @@ def _frame(moment: Moment | None) -> FrameRecord | None:
     )
 
 
-def _timeline(match: VideoMatch, chosen: Selection) -> TimelineRecord:
+def _timeline(film: FilmResult) -> TimelineRecord:
+    match, chosen = film.match, film.chosen
     segments = [
         SegmentRecord(
             lr_from=_seconds(one.lr_from),
@@ -105,6 +102,7 @@ def _timeline(match: VideoMatch, chosen: Selection) -> TimelineRecord:
         mapped=round(match.timeline.mapped, DIGITS),
         chosen=len(chosen.frames),
         left_out=chosen.left_out,
+        weave=_rounded(film.weave),
         segments=segments,
     )
 

@@ -68,6 +68,20 @@ class Moment(NamedTuple):
     seconds: float
 
 
+class FilmResult(NamedTuple):
+    """Two videos that belong together, which of their frames were chosen, and how far the pairs' geometry weaves.
+
+    Attributes
+    ----------
+    weave : LR pixels from the transform that the pairs have in common to their own, the median; None of few pairs, or
+        without `--steady`
+    """
+
+    match: VideoMatch
+    chosen: Selection
+    weave: float | None
+
+
 @dataclass(frozen=True)
 class Note:
     """A remark on an image that is used."""
@@ -86,7 +100,7 @@ class Report:
     seconds : how long each stage took
     aborted, interrupted : whether the run was ended in a window of `--debug`, or by a signal
     moments : of images that are frames of videos, which
-    films : videos that belong together, and which of their frames were chosen
+    films : what was found of videos that belong together
     """
 
     options: Options
@@ -99,7 +113,7 @@ class Report:
     aborted: bool = False
     interrupted: bool = False
     moments: Mapping[Path, Moment] = field(default_factory=dict)
-    films: tuple[tuple[VideoMatch, Selection], ...] = ()
+    films: tuple[FilmResult, ...] = ()
 
     @property
     def stopped(self) -> bool:

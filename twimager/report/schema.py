@@ -124,7 +124,8 @@ class SegmentRecord(Struct, forbid_unknown_fields=True):
 class TimelineRecord(Struct, forbid_unknown_fields=True):
     """Two videos that belong together: the share of LR frames that the HR has, and which frames were chosen.
 
-    `left_out` says how many were not, by reason; a span, when the first and the last frame are shown, in seconds.
+    `left_out` says how many were not, by reason; a span, when the first and the last frame are shown, in seconds;
+    `weave`, how far the pairs' own transforms are off the one that they have in common, in LR pixels; None for few.
     """
 
     lr: Text
@@ -134,6 +135,7 @@ class TimelineRecord(Struct, forbid_unknown_fields=True):
     mapped: Share
     chosen: Count
     left_out: dict[str, Count]
+    weave: NotNegative | None
     segments: list[SegmentRecord]
 
 

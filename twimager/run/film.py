@@ -23,17 +23,19 @@ from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.mask import Masks
+from twimager.geometry import Size
 from twimager.image.folders import videos_among
 from twimager.image.pixels import Pixels
-from twimager.options import Deinterlace, Options
+from twimager.options import Deinterlace, Options, PairSettings, Steady
 from twimager.output.atomic import unwritable
 from twimager.output.layout import JOURNALS, SEGMENTS, TEMPORARY
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.read import Reader
 from twimager.pairing.rounds import find_pairs
+from twimager.pairing.steady import Pool, Pooled, is_affine, steadied
 from twimager.pairs import VerifiedPair
 from twimager.report.ledger import Ledger
-from twimager.report.records import Moment
+from twimager.report.records import FilmResult, Moment
 from twimager.runtime.console import Console, counted
 from twimager.runtime.folders import opened
 from twimager.runtime.pool import in_order
@@ -78,6 +80,7 @@ class Film:
     selections : of each two that do, which frames were chosen
     moments : the frame that each file is to hold
     partners : the HR frames that each LR frame may be
+    pools : the transforms of pairs, by their videos and the sizes of both frames
     times : when the frames of each video are shown
     interlacing : of what the frames of a video are made
     joined : the videos whose frames are told apart by their numbers alone
@@ -90,6 +93,7 @@ class Film:
     selections: list[Selection]
     moments: dict[Path, Moment]
     partners: dict[Path, list[Path]]
+    pools: dict[tuple[Path, Path, Size, Size], Pool]
     times: dict[Path, Times]
     interlacing: dict[Path, Interlacing]
     joined: set[Path]
@@ -106,9 +110,11 @@ class Film:
         return list(dict.fromkeys(chain(*self.partners.values())))
 
     @property
-    def films(self) -> tuple[tuple[VideoMatch, Selection], ...]:
-        """The videos that belong together, and which of their frames were chosen."""
-        return tuple(zip(self.matched.matches, self.selections, strict=True))
+    def films(self) -> tuple[FilmResult, ...]:
+        """The videos that belong together, which of their frames were chosen, and how far those weave."""
+        weaves = {key[:2]: pool.weave for key, pool in sorted(self.pools.items(), key=lambda one: len(one[1].places))}
+        matches = zip(self.matched.matches, self.selections, strict=True)
+        return tuple(FilmResult(match, chosen, weaves.get((match.lr, match.hr))) for match, chosen in matches)
 
     @property
     def hr_frames(self) -> dict[Path, NDArray[np.int64]]:
@@ -141,13 +147,29 @@ class Film:
                     there = set(reader.progress.counted(self.extract(frames, reader.pool, reader.console.warn)))
                 decoded |= there
                 lrs, hrs = ([path for path in paths if path in there] for paths in (partners, frames[len(partners) :]))
-                yield from find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
+                found = find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
+                is_off = options.video.steady is Steady.OFF
+                yield from found if is_off else self._steadied(found, reader, options.pair)
                 settle()
                 if not (options.video.keep_frames or options.write.split):
                     self.discard(set(frames) & reader.ledger.taken)
             lost = [lr for lr, hrs in batch.items() if lr not in decoded or decoded.isdisjoint(hrs)]
             undecoded = Rejection(Reason.UNREADABLE, "it or its HR frames can't be decoded")
             reader.ledger.reject_images("LR", dict.fromkeys(lost, undecoded))
+
+    def _steadied(
+        self, pairs: Iterable[VerifiedPair], reader: Reader, settings: PairSettings
+    ) -> Iterator[VerifiedPair]:
+        """Yield a batch's pairs aligned by the transform that those of their videos have in common, if any."""
+        known = [Pooled(pair, self._pool(pair) if is_affine(pair) else None) for pair in pairs]
+        with reader.progress.stage("pooling transforms"):
+            yield from steadied(known, reader, settings)
+
+    def _pool(self, pair: VerifiedPair) -> Pool:
+        """Return the pool of a pair's transform."""
+        lr, hr = pair.proposal.images
+        sizes = lr.frame[2:], hr.frame[2:]
+        return self.pools.setdefault((self.moments[lr.path].video, self.moments[hr.path].video, *sizes), Pool(*sizes))
 
     def batches(self) -> Iterator[dict[Path, list[Path]]]:
         """Yield the partners of so many LR frames at a time."""
@@ -231,7 +253,7 @@ def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     with _writing(folder / SIGNATURES):
         matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
     settings = FrameSettings(options.video.deinterlace, options.video.hdr)
-    film = Film(folder / FRAMES, {}, matched, [], {}, {}, {}, {}, set(), settings)
+    film = Film(folder / FRAMES, {}, matched, [], {}, {}, {}, {}, {}, set(), settings)
     for match in matched.matches:
         kept = matched.signatures(match.lr), matched.signatures(match.hr)
         for side, root, video, signatures in zip(
