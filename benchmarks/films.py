@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import av
 import cv2
 import numpy as np
+from av.filter import Graph
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -345,8 +346,21 @@ def write(
             frame = _encodable(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), hdr)
             frame.pts = number if moments is None else moments[number]
             frame.time_base = 1 / rate if moments is None else Fraction(1, 1000)
+            if more.get("interlaced"):
+                frame = _top_field_first(frame)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def _top_field_first(frame: Any) -> Any:
+    """Return a frame that is flagged as what it is."""
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base
+    )
+    graph.link_nodes(source, graph.add("setfield", "mode=tff"), graph.add("buffersink")).configure()
+    graph.push(frame)
+    return graph.pull()
 
 
 def _encodable(pixels: Any, hdr: bool) -> Any:
