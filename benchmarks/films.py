@@ -1,4 +1,4 @@
-"""Make pairs of films with a known truth, and score how `twimager.py timeline` maps them.
+"""Make pairs of films with a known truth, and score how Twimager maps their times, and aligns pairs of their frames.
 
     python benchmarks/films.py make FILMS [CLIP...]     # of clips, or else of the examples' photographs
     python benchmarks/films.py score FILMS
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +27,13 @@ from typing import Any, NamedTuple
 import av
 import cv2
 import numpy as np
+from av.filter import Graph
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from twimager.geometry import resize_matrix, transform_points, translation  # noqa: E402
 
 Pixels = NDArray[np.uint8]
 PHOTOS = ROOT / "examples" / "HR"
@@ -39,6 +44,8 @@ LENGTHS = (30, 80)
 MOVING, THUMB = 0.5, (96, 54)
 # Below this share of its brightness a frame of a fade is not counted.
 SEEN = 0.25
+# Alignment is measured at points so many LR pixels apart.
+TILE = 32
 CRF = {"libx264": ("crf", "18"), "libx265": ("crf", "18")}
 
 
@@ -64,6 +71,8 @@ class Shown(NamedTuple):
 
 
 Cut = list[Shown]
+# x, y, width and height
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class Kind:
     ----------
     edit : makes the LR's cut of the scenes; the HR's is `hr_edit`'s
     look : changes a frame before it is shrunk
+    frame : returns the part of an HR frame, by its size, that the LR's frame shows: x, y, width and height
     weave : makes frames of fields, each given as the numbers of the frames that its top and bottom lines show
     """
 
@@ -87,6 +97,7 @@ class Kind:
     edit: Callable[[list[Scene], np.random.Generator], Cut] = lambda scenes, _: joined(scenes)
     hr_edit: Callable[[list[Scene], np.random.Generator], Cut] = lambda scenes, _: joined(scenes)
     look: Callable[[Pixels, int], Pixels] = lambda pixels, _: pixels
+    frame: Callable[[tuple[int, int]], Box] = lambda size: (0, 0, *size)
     weave: Callable[[int], list[tuple[int, int]]] = lambda n: [(k, k) for k in range(n)]
     interlaced: bool = False
     steady: bool = True
@@ -179,22 +190,34 @@ def logo(pixels: Pixels, _: int) -> Pixels:
 
 def broadcast(pixels: Pixels, number: int) -> Pixels:
     """Return a frame as a broadcast shows it: cropped, in other colours, with a logo and burnt-in subtitles."""
-    height, width = pixels.shape[:2]
-    cropped = pixels[height // 24 : -height // 20, width // 16 : -width // 14]
+    height = pixels.shape[0]
+    x, y, shown, rows = cropped(pixels.shape[1::-1])
     curve = np.clip(255 * (np.arange(256) / 255) ** 1.25 * 0.85 + 18, 0, 255).astype(np.uint8)
-    toned = cv2.LUT(cropped, curve)
+    toned = cv2.LUT(pixels[y : y + rows, x : x + shown], curve)
     toned[..., 0] = cv2.convertScaleAbs(toned[..., 0], alpha=0.9)
     marked = logo(np.asarray(toned, np.uint8), number)
     if number // 40 % 3:
-        place = (width // 8, int(toned.shape[0] * 0.92))
+        place = (pixels.shape[1] // 8, int(toned.shape[0] * 0.92))
         cv2.putText(marked, f"Subtitle {number // 40}", place, cv2.FONT_HERSHEY_SIMPLEX, height / 300, (255,) * 3, 2)
     return marked
 
 
+def cropped(size: tuple[int, int]) -> Box:
+    """Return the part of a frame that a broadcast shows."""
+    width, height = size
+    x, y = width // 16, height // 24
+    return x, y, width + -width // 14 - x, height + -height // 20 - y
+
+
 def letterboxed(pixels: Pixels, _: int) -> Pixels:
     """Return a frame with black bars at its top and bottom."""
-    height = pixels.shape[0] // 6
+    height = -padded(pixels.shape[1::-1])[1]
     return np.asarray(cv2.copyMakeBorder(pixels, height, height, 0, 0, cv2.BORDER_CONSTANT), np.uint8)
+
+
+def padded(size: tuple[int, int]) -> Box:
+    """Return a frame with its black bars, as seen from the frame."""
+    return 0, -(size[1] // 6), size[0], size[1] + 2 * (size[1] // 6)
 
 
 # Fields.
@@ -215,13 +238,13 @@ KINDS = (
     Kind("plain", codec="libx264"),
     Kind("late", edit=late, look=logo),
     Kind("pal", rate=PAL, interlaced=True),
-    Kind("ntsc", (720, 480), NTSC, look=letterboxed, weave=telecined, interlaced=True),
+    Kind("ntsc", (720, 480), NTSC, look=letterboxed, frame=padded, weave=telecined, interlaced=True),
     Kind("fields", rate=PAL, hr_rate=2 * PAL, weave=fields, interlaced=True),
     Kind("recut", rate=PAL, edit=recut, hr_edit=with_others, suffix=".mpg"),
-    Kind("broadcast", edit=with_breaks, look=broadcast),
+    Kind("broadcast", edit=with_breaks, look=broadcast, frame=cropped),
     Kind("stutter", codec="libx264", edit=stuttering),
     Kind("variable", codec="libx264", edit=stuttering, look=logo, steady=False),
-    Kind("hdr", hr_codec="libx265", look=broadcast, edit=late),
+    Kind("hdr", hr_codec="libx265", look=broadcast, frame=cropped, edit=late),
 )
 
 
@@ -323,8 +346,21 @@ def write(
             frame = _encodable(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), hdr)
             frame.pts = number if moments is None else moments[number]
             frame.time_base = 1 / rate if moments is None else Fraction(1, 1000)
+            if more.get("interlaced"):
+                frame = _top_field_first(frame)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def _top_field_first(frame: Any) -> Any:
+    """Return a frame that is flagged as what it is."""
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base
+    )
+    graph.link_nodes(source, graph.add("setfield", "mode=tff"), graph.add("buffersink")).configure()
+    graph.push(frame)
+    return graph.pull()
 
 
 def _encodable(pixels: Any, hdr: bool) -> Any:
@@ -434,6 +470,56 @@ def _is_right(row: dict[str, str], number: int) -> bool:
     return any(int(row[key]) >= 0 and abs(int(row[key]) - number) <= tolerance for key in ("hr_frame", "hr_other"))
 
 
+class Alignment(NamedTuple):
+    """How pairs of frames compare with the truth.
+
+    Attributes
+    ----------
+    wrong : pairs of frames that are not of the same moment
+    errors : of each other pair how far, in LR pixels, its HR lies from where it belongs, the median over its points
+    """
+
+    wrong: int
+    errors: list[float]
+
+
+def aligned(kind: Kind, folder: Path, *flags: str) -> Alignment:
+    """Return how the pairs that Twimager makes of a film are aligned; `flags` are more of its options."""
+    with TemporaryDirectory() as dest, (folder / "truth.csv").open(encoding="utf-8") as file:
+        sides = "--lr", str(next(folder.glob("lr.*"))), "--hr", str(folder / "hr.mkv"), "--dest", dest
+        command = [sys.executable, str(ROOT / "twimager.py"), *sides, "--dry", "--report", "--quiet", *flags]
+        subprocess.run(command, check=False)
+        pairs = json.loads((Path(dest) / "report.json").read_text(encoding="utf-8"))["pairs"]
+        rows = list(csv.DictReader(file))
+    right = [one for one in pairs if _is_right(rows[one["lr_frame"]["number"]], one["hr_frame"]["number"])]
+    sizes = [_frame_size(folder / name) for name in (Path(sides[1]).name, "hr.mkv")]
+    true = true_matrix(kind, *sizes)
+    return Alignment(
+        len(pairs) - len(right), [misalignment(np.array(one["matrix"]), true, one["window"]) for one in right]
+    )
+
+
+def true_matrix(kind: Kind, lr: tuple[int, int], hr: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the matrix, (3, 3), from HR pixels to LR pixels in frames of these sizes."""
+    x, y, width, height = kind.frame(hr)
+    return resize_matrix((width, height), lr) @ translation(-x, -y)
+
+
+def misalignment(found: NDArray[np.float64], true: NDArray[np.float64], window: Box) -> float:
+    """Return how far points of a window of the LR are apart, by two matrices, (3, 3), from the HR: LR pixels."""
+    x, y, width, height = window
+    grid = np.meshgrid(np.arange(x + TILE // 2, x + width, TILE), np.arange(y + TILE // 2, y + height, TILE))
+    points = np.stack(grid, axis=-1).reshape(-1, 2).astype(np.float64)
+    moved = transform_points(found @ np.linalg.inv(true), points)
+    return float(np.median(np.linalg.norm(moved - points, axis=1)))
+
+
+def _frame_size(path: Path) -> tuple[int, int]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return stream.width, stream.height
+
+
 def main() -> None:
     """Make or score films."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -454,12 +540,28 @@ def main() -> None:
             source = partial(clip_scenes, values.clips) if values.clips else partial(photo_scenes, PHOTOS)
             make(kind, source(values.scenes, size, rng), values.films / kind.name, values.shrink, rng)
         return
-    sys.stdout.write("| film | exact | wrong | of scenes HR lacks | mapped | shots |\n|---|---|---|---|---|---|\n")
+    names = (
+        "film",
+        "exact",
+        "wrong",
+        "of scenes HR lacks",
+        "mapped",
+        "shots",
+        "pairs",
+        "wrong",
+        "err median",
+        "err 90 %",
+    )
+    sys.stdout.write(f"| {' | '.join(names)} |\n{'|---' * len(names)}|\n")
     for kind in kinds:
         folder = values.films / kind.name
         result = score(mapped_frames(next(folder.glob("lr.*")), folder / "hr.mkv"), folder / "truth.csv")
         numbers = f"{result.exact:.4f} | {result.wrong} | {result.lacking} | {result.mapped:.3f} | {result.shots:.3f}"
-        sys.stdout.write(f"| {kind.name} | {numbers} |\n")
+        found = aligned(kind, folder)
+        errors = " | ".join(f"{value:.4f}" for value in np.percentile(found.errors or [np.nan], (50, 90)))
+        pairs = len(found.errors) + found.wrong
+        sys.stdout.write(f"| {kind.name} | {numbers} | {pairs} | {found.wrong} | {errors} |\n")
+        sys.stdout.flush()
 
 
 def mapped_frames(lr: Path, hr: Path) -> NDArray[np.int64]:

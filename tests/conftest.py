@@ -17,10 +17,15 @@ os.environ.update(ONE_THREAD)
 
 import cv2
 import pytest
+from hypothesis import settings
 
 from tests.support.command import Outcome, Run
 from tests.support.folders import Folders, make_folders
 from tests.support.pictures import picture
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

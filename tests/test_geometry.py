@@ -79,7 +79,7 @@ def largest_by_brute_force(covered: np.ndarray) -> int:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.floats(-40, 40),
     st.floats(-12, 12),

@@ -72,6 +72,7 @@ class Reason(Enum):
     TAKEN = "in a better pair"
     SKIPPED = "skipped by hand"
     NO_TILE = "no usable tile"
+    CLIP = "a frame of its clip differs"
     NOT_REACHED = "not reached"
     FAILED = "could not be compared"
     NOT_WRITTEN = "could not be written"

@@ -377,9 +377,31 @@ class Hdr(Enum):
     KEEP = "keep"
 
 
+class ClipsLayout(Enum):
+    """How the frames of clips are called, as a data set that trainers load has them."""
+
+    REDS = "reds"
+    VIMEO = "vimeo"
+    TRAINNER = "trainner"
+
+
+# Frames of a sequence of Vimeo-90K: its loaders take the fourth for the middle.
+SEPTUPLET = 7
+
+
+class Steady(Enum):
+    """Whether pairs of two videos are aligned by what their transforms have in common."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 @dataclass(frozen=True)
 class VideoSettings:
-    """Which frames are taken from videos, and how; times are in seconds from the LR video's beginning."""
+    """Which frames are taken from videos, and how; times are in seconds from the LR video's beginning.
+
+    With `clips`, so many frames in a row are written for each pair.
+    """
 
     frames: int = 1000
     per_shot: int = 2
@@ -389,9 +411,17 @@ class VideoSettings:
     deinterlace: Deinterlace = Deinterlace.AUTO
     hdr: Hdr = Hdr.SDR
     keep_frames: bool = False
+    steady: Steady = Steady.AUTO
+    clips: int | None = None
+    clips_layout: ClipsLayout = ClipsLayout.REDS
 
     def __post_init__(self) -> None:
         require(self.frames >= 1, "--frames must be 1 or more")
+        require(self.clips is None or self.clips >= 2, "--clips must be 2 or more frames")
+        layout = self.clips_layout
+        require(self.clips or layout is ClipsLayout.REDS, f"--clips_layout {layout.value}: add --clips")
+        septuplets = layout is not ClipsLayout.VIMEO or self.clips == SEPTUPLET
+        require(septuplets, f"--clips_layout vimeo: its loaders read {SEPTUPLET} frames: --clips {SEPTUPLET}")
         require(self.per_shot >= 1, "--per_shot must be 1 or more")
         require(self.every is None or 0 < self.every < math.inf, "--every must be more than 0 seconds")
         require(self.end is None or self.end > self.start, "--to must be later than --from")
@@ -455,6 +485,19 @@ class Options:
         require(not profile_in_tiff, "--keep_icc: no profile is written into TIFF; --format png, webp and jpg hold it")
         if self.write.tile:
             _require_tiles(self.write.tile, self.pair.framing)
+        if self.video.clips:
+            self._require_clips()
+
+    def _require_clips(self) -> None:
+        """Raise UsageError if clips can't be written so."""
+        write, run, partial = self.write, self.run, self.pair.framing.partial
+        require(write.format is Format.PNG, "--clips writes PNG, as its loaders read no other files: --format png")
+        for flag, given in {
+            "tile": write.tile, "prefix": write.prefix, "suffix": write.suffix, "meta_info": run.meta_info,
+            "hf": run.hf, "lmdb": run.lmdb, "all_matches": self.select.all_matches,
+        }.items():  # fmt: skip
+            require(not given, f"--clips: what is written goes by --clips_layout: not with --{flag}")
+        require(not partial.keeps_all, f"--clips leaves out what differs: not with --partial {partial.value}")
 
 
 def _require_tiles(tile: Tiling, framing: Framing) -> None:

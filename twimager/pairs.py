@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -54,6 +55,31 @@ class Part(NamedTuple):
     group: int
 
 
+class ClipFrame(NamedTuple):
+    """The LR and the HR frame of one moment: their files, and their numbers in the videos."""
+
+    lr: Path
+    hr: Path
+    lr_number: int
+    hr_number: int
+
+
+class Clip(NamedTuple):
+    """Frames in a row of two videos.
+
+    Attributes
+    ----------
+    frames : of both, those of the pair among them
+    number : of the chosen frame that it is around, from 0, among those of all videos
+    video, of_video : the number of the two videos, from 1, and of the chosen frame among theirs, from 1
+    """
+
+    frames: tuple[ClipFrame, ...]
+    number: int
+    video: int
+    of_video: int
+
+
 class VerifiedPair(NamedTuple):
     """A pair that passed every gate.
 
@@ -66,6 +92,7 @@ class VerifiedPair(NamedTuple):
     native_scale : HR source pixels that hold detail, along a side, per output pixel
     agreement : where both agree; None if nothing differs
     part : whether it is to train on or to validate with; None without `--split`
+    clip : the frames around it; None without `--clips`
     """
 
     proposal: Proposal
@@ -78,6 +105,13 @@ class VerifiedPair(NamedTuple):
     native_scale: float = 1.0
     agreement: AgreementMap | None = None
     part: Part | None = None
+    clip: Clip | None = None
+
+    def of_frame(self, frame: ClipFrame) -> VerifiedPair:
+        """Return another frame of its clip as a pair, which shares all that is known of this one."""
+        lr, hr = self.proposal.images
+        proposal = self.proposal._replace(lr=replace(lr, path=frame.lr), hr=replace(hr, path=frame.hr))
+        return self._replace(proposal=proposal, agreement=None)
 
 
 class RejectedPair(NamedTuple):

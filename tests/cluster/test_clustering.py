@@ -70,7 +70,7 @@ def test_groups_without_a_matrix_are_the_same(similarity: float, linkage: Linkag
     assert found == by_scipy(hashes, similarity, linkage)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values=st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=40), most=st.integers(0, 16))
 def test_single_linkage_needs_no_luck(values: list[int], most: int) -> None:
     """Its groups do not depend on which of equally near ones are joined first."""
@@ -79,7 +79,7 @@ def test_single_linkage_needs_no_luck(values: list[int], most: int) -> None:
     assert (cluster_hashes(hashes, 16, most / 16, Linkage.SINGLE, matrix_up_to=0) == whole).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values=st.lists(st.integers(0, 2**16 - 1), min_size=2, max_size=40), most=st.integers(0, 15))
 @pytest.mark.parametrize("linkage", [Linkage.AVERAGE, Linkage.WEIGHTED, Linkage.COMPLETE])
 def test_groups_are_within_reach(linkage: Linkage, values: list[int], most: int) -> None:
@@ -93,7 +93,7 @@ def test_groups_are_within_reach(linkage: Linkage, values: list[int], most: int)
         assert len({label for label, other in zip(labels, values, strict=True) if other == value}) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values=st.lists(st.integers(0, 2**16 - 1), min_size=2, max_size=40), most=st.integers(0, 15))
 @pytest.mark.parametrize("matrix_up_to", [1, 10, 100])
 def test_no_two_groups_are_left_that_are_near(matrix_up_to: int, values: list[int], most: int) -> None:

@@ -229,7 +229,7 @@ damages = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 2
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as the command line does
 @pytest.mark.parametrize("kind", SMALL)
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(which=st.integers(0, 3), keep=st.floats(0.02, 1), damage=damages, early=st.booleans())
 def test_any_damage_ends_in_an_image_or_a_clean_no(
     kind: str, which: int, keep: float, damage: list[tuple[float, int]], early: bool

@@ -15,7 +15,7 @@ OF = Path("low"), Path("high")
 SIDES = st.integers(1, 90)
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(size=st.tuples(SIDES, SIDES), tile=st.integers(1, 40), step=st.integers(1, 40))
 def test_tiles_lie_in_the_picture_and_cover_it_if_they_touch(size: tuple[int, int], tile: int, step: int) -> None:
     windows = tile_windows(size, tile, step)

@@ -16,12 +16,13 @@ from twimager.report.summary import Summary
 
 KEYS = [
     "twimager", "exit_code", "pairs", "written", "lr_left", "hr_left", "closest", "unreadable", "unwritten", "tiles",
-    "without_tile", "scale", "enlarged", "median_native_scale", "negatives", "inverted", "split", "dest", "documents",
+    "without_tile", "clips", "without_clip", "scale", "enlarged", "median_native_scale", "negatives", "inverted",
+    "split", "dest", "documents",
 ]  # fmt: skip
 
 
 def summary(**changed: object) -> Summary:
-    plain = Summary("0", 0, 9, True, {}, {}, {}, 0, 0, 0, 0, 2.0, 0, 1.5, 0, False, {}, "out", {})
+    plain = Summary("0", 0, 9, True, {}, {}, {}, 0, 0, 0, 0, 0, 0, 2.0, 0, 1.5, 0, False, {}, "out", {})
     return msgspec.structs.replace(plain, **changed)
 
 

@@ -16,7 +16,7 @@ from twimager.options import Options
 from twimager.report.document import document
 from twimager.report.page import page
 from twimager.report.reader import caption
-from twimager.report.records import Report
+from twimager.report.records import FilmResult, Report
 from twimager.video.matching import VideoMatch
 from twimager.video.registration import Framing
 from twimager.video.selection import Selection
@@ -82,6 +82,8 @@ def test_a_timeline_says_from_when_to_when_the_videos_are() -> None:
     timeline = Timeline([segment], np.array([-1, 0, 1]), Framing((1, 0), (1, 0)))
     match = VideoMatch(Path("/a.mkv"), Path("/b.mkv"), timeline, (0.0, 0.08), (1.5, 9.1234567))
     chosen = Selection(np.array([1]), {"black": 2})
-    (record,) = document(Report(Options(Path("a"), Path("b")), films=((match, chosen),))).timelines
+    film = FilmResult(match, chosen, 0.01234567)
+    (record,) = document(Report(Options(Path("a"), Path("b")), films=(film,))).timelines
+    assert record.weave == 0.0123
     assert (record.lr_span, record.hr_span) == ((0, 0.08), (1.5, 9.123457))
     assert (record.chosen, record.left_out, record.segments[0].confidence) == (1, {"black": 2}, 1)

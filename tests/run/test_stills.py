@@ -186,7 +186,7 @@ def test_frames_are_not_chosen_where_stills_are_the_choice(
     run: Run, release: Release, stills: Path, tmp_path: Path, chosen: tuple[Any, ...]
 ) -> None:
     flags = "--lr", stills, "--hr", release.film, "--dest", tmp_path / "out"
-    refused(run(*flags, *chosen), 2, "--frames, --per_shot, --every: with stills")
+    refused(run(*flags, *chosen), 2, "--every, --clips: with stills")
 
 
 def test_where_nothing_is_found_nothing_is_left(run: Run, release: Release, tmp_path: Path) -> None:

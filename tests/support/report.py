@@ -61,5 +61,6 @@ def of_films(report: dict[str, Any]) -> dict[str, Any]:
         for pair in report["pairs"]
     ]
     timeline = {"lr": "/films/dvd.mpg", "hr": "/films/bluray.mkv", "mapped": 0.75, "chosen": count, "left_out": {}}
+    timeline["weave"] = 0.004
     report["timelines"] = [{**timeline, "lr_span": [50, 120], "hr_span": [55.5, 110], "segments": segments}]
     return report

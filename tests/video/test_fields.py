@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks import films
 from tests.support.videos import moving, write_video
-from tests.video.conftest import signed_video
+from tests.video.conftest import make_release, signed_video
 from twimager.video.container import frames
 from twimager.video.fields import Deinterlace, Interlacing, interlacing
 from twimager.video.frames import FrameSettings, read_frames
@@ -82,3 +83,12 @@ def test_a_frame_is_deinterlaced_alike_alone_and_among_others(tmp_path: Path) ->
     for one in (pts[0], pts[7], pts[-1]):
         ((_, pixels),) = read_frames(path, [one], settings, pytest.fail)
         assert (pixels == together[one]).all()
+
+
+def test_frames_of_fields_are_mapped_to_the_moment_of_the_field_that_is_kept(tmp_path: Path) -> None:
+    release = make_release("fields", tmp_path)
+    with release.truth.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["moving"] == "1" and row["hr_frame"] != row["hr_other"]]
+    first = [release.found.hr_frames[int(row["lr_frame"])] == int(row["hr_frame"]) for row in rows]
+    assert len(rows) > 100
+    assert np.mean(first) > 0.95

@@ -15,6 +15,7 @@ from twimager.options import (
     MIN_DETAIL,
     Alpha,
     Border,
+    ClipsLayout,
     ColorTransfer,
     Deinterlace,
     Format,
@@ -26,6 +27,7 @@ from twimager.options import (
     Output,
     Partial,
     Search,
+    Steady,
     Truncated,
     VideoSettings,
     parse_scale,
@@ -250,6 +252,26 @@ def _add_videos(group: argparse._ArgumentGroup) -> None:
         choices=_values(Hdr),
         default=Hdr.SDR.value,
         help="tone-map a high dynamic range (sdr, the default), or leave its values as they are (keep)",
+    )
+    group.add_argument(
+        "--steady",
+        choices=_values(Steady),
+        default=defaults.steady.value,
+        help="where the geometry is the same all through, align pairs by the transform that they have in common (auto, "
+        "the default), or each by its own (off)",
+    )
+    group.add_argument(
+        "--clips",
+        type=int,
+        metavar="N",
+        help="write clips instead: around each pair N frames in a row of both videos, the HR ones all by its transform",
+    )
+    group.add_argument(
+        "--clips_layout",
+        choices=_values(ClipsLayout),
+        default=defaults.clips_layout.value,
+        help="how they are called: 000/00000000.png (reds, the default), 00001/0001/im1.png (vimeo), both with a list, "
+        "or 00000_00000000.png (trainner)",
     )
     group.add_argument("--keep_frames", action="store_true", help="keep the frames, in DEST/.twimager/frames")
 

@@ -11,6 +11,7 @@ from twimager.options import (
     AlignSettings,
     Alpha,
     Border,
+    ClipsLayout,
     ColorTransfer,
     Crop,
     Deinterlace,
@@ -31,6 +32,7 @@ from twimager.options import (
     RunSettings,
     Search,
     SelectSettings,
+    Steady,
     Tiling,
     Truncated,
     VideoSettings,
@@ -113,7 +115,8 @@ def to_options(values: argparse.Namespace) -> Options:
         ),
         VideoSettings(
             values.frames, values.per_shot, values.every, values.start, values.end, Deinterlace(values.deinterlace),
-            Hdr(values.hdr), values.keep_frames,
+            Hdr(values.hdr), values.keep_frames, Steady(values.steady), values.clips,
+            ClipsLayout(values.clips_layout),
         ),
         RunSettings(
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from twimager.errors import UsageError, require
 from twimager.image.folders import VIDEOS, require_folder
-from twimager.options import Options, Output, Partial
+from twimager.options import ClipsLayout, Options, Output, Partial
 from twimager.runtime.folders import is_link, is_shared
 
 LR, HR, MASK = "LR", "HR", "MASK"
@@ -15,20 +16,39 @@ LR, HR, MASK = "LR", "HR", "MASK"
 TRAIN, VAL = "train", "val"
 # Where images are, as seen from DEST.
 IMAGE_FOLDERS = tuple(f"{subset}{name}" for subset in ("", f"{TRAIN}/", f"{VAL}/") for name in (LR, HR, MASK))
+# Where the frames of clips are in these, which hold folders then.
+CLIP_FRAME = re.compile(r"([0-9]{3,}/[0-9]{8}|[0-9]{5}/[0-9]{4,}/im[1-7])\.png")
 REPORT, TABLE, PAGE = "report.json", "pairs.csv", "report.html"
 # Of videos, with the report: the segments of their time maps.
 SEGMENTS = "timeline.csv"
 # What --meta_info, --hf and --lmdb write.
 META_INFO, META_INFO_PAIR, METADATA = "meta_info.txt", "meta_info_pair.txt", "metadata.jsonl"
+# What --clips writes.
+CLIPS_INFO, SEPTUPLETS = "meta_info_clips.txt", "sep_trainlist.txt"
 DATABASES = {side: f"{side}.lmdb" for side in (LR, HR)}
 DATA = "data.mdb"
-_ALL_LISTS = META_INFO, META_INFO_PAIR, METADATA, *(f"{database}/{META_INFO}" for database in DATABASES.values())
+_ALL_LISTS = (
+    META_INFO,
+    META_INFO_PAIR,
+    METADATA,
+    CLIPS_INFO,
+    SEPTUPLETS,
+    *(f"{database}/{META_INFO}" for database in DATABASES.values()),
+)
 LISTS = tuple(f"{subset}{name}" for subset in ("", f"{TRAIN}/", f"{VAL}/") for name in _ALL_LISTS)
 # Twimager's own folder in DEST. LR, HR and MASK hold nothing but images, as loaders read all that lies in a folder and
 # below it, hidden or not, whatever it is called.
 JOURNALS = ".twimager"
 # How the names of temporary files end.
 TEMPORARY = ".tmp"
+
+
+def is_image_path(name: str) -> bool:
+    """Return whether a path, as seen from DEST and with slashes, is one that an image may have."""
+    folder = next((one for one in IMAGE_FOLDERS if name.startswith(f"{one}/")), None)
+    rest = name[len(folder) + 1 :] if folder else ""
+    plain = "\0" not in rest and PurePath(rest).name == rest and rest not in ("", "..")
+    return plain or CLIP_FRAME.fullmatch(rest) is not None
 
 
 def check_folders(options: Options) -> None:
@@ -120,8 +140,17 @@ def _lists(options: Options) -> Iterator[str]:
     run, both, written = options.run, options.write.output is Output.ALL, sides(options.write.output)
     names = [META_INFO, *[META_INFO_PAIR] * both] * run.meta_info + [METADATA] * run.hf
     names += [f"{DATABASES[side]}/{META_INFO}" for side in written] * run.lmdb
+    names += lists_of_clips(options)
     for prefix in (f"{TRAIN}/", f"{VAL}/") if options.write.split else ("",):
         yield from (f"{prefix}{name}" for name in names)
+
+
+def lists_of_clips(options: Options) -> list[str]:
+    """Return the lists of the clips that are written: traiNNer's are found by their names alone."""
+    if not options.video.clips or options.run.dry:
+        return []
+    lists = {ClipsLayout.REDS: [CLIPS_INFO], ClipsLayout.VIMEO: [CLIPS_INFO, SEPTUPLETS], ClipsLayout.TRAINNER: []}
+    return lists[options.video.clips_layout]
 
 
 def subsets(options: Options) -> tuple[Path, ...]:

@@ -142,14 +142,17 @@ def lr_picture(pair: VerifiedPair, write: WriteSettings, data: bytes) -> Rendere
     return Rendered(at_depth(shown, output_bits(pair, write), bits), None if lr.srgb else profile)
 
 
-def encoded_hr(pair: VerifiedPair, framing: Framing, write: WriteSettings) -> bytes:
-    """Return the HR output as a file."""
-    return hr_picture(pair, framing, write).encoded(write)
+def encoded_hr(pair: VerifiedPair, framing: Framing, write: WriteSettings, tones: VerifiedPair | None = None) -> bytes:
+    """Return the HR output as a file; `tones` is the pair on which colours are measured, if that is another one."""
+    return hr_picture(pair, framing, write, tones).encoded(write)
 
 
-def hr_picture(pair: VerifiedPair, framing: Framing, write: WriteSettings) -> Rendered:
-    """Return the HR output."""
-    pixels = render_hr(pair, framing, write.color_transfer, treatment(pair, write), output_bits(pair, write))
+def hr_picture(
+    pair: VerifiedPair, framing: Framing, write: WriteSettings, tones: VerifiedPair | None = None
+) -> Rendered:
+    """Return the HR output; `tones` as `encoded_hr` has it."""
+    how, bits = treatment(pair, write), output_bits(pair, write)
+    pixels = render_hr(pair, framing, write.color_transfer, how, bits, tones=tones)
     hr = pair.proposal.hr
     profile = None if hr.srgb else embedded_profile(read_bytes(hr.path))
     return Rendered(pixels, profile)
@@ -161,6 +164,8 @@ def render_hr(
     color_transfer: ColorTransfer | None,
     how: Alpha = Alpha.DROP,
     depth: int | None = None,
+    *,
+    tones: VerifiedPair | None = None,
 ) -> Pixels:
     """Return the HR output, resampled once from the source's pixels; of a depth of 8 or 16, or the source's.
 
@@ -179,8 +184,11 @@ def render_hr(
         else:
             resampled = functools.partial(resample, matrix=to_output, size=size, displacement=displacement)
             rendered, alpha = resample_with_alpha(pixels, transparency, resampled)
-        if color_transfer:
+        if color_transfer and tones is None:
             rendered = _with_lr_colors(rendered, pixels, pair, color_transfer)
+    if color_transfer and tones is not None:
+        with picture(tones.proposal.hr) as pixels:
+            rendered = _with_lr_colors(rendered, pixels, tones, color_transfer)
     if framing.border is Border.KEEP:
         beyond = ~_shown(to_output, pair.proposal.hr.size, size, displacement)
         for made in (rendered,) if alpha is None else (rendered, alpha):

@@ -26,7 +26,7 @@ from twimager.pairs import Candidate, RejectedPair, VerifiedPair, reject
 from twimager.verify.agreement import Agreement
 from twimager.verify.agreement_map import AgreementMap
 from twimager.verify.overlay import make_overlay
-from twimager.verify.scores import MAX_RESIDUAL_SHIFT, WORTH_CUTTING, failed_gate, score
+from twimager.verify.scores import MAX_RESIDUAL_SHIFT, WORTH_CUTTING, Scores, failed_gate, score
 
 # A pair is cut so many times at most: what is left after the first may be told apart better.
 MOST_CUTS = 3
@@ -34,7 +34,13 @@ MOST_CUTS = 3
 
 def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | RejectedPair:
     """Disambiguate a refined candidate and displace it, as far as the method does, and put it through every gate."""
-    registered, agreeing = _registered(candidate, settings.align.method)
+    return verify_registered(*_registered(candidate, settings.align.method), settings)
+
+
+def verify_registered(
+    registered: Candidate, agreeing: Agreement, settings: PairSettings
+) -> VerifiedPair | RejectedPair:
+    """Put a candidate that is registered as well as it can be through every gate."""
     try:
         candidate, agreeing = _without_what_differs(registered, agreeing, settings)
     except UnreadableImage as error:
@@ -45,19 +51,14 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
         common = common.intersection(in_full(candidate.overlay.common, candidate.lr))
     if common is None:
         return reject(candidate, NOTHING_IN_COMMON)
-    scores, gates = score(candidate.overlay, lr_size, agreeing), settings.gates
-    if gates.max_color_distance is not None:
+    scores = score(candidate.overlay, lr_size, agreeing)
+    if settings.gates.max_color_distance is not None:
         colored = with_color_distance(candidate, scores)
         if isinstance(colored, RejectedPair):
             return colored
         scores = colored.scores
-    max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * lr_size[0] / frame_size(candidate.lr.gray)[0]
     native = real_native_scale(candidate, scale)
-    failure = failed_gate(
-        scores, gates.threshold, gates.min_overlap, max_residual_shift=max_residual_shift,
-        max_color_distance=gates.max_color_distance, max_difference=gates.max_difference,
-        partial=settings.framing.partial,
-    ) or enlarged(native, gates)  # fmt: skip
+    failure = failure_of(candidate, scores, settings) or enlarged(native, settings.gates)
     window = failure or output_window(common, proposal.lr.frame, settings.framing)
     compared = in_full(candidate.overlay.common, candidate.lr)
     differing = AgreementMap.of(agreeing.labels, compared) if agreeing.differs.any() else None
@@ -66,6 +67,17 @@ def verify(candidate: Candidate, settings: PairSettings) -> VerifiedPair | Rejec
     return VerifiedPair(
         proposal, found, scores, common, window, score_gap=candidate.score_gap, native_scale=native,
         agreement=differing,
+    )  # fmt: skip
+
+
+def failure_of(candidate: Candidate, scores: Scores, settings: PairSettings) -> Rejection | None:
+    """Return the first gate that a candidate of these scores does not pass, or None."""
+    gates = settings.gates
+    max_residual_shift = gates.max_error or MAX_RESIDUAL_SHIFT * candidate.lr.size[0] / frame_size(candidate.lr.gray)[0]
+    return failed_gate(
+        scores, gates.threshold, gates.min_overlap, max_residual_shift=max_residual_shift,
+        max_color_distance=gates.max_color_distance, max_difference=gates.max_difference,
+        partial=settings.framing.partial,
     )  # fmt: skip
 
 
@@ -90,14 +102,25 @@ def _without_what_differs(
 
     Raises UnreadableImage.
     """
-    most, partial = settings.gates.max_difference, settings.framing.partial
-    candidate, agreeing = without_rim(candidate, agreeing)
+    candidate, agreeing = by_channels_or_jitter(*without_rim(candidate, agreeing), settings)
+    is_cut = settings.framing.partial is Partial.CUT
+    return _cut(candidate, agreeing, settings.gates) if is_cut else (candidate, agreeing)
+
+
+def by_channels_or_jitter(
+    candidate: Candidate, agreeing: Agreement, settings: PairSettings
+) -> tuple[Candidate, Agreement]:
+    """Return a candidate without watermarks and, as settings have it, jitter, where it is contradicted; its agreement.
+
+    Raises UnreadableImage.
+    """
+    most = settings.gates.max_difference
     if agreeing.contradicted > most and is_registered(candidate):
         candidate, agreeing = by_channels(candidate, agreeing, most)
         # Parts that are off are still to be cut or masked.
-        if partial is Partial.NONE and agreeing.contradicted > most:
+        if settings.framing.partial is Partial.NONE and agreeing.contradicted > most:
             agreeing = without_line_jitter(candidate, agreeing, most)
-    return _cut(candidate, agreeing, settings.gates) if partial is Partial.CUT else (candidate, agreeing)
+    return candidate, agreeing
 
 
 def _cut(candidate: Candidate, found: Agreement, gates: Gates) -> tuple[Candidate, Agreement]:

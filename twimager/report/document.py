@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -14,16 +14,18 @@ from twimager.align.matching import Match
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.geometry import translation
 from twimager.options import Alpha, WriteSettings, plain_settings
+from twimager.output.clips import WrittenFrame
 from twimager.output.tiles import Tile
 from twimager.output.transparency import treatment
 from twimager.pairs import RejectedPair, VerifiedPair
 from twimager.propose.by_hash import nearest_hashes
 from twimager.propose.proposal import CANDIDATES
-from twimager.report.records import Moment, Record, Report
+from twimager.report.records import FilmResult, Moment, Record, Report
 from twimager.report.schema import (
     SCHEMA_VERSION,
     AgreementRecord,
     Candidates,
+    ClipFrameRecord,
     FrameRecord,
     NoteRecord,
     PairRecord,
@@ -37,10 +39,6 @@ from twimager.report.schema import (
 )
 from twimager.verify.agreement_map import AgreementMap
 from twimager.version import __version__
-
-if TYPE_CHECKING:
-    from twimager.video.matching import VideoMatch
-    from twimager.video.selection import Selection
 
 # Numbers of a pair are rounded to so many digits after the point.
 DIGITS = 4
@@ -71,7 +69,7 @@ def document(report: Report) -> ReportDocument:
             for image in report.rejected_images
         ],
         notes=[NoteRecord(path=str(note.path.absolute()), note=note.text) for note in report.notes],
-        timelines=[_timeline(*film) for film in report.films],
+        timelines=[_timeline(film) for film in report.films],
     )
 
 
@@ -83,7 +81,8 @@ def _frame(moment: Moment | None) -> FrameRecord | None:
     )
 
 
-def _timeline(match: VideoMatch, chosen: Selection) -> TimelineRecord:
+def _timeline(film: FilmResult) -> TimelineRecord:
+    match, chosen = film.match, film.chosen
     segments = [
         SegmentRecord(
             lr_from=_seconds(one.lr_from),
@@ -103,6 +102,7 @@ def _timeline(match: VideoMatch, chosen: Selection) -> TimelineRecord:
         mapped=round(match.timeline.mapped, DIGITS),
         chosen=len(chosen.frames),
         left_out=chosen.left_out,
+        weave=_rounded(film.weave),
         segments=segments,
     )
 
@@ -127,6 +127,7 @@ def pair_record(record: Record, write: WriteSettings, moments: Mapping[Path, Mom
         hr_output=_absolute(record.outputs.hr),
         mask_output=_absolute(record.outputs.mask),
         tiles=[_tile(tile, lr) for tile in record.tiles],
+        clip=[_clip_frame(frame, pair) for frame in record.clip],
         channels=4 if treatment(pair, write) is Alpha.KEEP else 3,
         split=pair.part and pair.part.split,
         group=pair.part and pair.part.group,
@@ -148,6 +149,14 @@ def pair_record(record: Record, write: WriteSettings, moments: Mapping[Path, Mom
 def _tile(tile: Tile, lr: Fingerprint) -> TileRecord:
     window = tile.window.moved(*lr.picture[:2])
     return TileRecord(lr_output=_absolute(tile.outputs.lr), hr_output=_absolute(tile.outputs.hr), window=window)
+
+
+def _clip_frame(written: WrittenFrame, pair: VerifiedPair) -> ClipFrameRecord:
+    outputs, frame = written.outputs, written.frame
+    window = pair.window.moved(*pair.proposal.lr.picture[:2])
+    return ClipFrameRecord(
+        _absolute(outputs.lr), _absolute(outputs.hr), window, lr_number=frame.lr_number, hr_number=frame.hr_number
+    )
 
 
 def _between_frames(match: Match, lr: Fingerprint, hr: Fingerprint) -> list[list[float]]:

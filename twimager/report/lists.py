@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twimager.geometry import Rect, Size
-from twimager.output.layout import DATABASES, HR, LR, META_INFO, META_INFO_PAIR, METADATA, TRAIN, VAL
+from twimager.output.layout import (
+    CLIPS_INFO,
+    DATABASES,
+    HR,
+    LR,
+    META_INFO,
+    META_INFO_PAIR,
+    METADATA,
+    SEPTUPLETS,
+    TRAIN,
+    VAL,
+)
 from twimager.output.render import output_size
 from twimager.report.schema import Box, PairRecord, Side
 from twimager.runtime.console import counted
@@ -25,18 +36,20 @@ AS_A_WHOLE = 'load them with data_files={"train": "**"}'
 
 
 class Files(NamedTuple):
-    """The files of a pair, or of one of its tiles.
+    """The files of a pair, or of one of its tiles; or of a clip those of its first frame.
 
     Attributes
     ----------
     outputs : their paths, by side
     window : the LR pixels that they show
     channels : how many they have
+    frames : how many frames the clip has, else none
     """
 
     outputs: Mapping[Side, str]
     window: Box
     channels: int
+    frames: int = 0
 
 
 class Kind(NamedTuple):
@@ -45,7 +58,7 @@ class Kind(NamedTuple):
     Attributes
     ----------
     line : returns the line of a pair, at this scale
-    sides : whose names it holds
+    sides : whose names it holds; none of a list of clips
     unlistable : what a loader fails at in a name
     why : the same in words
     """
@@ -59,6 +72,18 @@ class Kind(NamedTuple):
 def _hr_with_size(files: Files, scale: Fraction) -> str:
     width, height = _hr_size(files, scale)
     return f"{_name(files, 'hr')} ({height},{width},{files.channels})"
+
+
+def _clip_with_size(files: Files, scale: Fraction) -> str:
+    width, height = _hr_size(files, scale)
+    return f"{_clip(files)} {files.frames} ({height},{width},{files.channels})"
+
+
+def _clip(files: Files) -> str:
+    """Return the folder of a clip, as seen from that of its side."""
+    parts = Path(next(iter(files.outputs.values()))).parts
+    side = max(place for place, part in enumerate(parts) if part in (LR, HR))
+    return "/".join(parts[side + 1 : -1])
 
 
 def _in_database(files: Files, side: Side, size: Size) -> str:
@@ -83,6 +108,8 @@ def _as_json(files: Files, _: Fraction) -> str:
 # that is no UTF-8 is read by none.
 KINDS = {
     META_INFO: Kind(_hr_with_size, ("hr",), SPACE, SPACED),
+    CLIPS_INFO: Kind(_clip_with_size, (), SPACE, SPACED),
+    SEPTUPLETS: Kind(lambda files, _: _clip(files), (), SPACE, SPACED),
     META_INFO_PAIR: Kind(_both_paths, ("hr", "lr"), re.compile(r", |[\r\n]"), 'hold ", " or a line break'),
     METADATA: Kind(_as_json, ("hr", "lr"), re.compile(r"[\ud800-\udfff]"), "are not UTF-8"),
     f"{DATABASES[LR]}/{META_INFO}": Kind(
@@ -118,7 +145,11 @@ def _of(name: str, pairs: Iterable[PairRecord]) -> tuple[Kind, list[Files]]:
     split = folder if folder in (TRAIN, VAL) else None
     kind = KINDS[rest if split else name]
     of_split = [pair for pair in pairs if pair.split == split]
-    written = [Files(part.outputs, part.window, pair.channels) for pair in of_split for part in pair.parts]
+    if kind.sides:
+        written = [Files(part.outputs, part.window, pair.channels) for pair in of_split for part in pair.parts]
+    else:
+        clips = [(pair.clip[0], pair) for pair in of_split if pair.clip]
+        written = [Files(first.outputs, first.window, pair.channels, len(pair.clip)) for first, pair in clips]
     return kind, [files for files in written if files.outputs.keys() >= set(kind.sides)]
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from twimager.errors import UsageError, require
 from twimager.options import Format
-from twimager.output.layout import HR, IMAGE_FOLDERS, LR, MASK
+from twimager.output.layout import HR, IMAGE_FOLDERS, LR, MASK, is_image_path
 from twimager.output.names import folded
 from twimager.report.schema import (
     SCHEMA_VERSION,
@@ -100,7 +100,7 @@ def caption(pair: PairRecord) -> str:
     """Return the numbers of a pair in a line; what is unknown is left out."""
     numbers = {words: getattr(pair, name) for name, words in CAPTIONS.items()}
     known = [words.format(value) for words, value in numbers.items() if value is not None and value is not False]
-    counts = {"rivals": len(pair.rivals), "tiles": len(pair.tiles)}
+    counts = {"rivals": len(pair.rivals), "tiles": len(pair.tiles), "frames": len(pair.clip)}
     counted = [f"{name} {count}" for name, count in counts.items() if count]
     words = [moment(pair.lr_frame, pair.hr_frame), *known, *counted, "accepted" * bool(pair.accepted)]
     return ", ".join(filter(None, words))
@@ -131,7 +131,7 @@ class OwnFiles:
     def check_folders(self) -> None:
         """Raise UsageError if the images' folders lead out of DEST."""
         for folder in map(self.home.joinpath, IMAGE_FOLDERS):
-            if os.path.normcase(os.path.realpath(folder)) != os.path.normcase(folder):
+            if not _is_no_link(folder):
                 raise UsageError(f"{folder} is a link; the images of {self._report} must lie in DEST itself")
 
     def of(self, pair: PairRecord) -> list[Path]:
@@ -143,10 +143,12 @@ class OwnFiles:
         return {side: self._located(path, side, split or "") for side, path in part.outputs.items()}
 
     def _located(self, recorded: str, side: Side, split: str) -> Path:
-        path = self.home / split / FOLDERS[side] / Path(recorded).name
+        name = os.path.relpath(recorded, self._then) if Path(recorded).is_relative_to(self._then) else ""
+        path, folder = self.home / name, self.home / split / FOLDERS[side]
         suffix = f".{(Format.PNG if side == 'mask' else self._format).value}"
-        named_so = Path(recorded) == self._then / path.relative_to(self.home)
-        if not named_so or path.name == ".." or not path.name.endswith(suffix):
+        named_so = Path(recorded) == self._then / name and is_image_path(Path(name).as_posix())
+        in_dest = path.parent == folder or (path.is_relative_to(folder) and _is_no_link(path.parent))
+        if not (named_so and in_dest and path.name.endswith(suffix)):
             raise UsageError(f"{self._report} names {recorded} as an output, which is none of its DEST")
         if not _is_file_or_nothing(path):
             raise UsageError(f"{path} is no file that Twimager wrote")
@@ -159,6 +161,11 @@ def _real(paths: Iterable[str]) -> set[str]:
     for folder in {os.path.dirname(path) for path in paths}:
         folders[folder] = os.path.realpath(folder)
     return {folded(os.path.join(folders[os.path.dirname(path)], os.path.basename(path))) for path in paths}
+
+
+def _is_no_link(folder: Path) -> bool:
+    """Return whether a folder, and each around it, is none that a link leads to."""
+    return os.path.normcase(os.path.realpath(folder)) == os.path.normcase(folder)
 
 
 def _is_file_or_nothing(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
+from twimager.output.clips import WrittenFrame
 from twimager.output.names import NOT_WRITTEN, Outputs
 from twimager.output.tiles import Tile
 from twimager.pairs import RejectedPair, VerifiedPair
@@ -28,17 +29,19 @@ NOT_READ = (Reason.UNREADABLE, Reason.UNSUPPORTED, Reason.NOT_REGULAR)
 
 @dataclass(frozen=True)
 class Record:
-    """A pair, where its files went, whether a review has accepted it already, and what tiles it was cut into."""
+    """A pair, where its files went, whether a review has accepted it already, and its tiles, or its clip's frames."""
 
     pair: VerifiedPair
     outputs: Outputs = NOT_WRITTEN
     accepted: bool = False
     tiles: tuple[Tile, ...] = ()
+    clip: tuple[WrittenFrame, ...] = ()
 
     @property
     def files(self) -> list[Path]:
         """All files that were written."""
-        return [path for outputs in (self.outputs, *(tile.outputs for tile in self.tiles)) for path in outputs.paths]
+        tiles, frames = [tile.outputs for tile in self.tiles], [frame.outputs for frame in self.clip]
+        return [path for outputs in (self.outputs, *tiles, *frames) for path in outputs.paths]
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,20 @@ class Moment(NamedTuple):
     seconds: float
 
 
+class FilmResult(NamedTuple):
+    """Two videos that belong together, which of their frames were chosen, and how far the pairs' geometry weaves.
+
+    Attributes
+    ----------
+    weave : LR pixels from the transform that the pairs have in common to their own, the median; None of few pairs, or
+        without `--steady`
+    """
+
+    match: VideoMatch
+    chosen: Selection
+    weave: float | None
+
+
 @dataclass(frozen=True)
 class Note:
     """A remark on an image that is used."""
@@ -83,7 +100,7 @@ class Report:
     seconds : how long each stage took
     aborted, interrupted : whether the run was ended in a window of `--debug`, or by a signal
     moments : of images that are frames of videos, which
-    films : videos that belong together, and which of their frames were chosen
+    films : what was found of videos that belong together
     """
 
     options: Options
@@ -96,7 +113,7 @@ class Report:
     aborted: bool = False
     interrupted: bool = False
     moments: Mapping[Path, Moment] = field(default_factory=dict)
-    films: tuple[tuple[VideoMatch, Selection], ...] = ()
+    films: tuple[FilmResult, ...] = ()
 
     @property
     def stopped(self) -> bool:

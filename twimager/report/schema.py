@@ -94,6 +94,13 @@ class TileRecord(Struct, forbid_unknown_fields=True):
         return _written(self.lr_output, self.hr_output)
 
 
+class ClipFrameRecord(TileRecord, forbid_unknown_fields=True):
+    """A frame of a pair's clip: its files and window as of a tile, and the numbers of its frames in the videos."""
+
+    lr_number: Count
+    hr_number: Count
+
+
 class FrameRecord(Struct, forbid_unknown_fields=True):
     """A frame of a video: its number, from 0, its presentation timestamp, and when it is shown."""
 
@@ -117,7 +124,8 @@ class SegmentRecord(Struct, forbid_unknown_fields=True):
 class TimelineRecord(Struct, forbid_unknown_fields=True):
     """Two videos that belong together: the share of LR frames that the HR has, and which frames were chosen.
 
-    `left_out` says how many were not, by reason; a span, when the first and the last frame are shown, in seconds.
+    `left_out` says how many were not, by reason; a span, when the first and the last frame are shown, in seconds;
+    `weave`, how far the pairs' own transforms are off the one that they have in common, in LR pixels; None for few.
     """
 
     lr: Text
@@ -127,13 +135,15 @@ class TimelineRecord(Struct, forbid_unknown_fields=True):
     mapped: Share
     chosen: Count
     left_out: dict[str, Count]
+    weave: NotNegative | None
     segments: list[SegmentRecord]
 
 
 class PairRecord(PairNumbers):
     """A pair that was written, or would be; paths are absolute. `accepted` is True or None.
 
-    One that was cut into `tiles` has no files but theirs. Of frames of videos, `lr_frame` and `hr_frame` say which.
+    One that was cut into `tiles`, or written as a `clip`, has no files but theirs. Of frames of videos, `lr_frame` and
+    `hr_frame` say which.
     """
 
     lr: Text
@@ -142,6 +152,7 @@ class PairRecord(PairNumbers):
     hr_output: Text | None
     mask_output: Text | None
     tiles: list[TileRecord]
+    clip: list[ClipFrameRecord]
     channels: Literal[3, 4]
     split: Literal["train", "val"] | None
     group: Count | None
@@ -163,7 +174,7 @@ class PairRecord(PairNumbers):
 
     @property
     def shown(self) -> PairRecord | TileRecord:
-        """What stands for it where it is looked at: itself, or the tile in the middle of the list."""
+        """What stands for it where it is looked at: itself, or the tile or frame in the middle of the list."""
         return self.parts[len(self.parts) // 2]
 
     @property
@@ -173,8 +184,8 @@ class PairRecord(PairNumbers):
 
     @property
     def parts(self) -> list[PairRecord | TileRecord]:
-        """All that has files: itself, or its tiles."""
-        return [*self.tiles] or [self]
+        """All that has files: itself, or its tiles, or the frames of its clip."""
+        return [*self.tiles, *self.clip] or [self]
 
     @property
     def files(self) -> list[str]:

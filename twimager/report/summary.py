@@ -42,6 +42,7 @@ class Summary(Struct, frozen=True):
     closest : of LRs whose similar HRs were all rejected, by reason, why the one that came closest was
     unreadable, unwritten : files that could not be read, pairs that could not be written
     tiles, without_tile : how many tiles the pairs were cut into, and how many more pairs have none to write
+    clips, without_clip : how many pairs were written as clips, and how many more have a frame in theirs that differs
     scale, enlarged, median_native_scale : `--scale`, how many HRs have fewer pixels than that, and how many source
         pixels per output pixel, along a side, the median HR has (None without pairs)
     negatives, inverted : how many HRs are the negatives of their LRs, and whether they were inverted to be written, as
@@ -62,6 +63,8 @@ class Summary(Struct, frozen=True):
     unwritten: Count
     tiles: Count
     without_tile: Count
+    clips: Count
+    without_clip: Count
     scale: Annotated[float, Meta(gt=0, le=MAX_SCALE)]
     enlarged: Count
     median_native_scale: Annotated[float, Meta(gt=0, le=MAX_NATIVE_SCALE)] | None
@@ -77,8 +80,8 @@ class Summary(Struct, frozen=True):
 
     def to_text(self) -> str:
         """Return a few lines for a person: what was found, what was not, where to look next."""
-        tiles = f", in {counted(self.tiles, 'tile')}" * bool(self.tiles)
-        lines = [f"pairs {'written' if self.written else 'found'}: {self.pairs}{tiles}"]
+        parts = f", in {counted(self.tiles, 'tile')}" * bool(self.tiles) + ", as clips" * bool(self.clips)
+        lines = [f"pairs {'written' if self.written else 'found'}: {self.pairs}{parts}"]
         for side, left in (("LR", self.lr_left), ("HR", self.hr_left)):
             lines.append(f"{side} left without a pair: {sum(left.values())}" + (f" ({_reasons(left)})" if left else ""))
             if side == "LR" and self.closest:
@@ -86,6 +89,7 @@ class Summary(Struct, frozen=True):
         lines += [f"files that could not be read: {self.unreadable}"] * bool(self.unreadable)
         lines += [f"pairs that could not be written: {self.unwritten}"] * bool(self.unwritten)
         lines += [f"pairs without a usable tile: {self.without_tile}"] * bool(self.without_tile)
+        lines += [f"pairs with a frame in their clip that differs: {self.without_clip}"] * bool(self.without_clip)
         lines += self._enlargement()
         if self.negatives:
             how = "inverted, in the LR's colours" if self.inverted else "as they are; --color_transfer inverts them"
@@ -136,6 +140,8 @@ def summarize(report: Report) -> Summary:
         unwritten=report.unwritten,
         tiles=sum(len(record.tiles) for record in report.pairs),
         without_tile=sum(pair.rejection.reason is Reason.NO_TILE for pair in report.rejected_pairs),
+        clips=sum(bool(record.clip) for record in report.pairs),
+        without_clip=sum(pair.rejection.reason is Reason.CLIP for pair in report.rejected_pairs),
         scale=float(options.pair.framing.scale),
         **_native([record.pair.native_scale for record in report.pairs]),
         negatives=sum(record.pair.proposal.negative for record in report.pairs),

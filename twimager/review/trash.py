@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 
 from twimager.errors import TwimagerError
 from twimager.output.atomic import UnwritableName, write_files
-from twimager.output.layout import IMAGE_FOLDERS, JOURNALS, TRAIN, VAL
+from twimager.output.layout import IMAGE_FOLDERS, JOURNALS, LR, TRAIN, VAL, is_image_path
 from twimager.report.schema import PairRecord
 from twimager.runtime.folders import Folder, LinkInDest, opened, read_file
 from twimager.runtime.typed_json import Text, dumps
@@ -119,7 +119,9 @@ class Trash:
                 path = folder / name
                 with suppress(OSError, LinkInDest), opened(path.parent, self._home) as here:
                     here.unlink(path.name)
-            self._remove_empty(*(folder / name for name in (*IMAGE_FOLDERS, TRAIN, VAL)), folder)
+            clips = _clip_folders(deletion.files)
+            self._remove_empty(*(self._home / name for name in clips))
+            self._remove_empty(*(folder / name for name in (*clips, *IMAGE_FOLDERS, TRAIN, VAL)), folder)
         self._remove_empty(self._folder)
 
     def _remove_empty(self, *paths: Path) -> None:
@@ -190,8 +192,12 @@ class Trash:
         return deletion
 
 
+def _clip_folders(files: Iterable[str]) -> list[str]:
+    """Return the folders that files lie in within those of the images, those in one another first."""
+    folders = {parent.as_posix() for name in files for parent in Path(name).parents} - {*IMAGE_FOLDERS, TRAIN, VAL, "."}
+    return sorted(folders, key=len, reverse=True)
+
+
 def _is_plain(name: str) -> bool:
     """Tell whether a name is that of a file which lies in DEST or in one of its folders."""
-    path = Path(name)
-    flat = name in (path.name, *(f"{folder}/{path.name}" for folder in IMAGE_FOLDERS))
-    return flat and path.name not in ("", "..") and "\0" not in name
+    return is_image_path(name) or is_image_path(f"{LR}/{name}")

@@ -14,22 +14,27 @@ from dataclasses import dataclass
 from itertools import chain, groupby, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.mask import Masks
+from twimager.geometry import Size
 from twimager.image.folders import videos_among
 from twimager.image.pixels import Pixels
-from twimager.options import Deinterlace, Options
+from twimager.options import Deinterlace, Options, PairSettings, Steady
 from twimager.output.atomic import unwritable
 from twimager.output.layout import JOURNALS, SEGMENTS, TEMPORARY
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.read import Reader
 from twimager.pairing.rounds import find_pairs
+from twimager.pairing.steady import Pool, Pooled, is_affine, steadied
 from twimager.pairs import VerifiedPair
 from twimager.report.ledger import Ledger
-from twimager.report.records import Moment
+from twimager.report.records import FilmResult, Moment
 from twimager.runtime.console import Console, counted
 from twimager.runtime.folders import opened
 from twimager.runtime.pool import in_order
@@ -56,6 +61,13 @@ SIDES = "lr", "hr"
 OWN = re.compile(rf"^[0-9a-f]{{16}}\.(npz|part|thumbnails)$|_\d+h\d\dm\d\ds\d{{3}}\{TEMPORARY}$")
 
 
+class Times(NamedTuple):
+    """When the n frames of a video are shown, (n,), as its signatures have it."""
+
+    pts: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Film:
     """What is to be paired of videos.
@@ -68,6 +80,8 @@ class Film:
     selections : of each two that do, which frames were chosen
     moments : the frame that each file is to hold
     partners : the HR frames that each LR frame may be
+    pools : the transforms of pairs, by their videos and the sizes of both frames
+    times : when the frames of each video are shown
     interlacing : of what the frames of a video are made
     joined : the videos whose frames are told apart by their numbers alone
     settings : how frames are made pixels
@@ -79,6 +93,8 @@ class Film:
     selections: list[Selection]
     moments: dict[Path, Moment]
     partners: dict[Path, list[Path]]
+    pools: dict[tuple[Path, Path, Size, Size], Pool]
+    times: dict[Path, Times]
     interlacing: dict[Path, Interlacing]
     joined: set[Path]
     settings: FrameSettings
@@ -103,9 +119,16 @@ class Film:
         return self.folder / SIDES[0], self.folder / SIDES[1]
 
     @property
-    def films(self) -> tuple[tuple[VideoMatch, Selection], ...]:
-        """The videos that belong together, and which of their frames were chosen."""
-        return tuple(zip(self.matched.matches, self.selections, strict=True))
+    def films(self) -> tuple[FilmResult, ...]:
+        """The videos that belong together, which of their frames were chosen, and how far those weave."""
+        weaves = {key[:2]: pool.weave for key, pool in sorted(self.pools.items(), key=lambda one: len(one[1].places))}
+        matches = zip(self.matched.matches, self.selections, strict=True)
+        return tuple(FilmResult(match, chosen, weaves.get((match.lr, match.hr))) for match, chosen in matches)
+
+    @property
+    def hr_frames(self) -> dict[Path, NDArray[np.int64]]:
+        """The HR frame of each frame of an LR video, by that."""
+        return {match.lr: match.timeline.hr_frames for match in self.matched.matches}
 
     def documents(self, options: Options) -> dict[Path, bytes]:
         """Return the table of segments that is kept with the report."""
@@ -125,7 +148,8 @@ class Film:
         for batch in self.batches():
             decoded = set[Path]()
             for first, last in ((0, 1), (1, None)):
-                partners = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
+                left = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
+                partners = {lr: hrs for lr, hrs in left.items() if hrs}
                 decoded |= yield from self.tried(
                     partners, options, reader, decider, masks=masks, settle=settle, more=first > 0
                 )
@@ -155,11 +179,27 @@ class Film:
             there = {path for path in paths if path not in self.moments}
             there |= set(reader.progress.counted(self.extract(frames, reader.pool, reader.console.warn)))
         lrs, hrs = ([path for path in side if path in there] for side in (partners, paths[len(partners) :]))
-        yield from find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
+        found = find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
+        is_steady = self.matched.matches and options.video.steady is Steady.AUTO
+        yield from self._steadied(found, reader, options.pair) if is_steady else found
         settle()
         if not (options.video.keep_frames or options.write.split):
             self.discard(set(frames) & reader.ledger.taken)
         return there
+
+    def _steadied(
+        self, pairs: Iterable[VerifiedPair], reader: Reader, settings: PairSettings
+    ) -> Iterator[VerifiedPair]:
+        """Yield a batch's pairs aligned by the transform that those of their videos have in common, if any."""
+        known = [Pooled(pair, self._pool(pair) if is_affine(pair) else None) for pair in pairs]
+        with reader.progress.stage("pooling transforms"):
+            yield from steadied(known, reader, settings)
+
+    def _pool(self, pair: VerifiedPair) -> Pool:
+        """Return the pool of a pair's transform."""
+        lr, hr = pair.proposal.images
+        sizes = lr.frame[2:], hr.frame[2:]
+        return self.pools.setdefault((self.moments[lr.path].video, self.moments[hr.path].video, *sizes), Pool(*sizes))
 
     def batches(self) -> Iterator[dict[Path, list[Path]]]:
         """Yield the partners of so many LR frames at a time."""
@@ -177,6 +217,17 @@ class Film:
             yield from (path for pts, path in places.items() if pts not in set(missing))
             frames = read_frames(video, missing, self.settings, warn, self.interlacing[video], joined=joined)
             yield from in_order(pool, _store, ((places[pts], picture) for pts, picture in frames), 4)
+
+    def enter(self, video: Path, number: int) -> Path:
+        """Enter a frame of a video; return its file, called after its moment, in the video's folder."""
+        seconds = float(self.times[video].seconds[number])
+        milliseconds = round(1000 * max(seconds, 0))
+        minutes, rest = divmod(milliseconds // 1000, 60)
+        stem = os.fsencode(video.stem)[:STEM_BYTES].decode(errors="ignore")
+        name = f"{stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
+        path = self.folders[video] / name
+        self.moments[path] = Moment(video, number, int(self.times[video].pts[number]), seconds)
+        return path
 
     def discard_all(self, keep_frames: bool) -> None:
         """Delete the signatures, what is left of frames, and their folders, as far as nothing else is in them."""
@@ -238,7 +289,7 @@ def enter_videos(film: Film, *sides: tuple[str, list[Path]], ledger: Ledger) -> 
 def empty_film(folder: Path, matched: Matched, options: Options) -> Film:
     """Return a film whose frames are kept in `folder`, and none of which is planned yet."""
     settings = FrameSettings(options.video.deinterlace, options.video.hdr)
-    return Film(folder / FRAMES, {}, matched, [], {}, {}, {}, set(), settings)
+    return Film(folder / FRAMES, {}, matched, [], {}, {}, {}, {}, {}, set(), settings)
 
 
 def enter_video(film: Film, side: str, root: Path, video: Path, options: Options) -> Signatures:
@@ -247,6 +298,7 @@ def enter_video(film: Film, side: str, root: Path, video: Path, options: Options
     film.folders[video] = film.folder / side / video.relative_to(video.parent if root == video else root)
     make_folder(film.folders[video], options)
     film.interlacing[video] = interlacing(signatures)
+    film.times[video] = Times(signatures.pts.copy(), signatures.seconds.copy())
     if signatures.is_joined:
         film.joined.add(video)
     return signatures
@@ -266,7 +318,7 @@ def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
         bobbed = _bobbed(film.settings, film.interlacing[match.lr]), _bobbed(film.settings, film.interlacing[match.hr])
         chosen = select_frames(*kept, match.timeline, options.video, bobbed)
         film.selections.append(chosen)
-        _plan(film, match, kept, chosen)
+        _plan(film, match, chosen, 0 if options.video.clips else AROUND)
         left = ", ".join(f"{count} {flaw}" for flaw, count in chosen.left_out.items())
         segments, taken = counted(len(match.timeline.segments), "segment"), counted(len(chosen.frames), "frame")
         console.note(
@@ -288,26 +340,13 @@ def _bobbed(settings: FrameSettings, interlacing: Interlacing) -> bool:
     return settings.deinterlace is not Deinterlace.OFF
 
 
-def _plan(film: Film, match: VideoMatch, kept: tuple[Signatures, Signatures], chosen: Selection) -> None:
-    """Enter the files of chosen frames, and of those that they may be."""
-    lr, hr = kept
+def _plan(film: Film, match: VideoMatch, chosen: Selection, around: int) -> None:
+    """Enter the files of chosen frames, and of those that they may be: so many `around` the mapped one."""
+    hr_count = len(film.times[match.hr].pts)
     for number in map(int, chosen.frames):
         at = int(match.timeline.hr_frames[number])
-        near = sorted(range(max(0, at - AROUND), min(len(hr), at + AROUND + 1)), key=lambda one: abs(one - at))
-        lr_path = enter_frame(film, match.lr, lr, number)
-        film.partners[lr_path] = [enter_frame(film, match.hr, hr, one) for one in near]
-
-
-def enter_frame(film: Film, video: Path, signatures: Signatures, number: int) -> Path:
-    """Enter a frame of a video; return its file, called after its moment, in the video's folder."""
-    seconds = float(signatures.seconds[number])
-    milliseconds = round(1000 * max(seconds, 0))
-    minutes, rest = divmod(milliseconds // 1000, 60)
-    stem = os.fsencode(video.stem)[:STEM_BYTES].decode(errors="ignore")
-    name = f"{stem}_{minutes // 60:02}h{minutes % 60:02}m{rest:02}s{milliseconds % 1000:03}.png"
-    path = film.folders[video] / name
-    film.moments[path] = Moment(video, number, int(signatures.pts[number]), seconds)
-    return path
+        near = sorted(range(max(0, at - around), min(hr_count, at + around + 1)), key=lambda one: abs(one - at))
+        film.partners[film.enter(match.lr, number)] = [film.enter(match.hr, one) for one in near]
 
 
 def _store(frame: tuple[Path, Pixels]) -> Path:

@@ -7,11 +7,11 @@ import os
 import zlib
 from collections.abc import Iterator
 from enum import Enum
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from twimager.errors import ExitCode, UsageError
-from twimager.output.layout import IMAGE_FOLDERS, REPORT
+from twimager.output.layout import IMAGE_FOLDERS, REPORT, TRAIN, VAL, is_image_path
 from twimager.output.names import folded
 from twimager.report.reader import read_report
 from twimager.report.schema import ReportDocument
@@ -130,16 +130,10 @@ def _recorded(dest: Path) -> Recorded:
     deleted = {(line.lr, line.hr): line.deleted for line in lines if isinstance(line, Deleted)}
     gone = {pair for pair, holds in deleted.items() if holds}
     marks = {name: mark for pair, files in written.items() if pair not in gone for name, mark in files.items()}
-    if not all(map(_is_in_folders, marks)):
+    if not all(map(is_image_path, marks)):
         raise damaged_journal(dest)
     ended = any(isinstance(line, Outcome) for line in lines)
     return Recorded(begun.run, ended, len(written), len(gone & written.keys()), marks)
-
-
-def _is_in_folders(name: str) -> bool:
-    """Return whether a path, as seen from DEST and with slashes, is that of a file straight in one of IMAGE_FOLDERS."""
-    folder, _, base = name.rpartition("/")
-    return "\0" not in base and PurePath(base).name == base and base not in ("", "..") and folder in IMAGE_FOLDERS
 
 
 def _compared(dest: Path, name: str, mark: Mark) -> Difference | None:
@@ -170,7 +164,7 @@ def _of_report(dest: Path, recorded: Recorded) -> tuple[set[str], list[Differenc
         if document.used_settings.dry:
             return set(), []
         reported = _outputs(document)
-        if not all(map(_is_in_folders, reported)):
+        if not all(map(is_image_path, reported)):
             raise ValueError("an output that is none of DEST's")
     except UsageError as error:
         return set(), [Difference(REPORT, Problem.UNREADABLE, str(error))]
@@ -196,8 +190,10 @@ def _outputs(document: ReportDocument) -> set[str]:
 
 
 def _unknown(dest: Path, recorded: Recorded, known: set[str]) -> Iterator[Difference]:
-    """Yield what is in the folders of the images and is not among `known`, folded names."""
-    for folder in IMAGE_FOLDERS:
+    """Yield what is in the folders of the images, and of clips in them, and is not among `known`, folded names."""
+    parents = {parent.as_posix() for name in recorded.marks for parent in PurePosixPath(name).parents}
+    known |= set(map(folded, parents))
+    for folder in dict.fromkeys((*IMAGE_FOLDERS, *sorted(parents - {".", TRAIN, VAL}))):
         try:
             with opened(dest / folder, dest) as here:
                 names = here.names()

@@ -115,13 +115,17 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
 def _require_fitting(options: Options, videos: tuple[bool, bool]) -> None:
     """Raise UsageError for options that do not go with what each side is: videos or not."""
     if not any(videos):
-        require(options.video == VideoSettings(), "--frames, --per_shot and what belongs to them are for videos")
+        require(
+            options.video == VideoSettings(), "--frames, --per_shot, --clips and what belongs to them are for videos"
+        )
         return
     require_av()
-    search, chosen = options.propose.search, VideoSettings()
+    search, usual = options.propose.search, VideoSettings()
     require(search is Search.AUTO, f"--search {search.value}: frames of videos are paired by their time map")
-    chosen = replace(options.video, frames=chosen.frames, per_shot=chosen.per_shot, every=chosen.every)
-    require(all(videos) or options.video == chosen, "--frames, --per_shot, --every: with stills, these are the choice")
+    of_two = usual.frames, usual.per_shot, usual.every, usual.clips
+    chosen = options.video.frames, options.video.per_shot, options.video.every, options.video.clips
+    choice = "--frames, --per_shot, --every, --clips: with stills, these are the choice"
+    require(all(videos) or chosen == of_two, choice)
 
 
 def _size(path: Path) -> Size | None:
@@ -175,6 +179,10 @@ def _find_and_write(
                 from twimager.pairing.splitting import split_pairs
 
                 found = split_pairs(islice(found, options.select.limit), options, reader, masks)
+            if film and options.video.clips:
+                from twimager.run.clips import with_clips
+
+                found = with_clips(found, film, options, reader, has_clip=writer.has_clip, settle=writer.finish)
             for pair in found:
                 if not writer.accept(pair):
                     break

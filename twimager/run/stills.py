@@ -34,7 +34,6 @@ from twimager.run.film import (
     SIGNATURES,
     Film,
     empty_film,
-    enter_frame,
     enter_video,
     enter_videos,
     folder_of_frames,
@@ -214,12 +213,12 @@ def _plan(film: StillsFilm, stills: Sequence[Still], found: dict[Path, list[Sigh
     for sightings in found.values():
         best = {number: max(score, sightings[number].best) for number, score in best.items()}
     for video, sightings in found.items():
-        signatures = film.matched.signatures(video)
+        count = len(film.times[video].pts)
         for number, sighting in enumerate(sightings):
             if stills[number].path in film.candidates or not 0 < best[number] == sighting.best:
                 continue
             likely = [peak.frame for peak in sighting.peaks[:PEAKS] if peak.score >= sighting.best - LESS]
             near = {frame for peak in likely for frame in range(peak - AROUND, peak + AROUND + 1)}
-            frames = sorted(near.intersection(range(len(signatures))))
-            entered = [enter_frame(film, video, signatures, frame) for frame in frames]
+            frames = sorted(near.intersection(range(count)))
+            entered = [film.enter(video, frame) for frame in frames]
             film.candidates[stills[number].path] = Candidates(sighting, entered)

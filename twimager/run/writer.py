@@ -16,16 +16,18 @@ from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.encode import encode
 from twimager.options import Format, Options
 from twimager.output.atomic import UnwritableName, write_files
+from twimager.output.clips import ClipFiles, WrittenFrame, frames_of
 from twimager.output.layout import JOURNALS
 from twimager.output.mask import render_mask
 from twimager.output.names import NOT_WRITTEN, Names, Outputs
 from twimager.output.render import encoded_hr, output_size, render_lr, rendering_bytes
 from twimager.output.tiles import Tile, render_tiles, tile_bytes, tiles_of
+from twimager.pairing.clips import differing_frame
 from twimager.pairs import VerifiedPair, reject
 from twimager.report.ledger import Ledger
 from twimager.report.records import Record
 from twimager.run.journal import Journal
-from twimager.run.marks import Marks, are_intact, mark
+from twimager.run.marks import Mark, Marks, are_intact, mark
 from twimager.runtime.console import Console
 from twimager.runtime.memory import budget
 from twimager.runtime.pool import AHEAD
@@ -60,7 +62,7 @@ class Writer:
         options, known = self._options.run, self._journal.marks(*images)
         if options.debug and not known and not self._approved(pair):
             return not self._ledger.aborted
-        if options.dry and not self._options.write.tile:
+        if options.dry and not (self._options.write.tile or pair.clip):
             self._ledger.accept(Record(pair))
         else:
             self._submit(pair, known)
@@ -72,10 +74,17 @@ class Writer:
         images = pair.proposal.lr.path, pair.proposal.hr.path
         split = pair.part.split if pair.part else ""
         outputs = NOT_WRITTEN if self._options.run.dry else self._names.outputs(*images, split)
-        seen = {path: self._seen.get(path) for path in images}
+        # Frames of clips are files of this run, some of which are made twice.
+        seen = {} if pair.clip else {path: self._seen.get(path) for path in images}
         job = Job(pair, outputs, seen, known, self._journal.run, self._journal.replace)
-        record = Record(pair, NOT_WRITTEN if self._options.write.tile else outputs, self._journal.is_accepted(*images))
+        in_parts = self._options.write.tile or pair.clip
+        record = Record(pair, NOT_WRITTEN if in_parts else outputs, self._journal.is_accepted(*images))
         self._in_flight.append((record, self._pool.submit(write_pair, job, self._options)))
+
+    def has_clip(self, pair: VerifiedPair) -> bool:
+        """Return whether an earlier run has written the clip of a pair, and all of it is there."""
+        known = self._journal.marks(pair.proposal.lr.path, pair.proposal.hr.path)
+        return bool(known) and _written_before(Job(pair, NOT_WRITTEN, {}, known, "", False), self._options) is not None
 
     def _has_room(self) -> bool:
         """Return whether the limit allows another pair; near it, wait for those not yet written."""
@@ -104,13 +113,13 @@ class Writer:
         written = future.result()
         record, _ = self._in_flight.popleft()
         if isinstance(written, Rejection):
-            if written.reason is Reason.NO_TILE:
+            if written.reason in (Reason.NO_TILE, Reason.CLIP):
                 self._ledger.reject(reject(record.pair, written)._replace(agreement=record.pair.agreement))
             else:
                 self._fail(record.pair, written)
             return
         self._journal.enter(record.pair.proposal.lr.path, record.pair.proposal.hr.path, written.marks)
-        self._ledger.accept(replace(record, tiles=tuple(written.tiles)))
+        self._ledger.accept(replace(record, tiles=tuple(written.tiles), clip=tuple(written.clip)))
 
     def _fail(self, pair: VerifiedPair, why: Rejection) -> None:
         """Enter and name a pair that could not be shown or written."""
@@ -161,39 +170,63 @@ class Job(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The files of a pair that was written, and its tiles; with `--dry` the tiles alone."""
+    """The files of a pair that was written, and its tiles, or its clip's frames; with `--dry` these alone."""
 
     marks: Marks
     tiles: Sequence[Tile] = ()
+    clip: Sequence[WrittenFrame] = ()
 
 
 def write_pair(job: Job, options: Options) -> Written | Rejection:
     """Worker task: render a pair and write its files, unless that is done already; return what is written."""
-    pair = job.pair
     if before := _written_before(job, options):
         return before
     try:
-        with budget.admit(rendering_bytes(pair, options.pair.framing, options.write) + tile_bytes(pair, options)):
-            render = render_tiles if options.write.tile else _rendered
-            made = render(pair, job.outputs, options)
-        if isinstance(made, Rejection):
-            return made
-        tiles, files = made
-        for path, seen in job.seen.items():
-            if stamp(path) != seen:
-                return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
-        if not options.run.dry:
-            staging = options.run.dest and options.run.dest / JOURNALS
-            write_files(files, job.run, job.replace, options.run.unlinked_dest, staging)
+        return _write_clip(job, options) if job.pair.clip else _write_pair(job, options)
     except (UnreadableImage, UnwritableName) as error:
         return Rejection(Reason.NOT_WRITTEN, str(error))
     except LIBRARY_ERRORS as error:
         return Rejection(Reason.NOT_WRITTEN, complaint(error))
+
+
+def _write_pair(job: Job, options: Options) -> Written | Rejection:
+    pair = job.pair
+    with budget.admit(rendering_bytes(pair, options.pair.framing, options.write) + tile_bytes(pair, options)):
+        render = render_tiles if options.write.tile else _rendered
+        made = render(pair, job.outputs, options)
+    if isinstance(made, Rejection):
+        return made
+    tiles, files = made
+    for path, seen in job.seen.items():
+        if stamp(path) != seen:
+            return Rejection(Reason.NOT_WRITTEN, f"{path} has changed while the job went on")
+    _write(files, job, options)
     return Written({path: mark(data) for path, data in files.items()}, tiles)
+
+
+def _write_clip(job: Job, options: Options) -> Written | Rejection:
+    """Verify the frames of a pair's clip, and make and write its files one by one: all appear, or none."""
+    frames, marks = frames_of(job.pair, options), dict[Path, Mark]()
+    with budget.admit(rendering_bytes(job.pair, options.pair.framing, options.write)):
+        if failure := differing_frame(job.pair, options.pair):
+            return failure
+        _write(ClipFiles(job.pair, frames, options, lambda path, data: marks.update({path: mark(data)})), job, options)
+    return Written(marks, clip=frames)
+
+
+def _write(files: Mapping[Path, bytes], job: Job, options: Options) -> None:
+    if not options.run.dry:
+        staging = options.run.dest and options.run.dest / JOURNALS
+        write_files(files, job.run, job.replace, options.run.unlinked_dest, staging)
 
 
 def _written_before(job: Job, options: Options) -> Written | None:
     """Return what an earlier run has written of a pair, None if that is not there any more, or not all of it."""
+    if job.pair.clip:
+        frames = frames_of(job.pair, options)
+        written = {path for frame in frames for path in frame.outputs.paths}
+        is_whole = bool(job.known) and written == job.known.keys() and are_intact(job.known)
+        return Written(job.known, clip=frames) if is_whole else None
     tiles = [tile for tile in tiles_of(job.pair, job.outputs, options) if tile.outputs.paths <= job.known.keys()]
     expected = {path for tile in tiles for path in tile.outputs.paths} if options.write.tile else job.outputs.paths
     is_whole = bool(job.known) and expected == job.known.keys() and are_intact(job.known)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twimager.options import Deinterlace
-from twimager.video.signatures import Signatures
+from twimager.video.container import luma
 
 if TYPE_CHECKING:
     from av import VideoFrame
+
+    from twimager.video.signatures import Signatures
 
 # FFmpeg's filters, each of which gives a frame for a frame. What telecine has made is put together of fields again, and
 # what stays combed, as at cuts, is deinterlaced.
@@ -70,6 +72,15 @@ def deinterlaced(frames: list[VideoFrame], at: int, steps: Filters) -> VideoFram
     for _ in range(at):
         graph.pull()
     return graph.pull()
+
+
+def kept_field(frame: VideoFrame) -> int:
+    """Return the first line, 0 or 1, of the field of a frame that deinterlacing keeps: the one that was shown first."""
+    blank = type(frame)(frame.width, frame.height, frame.format.name)  # unlike it, or nothing would be interpolated
+    for plane in blank.planes:
+        plane.update(bytes(plane.buffer_size))
+    before, after = luma(frame), luma(deinterlaced([blank, frame, blank], 1, BWDIF))
+    return int((before[1::2] == after[1::2]).mean() > (before[::2] == after[::2]).mean())
 
 
 def interlacing(signatures: Signatures) -> Interlacing:

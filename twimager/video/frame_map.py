@@ -22,9 +22,10 @@ MIN_CORRELATION, MAX_DROP = 0.5, 0.25
 SWITCH = 4.0
 # Frames that are looked at on either side of a line, to tell whether it holds, and to find the very frame.
 NEAR, BAND = 3, 8
-# Independent pixels of a thumbnail, halved: what makes a log-likelihood of a difference between correlations, over what
-# the best ones lack to 1, this at least.
-EVIDENCE, MIN_NOISE = 50.0, 0.004
+# Independent pixels of a thumbnail, halved, and once more, as what disturbs them, such as a subtitle, lasts for many
+# frames: what makes a log-likelihood of a difference between correlations, over what the best ones lack to 1, this at
+# least.
+EVIDENCE, MIN_NOISE = 25.0, 0.004
 # What a frame that is missing or doubled costs, as a log-likelihood: enough that noise does not make any where next to
 # nothing moves.
 STEP = 8.0

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from twimager.options import VideoSettings
+from twimager.video.clips import before, is_repeated, is_skipped
 from twimager.video.shots import coarse_pixels, shot_starts
 from twimager.video.signatures import Signatures
 from twimager.video.timeline import Timeline
@@ -59,6 +61,8 @@ def select_frames(
         "at a cut": _at_cuts(lr) | _at_cuts(hr)[there],
         "faded or dissolved": _faded(lr),
     }
+    if settings.clips:
+        flaws |= _flaws_of_clips(flaws, (lr, hr), timeline, settings.clips)
     left_out, usable = Counter[str](), np.ones(len(lr), bool)
     for flaw, has in flaws.items():
         left_out[flaw] = int((usable & has).sum())
@@ -67,7 +71,7 @@ def select_frames(
     ranked = [
         taken
         for group in _groups(lr, hr, timeline, settings)
-        if (taken := _differing(lr, group[usable[group]], sharpness, 1 if settings.every else settings.per_shot))
+        if (taken := _differing(lr, group[usable[group]], sharpness, settings))
     ]
     chosen = _spread(ranked, settings.frames)
     left_out["not needed"] = int(usable.sum()) - len(chosen)
@@ -92,15 +96,38 @@ def _groups(lr: Signatures, hr: Signatures, timeline: Timeline, settings: VideoS
     return np.split(numbers, np.union1d(shot_starts(lr)[1:], hr_cuts))
 
 
-def _differing(video: Signatures, frames: NDArray[np.int64], sharpness: NDArray[np.float32], most: int) -> list[int]:
-    """Return the sharpest of some frames, as many as there may be, each unlike those before it."""
+def _flaws_of_clips(
+    flaws: dict[str, Mask], videos: tuple[Signatures, Signatures], timeline: Timeline, clips: int
+) -> dict[str, Mask]:
+    """Return which frames can't have a clip around them, (n,), by what is wrong with it."""
+    of_clips = {flaw: _in_clip(has, clips) for flaw, has in flaws.items()}
+    of_clips["doubled"] = _in_clip(is_repeated(*videos, timeline), clips, within=1)
+    of_clips["missing"] = _in_clip(is_skipped(*videos, timeline), clips, within=1, beyond=True)
+    return {f"{flaw} (in their clip)": has for flaw, has in of_clips.items()}
+
+
+def _in_clip(has: Mask, clips: int, within: int = 0, beyond: bool = False) -> Mask:
+    """Return in the clip of which frame, (n,), a frame has something, from number `within` of the clip on.
+
+    `beyond` is whether what lies beyond the ends of the video has it.
+    """
+    first = before(clips)
+    padded = np.pad(has, (first, clips - 1 - first), constant_values=beyond)
+    return np.asarray(sliding_window_view(padded, clips)[:, within:].any(axis=1))
+
+
+def _differing(
+    video: Signatures, frames: NDArray[np.int64], sharpness: NDArray[np.float32], settings: VideoSettings
+) -> list[int]:
+    """Return the sharpest of some frames, as many as there may be, each unlike those before it, and no clip twice."""
     taken: list[int] = []
+    most, apart = 1 if settings.every else settings.per_shot, settings.clips or 1
     thumbnails = video.thumbnails[frames].astype(np.int16)
     order = np.argsort(-sharpness[frames], kind="stable")
     while len(order) and len(taken) < most:
         taken.append(int(frames[order[0]]))
         away = np.abs(thumbnails[order] - thumbnails[order[0]]).mean(axis=(1, 2))
-        order = order[away >= DIFFERENT]
+        order = order[(away >= DIFFERENT) & (np.abs(frames[order] - frames[order[0]]) >= apart)]
     return taken
 
 

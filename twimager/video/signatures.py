@@ -18,6 +18,7 @@ from twimager.fingerprint.letterbox import picture_area
 from twimager.fingerprint.phash import HASHED_FROM, THUMBNAIL_SIDE
 from twimager.image.pixels import Pixels, shrink
 from twimager.video.container import TimedFrame, frames, luma, sample_bits
+from twimager.video.fields import COMBED, kept_field
 
 HASH_SIDE = 8
 # Frames are halved while both sides are at least twice this: a tenth of the time of averaging areas at once.
@@ -193,12 +194,16 @@ def make_signatures(
     """
     # Grows in place, unlike arrays, and becomes one without a copy.
     kept = bytearray()
-    size, batch, before = (0, 0), list[_Frame](), None
+    size, batch, before, field = (0, 0), list[_Frame](), None, None
     thumbnails, partial = place.with_suffix(THUMBNAILS), place.with_suffix(".part")
     with thumbnails.open("wb") as file:
         for timed in frames(path, warn):
             size = size if any(size) else (timed.frame.width, timed.frame.height)
-            batch.append(_measured(timed))
+            measured = _measured(timed, field)
+            if field is None and measured.combing > COMBED and timed.frame.interlaced_frame:
+                field = kept_field(timed.frame)
+                measured = _measured(timed, field)
+            batch.append(measured)
             if len(batch) == BATCH:
                 progress(timed.seconds)
                 kept += _records(batch, before).tobytes()
@@ -214,11 +219,17 @@ def make_signatures(
     return Signatures(size, records, ThumbnailFile(thumbnails, len(records)))
 
 
-def _measured(timed: TimedFrame) -> _Frame:
-    """Return what has to be measured while a frame's pixels are there."""
+def _measured(timed: TimedFrame, field: int | None) -> _Frame:
+    """Return what has to be measured while a frame's pixels are there.
+
+    Parameters
+    ----------
+    field : the first line of the field whose moment a frame is of, where it has two: once one is combed
+    """
     full = luma(timed.frame)
     to_levels = 1.0 if full.dtype == np.uint8 else 2.0 ** (8 - sample_bits(timed.frame))
-    small = np.rot90(_small(full), int(getattr(timed.frame, "rotation", 0)) // 90)
+    shown = full if field is None else _of_field(full, field)
+    small = np.rot90(_small(shown), int(getattr(timed.frame, "rotation", 0)) // 90)
     return _Frame(
         timed.seconds,
         timed.pts,
@@ -228,6 +239,14 @@ def _measured(timed: TimedFrame) -> _Frame:
         timed.frame.is_corrupt,
         small if small.dtype == np.uint8 else cv2.convertScaleAbs(small, alpha=to_levels),
     )
+
+
+def _of_field(full: Pixels, field: int) -> Pixels:
+    """Return a frame, (h, w), with means of a field's lines between these."""
+    bobbed, kept = full.copy(), full[field::2]
+    between = bobbed[field + 1 :: 2]
+    between[:] = cv2.addWeighted(kept, 0.5, np.concatenate([kept[1:], kept[-1:]]), 0.5, 0)[: len(between)]
+    return bobbed
 
 
 def _records(batch: list[_Frame], before: Gray8 | None) -> NDArray[Any]:

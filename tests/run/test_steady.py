@@ -1,0 +1,88 @@
+"""Films of one geometry are aligned by what their pairs have in common; those whose geometry varies are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import films
+from tests.support.command import Run
+from tests.support.report import report_of
+
+PAL = next(kind for kind in films.KINDS if kind.name == "pal")
+HR, LR = (640, 360), (360, 288)
+
+
+def made(folder: Path, look: Any = PAL.look) -> Path:
+    """A film of scenes of which every second is dark."""
+    rng = np.random.default_rng(1)
+    scenes = films.photo_scenes(films.PHOTOS, 8, HR, rng)
+    scenes[1::2] = [scene._replace(draw=dark(scene.draw)) for scene in scenes[1::2]]
+    films.make(replace(PAL, look=look), scenes, folder, 2, rng)
+    return folder
+
+
+def dark(draw: Any) -> Any:
+    return lambda number: np.asarray(draw(number) // 4, np.uint8)
+
+
+def pairs(run: Run, film: Path, dest: Path, *flags: Any) -> tuple[dict[int, np.ndarray], float | None]:
+    """The matrix of each pair of a film, by the number of its LR frame, and by how much they weave."""
+    sides = "--lr", film / "lr.mkv", "--hr", film / "hr.mkv", "--dest", dest
+    assert run(*sides, "--dry", "--report", *flags).code == 0
+    report = report_of(dest)
+    found = {pair["lr_frame"]["number"]: np.array(pair["matrix"]) for pair in report["pairs"]}
+    return found, report["timelines"][0]["weave"]
+
+
+def errors(found: dict[int, np.ndarray]) -> list[float]:
+    true = films.true_matrix(PAL, LR, HR)
+    return [films.misalignment(matrix, true, (0, 0, *LR)) for matrix in found.values()]
+
+
+def test_pairs_of_one_geometry_are_aligned_better_together(run: Run, tmp_path: Path) -> None:
+    film = made(tmp_path)
+    (own, unknown), (steady, weave) = (
+        pairs(run, film, tmp_path / f"out_{how}", "--steady", how) for how in ("off", "auto")
+    )
+    assert own.keys() == steady.keys()
+    assert len(own) >= 8
+    assert np.median(errors(steady)) < np.median(errors(own)) / 2
+    assert max(errors(steady)) <= max(errors(own))
+    assert unknown is None
+    assert weave is not None
+    assert weave < 0.03
+
+
+@pytest.mark.slow
+def test_pairs_that_weave_keep_their_own_transforms(run: Run, tmp_path: Path) -> None:
+    shifts = np.random.default_rng(5).normal(0, 0.6, (2000, 2))
+
+    def woven(pixels: Any, number: int) -> Any:
+        matrix = np.array([[1, 0, shifts[number, 0]], [0, 1, shifts[number, 1]]])
+        return cv2.warpAffine(pixels, matrix, HR, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+    film = made(tmp_path, woven)
+    (own, _), (steady, weave) = (pairs(run, film, tmp_path / f"out_{how}", "--steady", how) for how in ("off", "auto"))
+    assert own.keys() == steady.keys()
+    assert all((own[number] == steady[number]).all() for number in own)
+    assert weave is not None
+    assert weave > 0.2
+
+
+@pytest.mark.slow
+def test_a_shot_that_is_framed_in_another_way_keeps_its_own_transform(run: Run, tmp_path: Path) -> None:
+    def reframed(pixels: Any, number: int) -> Any:
+        return pixels[8:-6, 12:-10] if number < 60 else pixels
+
+    film = made(tmp_path, reframed)
+    (own, _), (steady, _) = (pairs(run, film, tmp_path / f"out_{how}", "--steady", how) for how in ("off", "auto"))
+    others = {number: matrix for number, matrix in steady.items() if number >= 60}
+    assert any(number < 60 for number in own)
+    assert all((own[number] == steady[number]).all() for number in own if number < 60)
+    assert np.median(errors(others)) < np.median(errors({number: own[number] for number in others}))
