@@ -38,7 +38,7 @@ def launcher(name: str, tmp_path: Path) -> list[str]:
 
 def printed(launcher: list[str], *arguments: object) -> str:
     """Return what is printed where `python` and `twimager` are those of the launcher, as in an active environment."""
-    path = os.pathsep.join([str(Path(command).parent) for command in (sys.executable, *launcher[1:2])])
+    path = os.pathsep.join([str(Path(command).parent) for command in (*launcher[1:2], sys.executable)])
     ended = subprocess.run(
         [*launcher, *map(str, arguments)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
         capture_output=True, text=True, check=True,

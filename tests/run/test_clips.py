@@ -89,6 +89,7 @@ def test_clips_are_of_frames_in_a_row_and_aligned(run: Run, recut: Path, tmp_pat
     assert run("verify", dest).code == 0
 
 
+@pytest.mark.slow
 def test_clips_with_doubled_or_missing_frames_are_left_out(run: Run, stutter: Path, tmp_path: Path) -> None:
     dest, rows = tmp_path / "out", truth(stutter)
     assert run(*flags(stutter, dest), "--clips", 5, "--per_shot", 9, "--report").code == 0

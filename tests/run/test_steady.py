@@ -45,6 +45,7 @@ def errors(found: dict[int, np.ndarray]) -> list[float]:
     return [films.misalignment(matrix, true, (0, 0, *LR)) for matrix in found.values()]
 
 
+@pytest.mark.slow
 def test_pairs_of_one_geometry_are_aligned_better_together(run: Run, tmp_path: Path) -> None:
     film = made(tmp_path)
     (own, unknown), (steady, weave) = (
