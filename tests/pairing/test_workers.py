@@ -19,7 +19,7 @@ from tests.support.paths import EXAMPLES
 from tests.support.pictures import CAST
 from twimager.fingerprint import working_image
 from twimager.pairing import workers
-from twimager.runtime import child
+from twimager.runtime import child, process
 
 NAMES = "still_03", "still_07", "still_09"
 # What a process does that evaluates nothing.
@@ -46,10 +46,10 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[Popen[bytes]]:
     start, started = child.start, list[Popen[bytes]]()
 
     def listed(command: Sequence[str], *more: Any) -> Popen[bytes]:
-        process = start(command, *more)
-        if tuple(command[:-1]) == workers.COMMAND:
-            started.append(process)
-        return process
+        one = start(command, *more)
+        if tuple(command[:-1]) == process.COMMAND:
+            started.append(one)
+        return one
 
     monkeypatch.setattr(workers, "WORTH_PROCESSES", 1)
     monkeypatch.setattr(child, "start", listed)
@@ -69,7 +69,7 @@ def test_processes_and_threads_decide_alike(run: Run, folder: Path, processes: l
     assert run(*flags(folder, "processes", 2)).code == 0
     assert len(processes) == 2
     assert decided(folder / "processes") == decided(folder / "threads")
-    assert all(process.poll() is not None for process in processes)
+    assert all(one.poll() is not None for one in processes)
 
 
 def test_paths_are_as_seen_from_where_the_run_began(
@@ -86,7 +86,7 @@ def test_paths_are_as_seen_from_where_the_run_began(
 def test_a_process_that_crashes_costs_nothing(
     run: Run, folder: Path, processes: list[Popen[bytes]], monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    monkeypatch.setattr(workers, "COMMAND", (sys.executable, "-c", CRASHES[when]))
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", CRASHES[when]))
     outcome = run(*flags(folder, "out", 2))
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("pairs written: 3\n")
@@ -101,9 +101,9 @@ def test_no_process_outlives_a_run_that_is_killed(folder: Path) -> None:
     )
     with Popen(
         [sys.executable, "-c", program, *map(str, flags(folder, "out", 2))], env={**os.environ, "MARK": str(folder)}
-    ) as process:
+    ) as run:
         wait_for(2, folder)
-        process.kill()
+        run.kill()
     wait_for(0, folder)
 
 
@@ -111,10 +111,10 @@ def wait_for(number: int, mark: Path) -> None:
     """Wait until so many processes of this mark evaluate."""
     for _ in range(400):
         found = 0
-        for process in Path("/proc").glob("[0-9]*"):
+        for one in Path("/proc").glob("[0-9]*"):
             try:
-                marked = f"MARK={mark}".encode() in (process / "environ").read_bytes()
-                found += marked and b"twimager.pairing.workers" in (process / "cmdline").read_bytes()
+                marked = f"MARK={mark}".encode() in (one / "environ").read_bytes()
+                found += marked and b"twimager.runtime.process" in (one / "cmdline").read_bytes()
             except OSError:
                 continue
         if found == number:

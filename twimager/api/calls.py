@@ -215,27 +215,26 @@ def search(
 
 
 def _pairs(options: Options) -> Generator[Pair, None, None]:
-    console, jobs = LogConsole(), options.run.jobs
+    console = LogConsole()
     evaluate = evaluate_all if options.select.all_matches else evaluate_best
     with (
         call,
         console.progress(0) as progress,
-        worker_pool(jobs) as pool,
+        worker_pool(options.run.jobs) as workers,
         Store(options.run.save, console.warn) as store,
-        Evaluators(pool, jobs, partial(evaluate, settings=options.pair)) as evaluators,
+        Evaluators(workers, partial(evaluate, settings=options.pair)) as evaluators,
     ):
         lrs, hrs = (
             require_files([folder], options.read.recursive, console.warn) for folder in (options.lr, options.hr)
         )
-        reader = Reader(pool, jobs, console, progress, store=store, ledger=Ledger(console))
+        reader = Reader(workers, console, progress, store=store, ledger=Ledger(console))
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
         for pair in rounds.find_pairs(lrs, hrs, options, reader, decider):
             yield Pair(_without_features(pair))
 
 
 def _without_features(pair: VerifiedPair) -> VerifiedPair:
-    lr, hr = pair.proposal.images
-    return pair._replace(proposal=pair.proposal._replace(lr=lr.without_features, hr=hr.without_features))
+    return pair._replace(proposal=pair.proposal.without_features)
 
 
 def _result(hit: Hit, query: Fingerprint) -> SearchResult:

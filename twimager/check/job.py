@@ -16,7 +16,7 @@ from twimager.errors import ExitCode
 from twimager.options import Loader
 from twimager.output.loaders import RULES, Partner
 from twimager.runtime.console import Console
-from twimager.runtime.pool import AHEAD, in_order, worker_pool
+from twimager.runtime.pool import worker_pool
 
 # What neither aligning nor converting a pair mends.
 BEYOND_MENDING = {Gravity.UNREADABLE, Gravity.DETAIL}
@@ -64,8 +64,8 @@ class Checked(NamedTuple):
 
 def check(files: Set, loaders: Sequence[Loader], jobs: int, console: Console) -> Checked:
     """Measure all pairs of a set; nothing is changed."""
-    with console.progress(len(files.pairs)) as progress, worker_pool(jobs) as pool, progress.stage("checking"):
-        found = list(progress.counted(in_order(pool, inspect, files.pairs, AHEAD * jobs)))
+    with console.progress(len(files.pairs)) as progress, worker_pool(jobs) as workers, progress.stage("checking"):
+        found = list(progress.counted(workers.map_shards(inspect, files.pairs)))
     scales = Counter(one.scale for one in found if one.scale)
     scale = scales.most_common(1)[0][0] if scales else None
     name_of = {one.pair.hr: one.pair.name for one in found}

@@ -73,7 +73,7 @@ def cached_fingerprints(reader: Reader, paths: Sequence[Path], recipe: Recipe) -
             yield file, None if file.known else reader.store.decoded_image(path, seen, recipe)
 
     task = partial(_fingerprinted, recipe=recipe, keep=reader.store.keeps)
-    for result, packed in reader.progress.counted(reader.in_order(task, tasks())):
+    for result, packed in reader.progress.counted(reader.workers.map_shards(task, tasks())):
         file = files.popleft()
         if packed:
             reader.store.keep_decoded_image(file.path, file.seen, recipe, packed)

@@ -25,11 +25,11 @@ def find_clusters(paths: Sequence[Path], settings: ClusterOptions, console: Cons
     )
     with (
         console.progress(len(paths)) as progress,
-        worker_pool(settings.jobs) as pool,
+        worker_pool(settings.jobs) as workers,
         Store(settings.save, console.warn) as store,
     ):
         ledger = Ledger(console)
-        reader = Reader(pool, settings.jobs, console, progress, store=store, ledger=ledger)
+        reader = Reader(workers, console, progress, store=store, ledger=ledger)
         images = _read(reader, list(paths), recipe)
         with progress.stage("grouping"):
             bits = settings.hash_side**2

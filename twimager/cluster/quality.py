@@ -76,7 +76,7 @@ def _sharpness(reader: Reader, images: Sequence[Fingerprint]) -> Iterator[float]
     stored = [_number(reader.store.evaluation([image.path], "sharpness")) for image in images]
     reader.progress.expect(len(images))
     with reader.progress.stage("comparing sharpness"):
-        measured = reader.in_order(_measured, zip(images, stored, strict=True))
+        measured = reader.workers.map_shards(_measured, zip(images, stored, strict=True))
         for image, before, value in zip(images, stored, reader.progress.counted(measured), strict=True):
             if before is None and value is not None:
                 reader.store.keep_evaluation([image.path], "sharpness", repr(value))

@@ -91,7 +91,7 @@ def verify_clusters(reader: Reader, images: Sequence[Fingerprint], labels: Label
         queries = sorted(largest.values(), key=lambda image: image.path)
         reader.progress.expect(len(queries))
         with reader.progress.stage("aligning others"):
-            voted = FeatureIndex(queries, reader.jobs).propose(queries, mirror=mirror, exclude_self=True)
+            voted = FeatureIndex(queries, reader.workers.jobs).propose(queries, mirror=mirror, exclude_self=True)
             _match_all(reader, matches, map(_upright, chain.from_iterable(reader.progress.counted(voted))), recipe)
     indices = {image.path: index for index, image in enumerate(images)}
     return renumber(np.array([indices[matches.root(image)] for image in images], np.intp))
@@ -135,7 +135,7 @@ def _match_all(reader: Reader, matches: _Matches, proposals: Iterable[Proposal],
             waiting.append((_Task(proposal, decoded, matched), key))
             yield waiting[-1][0]
 
-    for matched in reader.in_order(partial(_match, recipe=recipe), tasks()):
+    for matched in reader.workers.map_shards(partial(_match, recipe=recipe), tasks()):
         task, key = waiting.popleft()
         if isinstance(matched, Rejection):
             if matched.reason is Reason.FAILED:

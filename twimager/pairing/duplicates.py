@@ -28,7 +28,7 @@ def find_duplicates(
 ) -> Duplicates:
     """Return which files hold the same bytes; only those of equal length, and an equal middle, are read whole.
 
-    `ordered` maps a function over values, in their order, as `in_order` of a pool does.
+    `ordered` maps a function over values, in their order, as `Workers.map_shards` does.
     """
     lengths = (seen.bytes if (seen := stamps[path]) else 0 for path in paths)
     groups = _grouped([paths], lengths)

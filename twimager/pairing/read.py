@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.cache import Store
@@ -24,16 +23,13 @@ from twimager.propose.by_frame import Frames
 from twimager.report.ledger import Ledger
 from twimager.report.records import BITS_IN_USE
 from twimager.runtime.console import Console, Progress, counted
-from twimager.runtime.pool import AHEAD, in_order
+from twimager.runtime.pool import Workers
 
 CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went on")
 # Names of files that a line lists.
 NAMED = 3
 FIRST_PICTURE = "holds several pictures; the first is used"
 TRANSPARENT = "transparent everywhere: nothing to see"
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class File(NamedTuple):
@@ -47,8 +43,6 @@ class File(NamedTuple):
 
 def read_fingerprint(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
     """Return the fingerprint of a file; without features if it may be paired by its frame."""
-    if file.known:
-        return file.known
     try:
         image = file.hashed or fingerprint_without_features(file.path, decode_image(file.path, recipe), recipe)
         if not recipe.features or (frames and frames.suffice(image)):
@@ -61,6 +55,11 @@ def read_fingerprint(file: File, recipe: Recipe, frames: Frames | None = None) -
         return Rejection(Reason.UNREADABLE, complaint(error))
 
 
+def _unread(_: File, why: str) -> Rejection:
+    """Return why there is no fingerprint of a file at which workers crash."""
+    return Rejection(Reason.UNREADABLE, why)
+
+
 class Reader:
     """Reads image files in workers; for one thread.
 
@@ -69,18 +68,12 @@ class Reader:
     seen : the stamps that the files had when they were read
     """
 
-    def __init__(
-        self, pool: Executor, jobs: int, console: Console, progress: Progress, *, store: Store, ledger: Ledger
-    ) -> None:
-        """Read by `jobs` workers of `pool`; what can't be read goes to the console and the ledger."""
-        self.pool, self.jobs, self.console, self.progress, self.store = pool, jobs, console, progress, store
+    def __init__(self, workers: Workers, console: Console, progress: Progress, *, store: Store, ledger: Ledger) -> None:
+        """Read by these workers; what can't be read goes to the console and the ledger."""
+        self.workers, self.console, self.progress, self.store = workers, console, progress, store
         self.ledger = ledger
         self.seen: dict[Path, Stamp | None] = {}
         self._unsupported = Counter[tuple[str, str]]()
-
-    def in_order(self, task: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-        """Yield what workers make of each task, in the order of the tasks."""
-        return in_order(self.pool, task, tasks, AHEAD * self.jobs)
 
     def read(self, side: str, paths: Sequence[Path], recipe: Recipe, frames: Frames | None = None) -> list[Fingerprint]:
         """Return the fingerprints of a side's files, as far as they can be read."""
@@ -96,7 +89,7 @@ class Reader:
         """
         with self.progress.stage(f"reading {side}"):
             stamps = {path: stamp(path) for path in paths}
-            same = {} if duplicates else find_duplicates(paths, stamps, self.in_order)
+            same = {} if duplicates else find_duplicates(paths, stamps, self.workers.map_shards)
         self.ledger.duplicates |= same
         firsts = [path for path in paths if same.get(path, (path,))[0] == path]
         self.progress.expect(len(firsts) - len(paths))
@@ -165,26 +158,42 @@ class Reader:
 
         Those that may be paired by their frame, by `frames` of the LRs, are without features; `hashed` are known.
         """
-        files = deque[File]()
-        known_hashed = {image.path: image for image in hashed}
-
-        def looked_up() -> Iterator[File]:
-            for path in paths:
-                before, seen = self.seen.get(path), stamp(path)
-                self.seen[path] = seen
-                file = File(path, seen, self.store.get(path, seen, recipe))
-                if file.known is None:
-                    known = known_hashed.get(path) if seen == before else None
-                    file = file._replace(hashed=known or self.store.get(path, seen, recipe.without_features))
-                files.append(file)
-                yield file
-
+        files = self._looked_up(paths, recipe, hashed)
         task = partial(read_fingerprint, recipe=recipe, frames=frames)
-        for result in self.progress.counted(self.in_order(task, looked_up())):
-            file = files.popleft()
+        for file, result in self.progress.counted(self._with_read(files, task)):
             if isinstance(result, Fingerprint) and result not in (file.known, file.hashed):
                 self.store.keep(result, file.seen, recipe.without_features if result.features is None else recipe)
             yield result
+
+    def _looked_up(self, paths: Iterable[Path], recipe: Recipe, hashed: Sequence[Fingerprint]) -> Iterator[File]:
+        """Yield what is known of each file."""
+        known_hashed = {image.path: image for image in hashed}
+        for path in paths:
+            before, seen = self.seen.get(path), stamp(path)
+            self.seen[path] = seen
+            file = File(path, seen, self.store.get(path, seen, recipe))
+            if file.known is None:
+                known = known_hashed.get(path) if seen == before else None
+                file = file._replace(hashed=known or self.store.get(path, seen, recipe.without_features))
+            yield file
+
+    def _with_read(
+        self, files: Iterable[File], task: Callable[[File], Fingerprint | Rejection]
+    ) -> Iterator[tuple[File, Fingerprint | Rejection]]:
+        """Yield each file and its fingerprint, which workers read where it is not known."""
+        waiting = deque[File]()
+
+        def unknown() -> Iterator[File]:
+            for file in files:
+                waiting.append(file)
+                if file.known is None:
+                    yield file
+
+        for result in self.workers.map_shards(task, unknown(), _unread):
+            while known := waiting[0].known:
+                yield waiting.popleft(), known
+            yield waiting.popleft(), result
+        yield from ((file, file.known) for file in waiting if file.known)
 
     def describe(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
         """Return images with their features; without those that can't be read any more."""

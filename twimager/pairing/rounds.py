@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, RICH, Fingerprint, Recipe
@@ -133,7 +134,7 @@ class _Rounds:
         from twimager.propose.by_features import FeatureIndex
 
         with self._progress.stage("searching"):
-            index, similar = FeatureIndex(images.hrs, self._reader.jobs), self._similar(images.hrs)
+            index, similar = FeatureIndex(images.hrs, self._reader.workers.jobs), self._similar(images.hrs)
             proposals = self._new([index.propose(images.lrs), near])
         yield from self._decider.pairs(proposals, similar, MORE_ROUNDS)
         left = self._left(images.lrs)
@@ -162,7 +163,7 @@ class _Rounds:
                 for side, recipe in ((images.lrs, self._lr_recipe), (images.hrs, self._hr_recipe))
             )
         with self._progress.stage("searching again"):
-            index = FeatureIndex(hrs, self._reader.jobs)
+            index = FeatureIndex(hrs, self._reader.workers.jobs)
             sources: list[Iterable[list[Proposal]]] = [index.propose(lrs, mirror=mirror) for mirror in self._mirrorings]
             if self._propose.search is not Search.FEATURES:
                 sources.append(by_thumbnail.propose(lrs, hrs))
@@ -179,8 +180,8 @@ class _Rounds:
         hashed = [image for image in left if image.features is None]
         self._progress.expect(len(hashed))
         if hashed:
-            # It takes a tenth of a second, in which other workers find features already.
-            self._reader.pool.submit(import_module, "faiss")
+            # It takes a tenth of a second, in which workers find features already.
+            Thread(target=import_module, args=("faiss",), daemon=True).start()
         with self._progress.stage("finding features"):
             found = {image.path: image for image in self._reader.describe(hashed, recipe)}
         return [found.get(image.path, image) for image in left if image.path in found or image.features is not None]

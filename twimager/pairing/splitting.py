@@ -40,7 +40,7 @@ def split_pairs(
     pairs: Iterable[VerifiedPair], options: Options, reader: Reader, masks: Masks
 ) -> Iterator[VerifiedPair]:
     """Yield the pairs, once all are known, with their parts: `--split` of them to train on."""
-    known = [pair._replace(proposal=_without_features(pair.proposal)) for pair in pairs]
+    known = [pair._replace(proposal=pair.proposal.without_features) for pair in pairs]
     groups = group_pairs(known, options, reader, masks)
     names = {root: _name(root, options.hr) for root in groups}
     sizes = Counter(names[root] for root in groups)
@@ -51,11 +51,6 @@ def split_pairs(
     numbers = {root: number for number, root in enumerate(dict.fromkeys(groups), start=1)}
     for pair, root in zip(known, groups, strict=True):
         yield pair._replace(part=Part("val" if names[root] in chosen else "train", numbers[root]))
-
-
-def _without_features(proposal: Proposal) -> Proposal:
-    """Return a proposal that takes little memory while others are awaited."""
-    return proposal._replace(lr=proposal.lr.without_features, hr=proposal.hr.without_features)
 
 
 def _name(path: Path, folder: Path) -> str:
@@ -104,12 +99,12 @@ def _merge_by_features(hrs: Sequence[Fingerprint], same: DisjointSet[Path], read
     # Imported here, as FAISS takes its time.
     from twimager.propose.by_features import FeatureIndex
 
-    index = FeatureIndex(hrs, reader.jobs)
+    index = FeatureIndex(hrs, reader.workers.jobs)
     proposals = [index.propose(hrs, exclude_self=True)]
     proposals += [index.propose(hrs, mirror=True, exclude_self=True, limit=MIRRORED_PROPOSED)] * mirror
     for of_one in proposals:
         left = (pair for pair in chain.from_iterable(of_one) if not same.connected(pair.lr.path, pair.hr.path))
-        for shared, (one, other) in reader.in_order(_compared, left):
+        for shared, (one, other) in reader.workers.map_shards(_compared, left):
             if shared:
                 same.merge(one, other)
 

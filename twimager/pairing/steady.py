@@ -107,7 +107,7 @@ def steadied(known: Sequence[Pooled], reader: Reader, settings: PairSettings) ->
             pool.add(pair)
     matrices = {id(pool): pool.matrix for _, pool in known if pool}
     tasks = [(pair, matrices.get(id(pool))) for pair, pool in known]
-    moved = list(reader.in_order(partial(_moved, settings=settings), tasks))
+    moved = list(reader.workers.map_shards(partial(_moved, settings=settings), tasks))
     for (pair, pool), other in zip(known, moved, strict=True):
         if pool and other:
             pool.losses.append(_loss(pair, other))

@@ -1,4 +1,4 @@
-"""Evaluate many LRs at once: in threads or, where it pays, in processes; run as a module, one of those processes.
+"""Evaluate many LRs at once: by remote workers, in threads or, where it pays, in processes.
 
 Evaluating takes thousands of small steps of Python, for which threads wait for each other: a run over 500 LRs takes
 0.92 of the time with two processes, from its start to its end.
@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-import cv2
-
+from twimager.errors import Reason, Rejection
 from twimager.fingerprint.working_image import recent
 from twimager.pairing.evaluation import Evaluation, from_text, to_text
+from twimager.pairs import RejectedPair
 from twimager.propose.proposal import Proposal
-from twimager.runtime import child, decoder_warnings
-from twimager.runtime.memory import MEMORY_VARIABLE, PROCESS, budget, keep_freed_memory, total
-from twimager.runtime.pool import AHEAD, in_order
+from twimager.runtime.memory import MEMORY_VARIABLE, PROCESS, budget, total
+from twimager.runtime.pool import Threads, Workers
+from twimager.runtime.process import Process, ProcessEnded
 
-COMMAND = child.module("twimager.pairing.workers")
 # Two processes take a fifth of a second to start, and save 2 ms an LR; with 120 LRs threads were 4 % faster, with 250
 # none was.
 WORTH_PROCESSES = 200
@@ -41,43 +39,53 @@ Task = Callable[[Sequence[Proposal]], Evaluation]
 class Evaluators:
     """Evaluates LRs in workers, until its block ends; processes are started once they are worth it, one a job."""
 
-    def __init__(self, pool: Executor, jobs: int, task: Task, processes: bool = True) -> None:
-        """Do `task`, which can be pickled, in the `jobs` threads of `pool`, or in as many processes if those may be."""
-        self._pool, self._jobs, self._task, self._processes = pool, jobs, task, processes
-        self._threads: Executor | None = None
-        self._all: list[_Process] = []
-        self._idle: list[_Process] = []
+    def __init__(self, workers: Workers, task: Task) -> None:
+        """Do `task`, which can be pickled, in these workers, or in as many processes if they may start any."""
+        self._workers, self._task = workers, task
+        self._to_text = partial(_as_text, task=task)
+        self._threads: ThreadPoolExecutor | None = None
+        self._all: list[Process] = []
+        self._idle: list[Process] = []
         self._ended = False
 
     def evaluate(self, cases: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
         """Yield the evaluation of every LR's proposals, in order."""
-        worth = len(cases) >= WORTH_PROCESSES and self._jobs > 1 and total() >= self._jobs * PROCESS
-        if worth and self._processes and not self._all:
+        workers = self._workers
+        if workers.are_remote:
+            return map(from_text, workers.map_shards(self._to_text, cases, _not_compared), cases)
+        worth = len(cases) >= WORTH_PROCESSES and workers.jobs > 1 and total() >= workers.jobs * PROCESS
+        if worth and workers.may_start_processes and not self._all:
             self._start()
-        ahead = AHEAD * self._jobs
         if self._threads is None:
-            return in_order(self._pool, self._task, cases, ahead)
-        return in_order(self._threads, self._in_process, cases, ahead)
+            return workers.map_shards(self._task, cases)
+        return Threads(self._threads, workers.jobs).map_shards(self._in_process, cases)
 
     def _start(self) -> None:
         with suppress(OSError):  # no more processes are to be had; threads will do
-            while len(self._all) < self._jobs:
-                self._all.append(_Process())
+            while len(self._all) < self._workers.jobs:
+                self._all.append(Process(os.getcwd(), {MEMORY_VARIABLE: str(total())}))
             self._idle = list(self._all)
-            self._threads = ThreadPoolExecutor(self._jobs)
+            self._threads = ThreadPoolExecutor(self._workers.jobs)
 
     def _in_process(self, proposals: Sequence[Proposal]) -> Evaluation:
-        """Evaluate an LR's proposals in a process; here, if that has ended."""
+        """Evaluate an LR's proposals in a process; here, if that has ended.
+
+        It is sent what it needs of the working images kept here, and returns those it made.
+        """
         process = self._idle.pop()
         try:
             with budget.admit(_evaluation_bytes(proposals)):
-                return process.evaluate(proposals, self._task)
-        except (OSError, EOFError, pickle.UnpicklingError):
+                copies = recent.these({image.path for proposal in proposals for image in proposal.images})
+                text, made = process.call(_evaluate_with, proposals, self._task, copies)
+        except ProcessEnded:
             if self._ended:
                 raise
             return self._task(proposals)
         finally:
             self._idle.append(process)
+        for path, gray in made.items():
+            recent.keep(path, gray)
+        return from_text(text, proposals)
 
     def __enter__(self) -> Evaluators:
         return self
@@ -96,53 +104,22 @@ def _evaluation_bytes(proposals: Sequence[Proposal]) -> int:
     return min(budget.limit, PRECISE_BYTES * largest)
 
 
-class _Process:
-    """A process that evaluates; it is sent what it needs of the working images kept here, and returns those it made."""
-
-    def __init__(self) -> None:
-        self._child = child.start((*COMMAND, os.getcwd()), {MEMORY_VARIABLE: str(total())})
-
-    def evaluate(self, proposals: Sequence[Proposal], task: Task) -> Evaluation:
-        """Return the evaluation of one LR's proposals; raises EOFError and others if the process has ended."""
-        assert self._child.stdin
-        assert self._child.stdout
-        copies = recent.these({image.path for proposal in proposals for image in proposal.images})
-        pickle.dump((proposals, task, copies), self._child.stdin, pickle.HIGHEST_PROTOCOL)
-        self._child.stdin.flush()
-        text, made = pickle.load(self._child.stdout)
-        for path, gray in made.items():
-            recent.keep(path, gray)
-        return from_text(text, proposals)
-
-    def kill(self) -> None:
-        """End the process."""
-        self._child.kill()
-        with suppress(OSError, ValueError):
-            self._child.communicate()
-
-
-def _serve(folder: str) -> None:
-    """Evaluate what comes in on stdin until it ends; paths are as seen from `folder`."""
-    cv2.setNumThreads(1)
-    keep_freed_memory()
-    decoder_warnings.recorded_by_parent()
-    os.chdir(folder)
+def _evaluate_with(proposals: Sequence[Proposal], task: Task, copies: dict[Any, Any]) -> tuple[str, dict[Any, Any]]:
+    """Return the text of an evaluation, and the working images that were made for it beside these copies."""
     recent.limit = OWN_BYTES
-    answers = child.answers()
-    with suppress(EOFError):
-        while True:
-            pickle.dump(_evaluate_task(*pickle.load(sys.stdin.buffer)), answers, pickle.HIGHEST_PROTOCOL)
-            answers.flush()
-
-
-def _evaluate_task(proposals: Sequence[Proposal], task: Task, copies: dict[Any, Any]) -> tuple[str, dict[Any, Any]]:
     for path, gray in copies.items():
         recent.keep(path, gray)
-    text = to_text(task(proposals), proposals)
+    text = _as_text(proposals, task)
     # The LR is used no more; its HRs may be for other LRs.
     made = recent.these({proposal.hr.path for proposal in proposals} - copies.keys())
     return text, made
 
 
-if __name__ == "__main__":
-    _serve(sys.argv[1])
+def _as_text(proposals: Sequence[Proposal], task: Task) -> str:
+    return to_text(task(proposals), proposals)
+
+
+def _not_compared(proposals: Sequence[Proposal], why: str) -> str:
+    """Return the text of the evaluation of proposals at which workers crash."""
+    failed = Rejection(Reason.FAILED, why)
+    return to_text(Evaluation([], [], [RejectedPair(proposal, failed) for proposal in proposals]), proposals)

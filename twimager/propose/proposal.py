@@ -50,6 +50,11 @@ class Proposal(NamedTuple):
         return hr.negative if self.negative else hr
 
     @property
+    def without_features(self) -> Proposal:
+        """The same without features, which take most of the memory."""
+        return self._replace(lr=self.lr.without_features, hr=self.hr.without_features)
+
+    @property
     def images(self) -> tuple[Fingerprint, Fingerprint]:
         """Both images."""
         return self.lr, self.hr

@@ -15,7 +15,7 @@ from twimager.image.encode import encode
 from twimager.image.pixels import Pixels, frame_size, shrink, to_8_bit
 from twimager.options import Format
 from twimager.runtime.console import Console
-from twimager.runtime.pool import AHEAD, in_order, worker_pool
+from twimager.runtime.pool import worker_pool
 
 # The (width, height) that a thumbnail fits into: a card's picture. At this quality one takes 9 kB in the mean of 1,000;
 # a page of 500 pairs that was scrolled through takes 120 MB, and up to 260 of decoded images besides, which Chromium
@@ -43,8 +43,12 @@ def make_thumbnails(jobs: int, console: Console) -> Thumbnails:
 
     def make(images: Mapping[str, Path]) -> dict[str, str]:
         first = dict(islice(images.items(), MOST))
-        with console.progress(len(first)) as progress, worker_pool(jobs) as pool, progress.stage("making thumbnails"):
-            made = progress.counted(in_order(pool, _embedded, first.values(), AHEAD * jobs))
+        with (
+            console.progress(len(first)) as progress,
+            worker_pool(jobs) as workers,
+            progress.stage("making thumbnails"),
+        ):
+            made = progress.counted(workers.map_shards(_embedded, first.values()))
             return {link: small for link, small in zip(first, made, strict=True) if small}
 
     return make

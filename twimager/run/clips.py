@@ -42,7 +42,7 @@ def with_clips(
         frames = dict.fromkeys(path for pair in clips if not has_clip(pair) for path in _files(pair))
         reader.progress.expect(len(frames))
         with reader.progress.stage("extracting clips"):
-            for _ in reader.progress.counted(film.extract(frames, reader.pool, reader.console.warn)):
+            for _ in reader.progress.counted(film.extract(frames, reader.workers, reader.console.warn)):
                 pass
         yield from clips
         settle()

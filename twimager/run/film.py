@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
@@ -37,7 +36,7 @@ from twimager.report.ledger import Ledger
 from twimager.report.records import FilmResult, Moment
 from twimager.runtime.console import Console, counted
 from twimager.runtime.folders import opened
-from twimager.runtime.pool import in_order
+from twimager.runtime.pool import Workers
 from twimager.video.color import coding_of_video
 from twimager.video.container import probe
 from twimager.video.fields import Interlacing, interlacing
@@ -177,7 +176,7 @@ class Film:
         reader.progress.expect((len(paths) + len(frames) + MATCHING * len(partners)) * more)
         with reader.progress.stage("extracting frames"):
             there = {path for path in paths if path not in self.moments}
-            there |= set(reader.progress.counted(self.extract(frames, reader.pool, reader.console.warn)))
+            there |= set(reader.progress.counted(self.extract(frames, reader.workers, reader.console.warn)))
         lrs, hrs = ([path for path in side if path in there] for side in (partners, paths[len(partners) :]))
         found = find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
         is_steady = self.matched.matches and options.video.steady is Steady.AUTO
@@ -207,7 +206,7 @@ class Film:
         while batch := dict(islice(items, BATCH)):
             yield batch
 
-    def extract(self, paths: Iterable[Path], pool: Executor, warn: Callable[[str], None]) -> Iterator[Path]:
+    def extract(self, paths: Iterable[Path], workers: Workers, warn: Callable[[str], None]) -> Iterator[Path]:
         """Make the files of some frames that are not there yet; yield each that is."""
         wanted = sorted(paths, key=lambda path: (self.moments[path].video, self.moments[path].number))
         for video, of_video in groupby(wanted, key=lambda path: self.moments[path].video):
@@ -216,7 +215,7 @@ class Film:
             missing = [pts for pts, path in places.items() if not path.exists()]
             yield from (path for pts, path in places.items() if pts not in set(missing))
             frames = read_frames(video, missing, self.settings, warn, self.interlacing[video], joined=joined)
-            yield from in_order(pool, _store, ((places[pts], picture) for pts, picture in frames), 4)
+            yield from workers.map_shards(_store, ((places[pts], picture) for pts, picture in frames), ahead=4)
 
     def enter(self, video: Path, number: int) -> Path:
         """Enter a frame of a video; return its file, called after its moment, in the video's folder."""

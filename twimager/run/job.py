@@ -160,16 +160,14 @@ def _find_and_write(
     evaluate = evaluate_all if options.select.all_matches else evaluate_best
     with (
         console.progress(4 * wanted if film else sum(map(len, paths)), ledger.seconds) as progress,
-        worker_pool(options.run.jobs, inline=options.run.debug) as pool,
+        worker_pool(options.run.jobs, inline=options.run.debug) as workers,
         Store(stored, warn) as store,
-        Evaluators(
-            pool, options.run.jobs, partial(evaluate, settings=options.pair), processes=not options.run.debug
-        ) as evaluators,
+        Evaluators(workers, partial(evaluate, settings=options.pair)) as evaluators,
     ):
         progress.expect(MATCHING * wanted)
-        reader = Reader(pool, options.run.jobs, console, progress, store=store, ledger=ledger)
+        reader = Reader(workers, console, progress, store=store, ledger=ledger)
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
-        with Writer(pool, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:
+        with Writer(workers, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:
             if film:
                 found = film.pairs(options, reader, decider, masks=masks, settle=writer.finish)
             else:

@@ -41,7 +41,7 @@ from twimager.run.film import (
     writing,
 )
 from twimager.runtime.console import Console, counted
-from twimager.runtime.pool import AHEAD, in_order, worker_pool
+from twimager.runtime.pool import worker_pool
 from twimager.video.matching import sign_videos
 from twimager.video.selection import within
 from twimager.video.stills import Sighting, Still, find_stills, most_alike, read_frame, read_still
@@ -133,9 +133,9 @@ class StillsFilm(Film):
         frames = list(dict.fromkeys(chain(*(one.frames for one in batch.values()))))
         reader.progress.expect(len(frames))
         with reader.progress.stage("extracting frames"):
-            there = set(reader.progress.counted(self.extract(frames, reader.pool, reader.console.warn)))
+            there = set(reader.progress.counted(self.extract(frames, reader.workers, reader.console.warn)))
         frames = [path for path in frames if path in there]
-        pictures = dict(zip(frames, reader.in_order(read_frame, frames), strict=True))
+        pictures = dict(zip(frames, reader.workers.map_shards(read_frame, frames), strict=True))
         of_framings = defaultdict[int, dict[Path, list[Path]]](dict)
         for still, one in batch.items():
             if near := [path for path in one.frames if path in there]:
@@ -172,9 +172,9 @@ def _prepared(empty: Film, side: str, stills: list[Path], options: Options, cons
     """Return the stills, and which frames of the film's videos they may be."""
     signed = empty.matched
     videos = list(signed.places)
-    with console.progress(len(stills) + len(videos)) as progress, worker_pool(options.run.jobs) as pool:
+    with console.progress(len(stills) + len(videos)) as progress, worker_pool(options.run.jobs) as workers:
         with progress.stage(f"reading {side}"):
-            reading = in_order(pool, partial(_read, options=options), stills, AHEAD * options.run.jobs)
+            reading = workers.map_shards(partial(_read, options=options), stills)
             known = dict(zip(stills, progress.counted(reading), strict=True))
         read = [still for still in known.values() if still]
         found: dict[Path, list[Sighting]] = {}

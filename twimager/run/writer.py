@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ from twimager.run.journal import Journal
 from twimager.run.marks import Mark, Marks, are_intact, mark
 from twimager.runtime.console import Console
 from twimager.runtime.memory import budget
-from twimager.runtime.pool import AHEAD
+from twimager.runtime.pool import Workers
 from twimager.windows import viewer
 from twimager.windows.pair_preview import preview
 
@@ -42,13 +43,14 @@ class Writer:
     """Writes pairs while its block lasts; one that ends early waits for what is in flight for a moment only."""
 
     def __init__(
-        self, pool: Executor, names: Names, options: Options, ledger: Ledger, console: Console, *, journal: Journal,
+        self, workers: Workers, names: Names, options: Options, ledger: Ledger, console: Console, *, journal: Journal,
         seen: Mapping[Path, Stamp | None],
     ) -> None:  # fmt: skip
         """`seen` are the stamps that the images had when they were read."""
-        self._pool, self._names, self._options, self._ledger = pool, names, options, ledger
+        self._workers, self._names, self._options, self._ledger = workers, names, options, ledger
         self._console, self._journal = console, journal
         self._seen = seen
+        self._write = partial(write_pair, options=options)
         self._in_flight: deque[tuple[Record, Future[Written | Rejection]]] = deque()
 
     def accept(self, pair: VerifiedPair) -> bool:
@@ -66,7 +68,7 @@ class Writer:
             self._ledger.accept(Record(pair))
         else:
             self._submit(pair, known)
-        while len(self._in_flight) > AHEAD * options.jobs:
+        while len(self._in_flight) > self._workers.ahead(self._write):
             self._collect()
         return self._has_room()
 
@@ -76,10 +78,11 @@ class Writer:
         outputs = NOT_WRITTEN if self._options.run.dry else self._names.outputs(*images, split)
         # Frames of clips are files of this run, some of which are made twice.
         seen = {} if pair.clip else {path: self._seen.get(path) for path in images}
-        job = Job(pair, outputs, seen, known, self._journal.run, self._journal.replace)
+        rendered = pair._replace(proposal=pair.proposal.without_features)
+        job = Job(rendered, outputs, seen, known, self._journal.run, self._journal.replace)
         in_parts = self._options.write.tile or pair.clip
         record = Record(pair, NOT_WRITTEN if in_parts else outputs, self._journal.is_accepted(*images))
-        self._in_flight.append((record, self._pool.submit(write_pair, job, self._options)))
+        self._in_flight.append((record, self._workers.submit(self._write, job, _crashed)))
 
     def has_clip(self, pair: VerifiedPair) -> bool:
         """Return whether an earlier run has written the clip of a pair, and all of it is there."""
@@ -175,6 +178,10 @@ class Written(NamedTuple):
     marks: Marks
     tiles: Sequence[Tile] = ()
     clip: Sequence[WrittenFrame] = ()
+
+
+def _crashed(_: Job, why: str) -> Rejection:
+    return Rejection(Reason.NOT_WRITTEN, why)
 
 
 def write_pair(job: Job, options: Options) -> Written | Rejection:

@@ -112,7 +112,7 @@ class Searcher:
         with self._lock:
             try:
                 query = fingerprint(path, OF_QUERY)
-                ranking = search(query, self._collection, self._criteria, self._reader.pool, self._reader.jobs)
+                ranking = search(query, self._collection, self._criteria, self._reader.workers)
                 small = thumbnail(working_colors(query)) if self._criteria.thumbnails else b""
             except UnreadableImage as error:
                 return QueryResult(name, error=str(error))
@@ -130,9 +130,9 @@ def open_searcher(options: SearchOptions, console: Console, queries: int | None 
     `queries` is how many there will be, where that is known. Raises UsageError if there is nothing to look in.
     """
     paths = require_files([options.folder], options.recursive, console.warn)
-    with console.progress(len(paths)) as progress, worker_pool(options.jobs) as pool:
+    with console.progress(len(paths)) as progress, worker_pool(options.jobs) as workers:
         with Store(options.save, console.warn) as store, progress.stage("reading"):
-            reader = Reader(pool, options.jobs, console, progress, store=store, ledger=Ledger(console))
+            reader = Reader(workers, console, progress, store=store, ledger=Ledger(console))
             results = list(reader.fingerprints(paths, OF_IMAGE))
         images = [result for result in results if isinstance(result, Fingerprint)]
         with progress.stage("searching"):

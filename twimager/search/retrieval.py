@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from functools import partial
 
 from twimager.errors import Rejection
@@ -13,7 +12,7 @@ from twimager.options import AlignSettings, Gates, Method, PairSettings
 from twimager.pairing.evaluate import evaluate_all
 from twimager.pairing.evaluation import failure
 from twimager.propose.proposal import CANDIDATES, Proposal
-from twimager.runtime.pool import AHEAD, in_order
+from twimager.runtime.pool import Workers
 from twimager.search.collection import Collection
 from twimager.search.ranking import (
     Alignment,
@@ -38,17 +37,17 @@ MIN_OVERLAP = 0.1
 SETTINGS = PairSettings(AlignSettings(Method.WARP), Gates(min_overlap=0.0))
 
 
-def search(query: Fingerprint, collection: Collection, criteria: Criteria, pool: Executor, jobs: int) -> Ranking:
-    """Return the hits for a query in a collection, the best first, by `jobs` workers of `pool`.
+def search(query: Fingerprint, collection: Collection, criteria: Criteria, workers: Workers) -> Ranking:
+    """Return the hits for a query in a collection, the best first, by these workers.
 
     The query's own file is none. Raises UnreadableImage if the query can't be read any more.
     """
-    most, ahead = max(CANDIDATES, criteria.top) + 1, AHEAD * jobs
+    most = max(CANDIDATES, criteria.top) + 1
     proposals = collection.propose(query, most)
-    aligned = list(in_order(pool, align, proposals, ahead))
+    aligned = list(workers.map_shards(align, proposals))
     if criteria.mirror and not any(isinstance(one, Alignment) for one in aligned):
         mirrored = collection.propose_mirrored(query, most)
-        proposals, aligned = proposals + mirrored, aligned + list(in_order(pool, align, mirrored, ahead))
+        proposals, aligned = proposals + mirrored, aligned + list(workers.map_shards(align, mirrored))
     candidates = [
         Candidate(collection.same_fingerprint(p.hr, query), one if isinstance(one, Alignment) else None)
         for p, one in zip(proposals, aligned, strict=True)
@@ -58,7 +57,7 @@ def search(query: Fingerprint, collection: Collection, criteria: Criteria, pool:
     score = partial(score_candidate, query=described, criteria=criteria)
     unread = {p.hr.path: one for p, one in zip(proposals, aligned, strict=True) if isinstance(one, Rejection)}
     hits = list[Hit]()
-    for ranking in in_order(pool, score, _best(candidates, criteria), ahead):
+    for ranking in workers.map_shards(score, _best(candidates, criteria)):
         hits += [hit for hit in ranking.hits if hit.score >= criteria.min_score]
         unread |= ranking.unread
     return Ranking(sorted(hits, key=lambda hit: hit.rank)[: criteria.top], unread)

@@ -138,7 +138,7 @@ def _compare_folder(
     from twimager.image.files import list_files
     from twimager.output.names import flat_names
     from twimager.runtime.console import counted, say
-    from twimager.runtime.pool import AHEAD, in_order, worker_pool
+    from twimager.runtime.pool import worker_pool
     from twimager.similarity.detectors import Detector
 
     folder: Path = values.paths[0]
@@ -149,12 +149,12 @@ def _compare_folder(
     progress.expect(len(paths) * (len(paths) + 1) / 2)
     compared: list[Comparison] = []
     failed = 0
-    with worker_pool(values.jobs) as pool:
+    with worker_pool(values.jobs) as workers:
         with progress.stage("reading"):
-            read = in_order(pool, partial(_described, network=network), paths, AHEAD * values.jobs)
+            read = workers.map_shards(partial(_described, network=network), paths)
             images = _readable(paths, progress.counted(read), console)
         with progress.stage("comparing"):
-            every_two = in_order(pool, _compared, combinations(images, 2), AHEAD * values.jobs)
+            every_two = workers.map_shards(_compared, combinations(images, 2))
             for one in progress.counted(every_two):
                 if isinstance(one, Rejection):
                     console.warn(str(one))
