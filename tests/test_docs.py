@@ -25,6 +25,12 @@ MANUALS = {
     "completion": "runs",
 }  # fmt: skip
 
+# Options of other programs that stand in these pages, as far as they are letters.
+OTHERS = {
+    "comparison.md": {"--autocrop", "--score"},
+    "cluster-run.md": {"--hostfile", "--nthreads", "--remote"},
+}
+
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -143,8 +149,7 @@ def test_a_manual_gives_the_defaults(name: str) -> None:
 @pages
 def test_options_exist(page: Path) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z_]*", re.sub(r"https?://\S+", "", TEXTS[page])))
-    others = {"--autocrop", "--score"} if page.name == "comparison.md" else set()
-    assert named - others <= options()
+    assert named - OTHERS.get(page.name, set()) <= options()
 
 
 def test_the_exit_codes_of_the_recipe_are_those_there_are() -> None:

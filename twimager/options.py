@@ -444,6 +444,7 @@ class RunSettings:
     save: Path | None = None
     jobs: int = 1
     memory: int | None = None
+    scheduler: str | None = None
 
     @property
     def unlinked_dest(self) -> Path | None:
@@ -457,6 +458,7 @@ class RunSettings:
             require(not (is_set and self.dry), f"--{name} is made of what was written: not with --dry")
         require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
         require(self.jobs >= 1, "--jobs must be 1 or more workers")
+        require(not (self.scheduler and self.debug), "--debug shows the pairs of this machine: not with --scheduler")
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def test_one_beside_dest_that_belongs_to_another_user_is_not_read(
     assert given.warnings == [f"{config} belongs to another user and is not read; --config names it"]
 
 
-@pytest.mark.parametrize("name", ["log", "save", "overwrite", "follow_dest_links"])
+@pytest.mark.parametrize("name", ["log", "save", "overwrite", "follow_dest_links", "scheduler"])
 def test_one_that_nobody_named_writes_nowhere_else(config: Path, tmp_path: Path, name: str) -> None:
     config.write_text(f"{name} = true\n")
     with pytest.raises(UsageError, match=f"{name} may stand only in a file that --config names"):

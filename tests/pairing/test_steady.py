@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,18 +21,12 @@ from twimager.pairing.steady import LEAST, Pool, Pooled, is_affine, steadied
 from twimager.pairing.verification import verify_registered
 from twimager.pairs import VerifiedPair
 from twimager.propose.proposal import Proposal, Source
+from twimager.runtime.pool import worker_pool
 from twimager.verify.scores import Scores
 
 LR, HR = (225, 150), (450, 300)
 TRUE = resize_matrix(HR, LR)
 SETTINGS = PairSettings()
-
-
-class Worker:
-    """Stands for a reader: it does what its workers would."""
-
-    def in_order(self, task: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
-        return map(task, tasks)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +64,8 @@ def pool_of(proposal: Proposal, *matrices: Matrix) -> Pool:
 
 
 def together(pool: Pool, *pairs: VerifiedPair) -> list[VerifiedPair]:
-    reader: Any = Worker()
-    return list(steadied([Pooled(pair, pool) for pair in pairs], reader, SETTINGS))
+    with worker_pool(1, inline=True) as workers:
+        return list(steadied([Pooled(pair, pool) for pair in pairs], workers, SETTINGS))
 
 
 def test_the_pooled_transform_is_nearer_than_most_and_not_pulled_by_outliers(proposal: Proposal) -> None:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 # Options of which a file may not speak: what it is itself, and what ends before anything is done.
 NOT_IN_FILES = {"config", "help", "version"}
 # Nor may one that nobody has named: it may have come along with the images. These write elsewhere than into DEST, or
-# over what is there.
-ONLY_IF_NAMED = {"follow_dest_links", "log", "overwrite", "save"}
+# over what is there, or trust another machine.
+ONLY_IF_NAMED = {"follow_dest_links", "log", "overwrite", "save", "scheduler"}
 ADMINISTRATOR = 0
 VERBOSITIES = range(3)
 # All options spelled out are a tenth of that.

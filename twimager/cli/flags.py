@@ -406,6 +406,13 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     add_max_pixels(group)
     add_jobs(group)
     add_memory(group)
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="have the workers of a Dask cluster read, evaluate, render and write: those of the scheduler at "
+        "tcp://HOST:8786, of a scheduler file (.json), of Dask's own configuration (config), or one on this machine "
+        "(local)",
+    )
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument(
         "--log", type=Path, metavar="FILE", help="append all messages to FILE, with times and levels, also with --quiet"

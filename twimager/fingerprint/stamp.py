@@ -30,9 +30,14 @@ def stamp(path: Path) -> Stamp | None:
 
 
 @cache
-def made_by() -> str:
-    """Name what decides what is computed from an image: this very source, settings and all, and OpenCV."""
+def this_source() -> str:
+    """Name this very source, settings and all."""
     source = hashlib.sha256()
     for module in sorted(Path(__file__).parent.parent.rglob("*.py")):
         source.update(module.read_bytes())
-    return f"twimager {__version__} ({source.hexdigest()[:12]}), OpenCV {cv2.__version__}"
+    return f"{__version__} ({source.hexdigest()[:12]})"
+
+
+def made_by() -> str:
+    """Name what decides what is computed from an image."""
+    return f"twimager {this_source()}, OpenCV {cv2.__version__}"

@@ -15,10 +15,10 @@ from twimager.geometry import Matrix, Size, frame_corners, transform_points, tra
 from twimager.options import PairSettings
 from twimager.pairing.by_parts import agreement_of
 from twimager.pairing.candidates import overlaid
-from twimager.pairing.read import Reader
 from twimager.pairing.registration import moved_to
 from twimager.pairing.verification import verify_registered
 from twimager.pairs import RejectedPair, VerifiedPair
+from twimager.runtime.pool import Workers
 
 # So many pairs tell what they share.
 LEAST = 8
@@ -97,7 +97,7 @@ def is_affine(pair: VerifiedPair) -> bool:
     return pair.match.displacement is None and not pair.match.matrix[2, :2].any()
 
 
-def steadied(known: Sequence[Pooled], reader: Reader, settings: PairSettings) -> Iterator[VerifiedPair]:
+def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) -> Iterator[VerifiedPair]:
     """Yield pairs aligned by what their transforms, and those before, have in common, where that explains as much.
 
     Pairs of one geometry differ by the errors of their alignment alone, which are larger where a frame is dark, say.
@@ -107,7 +107,7 @@ def steadied(known: Sequence[Pooled], reader: Reader, settings: PairSettings) ->
             pool.add(pair)
     matrices = {id(pool): pool.matrix for _, pool in known if pool}
     tasks = [(pair, matrices.get(id(pool))) for pair, pool in known]
-    moved = list(reader.workers.map_shards(partial(_moved, settings=settings), tasks))
+    moved = list(workers.map_shards(partial(_moved, settings=settings), tasks))
     for (pair, pool), other in zip(known, moved, strict=True):
         if pool and other:
             pool.losses.append(_loss(pair, other))

@@ -192,7 +192,7 @@ class Film:
         """Yield a batch's pairs aligned by the transform that those of their videos have in common, if any."""
         known = [Pooled(pair, self._pool(pair) if is_affine(pair) else None) for pair in pairs]
         with reader.progress.stage("pooling transforms"):
-            yield from steadied(known, reader, settings)
+            yield from steadied(known, reader.workers, settings)
 
     def _pool(self, pair: VerifiedPair) -> Pool:
         """Return the pool of a pair's transform."""

@@ -6,8 +6,8 @@ List both folders; read, propose, evaluate and select (`pairing.rounds`, by `rea
 
 from __future__ import annotations
 
-from collections.abc import Container
-from contextlib import ExitStack
+from collections.abc import Container, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -24,6 +24,7 @@ from twimager.options import Options, Search, VideoSettings
 from twimager.output import layout
 from twimager.output.atomic import write_files
 from twimager.output.database import require_lmdb, write_database
+from twimager.output.lock import LOCK
 from twimager.output.names import Names
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.evaluate import evaluate_all, evaluate_best
@@ -44,6 +45,7 @@ from twimager.video.container import require_av, video_size
 from twimager.windows import viewer
 
 if TYPE_CHECKING:
+    from twimager.run.dask_client import DaskWorkers
     from twimager.run.film import Film
 
 
@@ -60,10 +62,6 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
         If the folders do not fit, nothing can be written to DEST (any more), or the run is interrupted.
     """
     layout.check_folders(options)
-    if options.run.debug:
-        viewer.require_display("--debug")
-    if options.run.lmdb:
-        require_lmdb()
     lr_paths, hr_paths = (
         [path for path in _files(flag, folder, options, console) if path not in without]
         for flag, folder in (("--lr", options.lr), ("--hr", options.hr))
@@ -73,7 +71,11 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
     masks = read_masks(options.read, lr_paths, hr_paths, _size)
     given = {"--lr_mask": options.read.lr_mask, "--hr_mask": options.read.hr_mask}
     inputs = {"--lr": lr_paths, "--hr": hr_paths} | {flag: [path] for flag, path in given.items() if path}
-    with keep_journal(options, inputs) as journal, ExitStack() as stack:
+    with (
+        _cluster(options, (lr_paths, hr_paths), console) as cluster,
+        keep_journal(options, inputs) as journal,
+        ExitStack() as stack,
+    ):
         if journal.ended:
             return journal.ended
         ledger = Ledger(console)
@@ -88,7 +90,7 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
                 film = stack.enter_context(opened(lr_paths, hr_paths, options, console, ledger))
                 lr_paths, hr_paths = film.wanted
             paths = (film.lrs, film.hrs) if film else (lr_paths, hr_paths)
-            _find_and_write(paths, options, console, journal, ledger, masks=masks, film=film)
+            _find_and_write(paths, options, console, journal, ledger, masks=masks, film=film, cluster=cluster)
         except KeyboardInterrupt:
             ledger.interrupted = True
             journal.discard_unfinished()
@@ -113,13 +115,18 @@ def run(options: Options, console: Console, without: Container[Path] = ()) -> Ou
 
 
 def _require_fitting(options: Options, videos: tuple[bool, bool]) -> None:
-    """Raise UsageError for options that do not go with what each side is: videos or not."""
+    """Raise UsageError if what the options need is not there, or they do not go with videos, or with images."""
+    if options.run.debug:
+        viewer.require_display("--debug")
+    if options.run.lmdb:
+        require_lmdb()
     if not any(videos):
         require(
             options.video == VideoSettings(), "--frames, --per_shot, --clips and what belongs to them are for videos"
         )
         return
     require_av()
+    require(not options.run.scheduler, "--scheduler: videos are paired on one machine; folders of images on a cluster")
     search, usual = options.propose.search, VideoSettings()
     require(search is Search.AUTO, f"--search {search.value}: frames of videos are paired by their time map")
     of_two = usual.frames, usual.per_shot, usual.every, usual.clips
@@ -130,6 +137,19 @@ def _require_fitting(options: Options, videos: tuple[bool, bool]) -> None:
 
 def _size(path: Path) -> Size | None:
     return video_size(path) if videos_among([path]) else size_by_header(path)
+
+
+@contextmanager
+def _cluster(options: Options, paths: tuple[list[Path], list[Path]], console: Console) -> Iterator[DaskWorkers | None]:
+    """Yield the workers of a Dask cluster, if `--scheduler` names one."""
+    if options.run.scheduler is None:
+        yield None
+        return
+    # Imported here, as Dask takes its time, and need not be installed.
+    from twimager.run.dask_client import connected
+
+    with connected(options.run.scheduler, options, *paths, console) as cluster:
+        yield cluster
 
 
 def _files(flag: str, place: Path, options: Options, console: Console) -> list[Path]:
@@ -148,6 +168,7 @@ def _find_and_write(
     *,
     masks: Masks,
     film: Film | None = None,
+    cluster: DaskWorkers | None = None,
 ) -> None:
     """Find pairs among the LRs and HRs and write them, until no more are to be written; enter what came of it."""
     if film:
@@ -158,9 +179,11 @@ def _find_and_write(
     # Without --save the store only serves --resume: that it can't be kept is a detail.
     stored, warn = (options.run.save, console.warn) if options.run.save else (journal.store, console.detail)
     evaluate = evaluate_all if options.select.all_matches else evaluate_best
+    if cluster and journal.store:
+        cluster.expect(journal.store.with_name(LOCK))
     with (
         console.progress(4 * wanted if film else sum(map(len, paths)), ledger.seconds) as progress,
-        worker_pool(options.run.jobs, inline=options.run.debug) as workers,
+        nullcontext(cluster) if cluster else worker_pool(options.run.jobs, inline=options.run.debug) as workers,
         Store(stored, warn) as store,
         Evaluators(workers, partial(evaluate, settings=options.pair)) as evaluators,
     ):
@@ -185,6 +208,8 @@ def _find_and_write(
                 if not writer.accept(pair):
                     break
             writer.finish()
+    if cluster:
+        journal.discard_unfinished()  # of workers that were killed
     for stage, spent in ledger.seconds.items():
         console.detail(f"{stage}: {spent:.1f} s")
 

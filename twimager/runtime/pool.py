@@ -1,6 +1,7 @@
 """Workers that do tasks; results in the order of the tasks, a bounded number in flight.
 
-All that reads, evaluates, renders and writes goes through `Workers`.
+All that reads, evaluates, renders and writes goes through `Workers`: threads of this process, or what `run.dask_client`
+has of a Dask cluster.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Workers(ABC):
     may_start_processes = False
 
     def __init__(self, jobs: int) -> None:
+        """Have OpenCV use one thread here: its own would only compete with the workers."""
+        cv2.setNumThreads(1)
         self.jobs = jobs
 
     @abstractmethod
@@ -108,11 +111,7 @@ class InlineExecutor(Executor):
 
 @contextmanager
 def worker_pool(jobs: int, inline: bool = False) -> Iterator[Workers]:
-    """Yield `jobs` threads, or with `inline` none; leaving early drops what has not begun.
-
-    OpenCV is given one thread: its own would only compete with the workers.
-    """
-    cv2.setNumThreads(1)
+    """Yield `jobs` threads, or with `inline` none; leaving early drops what has not begun."""
     pool: Executor = InlineExecutor() if inline else ThreadPoolExecutor(jobs)
     wait = True
     try:
