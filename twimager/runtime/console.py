@@ -107,12 +107,17 @@ class Progress:
         if not self._shown:
             yield from items
             return
-        started = time.perf_counter()
+        started = warm = time.perf_counter()
         for number, item in enumerate(items, start=1):
             self._done += work
             now = time.perf_counter()
             rate = number / max(now - started, 1e-6)
-            speed = work * rate if number >= ENOUGH else self._done / max(now - self._started, 1e-6)
+            if number == ENOUGH:
+                warm = now
+            if number > 3 * ENOUGH:  # the first ones wait for processes to start
+                speed = work * (number - ENOUGH) / max(now - warm, 1e-6)
+            else:
+                speed = work * rate if number >= ENOUGH else self._done / max(now - self._started, 1e-6)
             whole = self._work + self._foreseen
             left = max(whole - self._done, 0) / speed
             for shown in self._shown:
