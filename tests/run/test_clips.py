@@ -14,6 +14,7 @@ import pytest
 from benchmarks import films
 from tests.support.command import Run, refused
 from tests.support.folders import contents, images
+from tests.support.interruption import interrupted_when_written
 from tests.support.report import VALIDATOR, report_of
 from tests.support.videos import moving, write_video
 from twimager.report.reader import read_report
@@ -159,21 +160,10 @@ def test_each_layout_is_what_its_loaders_read(run: Run, recut: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_goes_on_to_the_same_clips(
-    run: Run, recut: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from twimager.report.ledger import Ledger
-
+def test_a_run_that_was_stopped_goes_on_to_the_same_clips(run: Run, recut: Path, tmp_path: Path) -> None:
     dest = tmp_path / "out"
     assert run(*flags(recut, tmp_path / "whole"), *CLIPS).code == 0
-    accept = Ledger.accept
-
-    def interrupt(ledger: Ledger, record: Any) -> None:
-        accept(ledger, record)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "accept", interrupt)
+    with interrupted_when_written():
         assert run(*flags(recut, dest), *CLIPS).code == 130
     assert list(dest.rglob("LR/*/*.png"))
     assert run(*flags(recut, dest), *CLIPS, "--resume").code == 0

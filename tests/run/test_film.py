@@ -17,6 +17,7 @@ import pytest
 from benchmarks import films
 from tests.support.command import Run, refused
 from tests.support.folders import contents, images
+from tests.support.interruption import interrupted_when_written
 from tests.support.page import Parsed
 from tests.support.report import VALIDATOR, report_of
 from tests.support.videos import moving, write_video
@@ -122,20 +123,9 @@ def test_rejected_frames_that_are_kept_are_linked_to(run: Run, flags: tuple[Any,
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_goes_on_to_the_same_files(
-    run: Run, flags: tuple[Any, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from twimager.report.ledger import Ledger
-
+def test_a_run_that_was_stopped_goes_on_to_the_same_files(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
     assert run(*flags[:4], "--dest", tmp_path / "whole", *FEW).code == 0
-    accept = Ledger.accept
-
-    def interrupt(ledger: Ledger, record: Any) -> None:
-        accept(ledger, record)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "accept", interrupt)
+    with interrupted_when_written():
         assert run(*flags, *FEW).code == 130
     assert list((tmp_path / "out/.twimager/signatures").iterdir())
     assert run(*flags, *FEW, "--resume").code == 0

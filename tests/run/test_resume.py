@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.command import Run, refused
 from tests.support.folders import KEPT, Folders, contents
+from tests.support.interruption import interrupted_when_written
 from tests.support.marks import linux
 from tests.support.paths import ROOT
 from tests.support.processes import Job, wait_for_handlers, wait_for_none
@@ -211,16 +212,9 @@ def work_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def interrupted(run: Run, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> Folders:
+def interrupted(run: Run, folders: Folders) -> Folders:
     """A run that was interrupted when its first pair was written."""
-    accept = Ledger.accept
-
-    def once(ledger: Ledger, record) -> None:
-        accept(ledger, record)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "accept", once)
+    with interrupted_when_written():
         outcome = run(*folders.flags, "--jobs", 1)
     refused(outcome, 130, "interrupted", "--resume")
     assert (folders.dest / JOURNALS / STORE).exists()

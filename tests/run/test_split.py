@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.command import Run, refused
 from tests.support.folders import Folders, contents
+from tests.support.interruption import interrupted_when_written
 from tests.support.pictures import picture
 from tests.support.report import VALIDATOR, report_of, rows_of
-from twimager.report.ledger import Ledger
 from twimager.review.review import Review
 
 PHOTOS = "P1040518", "P1040102", "P1040480"
@@ -133,22 +133,12 @@ def test_a_stray_file_on_one_side_is_found(run: Run, crops: Folders) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_goes_on_to_the_same_split(
-    run: Run, crops: Folders, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_was_stopped_goes_on_to_the_same_split(run: Run, crops: Folders) -> None:
     whole = crops.dest.with_name("whole")
     flags = *SPLIT, "--meta_info", "--jobs", 1
     run(*crops.flags[:4], "--dest", whole, *flags)
-    accept, count = Ledger.accept, iter(range(100))
-
-    def interrupted(ledger: Ledger, *record: object) -> None:
-        accept(ledger, *record)
-        if next(count) == 4:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Ledger, "accept", interrupted)
-    assert run(*crops.flags, *flags).code == 130
-    monkeypatch.undo()
+    with interrupted_when_written(5):
+        assert run(*crops.flags, *flags).code == 130
     refused(run(*crops.flags, *flags, "--seed", 7, "--resume"), 2, "--seed")
     assert run(*crops.flags, *flags, "--resume").code == 0
     assert parts(crops.dest) == parts(whole)

@@ -14,10 +14,10 @@ import pytest
 from benchmarks import films
 from tests.support.command import Run, refused
 from tests.support.folders import contents, images
+from tests.support.interruption import interrupted_when_written
 from tests.support.page import Parsed
 from tests.support.report import VALIDATOR, report_of
 from tests.support.videos import moving, write_video
-from twimager.report.ledger import Ledger
 
 # LR frames of scenes that both have, of pans and of one in which a thing moves before what stands still.
 FRAMES = (60, 100, 200, 240)
@@ -163,18 +163,11 @@ def test_frames_are_kept_and_pairs_limited_where_asked_for(
 
 @pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_to_the_same_files(
-    run: Run, release: Release, stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, release: Release, stills: Path, tmp_path: Path
 ) -> None:
     flags = "--lr", stills, "--hr", release.film
     assert run(*flags, "--dest", tmp_path / "whole").code == 0
-    accept = Ledger.accept
-
-    def interrupt(ledger: Ledger, record: Any) -> None:
-        accept(ledger, record)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "accept", interrupt)
+    with interrupted_when_written():
         assert run(*flags, "--dest", tmp_path / "out").code == 130
     assert list((tmp_path / "out/.twimager/signatures").iterdir())
     assert run(*flags, "--dest", tmp_path / "out", "--resume").code == 0

@@ -313,15 +313,14 @@ def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     for match in matched.matches:
         named = zip(SIDES, (options.lr, options.hr), (match.lr, match.hr), strict=True)
         lr, hr = (enter_video(film, *one, options) for one in named)
-        kept = lr, hr
         bobbed = _bobbed(film.settings, film.interlacing[match.lr]), _bobbed(film.settings, film.interlacing[match.hr])
-        chosen = select_frames(*kept, match.timeline, options.video, bobbed)
+        chosen = select_frames(lr, hr, match.timeline, options.video, bobbed)
         film.selections.append(chosen)
         _plan(film, match, chosen, 0 if options.video.clips else AROUND)
         left = ", ".join(f"{count} {flaw}" for flaw, count in chosen.left_out.items())
         segments, taken = counted(len(match.timeline.segments), "segment"), counted(len(chosen.frames), "frame")
         console.note(
-            f"{match.lr} = {match.hr}: {100 * match.timeline.mapped:.1f} % of its {counted(len(kept[0]), 'frame')}, in "
+            f"{match.lr} = {match.hr}: {100 * match.timeline.mapped:.1f} % of its {counted(len(lr), 'frame')}, in "
             f"{segments}; {taken} taken, left out: {left or 'none'}"
         )
     if not options.run.resume:
