@@ -65,7 +65,7 @@ def pool_of(proposal: Proposal, *matrices: Matrix) -> Pool:
 
 def together(pool: Pool, *pairs: VerifiedPair) -> list[VerifiedPair]:
     with worker_pool(1, inline=True) as workers:
-        return list(steadied([Pooled(pair, pool) for pair in pairs], workers, SETTINGS))
+        return [one.pair for one in steadied([Pooled(pair, pool) for pair in pairs], workers, SETTINGS)]
 
 
 def test_the_pooled_transform_is_nearer_than_most_and_not_pulled_by_outliers(proposal: Proposal) -> None:

@@ -13,6 +13,7 @@ import pytest
 from benchmarks import films
 from tests.support.command import Run
 from tests.support.report import report_of
+from twimager.video.matching import Matched, match_videos
 
 PAL = next(kind for kind in films.KINDS if kind.name == "pal")
 HR, LR = (640, 360), (360, 288)
@@ -87,3 +88,23 @@ def test_a_shot_that_is_framed_in_another_way_keeps_its_own_transform(run: Run, 
     assert any(number < 60 for number in own)
     assert all((own[number] == steady[number]).all() for number in own if number < 60)
     assert np.median(errors(others)) < np.median(errors({number: own[number] for number in others}))
+
+
+@pytest.mark.slow
+def test_a_frame_next_to_the_right_one_is_told_by_the_transform_of_the_others(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = made(tmp_path)
+
+    def off_by_one(*arguments: Any) -> Matched:
+        matched = match_videos(*arguments)
+        numbers = matched.matches[0].timeline.hr_frames
+        numbers[: len(numbers) // 3] += 1
+        return matched
+
+    monkeypatch.setattr("twimager.run.film.match_videos", off_by_one)
+    found, _ = pairs(run, film, tmp_path / "out")
+    frames = [(pair["lr_frame"], pair["hr_frame"]) for pair in report_of(tmp_path / "out")["pairs"]]
+    assert len(frames) >= 8
+    assert all(lr["number"] == hr["number"] for lr, hr in frames)
+    assert max(errors(found)) < 0.02

@@ -53,23 +53,38 @@ def find_pairs(
     decider: Decider,
     *,
     masks: Masks = NO_MASKS,
-    partners: Mapping[Path, Sequence[Path]] | None = None,
 ) -> Iterator[VerifiedPair]:
     """Read both folders; propose, evaluate and select in rounds. Yield each pair once nothing can change it.
 
-    A round takes the images that no pair of the rounds before has taken. Where the HRs that each LR may be are known,
-    its `partners`, there is one round.
+    A round takes the images that no pair of the rounds before has taken. Where names tell which HR an LR may be, there
+    is one round.
     """
-    rounds = _Rounds(options, reader, decider, masks)
-    if options.propose.search is Search.NAMES and partners is None:
+    if options.propose.search is Search.NAMES:
         named = by_name.partners(lr_paths, options.lr, hr_paths, options.hr)
         partners = {lr: [hr] for lr, hr in named.items()}
-    if partners is not None:
-        yield from rounds.by_partners(lr_paths, hr_paths, partners)
+        yield from decider.pairs(read_partners(lr_paths, hr_paths, partners, options.read, reader, masks=masks))
         return
+    rounds = _Rounds(options, reader, decider, masks)
     left = yield from rounds.first(lr_paths, hr_paths)
     if left:  # the features of the rounds before are not in memory any more
         yield from rounds.by_richer_features(left)
+
+
+def read_partners(
+    lr_paths: Sequence[Path],
+    hr_paths: Sequence[Path],
+    partners: Mapping[Path, Sequence[Path]],
+    read: ReadSettings,
+    reader: Reader,
+    *,
+    masks: Masks = NO_MASKS,
+) -> list[list[Proposal]]:
+    """Read both sides, of which every file counts, whatever it holds; propose its partners for each LR that has any."""
+    lrs = reader.read("LR", lr_paths, as_read(LIGHT_LR, read, masks.lr))
+    hrs = {hr.path: hr for hr in reader.read("HR", hr_paths, as_read(LIGHT_HR, read, masks.hr))}
+    reader.count_unsupported()
+    of_lrs = ((lr, [hrs[path] for path in partners.get(lr.path, ()) if path in hrs]) for lr in lrs)
+    return [by_name.proposals(lr, of_lr) for lr, of_lr in of_lrs if of_lr]
 
 
 def as_read(recipe: Recipe, read: ReadSettings, mask: Mask | None) -> Recipe:
@@ -114,16 +129,6 @@ class _Rounds:
             yield from self._decider.pairs(near, self._similar(hrs))
             return None
         return (yield from self._by_features(Images(lrs, hrs), near)) if lrs else None
-
-    def by_partners(
-        self, lr_paths: Sequence[Path], hr_paths: Sequence[Path], partners: Mapping[Path, Sequence[Path]]
-    ) -> Iterator[VerifiedPair]:
-        """Find pairs among partners; every file counts, whatever it holds."""
-        lrs = self._reader.read("LR", lr_paths, self._lr_recipe)
-        hrs = {hr.path: hr for hr in self._reader.read("HR", hr_paths, self._hr_recipe)}
-        self._reader.count_unsupported()
-        of_lrs = ((lr, [hrs[path] for path in partners.get(lr.path, ()) if path in hrs]) for lr in lrs)
-        yield from self._decider.pairs([by_name.proposals(lr, of_lr) for lr, of_lr in of_lrs if of_lr])
 
     def _by_features(self, images: Images, near: Sequence[list[Proposal]]) -> Round:
         """Find pairs by features and hashes, then mirrored, then squeezed or negative.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.align.matching import Match
 from twimager.fingerprint.working_image import WORKING_SIDE
 from twimager.geometry import Matrix, Size, frame_corners, transform_points, translation
 from twimager.options import PairSettings
@@ -18,6 +19,7 @@ from twimager.pairing.candidates import overlaid
 from twimager.pairing.registration import moved_to
 from twimager.pairing.verification import verify_registered
 from twimager.pairs import RejectedPair, VerifiedPair
+from twimager.propose.proposal import Proposal
 from twimager.runtime.pool import Workers
 
 # So many pairs tell what they share.
@@ -92,12 +94,19 @@ class Pooled(NamedTuple):
     pool: Pool | None
 
 
+class Steadied(NamedTuple):
+    """A pair, and whether it is at odds with what explains the others: framed in another way, or of another moment."""
+
+    pair: VerifiedPair
+    is_doubtful: bool
+
+
 def is_affine(pair: VerifiedPair) -> bool:
     """Return whether a pair's transform is affine, and nothing else."""
     return pair.match.displacement is None and not pair.match.matrix[2, :2].any()
 
 
-def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) -> Iterator[VerifiedPair]:
+def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) -> Iterator[Steadied]:
     """Yield pairs aligned by what their transforms, and those before, have in common, where that explains as much.
 
     Pairs of one geometry differ by the errors of their alignment alone, which are larger where a frame is dark, say.
@@ -106,29 +115,53 @@ def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) 
         if pool:
             pool.add(pair)
     matrices = {id(pool): pool.matrix for _, pool in known if pool}
-    tasks = [(pair, matrices.get(id(pool))) for pair, pool in known]
-    moved = list(workers.map_shards(partial(_moved, settings=settings), tasks))
+    tasks = [([pair.proposal], matrices.get(id(pool))) for pair, pool in known]
+    moved = list(workers.map_shards(partial(_placed, settings=settings), tasks))
     for (pair, pool), other in zip(known, moved, strict=True):
         if pool and other:
             pool.losses.append(_loss(pair, other))
     for (pair, pool), other in zip(known, moved, strict=True):
-        is_as_good = pool and other and pool.explains and _loss(pair, other) <= MOST_LOSS
-        yield other if other and is_as_good else pair
+        if other and is_explained(pair, other) and pool and pool.explains:
+            # All else that is known of the pair stays.
+            same = pair._replace(
+                match=replace(pair.match, matrix=other.match.matrix), scores=other.scores, common=other.common,
+                window=other.window, agreement=other.agreement,
+            )  # fmt: skip
+            yield Steadied(same, is_doubtful=False)
+        else:
+            yield Steadied(pair, is_doubtful=bool(pool and pool.explains and matrices[id(pool)] is not None))
 
 
-def _moved(task: tuple[VerifiedPair, Matrix | None], settings: PairSettings) -> VerifiedPair | None:
-    """Worker task: return a pair aligned by a matrix between frames; None if there is none, or it passes no gate so."""
-    pair, between_frames = task
+def placed(
+    tasks: Sequence[tuple[Sequence[Proposal], Pool | None]], workers: Workers, settings: PairSettings
+) -> Iterator[VerifiedPair | None]:
+    """Yield, of each LR's proposals, the one most like it by its pool's transform; None if none passes the gates."""
+    known = ((proposals, pool.matrix if pool and pool.explains else None) for proposals, pool in tasks)
+    return workers.map_shards(partial(_placed, settings=settings), known)
+
+
+def _placed(task: tuple[Sequence[Proposal], Matrix | None], settings: PairSettings) -> VerifiedPair | None:
+    """Worker task: return the best of an LR's proposals, aligned by a matrix between frames; None if none passes."""
+    proposals, between_frames = task
     if between_frames is None:
         return None
-    lr, hr = (image.picture for image in pair.proposal.images)
-    found = replace(pair.match, matrix=translation(-lr.x, -lr.y) @ between_frames @ translation(hr.x, hr.y))
-    candidate = overlaid(pair.proposal, found)
+    found = (_verified(proposal, between_frames, settings) for proposal in proposals)
+    return max(filter(None, found), key=lambda pair: pair.scores.correlation, default=None)
+
+
+def _verified(proposal: Proposal, between_frames: Matrix, settings: PairSettings) -> VerifiedPair | None:
+    """Return a proposal aligned by a matrix between frames, if it passes the gates so."""
+    lr, hr = (image.picture for image in proposal.images)
+    found = Match(translation(-lr.x, -lr.y) @ between_frames @ translation(hr.x, hr.y), None)
+    candidate = overlaid(proposal, found)
     moved = None if isinstance(candidate, RejectedPair) else moved_to(candidate, found.matrix)
-    other = moved and verify_registered(moved, agreement_of(moved), settings)
-    if not isinstance(other, VerifiedPair):
-        return None
-    return other._replace(rivals=pair.rivals, score_gap=pair.score_gap, native_scale=pair.native_scale)
+    pair = moved and verify_registered(moved, agreement_of(moved), settings)
+    return pair if isinstance(pair, VerifiedPair) else None
+
+
+def is_explained(pair: VerifiedPair, other: VerifiedPair) -> bool:
+    """Return whether another alignment of a pair's LR, or another frame, explains that nearly as well."""
+    return _loss(pair, other) <= MOST_LOSS
 
 
 def _loss(pair: VerifiedPair, other: VerifiedPair) -> float:

@@ -62,6 +62,10 @@ class Ledger:
         """Enter the images of a chosen pair as taken."""
         self.taken |= {image.path for image in pair.proposal.images}
 
+    def release(self, pair: VerifiedPair) -> None:
+        """Enter the images of a chosen pair as not taken after all."""
+        self.taken -= {image.path for image in pair.proposal.images}
+
     def accept(self, record: Record) -> None:
         """Enter a pair that was written, or would be."""
         proposal = self._without_features(record.pair.proposal)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
@@ -24,14 +24,15 @@ from twimager.fingerprint.mask import Masks
 from twimager.geometry import Size
 from twimager.image.folders import videos_among
 from twimager.image.pixels import Pixels
-from twimager.options import Deinterlace, Options, PairSettings, Steady
+from twimager.options import Deinterlace, Options, Steady
 from twimager.output.atomic import unwritable
 from twimager.output.layout import JOURNALS, SEGMENTS, TEMPORARY
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.read import Reader
-from twimager.pairing.rounds import find_pairs
-from twimager.pairing.steady import Pool, Pooled, is_affine, steadied
+from twimager.pairing.rounds import read_partners
+from twimager.pairing.steady import Pool, Pooled, Steadied, is_affine, is_explained, placed, steadied
 from twimager.pairs import VerifiedPair
+from twimager.propose.proposal import Proposal
 from twimager.report.ledger import Ledger
 from twimager.report.records import FilmResult, Moment
 from twimager.runtime.console import Console, counted
@@ -58,6 +59,13 @@ FRAMES, SIGNATURES = "frames", "signatures"
 SIDES = "lr", "hr"
 # How signatures and frames that are not whole yet are called, besides signatures that are. Nothing else is deleted.
 OWN = re.compile(rf"^[0-9a-f]{{16}}\.(npz|part|thumbnails)$|_\d+h\d\dm\d\ds\d{{3}}\{TEMPORARY}$")
+
+
+class Tried(NamedTuple):
+    """Which files of frames are there, and the pairs, by their LR, that may be of another frame."""
+
+    there: set[Path]
+    doubtful: dict[Path, VerifiedPair]
 
 
 class Times(NamedTuple):
@@ -145,13 +153,12 @@ class Film:
         them.
         """
         for batch in self.batches():
-            decoded = set[Path]()
-            for first, last in ((0, 1), (1, None)):
-                left = {lr: hrs[first:last] for lr, hrs in batch.items() if lr not in reader.ledger.taken}
-                partners = {lr: hrs for lr, hrs in left.items() if hrs}
-                decoded |= yield from self.tried(
-                    partners, options, reader, decider, masks=masks, settle=settle, more=first > 0
-                )
+            mapped = {lr: hrs[:1] for lr, hrs in batch.items()}
+            decoded, doubtful = yield from self.tried(mapped, options, reader, decider, masks=masks, settle=settle)
+            left = {lr: hrs for lr, hrs in batch.items() if lr not in reader.ledger.taken and lr in decoded}
+            decoded |= yield from self._tried_around(
+                left, doubtful, options, reader, decider, masks=masks, settle=settle
+            )
             lost = [lr for lr, hrs in batch.items() if lr not in decoded or decoded.isdisjoint(hrs)]
             undecoded = Rejection(Reason.UNREADABLE, "it or its HR frames can't be decoded")
             reader.ledger.reject_images("LR", dict.fromkeys(lost, undecoded))
@@ -165,38 +172,92 @@ class Film:
         *,
         masks: Masks,
         settle: Callable[[], None],
-        more: bool,
-    ) -> Generator[VerifiedPair, None, set[Path]]:
-        """Yield the pairs among partners, whose frames are deleted then; return the files that are there.
+    ) -> Generator[VerifiedPair, None, Tried]:
+        """Yield the pairs among partners, but those that are doubtful, whose frames are deleted then."""
+        there = self._extracted(partners, reader)
+        proposals = read_partners(*_sides(partners, there), partners, options.read, reader, masks=masks)
+        doubtful: dict[Path, VerifiedPair] = {}
+        for pair, is_doubtful in self._steadied(decider.pairs(proposals), reader, options):
+            if is_doubtful:
+                reader.ledger.release(pair)
+                doubtful[pair.proposal.lr.path] = pair
+            else:
+                yield pair
+        self._settle(partners, options, reader, settle)
+        return Tried(there, doubtful)
 
-        `more` says that it is more work than was expected at the beginning.
+    def _tried_around(
+        self,
+        partners: dict[Path, list[Path]],
+        doubtful: Mapping[Path, VerifiedPair],
+        options: Options,
+        reader: Reader,
+        decider: Decider,
+        *,
+        masks: Masks,
+        settle: Callable[[], None],
+    ) -> Generator[VerifiedPair, None, set[Path]]:
+        """Yield the pairs of LR frames that the HR frames they are mapped to do not explain; return the files there.
+
+        Where the transform of all pairs is known, the frame that is most like the LR under it is the right one.
         """
-        paths = list(dict.fromkeys([*partners, *chain(*partners.values())]))
-        frames = [path for path in paths if path in self.moments]
-        reader.progress.expect((len(paths) + len(frames) + MATCHING * len(partners)) * more)
-        with reader.progress.stage("extracting frames"):
-            there = {path for path in paths if path not in self.moments}
-            there |= set(reader.progress.counted(self.extract(frames, reader.workers, reader.console.warn)))
-        lrs, hrs = ([path for path in side if path in there] for side in (partners, paths[len(partners) :]))
-        found = find_pairs(lrs, hrs, options, reader, decider, masks=masks, partners=partners)
-        is_steady = self.matched.matches and options.video.steady is Steady.AUTO
-        yield from self._steadied(found, reader, options.pair) if is_steady else found
-        settle()
-        if not (options.video.keep_frames or options.write.split):
-            self.discard(set(frames) & reader.ledger.taken)
+        frames = {path for lr, hrs in partners.items() for path in (lr, *hrs)}
+        reader.progress.expect(len(frames) + len(partners) * (2 + MATCHING))
+        there = self._extracted(partners, reader)
+        proposals = read_partners(*_sides(partners, there), partners, options.read, reader, masks=masks)
+        free = [[one for one in of_lr if one.hr.path not in reader.ledger.taken] for of_lr in proposals]
+        left = []
+        for of_lr, found in zip(free, self._placed(free, reader, options), strict=True):
+            own = doubtful.get(of_lr[0].lr.path) if of_lr else None
+            pair = found if found and (own is None or is_explained(own, found)) else own
+            if pair:
+                reader.ledger.reopen([pair.proposal])
+                reader.ledger.take(pair)
+                yield pair
+            else:
+                left.append([one for one in of_lr if one.hr.path != partners[one.lr.path][0]])
+        yield from (pair for pair, _ in self._steadied(decider.pairs(left), reader, options))
+        self._settle(partners, options, reader, settle)
         return there
 
-    def _steadied(
-        self, pairs: Iterable[VerifiedPair], reader: Reader, settings: PairSettings
-    ) -> Iterator[VerifiedPair]:
-        """Yield a batch's pairs aligned by the transform that those of their videos have in common, if any."""
-        known = [Pooled(pair, self._pool(pair) if is_affine(pair) else None) for pair in pairs]
-        with reader.progress.stage("pooling transforms"):
-            yield from steadied(known, reader.workers, settings)
+    def _extracted(self, partners: Mapping[Path, Iterable[Path]], reader: Reader) -> set[Path]:
+        """Make the files of frames; return those that are there, and the files that are no frames."""
+        paths = set(partners).union(*partners.values())
+        frames = paths & self.moments.keys()
+        with reader.progress.stage("extracting frames"):
+            return paths - frames | set(
+                reader.progress.counted(self.extract(frames, reader.workers, reader.console.warn))
+            )
 
-    def _pool(self, pair: VerifiedPair) -> Pool:
-        """Return the pool of a pair's transform."""
-        lr, hr = pair.proposal.images
+    def _settle(
+        self, partners: Mapping[Path, Iterable[Path]], options: Options, reader: Reader, settle: Callable[[], None]
+    ) -> None:
+        """Have pairs written, and delete their frames."""
+        settle()
+        if not (options.video.keep_frames or options.write.split):
+            taken = set(partners).union(*partners.values()) & reader.ledger.taken
+            self.discard(taken & self.moments.keys())
+
+    def _steadied(self, pairs: Iterable[VerifiedPair], reader: Reader, options: Options) -> Iterator[Steadied]:
+        """Yield a batch's pairs aligned by the transform that those of their videos have in common, if any."""
+        if not self.matched.matches or options.video.steady is Steady.OFF:
+            yield from (Steadied(pair, is_doubtful=False) for pair in pairs)
+            return
+        known = [Pooled(pair, self._pool(pair.proposal) if is_affine(pair) else None) for pair in pairs]
+        with reader.progress.stage("pooling transforms"):
+            yield from steadied(known, reader.workers, options.pair)
+
+    def _placed(
+        self, proposals: Sequence[Sequence[Proposal]], reader: Reader, options: Options
+    ) -> Iterator[VerifiedPair | None]:
+        """Yield, of an LR's proposals, the one that is most like it under the transform of its videos, if any."""
+        pools = [self._pool(of_lr[0]) if of_lr and self.matched.matches else None for of_lr in proposals]
+        with reader.progress.stage("pooling transforms"):
+            yield from placed(list(zip(proposals, pools, strict=True)), reader.workers, options.pair)
+
+    def _pool(self, proposal: Proposal) -> Pool:
+        """Return the pool of the transform of two frames."""
+        lr, hr = proposal.images
         sizes = lr.frame[2:], hr.frame[2:]
         return self.pools.setdefault((self.moments[lr.path].video, self.moments[hr.path].video, *sizes), Pool(*sizes))
 
@@ -245,6 +306,12 @@ class Film:
         for path in paths:
             with suppress(OSError):
                 path.unlink()
+
+
+def _sides(partners: Mapping[Path, Iterable[Path]], there: Container[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the LRs, and the HRs that they may be, that are there."""
+    hrs = dict.fromkeys(chain.from_iterable(partners.values()))
+    return [lr for lr in partners if lr in there], [hr for hr in hrs if hr in there]
 
 
 @contextmanager

@@ -124,7 +124,7 @@ class StillsFilm(Film):
             for still, frame in found.items():
                 lr, hr = (still, frame) if self.side == "LR" else (frame, still)
                 partners[lr].append(hr)
-            yield from self.tried(partners, options, reader, decider, masks=masks, settle=settle, more=False)
+            yield from self.tried(partners, options, reader, decider, masks=masks, settle=settle)
             if not options.video.keep_frames:
                 self.discard(set(chain(*(one.frames for one in batch.values()))) - set(found.values()))
 
