@@ -394,6 +394,7 @@ class Steady(Enum):
 
     AUTO = "auto"
     OFF = "off"
+    FILM = "film"
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,8 @@ class VerifiedPair(NamedTuple):
     agreement : where both agree; None if nothing differs
     part : whether it is to train on or to validate with; None without `--split`
     clip : the frames around it; None without `--clips`
+    weave : how far its own transform is off the one that the pairs of its videos have in common, LR pixels, in the
+        centre; None where none is known
     """
 
     proposal: Proposal
@@ -106,6 +108,7 @@ class VerifiedPair(NamedTuple):
     agreement: AgreementMap | None = None
     part: Part | None = None
     clip: Clip | None = None
+    weave: float | None = None
 
     def of_frame(self, frame: ClipFrame) -> VerifiedPair:
         """Return another frame of its clip as a pair, which shares all that is known of this one."""

@@ -91,7 +91,9 @@ def test_pairs_are_aligned_by_their_pool_but_for_one_that_it_does_not_explain(pr
     cv2.imwrite(str(moved.lr.path), elsewhere)
     other = pair_of(moved, translation(2, 0) @ TRUE)
     aligned = together(Pool(LR, HR), *pairs, other)
-    assert aligned[-1] is other
+    assert (aligned[-1].match.matrix == other.match.matrix).all()
+    assert aligned[-1].weave == pytest.approx(2, abs=0.01)
+    assert max(one.weave for one in aligned[:-1] if one.weave) < 0.02
     assert all(np.abs(one.match.matrix - TRUE).max() < 0.004 for one in aligned[:-1])
     assert len({one.match.matrix.tobytes() for one in aligned[:-1]}) == 1
     assert (aligned[3].native_scale, aligned[3].window) == (0.7, pairs[3].window)
@@ -101,8 +103,15 @@ def test_pairs_keep_their_own_transforms_where_the_pooled_one_explains_less(prop
     right = pair_of(proposal, TRUE)
     pool = pool_of(proposal, *(translation(0.2, 0) @ matrix for matrix in shifted(30, 0.004)))
     assert pool.matrix is not None
-    assert together(pool, right) == [right]
+    assert (together(pool, right)[0].match.matrix == TRUE).all()
     assert not pool.explains
+
+
+def test_one_geometry_that_is_known_is_that_of_all_pairs_that_pass_the_gates_by_it(proposal: Proposal) -> None:
+    sure, own = Pool(LR, HR, is_sure=True), shifted(12, 0.1)
+    aligned = together(sure, *(pair_of(proposal, matrix) for matrix in own))
+    assert len({one.match.matrix.tobytes() for one in aligned}) == 1
+    assert np.abs(aligned[0].match.matrix - TRUE).max() < 0.1
 
 
 def test_bars_of_single_frames_make_no_difference(proposal: Proposal) -> None:

@@ -18,7 +18,8 @@ def record(**changed: Any) -> PairRecord:
     """A pair as the report has it."""
     plain: dict[str, Any] = {
         "lr": "/in/l.png", "hr": "/in/h.png", "lr_output": "/out/LR/h.png", "hr_output": "/out/HR/h.png",
-        "mask_output": None, "method": "transform", "native_scale": 1.5, "correlation": 0.9, "residual": None,
+        "mask_output": None, "method": "transform", "native_scale": 1.5, "weave": None,
+        "correlation": 0.9, "residual": None,
         "coverage": 1.0, "negative": False, "channels": 3, "split": None, "group": None, "tiles": [], "clip": [],
         "hash_agreement": 99.0, "hash_distance": 2, "inliers": 50, "source": Source.FEATURES, "mirrored": False,
         "flow": None, "color_distance": None, "window": (1, 2, 30, 40), "rivals": [], "accepted": None,

@@ -258,7 +258,7 @@ def _add_videos(group: argparse._ArgumentGroup) -> None:
         choices=_values(Steady),
         default=defaults.steady.value,
         help="where the geometry is the same all through, align pairs by the transform that they have in common (auto, "
-        "the default), or each by its own (off)",
+        "the default), all that pass the gates so, however they differ (film), or each by its own (off)",
     )
     group.add_argument(
         "--clips",

@@ -43,18 +43,24 @@ class Pool:
     lr, hr : (width, height) of the frames, with black bars
     places : of each pair, (5, 2), where its HR frame's corners and its centre lie in the LR frame
     losses : of each pair that passes the gates so, how much more of the LR the pooled transform leaves unexplained
+    is_sure : whether it is known that all pairs have one geometry
     """
 
     lr: Size
     hr: Size
+    is_sure: bool = False
     places: list[NDArray[np.float64]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
     def add(self, pair: VerifiedPair) -> None:
         """Enter a pair's own transform."""
-        lr, hr = (image.picture for image in pair.proposal.images)
-        between_frames = translation(lr.x, lr.y) @ pair.match.matrix @ translation(-hr.x, -hr.y)
-        self.places.append(transform_points(between_frames, self._points))
+        self.places.append(self._place(pair))
+
+    def distance(self, pair: VerifiedPair) -> float | None:
+        """Return how far a pair's own transform is off the pooled one, LR pixels, in the centre; None of few pairs."""
+        if len(self.places) < LEAST:
+            return None
+        return float(np.linalg.norm(self._place(pair)[-1] - np.median(self.places, axis=0)[-1]))
 
     @property
     def weave(self) -> float | None:
@@ -64,7 +70,7 @@ class Pool:
     @property
     def matrix(self) -> Matrix | None:
         """The pooled transform, affine, (3, 3), from HR to LR frames: the median; None where pairs are few or weave."""
-        most = STEADY * max(1.0, min(self.lr) / WORKING_SIDE)
+        most = np.inf if self.is_sure else STEADY * max(1.0, min(self.lr) / WORKING_SIDE)
         if len(self.places) < LEAST or np.percentile(self._distances, 25) > most:
             return None
         pooled, points = np.median(self.places, axis=0), self._points
@@ -74,7 +80,12 @@ class Pool:
     @property
     def explains(self) -> bool:
         """Whether the pooled transform explains the LRs as well as their own ones do."""
-        return bool(self.losses) and float(np.median(self.losses)) <= USUAL_LOSS
+        return self.is_sure or (bool(self.losses) and float(np.median(self.losses)) <= USUAL_LOSS)
+
+    def _place(self, pair: VerifiedPair) -> NDArray[np.float64]:
+        lr, hr = (image.picture for image in pair.proposal.images)
+        between_frames = translation(lr.x, lr.y) @ pair.match.matrix @ translation(-hr.x, -hr.y)
+        return transform_points(between_frames, self._points)
 
     @property
     def _distances(self) -> NDArray[np.float64]:
@@ -121,15 +132,16 @@ def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) 
         if pool and other:
             pool.losses.append(_loss(pair, other))
     for (pair, pool), other in zip(known, moved, strict=True):
-        if other and is_explained(pair, other) and pool and pool.explains:
+        own = pair._replace(weave=pool.distance(pair) if pool else None)
+        if pool and other and pool.explains and (pool.is_sure or is_explained(pair, other)):
             # All else that is known of the pair stays.
-            same = pair._replace(
+            pooled = own._replace(
                 match=replace(pair.match, matrix=other.match.matrix), scores=other.scores, common=other.common,
                 window=other.window, agreement=other.agreement,
             )  # fmt: skip
-            yield Steadied(same, is_doubtful=False)
+            yield Steadied(pooled, is_doubtful=False)
         else:
-            yield Steadied(pair, is_doubtful=bool(pool and pool.explains and matrices[id(pool)] is not None))
+            yield Steadied(own, is_doubtful=bool(pool and pool.explains and matrices[id(pool)] is not None))
 
 
 def placed(

@@ -135,6 +135,7 @@ def pair_record(record: Record, write: WriteSettings, moments: Mapping[Path, Mom
         method=_method(pair.match),
         flow=_rounded(displacement.magnitude) if displacement else None,
         native_scale=round(pair.native_scale, DIGITS),
+        weave=_rounded(pair.weave),
         lr_picture=lr.picture,
         hr_picture=hr.picture,
         window=pair.window.moved(*lr.picture[:2]),

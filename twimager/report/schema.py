@@ -160,6 +160,7 @@ class PairRecord(PairNumbers):
     method: Literal["transform", "warp", "flow"]
     flow: NotNegative | None
     native_scale: Positive
+    weave: NotNegative | None
     lr_picture: Box
     hr_picture: Box
     window: Box

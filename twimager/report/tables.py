@@ -29,7 +29,7 @@ FORMULA = re.compile(r"[=+\-@\t\r]")
 PLAIN = (
     "lr", "hr", "lr_output", "hr_output", "mask_output", "split", "group", "method", "native_scale", "correlation",
     "residual", "coverage", "hash_agreement", "hash_distance", "inliers", "source", "mirrored", "negative", "flow",
-    "color_distance", "agreed", "different", "unjudged", "contradicted",
+    "color_distance", "agreed", "different", "unjudged", "contradicted", "weave",
 )  # fmt: skip
 WINDOW = ("x", "y", "width", "height")
 # What is known of a frame of a video, of either side; empty for other images.

@@ -243,7 +243,7 @@ class Film:
         if not self.matched.matches or options.video.steady is Steady.OFF:
             yield from (Steadied(pair, is_doubtful=False) for pair in pairs)
             return
-        known = [Pooled(pair, self._pool(pair.proposal) if is_affine(pair) else None) for pair in pairs]
+        known = [Pooled(pair, self._pool(pair.proposal, options) if is_affine(pair) else None) for pair in pairs]
         with reader.progress.stage("pooling transforms"):
             yield from steadied(known, reader.workers, options.pair)
 
@@ -251,15 +251,16 @@ class Film:
         self, proposals: Sequence[Sequence[Proposal]], reader: Reader, options: Options
     ) -> Iterator[VerifiedPair | None]:
         """Yield, of an LR's proposals, the one that is most like it under the transform of its videos, if any."""
-        pools = [self._pool(of_lr[0]) if of_lr and self.matched.matches else None for of_lr in proposals]
+        pools = [self._pool(of_lr[0], options) if of_lr and self.matched.matches else None for of_lr in proposals]
         with reader.progress.stage("pooling transforms"):
             yield from placed(list(zip(proposals, pools, strict=True)), reader.workers, options.pair)
 
-    def _pool(self, proposal: Proposal) -> Pool:
+    def _pool(self, proposal: Proposal, options: Options) -> Pool:
         """Return the pool of the transform of two frames."""
         lr, hr = proposal.images
         sizes = lr.frame[2:], hr.frame[2:]
-        return self.pools.setdefault((self.moments[lr.path].video, self.moments[hr.path].video, *sizes), Pool(*sizes))
+        key = self.moments[lr.path].video, self.moments[hr.path].video, *sizes
+        return self.pools.setdefault(key, Pool(*sizes, is_sure=options.video.steady is Steady.FILM))
 
     def batches(self) -> Iterator[dict[Path, list[Path]]]:
         """Yield the partners of so many LR frames at a time."""
