@@ -6,7 +6,10 @@ import csv
 import json
 import os
 import re
+import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from tests.support.interruption import interrupted_when_written
 from tests.support.page import Parsed
 from tests.support.report import VALIDATOR, report_of
 from tests.support.videos import moving, write_video
+from twimager.video.signatures import make_signatures
 
 FEW = "--per_shot", 1, "--frames", 6
 
@@ -130,6 +134,38 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_files(run: Run, flags: tuple
     assert list((tmp_path / "out/.twimager/signatures").iterdir())
     assert run(*flags, *FEW, "--resume").code == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_video_that_was_saved_is_not_read_again(
+    run: Run, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lr = shutil.copy(next(release.glob("lr.*")), tmp_path)
+    flags = ("--lr", lr, "--hr", release / "hr.mkv", *FEW, "--save", tmp_path / "store.sqlite")
+    assert run(*flags, "--dest", tmp_path / "first").code == 0
+    read: list[str] = []
+
+    def counted(path: Path, *rest: Any) -> Any:
+        read.append(path.name)
+        return make_signatures(path, *rest)
+
+    monkeypatch.setattr("twimager.video.matching.make_signatures", counted)
+    assert run(*flags, "--dest", tmp_path / "second").code == 0
+    assert read == []
+    assert contents(tmp_path / "second/HR") == contents(tmp_path / "first/HR")
+    os.utime(lr, (1, 1))
+    assert run(*flags, "--dest", tmp_path / "third").code == 0
+    assert read == [Path(lr).name]
+
+
+def test_signatures_that_were_damaged_where_they_were_saved_are_made_anew(
+    run: Run, flags: tuple[Any, ...], tmp_path: Path
+) -> None:
+    store = tmp_path / "store.sqlite"
+    assert run(*flags, *FEW, "--save", store).code == 0
+    with closing(sqlite3.connect(store)) as known, known:
+        assert known.execute("UPDATE entries SET value = x'00' WHERE kind LIKE 'signatures%'").rowcount == 4
+    assert run(*flags[:4], "--dest", tmp_path / "second", *FEW, "--save", store).code == 0
+    assert contents(tmp_path / "second/HR") == contents(tmp_path / "out/HR")
 
 
 def test_a_dry_run_writes_nothing(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:

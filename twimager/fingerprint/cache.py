@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from twimager.fingerprint.database import Database
@@ -14,6 +15,8 @@ from twimager.fingerprint.records import pack, unpack
 from twimager.fingerprint.stamp import Stamp
 
 EVALUATION = "evaluation"
+# Bytes of an entry that holds a part of a file.
+PART = 1 << 22
 
 
 class Store:
@@ -49,6 +52,29 @@ class Store:
     def keep_decoded_image(self, path: Path, stamp: Stamp | None, recipe: Recipe, packed: bytes) -> None:
         """Keep the decoded image of a file that had this stamp before it was read."""
         self._insert(_decoded_image(recipe), path, stamp, packed)
+
+    def restore_file(self, kind: str, path: Path, stamp: Stamp | None, place: Path) -> bool:
+        """Write what was kept of a kind for a file with this stamp to `place`; return whether there was anything."""
+        first = self._select(f"{kind} 0", path, stamp)
+        if first is None:
+            return False
+        with place.open("wb") as file:
+            part: bytes | None = first
+            for number in count(1):
+                if part is None:
+                    break
+                file.write(part)
+                part = self._select(f"{kind} {number}", path, stamp)
+        return True
+
+    def keep_file(self, kind: str, path: Path, stamp: Stamp | None, place: Path) -> None:
+        """Keep what is in `place`, in parts, as of a kind for a file that had this stamp."""
+        if not self.keeps:
+            return
+        with place.open("rb") as file:
+            for number, part in enumerate(iter(partial(file.read, PART), b"")):
+                self._insert(f"{kind} {number}", path, stamp, part)
+                self._database.write()  # not all of them at once, which would have to be in memory
 
     def evaluation(self, images: Sequence[Path], key: str) -> str | None:
         """Return the evaluation of images that have not changed, by its `pairing.evaluation.cache_key`."""

@@ -79,16 +79,17 @@ class Database:
             return
         self._pending.append((kind, key, version, value, zlib.crc32(value)))
         if len(self._pending) >= BATCH or time.monotonic() - self._written > DELAY:
-            self._write()
+            self.write()
 
     def close(self) -> None:
         """Write what is pending; nothing is kept any more."""
-        self._write()
+        self.write()
         if self._connection:
             self._connection.close()
         self._connection = None
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write what is pending."""
         rows, self._pending, self._written = self._pending, [], time.monotonic()
         if not self._connection or not rows:
             return

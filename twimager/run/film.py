@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twimager.errors import Reason, Rejection
+from twimager.fingerprint.cache import Store
 from twimager.fingerprint.mask import Masks
 from twimager.geometry import Size
 from twimager.image.folders import videos_among
@@ -343,6 +344,11 @@ def folder_of_frames(options: Options) -> Iterator[Path]:
         yield Path(temporary) if options.run.dry or not options.run.dest else options.run.dest / JOURNALS
 
 
+def signature_store(options: Options, console: Console) -> Store:
+    """Return what keeps signatures between runs; that it can't be kept is said once images are read."""
+    return Store(options.run.save, console.detail)
+
+
 def enter_videos(film: Film, *sides: tuple[str, list[Path]], ledger: Ledger) -> None:
     """Enter which videos of each side can't be read, and what is guessed of the others."""
     for side, videos in sides:
@@ -375,8 +381,8 @@ def _prepared(lrs: Sequence[Path], hrs: Sequence[Path], options: Options, consol
     """Return which parts of which videos are the same, and the chosen frames; files are kept in `folder`."""
     require_two_sides(lrs, hrs)
     make_folder(folder / SIGNATURES, options)
-    with writing(folder / SIGNATURES):
-        matched = match_videos(lrs, hrs, console, folder / SIGNATURES)
+    with writing(folder / SIGNATURES), signature_store(options, console) as store:
+        matched = match_videos(lrs, hrs, console, folder / SIGNATURES, store)
     film = empty_film(folder, matched, options)
     for match in matched.matches:
         named = zip(SIDES, (options.lr, options.hr), (match.lr, match.hr), strict=True)

@@ -38,6 +38,7 @@ from twimager.run.film import (
     enter_videos,
     folder_of_frames,
     make_folder,
+    signature_store,
     writing,
 )
 from twimager.runtime.console import Console, counted
@@ -161,8 +162,8 @@ def open_stills(
     stills, videos = (lr_paths, videos_among(hr_paths)) if side == "LR" else (hr_paths, videos_among(lr_paths))
     with folder_of_frames(options) as folder:
         make_folder(folder / SIGNATURES, options)
-        with writing(folder / SIGNATURES):
-            signed = sign_videos(videos, console, folder / SIGNATURES)
+        with writing(folder / SIGNATURES), signature_store(options, console) as store:
+            signed = sign_videos(videos, console, folder / SIGNATURES, store)
         film = _prepared(empty_film(folder, signed, options), side, list(stills), options, console)
         enter_videos(film, ("HR" if side == "LR" else "LR", videos), ledger=ledger)
         yield film

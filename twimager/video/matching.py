@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from twimager.errors import ExitCode, UnreadableVideo, UsageError, require
-from twimager.fingerprint.stamp import stamp
+from twimager.fingerprint.cache import Store
+from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.image.files import require_files
 from twimager.runtime.console import Console, Progress
 from twimager.video.container import is_video, probe
-from twimager.video.signatures import Signatures, make_signatures
+from twimager.video.signatures import THUMBNAILS, VERSION, Signatures, make_signatures
 from twimager.video.timeline import Timeline, common_share, find_timeline
 
 # Videos of which less is the same do not belong together.
@@ -70,15 +71,16 @@ def find_videos(path: Path, recursive: bool, console: Console) -> list[Path]:
     return found
 
 
-def match_videos(lrs: Sequence[Path], hrs: Sequence[Path], console: Console, folder: Path) -> Matched:
+def match_videos(lrs: Sequence[Path], hrs: Sequence[Path], console: Console, folder: Path, store: Store) -> Matched:
     """Return which videos belong together, each in one pair: those that have most in common in all.
 
-    Signatures are kept in files in `folder`, so that only two videos' are in memory; those that are there are used.
+    Signatures are kept in files in `folder`, so that only two videos' are in memory; those that are there are used, and
+    those in the store.
     """
     paths = list(dict.fromkeys([*lrs, *hrs]))
     with console.progress(_minutes(paths)) as progress:
         places = {path: folder / _name(path) for path in paths}
-        unreadable = _keep_signatures(places, console, progress)
+        unreadable = _keep_signatures(places, console, progress, store)
         kept = {path: place for path, place in places.items() if path not in unreadable}
         sides = [path for path in lrs if path in kept], [path for path in hrs if path in kept]
         with progress.stage("time maps"):
@@ -89,11 +91,11 @@ def match_videos(lrs: Sequence[Path], hrs: Sequence[Path], console: Console, fol
     return Matched(matches, [path for path in kept if path not in paired], unreadable, kept)
 
 
-def sign_videos(videos: Sequence[Path], console: Console, folder: Path) -> Matched:
+def sign_videos(videos: Sequence[Path], console: Console, folder: Path, store: Store) -> Matched:
     """Return videos that are matched with none, whose signatures are kept as `match_videos` keeps them."""
     places = {path: folder / _name(path) for path in videos}
     with console.progress(_minutes(videos)) as progress:
-        unreadable = _keep_signatures(places, console, progress)
+        unreadable = _keep_signatures(places, console, progress, store)
     return Matched([], [], unreadable, {path: place for path, place in places.items() if path not in unreadable})
 
 
@@ -119,8 +121,8 @@ def _minutes(paths: Sequence[Path]) -> float:
     return total
 
 
-def _keep_signatures(places: dict[Path, Path], console: Console, progress: Progress) -> list[Path]:
-    """Make the signatures of videos and write each to its place; return those that can't be read, which are named."""
+def _keep_signatures(places: dict[Path, Path], console: Console, progress: Progress, store: Store) -> list[Path]:
+    """Have the signatures of videos in their places; return the videos that can't be read, which are named."""
     unreadable, done = [], 0.0
     with progress.stage("reading videos"):
         for path, place in places.items():
@@ -129,7 +131,7 @@ def _keep_signatures(places: dict[Path, Path], console: Console, progress: Progr
                 progress.reach(before + seconds / MINUTE, "minutes of film")
 
             try:
-                made = _before(place) or make_signatures(path, place, console.warn, reached)
+                made = _before(place) or _stored(path, place, store) or _made(path, place, console.warn, reached, store)
             except UnreadableVideo as error:
                 console.warn(str(error))
                 unreadable.append(path)
@@ -145,6 +147,30 @@ def _before(place: Path) -> Signatures | None:
     except DAMAGED:
         place.unlink(missing_ok=True)
         return None
+
+
+def _stored(path: Path, place: Path, store: Store) -> Signatures | None:
+    """Return the signatures of a video that the store has, put in their place."""
+    return _before(place) if all(store.restore_file(*one) for one in _files(path, place)) else None
+
+
+def _made(
+    path: Path, place: Path, warn: Callable[[str], None], progress: Callable[[float], None], store: Store
+) -> Signatures:
+    """Make the signatures of a video, and keep them in the store, too."""
+    files = _files(path, place)
+    made = make_signatures(path, place, warn, progress)
+    for file in files:
+        store.keep_file(*file)
+    return made
+
+
+def _files(path: Path, place: Path) -> list[tuple[str, Path, Stamp | None, Path]]:
+    """Return, of each file of a video's signatures, its kind in the store, the video and its stamp, and its place."""
+    seen = stamp(path)
+    return [
+        (f"signatures {VERSION} {file.suffix}", path, seen, file) for file in (place.with_suffix(THUMBNAILS), place)
+    ]
 
 
 def _loaded(place: Path) -> Signatures:

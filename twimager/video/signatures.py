@@ -168,9 +168,10 @@ class Signatures:
             if kept["version"] != VERSION:
                 return None
             width, height = map(int, kept["size"])
-            thumbnails = ThumbnailFile(place.with_suffix(THUMBNAILS), len(kept["records"]))
+            records = np.asarray(kept["records"], RECORD)
+            thumbnails = ThumbnailFile(place.with_suffix(THUMBNAILS), len(records))
             thumbnails[:1]  # raises what is raised if it is not there, or not whole
-            return cls((width, height), kept["records"], thumbnails)
+            return cls((width, height), records, thumbnails)
 
 
 def make_signatures(

@@ -46,6 +46,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
     from twimager.video.container import require_av
 
     require_av()
+    from twimager.fingerprint.cache import Store
     from twimager.video.formatting import to_csv, to_json, to_text
     from twimager.video.matching import find_videos, match_videos, require_two_sides
 
@@ -55,7 +56,7 @@ def run(values: argparse.Namespace, interruption: Interruption) -> ExitCode:
         lrs, hrs = (find_videos(path, values.recursive, console) for path in (values.lr, values.hr))
         require_two_sides(lrs, hrs)
         with TemporaryDirectory() as folder:
-            matched = match_videos(lrs, hrs, console, Path(folder))
+            matched = match_videos(lrs, hrs, console, Path(folder), Store(None, console.warn))
     if values.csv:
         _write(values.csv, to_csv(matched), values.overwrite)
     if values.json or not values.quiet:
