@@ -101,7 +101,7 @@ def test_pairs_are_aligned_by_their_pool_but_for_one_that_it_does_not_explain(pr
 
 def test_pairs_keep_their_own_transforms_where_the_pooled_one_explains_less(proposal: Proposal) -> None:
     right = pair_of(proposal, TRUE)
-    pool = pool_of(proposal, *(translation(0.2, 0) @ matrix for matrix in shifted(30, 0.004)))
+    pool = pool_of(proposal, *(translation(0.2, 0) @ matrix for matrix in shifted(30, 0.008)))
     assert pool.matrix is not None
     assert (together(pool, right)[0].match.matrix == TRUE).all()
     assert not pool.explains
@@ -112,6 +112,13 @@ def test_one_geometry_that_is_known_is_that_of_all_pairs_that_pass_the_gates_by_
     aligned = together(sure, *(pair_of(proposal, matrix) for matrix in own))
     assert len({one.match.matrix.tobytes() for one in aligned}) == 1
     assert np.abs(aligned[0].match.matrix - TRUE).max() < 0.1
+
+
+def test_a_pooled_transform_that_many_agree_on_to_a_hair_is_that_of_most(proposal: Proposal) -> None:
+    dragged = pair_of(proposal, translation(0.03, 0) @ TRUE)
+    pool = pool_of(proposal, *shifted(30, 0.001))
+    pool.losses.extend([0.02] * 30)
+    assert np.abs(together(pool, dragged)[0].match.matrix - TRUE).max() < 0.001
 
 
 def test_bars_of_single_frames_make_no_difference(proposal: Proposal) -> None:

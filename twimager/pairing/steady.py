@@ -29,6 +29,9 @@ LEAST = 8
 # the LR unexplained. In eight test films of one geometry they are off by 0.003 to 0.009, and 0 to 0.005 more is
 # unexplained; in ones that weave by 0.02, 0.05 and 0.1 pixels (sigma) by 0.016, 0.05 and 0.12, and 0.006, 0.04 and 0.2.
 STEADY, USUAL_LOSS = 0.012, 0.006
+# Where they are off by no more than this, it is steady, whatever is left unexplained: what moves is dragged along by
+# strong compression, and transforms with it, by up to 0.07 pixels.
+VERY_STEADY = 0.003
 # A pair of which that share is larger keeps its own transform: its frame is framed in another way, or of another
 # moment.
 MOST_LOSS = 0.1
@@ -70,8 +73,7 @@ class Pool:
     @property
     def matrix(self) -> Matrix | None:
         """The pooled transform, affine, (3, 3), from HR to LR frames: the median; None where pairs are few or weave."""
-        most = np.inf if self.is_sure else STEADY * max(1.0, min(self.lr) / WORKING_SIDE)
-        if len(self.places) < LEAST or np.percentile(self._distances, 25) > most:
+        if len(self.places) < LEAST or not (self.is_sure or self._quarter_off <= STEADY):
             return None
         pooled, points = np.median(self.places, axis=0), self._points
         known = np.column_stack([points, np.ones(len(points))])
@@ -80,12 +82,20 @@ class Pool:
     @property
     def explains(self) -> bool:
         """Whether the pooled transform explains the LRs as well as their own ones do."""
-        return self.is_sure or (bool(self.losses) and float(np.median(self.losses)) <= USUAL_LOSS)
+        if len(self.places) < LEAST:
+            return False
+        is_steady = self.is_sure or self._quarter_off <= VERY_STEADY
+        return is_steady or (bool(self.losses) and float(np.median(self.losses)) <= USUAL_LOSS)
 
     def _place(self, pair: VerifiedPair) -> NDArray[np.float64]:
         lr, hr = (image.picture for image in pair.proposal.images)
         between_frames = translation(lr.x, lr.y) @ pair.match.matrix @ translation(-hr.x, -hr.y)
         return transform_points(between_frames, self._points)
+
+    @property
+    def _quarter_off(self) -> float:
+        """By how many pixels of the LR's working image a quarter of the transforms is off the pooled one, or less."""
+        return float(np.percentile(self._distances, 25)) / max(1.0, min(self.lr) / WORKING_SIDE)
 
     @property
     def _distances(self) -> NDArray[np.float64]:
