@@ -149,9 +149,9 @@ class Film:
         """Yield the pairs by batches of frames, whose files are deleted once `settle` has had pairs written.
 
         A pan over what stands still is the same picture shifted, in any frame: the map of time knows better than
-        alignment which one it is. The frames around that are only tried where it brings no pair. For `--split`, which
-        compares all pairs at the end, files are kept until then; those of what is in no pair until the report shows
-        them.
+        alignment which one it is. The frames around that are only tried where it brings no pair, or one at odds with
+        the geometry of the others. For `--split`, which compares all pairs at the end, files are kept until then; those
+        of what is in no pair until the report shows them.
         """
         for batch in self.batches():
             mapped = {lr: hrs[:1] for lr, hrs in batch.items()}
