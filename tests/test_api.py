@@ -367,6 +367,7 @@ def test_what_is_promised_is_there_and_nothing_else() -> None:
         twimager.allign  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["twimager.align.matching", "twimager.search.job"])
 def test_the_subpackages_of_the_same_names_do_not_hide_the_functions(first: str) -> None:
     script = (

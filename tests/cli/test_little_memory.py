@@ -41,6 +41,7 @@ def limited(megabytes: int, *arguments: object) -> tuple[int, list[str]]:
     return ended.returncode, ended.stderr.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no such limit, or none that holds")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_limit_below_what_the_libraries_take(command: str) -> None:

@@ -58,6 +58,7 @@ def test_help_of_a_subcommand_names_the_program(name: str, launcher: list[str]) 
     assert text.startswith(f"usage: {name} gallery REPORT\n")
 
 
+@pytest.mark.slow
 def test_the_summary_names_the_program_in_its_next_step(name: str, launcher: list[str], folders: Folders) -> None:
     last = printed(launcher, *folders.flags, "--report").splitlines()[-1]
     assert last == f"to sort out: {name} review {folders.dest / 'report.json'}"

@@ -49,6 +49,7 @@ def numbers(found: dict[str, Any]) -> tuple[float, ...]:
     return crop["x"], crop["y"], crop["width"], crop["height"]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_reference_implementations(compare: Compare, tmp_path: Path) -> None:
     a, b = cat()[:280, :440], picture("P1040771")[:280, :440]
     found = compare(a, b)
@@ -117,6 +118,7 @@ def test_where_features_fail_a_template_does_it(compare: Compare) -> None:
     assert found["transform"]["found_by"] == "template"
 
 
+@pytest.mark.slow
 def test_a_resized_and_turned_part(compare: Compare) -> None:
     whole = picture("P1040663")[:720, :920]
     small = cv2.resize(whole[100:700, 200:900], (350, 300), interpolation=cv2.INTER_AREA)

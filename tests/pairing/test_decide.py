@@ -97,6 +97,7 @@ def test_a_deferred_candidate_that_is_assigned_is_refined_and_verified(
     assert partners(contested) == pairs
 
 
+@pytest.mark.slow
 def test_a_deferred_candidate_that_does_not_pass_is_not_paired(
     run: Run, contested: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_deferred_candidate_is_compared_with_the_best_where_both_lie(contested
     assert [pair.rejection.reason for pair in compared.rejected] == [Reason.LOOK_ALIKE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", thorough(["P1040518", "P1040771", "P1040102"]))
 def test_of_lrs_of_one_picture_the_one_made_of_an_hr_gets_it(run: Run, folders: Folders, name: str) -> None:
     for old in (*folders.lr.iterdir(), *folders.hr.iterdir()):
@@ -175,6 +177,7 @@ def test_lrs_that_are_offered_the_same_hrs_follow_one_another(folders: Folders) 
     assert "".join(of_one_lr[0].lr.path.name for of_one_lr in ordered) == "acebd"
 
 
+@pytest.mark.slow
 def test_with_all_matches_none_is_deferred_and_no_look_alike_is_rejected(run: Run, contested: Folders) -> None:
     frame = cat()[:300, :450].copy()
     cv2.circle(frame, (200, 150), 30, (255, 255, 255), -1)

@@ -104,6 +104,7 @@ def test_all_matches_are_those_of_every_copy(run: Run, folders: Folders) -> None
     assert sum(Path(pair["hr"]).stem.startswith("h0") for pair in report_of(folders.dest)["pairs"]) == 3
 
 
+@pytest.mark.slow
 def test_the_report_does_not_depend_on_jobs_or_what_is_kept(run: Run, folders: Folders, tmp_path: Path) -> None:
     multiply(folders.lr / "l0.png", 3)
     multiply(folders.hr / "h0.png", 2)

@@ -95,6 +95,7 @@ def test_an_lr_whose_closest_hr_differs_says_so(run: Run, pasted: Folders) -> No
     assert "agreed {:.2f}, different {:.2f}, unjudged {:.2f}\n".format(*numbers) in outcome.err
 
 
+@pytest.mark.slow
 def test_duplicates_of_such_an_lr_say_so_too(run: Run, pasted: Folders) -> None:
     (pasted.lr / "same.png").write_bytes((pasted.lr / "l0.png").read_bytes())
     run(*pasted.flags, "--report")
@@ -119,6 +120,7 @@ def test_the_page_shows_what_differs(pasted: Folders, report: dict[str, Any]) ->
         assert len(data) < 2000
 
 
+@pytest.mark.slow
 def test_the_table_has_the_shares(pasted: Folders, report: dict[str, Any]) -> None:
     (row,) = rows_of((pasted.dest / "pairs.csv").read_bytes())
     for name in ("agreed", "different", "unjudged", "contradicted"):

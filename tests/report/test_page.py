@@ -119,6 +119,7 @@ def test_the_command_of_a_page_makes_the_same_report(run: Run, folders: Folders,
     assert report_of(folders.dest)["settings"] == first["settings"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "remedy"),
     [([], "--partial cut or mask, or --max_difference 0."), (["--min_overlap", 1], "--min_overlap 0.9")],

@@ -50,6 +50,7 @@ def twins(tmp_path: Path) -> Folders:
     return made
 
 
+@pytest.mark.slow
 def test_the_right_colour_is_chosen_and_the_wrong_one_rejected(run: Run, twins: Folders) -> None:
     assert run(*twins.flags, "--report", "--max_color_distance", 8).code == 0
     report = report_of(twins.dest)

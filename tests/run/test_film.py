@@ -67,6 +67,7 @@ def test_pairs_are_of_the_same_moment(run: Run, release: Path, flags: tuple[Any,
     assert all((tmp_path / "out" / file).is_file() for file in files)
 
 
+@pytest.mark.slow
 def test_files_are_called_after_their_moments_and_no_frame_is_left(
     run: Run, flags: tuple[Any, ...], tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_rejected_frames_have_their_moments_and_no_links_to_what_is_gone(
     assert len(rejected(tmp_path / "elsewhere")) == len(before)
 
 
+@pytest.mark.slow
 def test_rejected_frames_that_are_kept_are_linked_to(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
     assert run(*flags, *FEW, "--max_error", 0.0001, "--report", "--keep_frames").code == 4
     assert all((tmp_path / "out" / frame["file"]).is_file() for frame in rejected(tmp_path / "out"))
@@ -214,6 +216,7 @@ def test_of_folders_each_video_finds_its_own_and_other_files_are_passed_over(
     assert together == {("a.mkv", "b.mkv"), ("b.mkv", "a.mkv")}
 
 
+@pytest.mark.slow
 def test_frames_of_another_run_are_not_taken_for_those_of_this(
     run: Run, flags: tuple[Any, ...], tmp_path: Path
 ) -> None:
@@ -236,6 +239,7 @@ def test_what_is_in_the_way_is_said_in_a_line(run: Run, flags: tuple[Any, ...], 
     assert "cannot write" in outcome.err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_names_tell_videos_of_one_stem_apart_by_their_folders(run: Run, tmp_path: Path) -> None:
     pan = moving(40, (384, 216))
     for folder, shown in {"one": pan, "two": [np.flipud(frame) for frame in pan]}.items():
@@ -250,6 +254,7 @@ def test_names_tell_videos_of_one_stem_apart_by_their_folders(run: Run, tmp_path
     assert names == {"one_film.mkv", "two_film.mkv"}
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_in_a_line(run: Run, flags: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
@@ -260,6 +265,7 @@ def test_a_full_disk_ends_the_run_in_a_line(run: Run, flags: tuple[Any, ...], mo
     assert outcome.err.splitlines()[-1].endswith("make room and add --resume, or choose another --dest")
 
 
+@pytest.mark.slow
 def test_a_mask_is_as_large_as_the_frames(run: Run, flags: tuple[Any, ...], tmp_path: Path) -> None:
     mask = np.full((216, 384), 255, np.uint8)
     mask[:20] = 0
@@ -287,6 +293,7 @@ def test_an_lr_whose_hr_frames_cannot_be_decoded_is_said(
     assert images(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_long_name_is_cut(run: Run, release: Path, flags: tuple[Any, ...], tmp_path: Path) -> None:
     hr = tmp_path / f"{'h' * 240}.mkv"
     hr.symlink_to(release / "hr.mkv")
@@ -294,6 +301,7 @@ def test_a_long_name_is_cut(run: Run, release: Path, flags: tuple[Any, ...], tmp
     assert outcome.code == 0, outcome.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="names are Unicode there")
 def test_a_name_that_is_no_text_is_reported(run: Run, release: Path, flags: tuple[Any, ...], tmp_path: Path) -> None:
     hr = tmp_path / os.fsdecode(b"bad\xff.mkv")

@@ -57,6 +57,7 @@ def test_every_stage_is_timed(run: Run, folders: Folders) -> None:
     assert all(f"{stage}: " in outcome.err for stage in seconds)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_workers(run: Run, tmp_path: Path) -> None:
     for jobs in (1, 4):
         flags = "--lr", EXAMPLES / "LR", "--hr", EXAMPLES / "HR", "--dest", tmp_path / str(jobs)

@@ -111,6 +111,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     return names
 
 
+@pytest.mark.slow
 def test_whenever_the_power_fails_resume_ends_with_the_same_and_does_nothing_twice(
     run: Run, folders: Folders, each_flushed: bool, rendered: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

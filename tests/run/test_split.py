@@ -83,6 +83,7 @@ def test_the_seed_alone_decides_which_groups_are_drawn(run: Run, crops: Folders)
     assert len({tuple(names) for names in drawn}) > 1
 
 
+@pytest.mark.slow
 def test_each_side_has_lists_of_its_own(run: Run, crops: Folders) -> None:
     pytest.importorskip("lmdb")
     assert run(*crops.flags, *SPLIT, "--meta_info", "--hf", "--lmdb", "--names", "safe").code == 0
@@ -203,6 +204,7 @@ def test_an_image_in_several_pairs_is_on_one_side(run: Run, crops: Folders) -> N
     assert all(len(splits) == 1 for splits in sides.values())
 
 
+@pytest.mark.slow
 def test_frames_that_follow_one_another_stay_together(run: Run, tmp_path: Path) -> None:
     """Smooth frames hold no features; their numbers and thumbnails tell."""
     made = Folders(tmp_path / "low", tmp_path / "high", tmp_path / "out")

@@ -184,6 +184,7 @@ def test_no_upload_is_kept(client: Client, tmp_path: Path, monkeypatch: pytest.M
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")
 def test_uploads_that_ctrl_c_cuts_off_leave_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "twimager.py", "serve", HR, "--no_open", "--quiet"]

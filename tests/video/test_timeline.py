@@ -35,6 +35,7 @@ def test_another_cut_that_is_sped_up_is_mapped_to_the_frame(recut: Release) -> N
     assert sorted(segments, key=lambda segment: segment.hr_from) != segments
 
 
+@pytest.mark.slow
 def test_a_broadcast_is_mapped_and_its_breaks_are_not(broadcast: Release) -> None:
     require_right(broadcast)
     framing = broadcast.found.framing
@@ -88,6 +89,7 @@ def test_the_command_prints_segments_and_writes_a_table(run: Run, recut: Release
     assert run("timeline", recut.lr, recut.hr, "--csv", table).code == 2
 
 
+@pytest.mark.slow
 def test_of_folders_each_video_finds_its_own(run: Run, recut: Release, broadcast: Release, tmp_path: Path) -> None:
     for side, name, path in (
         ("a", "z.mpg", recut.lr), ("a", "y.mkv", broadcast.lr), ("b", "1.mkv", recut.hr), ("b", "2.mkv", broadcast.hr),
