@@ -58,14 +58,14 @@ def shifted(count: int, sigma: float) -> list[Matrix]:
 
 def pool_of(proposal: Proposal, *matrices: Matrix) -> Pool:
     pool = Pool(LR, HR)
-    for matrix in matrices:
-        pool.add(unverified(proposal, matrix))
+    for shot, matrix in enumerate(matrices):
+        pool.add(unverified(proposal, matrix), shot)
     return pool
 
 
 def together(pool: Pool, *pairs: VerifiedPair) -> list[VerifiedPair]:
     with worker_pool(1, inline=True) as workers:
-        return [one.pair for one in steadied([Pooled(pair, pool) for pair in pairs], workers, SETTINGS)]
+        return [one.pair for one in steadied([Pooled(pair, 0, pool) for pair in pairs], workers, SETTINGS)]
 
 
 def test_the_pooled_transform_is_nearer_than_most_and_not_pulled_by_outliers(proposal: Proposal) -> None:
@@ -119,6 +119,18 @@ def test_a_pooled_transform_that_many_agree_on_to_a_hair_is_that_of_most(proposa
     pool = pool_of(proposal, *shifted(30, 0.001))
     pool.losses.extend([0.02] * 30)
     assert np.abs(together(pool, dragged)[0].match.matrix - TRUE).max() < 0.001
+
+
+@pytest.mark.parametrize(("in_shot", "is_steady"), [(0.004, True), (0.03, False)])
+def test_what_compression_drags_along_is_told_from_weave_by_frames_of_one_shot(
+    proposal: Proposal, in_shot: float, is_steady: bool
+) -> None:
+    rng, pool = np.random.default_rng(0), Pool(LR, HR)
+    for shot in range(12):
+        dragged = rng.normal(0, 0.02 if is_steady else 0, 2)
+        for _ in range(2):
+            pool.add(unverified(proposal, translation(*dragged + rng.normal(0, in_shot, 2)) @ TRUE), shot)
+    assert (pool.matrix is not None, pool.explains) == (is_steady, is_steady)
 
 
 def test_bars_of_single_frames_make_no_difference(proposal: Proposal) -> None:

@@ -81,7 +81,7 @@ def test_a_timeline_says_from_when_to_when_the_videos_are() -> None:
     segment = Segment(1, 2, 0.04, 0.08, 1.5, 1.54, 1.0, 1.0000001)
     timeline = Timeline([segment], np.array([-1, 0, 1]), Framing((1, 0), (1, 0)))
     match = VideoMatch(Path("/a.mkv"), Path("/b.mkv"), timeline, (0.0, 0.08), (1.5, 9.1234567))
-    chosen = Selection(np.array([1]), {"black": 2})
+    chosen = Selection(np.array([1]), {"black": 2}, np.array([1]))
     film = FilmResult(match, chosen, 0.01234567)
     (record,) = document(Report(Options(Path("a"), Path("b")), films=(film,))).timelines
     assert record.weave == 0.0123

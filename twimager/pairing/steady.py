@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,10 @@ STEADY, USUAL_LOSS = 0.012, 0.006
 # Where they are off by no more than this, it is steady, whatever is left unexplained: what moves is dragged along by
 # strong compression, and transforms with it, by up to 0.07 pixels.
 VERY_STEADY = 0.003
+# So it is where they are off by up to this, but pairs of one shot by no more than this share of it from one another:
+# weave is another in each frame, where compression drags along what moves the same way all through a shot. In films of
+# pans in H.264 the share is 0.3 to 0.55, in MPEG-2 0.6 and more, in what weaves 1.4.
+MOST_DRAGGED, SHARE_IN_SHOT, LEAST_SHOTS = 0.03, 0.6, 5
 # A pair of which that share is larger keeps its own transform: its frame is framed in another way, or of another
 # moment.
 MOST_LOSS = 0.1
@@ -45,6 +50,7 @@ class Pool:
     ----------
     lr, hr : (width, height) of the frames, with black bars
     places : of each pair, (5, 2), where its HR frame's corners and its centre lie in the LR frame
+    shots : of each pair, which shot it is of
     losses : of each pair that passes the gates so, how much more of the LR the pooled transform leaves unexplained
     is_sure : whether it is known that all pairs have one geometry
     """
@@ -53,11 +59,13 @@ class Pool:
     hr: Size
     is_sure: bool = False
     places: list[NDArray[np.float64]] = field(default_factory=list)
+    shots: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
-    def add(self, pair: VerifiedPair) -> None:
-        """Enter a pair's own transform."""
+    def add(self, pair: VerifiedPair, shot: int) -> None:
+        """Enter the own transform of a pair of a shot."""
         self.places.append(self._place(pair))
+        self.shots.append(shot)
 
     def distance(self, pair: VerifiedPair) -> float | None:
         """Return how far a pair's own transform is off the pooled one, LR pixels, in the centre; None of few pairs."""
@@ -73,7 +81,7 @@ class Pool:
     @property
     def matrix(self) -> Matrix | None:
         """The pooled transform, affine, (3, 3), from HR to LR frames: the median; None where pairs are few or weave."""
-        if len(self.places) < LEAST or not (self.is_sure or self._quarter_off <= STEADY):
+        if len(self.places) < LEAST or not (self.is_sure or self._quarter_off <= STEADY or self._is_dragged):
             return None
         pooled, points = np.median(self.places, axis=0), self._points
         known = np.column_stack([points, np.ones(len(points))])
@@ -84,13 +92,24 @@ class Pool:
         """Whether the pooled transform explains the LRs as well as their own ones do."""
         if len(self.places) < LEAST:
             return False
-        is_steady = self.is_sure or self._quarter_off <= VERY_STEADY
+        is_steady = self.is_sure or self._quarter_off <= VERY_STEADY or self._is_dragged
         return is_steady or (bool(self.losses) and float(np.median(self.losses)) <= USUAL_LOSS)
 
     def _place(self, pair: VerifiedPair) -> NDArray[np.float64]:
         lr, hr = (image.picture for image in pair.proposal.images)
         between_frames = translation(lr.x, lr.y) @ pair.match.matrix @ translation(-hr.x, -hr.y)
         return transform_points(between_frames, self._points)
+
+    @property
+    def _is_dragged(self) -> bool:
+        """Whether own transforms differ by little, and as shots do."""
+        of_shots: dict[int, list[NDArray[np.float64]]] = {}
+        for shot, place in zip(self.shots, self.places, strict=True):
+            of_shots.setdefault(shot, []).append(place[-1])
+        within = [float(np.linalg.norm(b - a)) for places in of_shots.values() for a, b in pairwise(places)]
+        if len(within) < LEAST_SHOTS or self._quarter_off > MOST_DRAGGED:
+            return False
+        return bool(np.median(within) <= SHARE_IN_SHOT * np.median(self._distances))
 
     @property
     def _quarter_off(self) -> float:
@@ -109,9 +128,10 @@ class Pool:
 
 
 class Pooled(NamedTuple):
-    """A pair and the pool of its transform, None if it is of another kind: not affine."""
+    """A pair, the shot that it is of, and the pool of its transform, None if it is of another kind: not affine."""
 
     pair: VerifiedPair
+    shot: int
     pool: Pool | None
 
 
@@ -132,16 +152,16 @@ def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) 
 
     Pairs of one geometry differ by the errors of their alignment alone, which are larger where a frame is dark, say.
     """
-    for pair, pool in known:
+    for pair, shot, pool in known:
         if pool:
-            pool.add(pair)
-    matrices = {id(pool): pool.matrix for _, pool in known if pool}
-    tasks = [([pair.proposal], matrices.get(id(pool))) for pair, pool in known]
+            pool.add(pair, shot)
+    matrices = {id(pool): pool.matrix for *_, pool in known if pool}
+    tasks = [([pair.proposal], matrices.get(id(pool))) for pair, _, pool in known]
     moved = list(workers.map_shards(partial(_placed, settings=settings), tasks))
-    for (pair, pool), other in zip(known, moved, strict=True):
+    for (pair, _, pool), other in zip(known, moved, strict=True):
         if pool and other:
             pool.losses.append(_loss(pair, other))
-    for (pair, pool), other in zip(known, moved, strict=True):
+    for (pair, _, pool), other in zip(known, moved, strict=True):
         own = pair._replace(weave=pool.distance(pair) if pool else None)
         if pool and other and pool.explains and (pool.is_sure or is_explained(pair, other)):
             # All else that is known of the pair stays.

@@ -88,6 +88,7 @@ class Film:
     selections : of each two that do, which frames were chosen
     moments : the frame that each file is to hold
     partners : the HR frames that each LR frame may be
+    shots : the shot that each LR frame is of, of its video
     pools : the transforms of pairs, by their videos and the sizes of both frames
     times : when the frames of each video are shown
     interlacing : of what the frames of a video are made
@@ -101,6 +102,7 @@ class Film:
     selections: list[Selection]
     moments: dict[Path, Moment]
     partners: dict[Path, list[Path]]
+    shots: dict[Path, int]
     pools: dict[tuple[Path, Path, Size, Size], Pool]
     times: dict[Path, Times]
     interlacing: dict[Path, Interlacing]
@@ -244,7 +246,12 @@ class Film:
         if not self.matched.matches or options.video.steady is Steady.OFF:
             yield from (Steadied(pair, is_doubtful=False) for pair in pairs)
             return
-        known = [Pooled(pair, self._pool(pair.proposal, options) if is_affine(pair) else None) for pair in pairs]
+        known = [
+            Pooled(
+                pair, self.shots[pair.proposal.lr.path], self._pool(pair.proposal, options) if is_affine(pair) else None
+            )
+            for pair in pairs
+        ]
         with reader.progress.stage("pooling transforms"):
             yield from steadied(known, reader.workers, options.pair)
 
@@ -362,7 +369,7 @@ def enter_videos(film: Film, *sides: tuple[str, list[Path]], ledger: Ledger) -> 
 def empty_film(folder: Path, matched: Matched, options: Options) -> Film:
     """Return a film whose frames are kept in `folder`, and none of which is planned yet."""
     settings = FrameSettings(options.video.deinterlace, options.video.hdr)
-    return Film(folder / FRAMES, {}, matched, [], {}, {}, {}, {}, {}, set(), settings)
+    return Film(folder / FRAMES, {}, matched, [], {}, {}, {}, {}, {}, {}, set(), settings)
 
 
 def enter_video(film: Film, side: str, root: Path, video: Path, options: Options) -> Signatures:
@@ -415,10 +422,11 @@ def _bobbed(settings: FrameSettings, interlacing: Interlacing) -> bool:
 def _plan(film: Film, match: VideoMatch, chosen: Selection, around: int) -> None:
     """Enter the files of chosen frames, and of those that they may be: so many `around` the mapped one."""
     hr_count = len(film.times[match.hr].pts)
-    for number in map(int, chosen.frames):
+    for number, shot in zip(map(int, chosen.frames), map(int, chosen.shots), strict=True):
         at = int(match.timeline.hr_frames[number])
         near = sorted(range(max(0, at - around), min(hr_count, at + around + 1)), key=lambda one: abs(one - at))
-        film.partners[film.enter(match.lr, number)] = [film.enter(match.hr, one) for one in near]
+        lr = film.enter(match.lr, number)
+        film.partners[lr], film.shots[lr] = [film.enter(match.hr, one) for one in near], shot
 
 
 def _store(frame: tuple[Path, Pixels]) -> Path:

@@ -35,10 +35,11 @@ DIFFERENT = 6.0
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen frames, (k,) numbers in rising order, and how many were left out, by reason."""
+    """The chosen frames, (k,) numbers in rising order, how many were left out, by reason, and the shot of each."""
 
     frames: NDArray[np.int64]
     left_out: dict[str, int]
+    shots: NDArray[np.int64]
 
 
 def select_frames(
@@ -75,7 +76,8 @@ def select_frames(
     ]
     chosen = _spread(ranked, settings.frames)
     left_out["not needed"] = int(usable.sum()) - len(chosen)
-    return Selection(chosen, {flaw: count for flaw, count in left_out.items() if count})
+    shots = np.searchsorted(shot_starts(lr), chosen, side="right")
+    return Selection(chosen, {flaw: count for flaw, count in left_out.items() if count}, shots)
 
 
 def within(video: Signatures, settings: VideoSettings) -> Mask:
