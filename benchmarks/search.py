@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from twimager.fingerprint.extract import fingerprint
-from twimager.fingerprint.fingerprint import LIGHT_HR, NO_FEATURES, Fingerprint
+from twimager.fingerprint.features import NO_FEATURES
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
 from twimager.fingerprint.rootsift import DESCRIPTOR_SCALE
 from twimager.propose.by_features import FeatureIndex
 
