@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 PAIRS = 60
 # What differs from run to run.
-OF_THE_RUN = ("dest", "jobs", "resume", "scheduler")
+OF_THE_RUN = ("dest", "index_memory", "jobs", "resume", "scheduler")
 # Imported by the processes of a worker, of which one file is the end.
 POISON = """
 import sys
@@ -70,7 +71,7 @@ def flags(folder: Path, dest: str) -> tuple[object, ...]:
 
 def decided(dest: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Return the files that a run wrote, and its report, without what differs from run to run."""
-    written = {name: data for name, data in contents(dest).items() if name.startswith(("LR", "HR", "pairs.csv"))}
+    written = {name: data for name, data in contents(dest).items() if not name.startswith((".twimager", "report"))}
     report = json.loads((dest / "report.json").read_text(encoding="utf-8").replace(str(dest), "DEST"))
     del report["seconds"]
     for name in OF_THE_RUN:
@@ -96,6 +97,20 @@ def test_examples_are_paired_as_on_one_machine(cluster: DaskCluster, tmp_path: P
     done = launched(*flags(tmp_path, "there"), "--scheduler", cluster.file)
     assert (done.returncode, done.stderr) == (0, "")
     assert decided(tmp_path / "there") == decided(tmp_path / "local")
+
+
+@pytest.mark.parametrize("more", [("--search", "features"), ("--split", "0.5")])
+def test_an_index_in_several_shards_and_passes_gives_the_same(
+    cluster: DaskCluster, folder: Path, more: tuple[str, str]
+) -> None:
+    for _ in range(2):
+        cluster.add_worker()
+    here, there = "-".join(("here", *more)), "-".join(("there", *more))
+    assert launched(*flags(folder, here), *more).returncode == 0
+    done = launched(*flags(folder, there), *more, "-v", "--scheduler", cluster.file, "--index_memory", "100K")
+    assert done.returncode == 0
+    assert re.search(r"^index of features: \d+ shards, \d+ passes$", done.stderr, re.MULTILINE)
+    assert decided(folder / there) == decided(folder / here)
 
 
 def test_a_worker_that_is_killed_costs_nothing(cluster: DaskCluster, folder: Path) -> None:

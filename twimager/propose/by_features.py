@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.fingerprint.features import Features
 from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.fingerprint.rootsift import MIRRORED_BINS, NEGATIVE_BINS
 from twimager.propose.proposal import CANDIDATES, Proposal, Source
@@ -58,9 +59,9 @@ class Query(NamedTuple):
         """How many lists are searched."""
         return LISTS_PROBED_WIDELY if self.wide else LISTS_PROBED
 
-    def descriptors(self, lr: Fingerprint) -> NDArray[np.uint8]:
-        """Return what is searched for, (n, 128): an LR is mirrored, or inverted, in place of all HRs."""
-        found = lr.known_features.descriptors
+    def descriptors(self, features: Features) -> NDArray[np.uint8]:
+        """Return what is searched for, (n, 128), of an LR: that is mirrored, or inverted, in place of all HRs."""
+        found = features.descriptors
         found = found[:, NEGATIVE_BINS] if self.invert else found
         return found[:, MIRRORED_BINS] if self.mirror else found
 
@@ -84,11 +85,11 @@ class FeatureIndex:
         counts = list(map(indexed, hrs))
         self._owners = np.repeat(np.arange(len(hrs)), counts)
         if queries is not None and queries <= FEW_LRS:
-            self._index = _exact_index(list(map(indexed_descriptors, hrs)))
+            self._index = _exact_index([hr.known_features.descriptors[:INDEXED] for hr in hrs])
             return
-        self._index = _empty_index(hrs, sum(counts))
+        self._index = empty_index(hrs, sum(counts))
         for start in range(0, len(hrs), BATCH):
-            batch = list(map(indexed_descriptors, hrs[start : start + BATCH]))
+            batch = [hr.known_features.descriptors[:INDEXED] for hr in hrs[start : start + BATCH]]
             self._index.add(np.concatenate(batch).astype(np.float32))
 
     def propose(
@@ -128,7 +129,7 @@ class FeatureIndex:
             self._index.nprobe = query.probes
         number = count()
         for batch in batched:
-            for votes in self._votes(list(map(query.descriptors, batch))):
+            for votes in self._votes([query.descriptors(lr.known_features) for lr in batch]):
                 own = without[next(number)]
                 if own is not None:
                     votes[own] = 0
@@ -168,11 +169,6 @@ def indexed(hr: Fingerprint) -> int:
     return min(hr.feature_count, INDEXED)
 
 
-def indexed_descriptors(hr: Fingerprint) -> NDArray[np.uint8]:
-    """Return the descriptors of an HR that are indexed, (n, 128)."""
-    return hr.known_features.descriptors[:INDEXED]
-
-
 def _exact_index(descriptors: Sequence[NDArray[np.uint8]]) -> faiss.Index:
     """Return an index that compares every feature, each stored as it is."""
     index = faiss.IndexScalarQuantizer(128, faiss.ScalarQuantizer.QT_8bit_direct)
@@ -180,7 +176,7 @@ def _exact_index(descriptors: Sequence[NDArray[np.uint8]]) -> faiss.Index:
     return index
 
 
-def _empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
+def empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
     """Return an exact index for few features; for many one of inverted lists of product-quantized features."""
     if total <= EXACT_UP_TO:
         return faiss.IndexFlatL2(128)

@@ -32,8 +32,9 @@ from weakref import WeakKeyDictionary
 from twimager.errors import TwimagerError, UsageError, require
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.options import Options
-from twimager.run.dask_worker import Call, Setup, UnknownTask, UnlikeWorker, difference, versions
+from twimager.run.dask_worker import Call, Setup, UnknownTask, UnlikeWorker, difference, index_share, versions
 from twimager.runtime.console import Console, counted
+from twimager.runtime.memory import LEAST
 from twimager.runtime.pool import Workers, fatal
 from twimager.runtime.process import ProcessEnded
 
@@ -130,15 +131,26 @@ class DaskWorkers(Workers):
 
     are_remote = True
 
-    def __init__(self, client: Any, setup: Setup, jobs: int, name: str, resumable: bool) -> None:
-        """Have the scheduler called `name` do tasks, by way of its client; `jobs` threads are for what is done here."""
+    def __init__(
+        self, client: Any, setup: Setup, jobs: int, name: str, *, resumable: bool, index_memory: int | None = None
+    ) -> None:
+        """Have the scheduler called `name` do tasks, by way of its client; `jobs` threads are for what is done here.
+
+        `index_memory` is as `--index_memory`.
+        """
         super().__init__(jobs)
         self._client, self._setup, self._name, self._resumable = client, setup, name, resumable
+        self._index_memory = index_memory
         self._held: WeakKeyDictionary[Callable[[Any], Any], _Held] = WeakKeyDictionary()
         self._threads, self._look = 1, 0.0
         self._answers = queue.SimpleQueue[tuple[_Shard, Any] | None]()
         # Not Dask's own thread for that, which the process would wait for at its end.
         Thread(target=self._take_all, name="dask answers", daemon=True).start()
+
+    @property
+    def index_memory(self) -> int:
+        """What is given, else the share of the worker that can spare least, of those that are there now."""
+        return self._index_memory or min(self._client.run(index_share).values(), default=LEAST)
 
     def close(self) -> None:
         """Take no more answers."""
@@ -272,7 +284,14 @@ def connected(
         console.decision(f"Dask: {there}; dashboard: {client.dashboard_link}")
         if not found:
             console.note(f"--scheduler: waiting for workers of {name}")
-        workers = DaskWorkers(client, setup, options.run.jobs, name, resumable=not options.run.dry)
+        workers = DaskWorkers(
+            client,
+            setup,
+            options.run.jobs,
+            name,
+            resumable=not options.run.dry,
+            index_memory=options.run.index_memory,
+        )
         try:
             yield workers
         finally:

@@ -199,6 +199,11 @@ def _share() -> int:
     return int(max(LEAST, (limit // 2 if limit else usual()) // worker.state.nthreads))
 
 
+def index_share(dask_worker: Any) -> int:
+    """Return how many bytes the index may take in the process of each thread: a quarter of the worker's together."""
+    return int((dask_worker.memory_manager.memory_limit or usual()) // 4 // dask_worker.state.nthreads)
+
+
 def _do(task: bytes, items: bytes) -> tuple[float, bytes]:
     """Do a task for every item, in the process."""
     function, every = _loaded(task), pickle.loads(items)
