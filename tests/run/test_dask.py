@@ -22,7 +22,7 @@ from twimager.fingerprint.stamp import stamp
 from twimager.run import dask_client, dask_worker
 from twimager.run.dask_client import CRASHES, MOST, DaskWorkers
 from twimager.run.dask_worker import Setup, UnknownTask, UnlikeWorker, difference, versions
-from twimager.runtime.process import ProcessEnded
+from twimager.runtime.process import ProcessEnded, ProcessHung
 
 SETUP = Setup(versions(), (), ".", 1, None)
 POISON = 13
@@ -130,6 +130,13 @@ def test_a_shard_at_which_workers_crash_is_cut_until_the_item_is_found(
     workers = workers_of(Client(lambda shard: error if POISON in shard else None))
     expected = [-number if number == POISON else number**2 for number in range(100)]
     assert list(workers.map_shards(square, range(100), lost)) == expected
+
+
+def test_an_item_that_hangs_workers_is_found_and_named(workers_of: Callable[[Client], DaskWorkers]) -> None:
+    workers = workers_of(Client(lambda shard: ProcessHung() if POISON in shard else None))
+    said = list[str]()
+    list(workers.map_shards(square, range(100), lambda number, why: said.append(f"{number}: {why}") or 0))
+    assert said == [f"{POISON}: it hung {CRASHES} workers"]
 
 
 def test_an_item_at_which_workers_crash_ends_the_run_where_nothing_else_is_said(

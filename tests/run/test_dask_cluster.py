@@ -36,8 +36,11 @@ if "twimager.runtime.process" in sys.orig_argv:
     import os
     from twimager.pairing import read
     decode = read.decode_image
-    read.decode_image = lambda path, recipe: os._exit(1) if path.name == "poison.png" else decode(path, recipe)
+    read.decode_image = lambda path, recipe: {} if path.name == "poison.png" else decode(path, recipe)
+from twimager.run import dask_worker
+dask_worker.PATIENCE = 5
 """
+ENDS = {"crashed": "os._exit(1)", "hung": "__import__('time').sleep(3600)"}
 
 
 @pytest.fixture(scope="module")
@@ -123,15 +126,16 @@ def test_a_worker_that_is_killed_costs_nothing(cluster: DaskCluster, folder: Pat
     assert sorted(path.name for path in (folder / "killed" / ".twimager").iterdir()) == ["journal.jsonl", "lock"]
 
 
-def test_a_file_at_which_workers_crash_is_unreadable(cluster: DaskCluster, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ENDS)
+def test_a_file_that_ends_workers_is_unreadable(cluster: DaskCluster, folder: Path, tmp_path: Path, how: str) -> None:
     place = tmp_path / "poisoned"
     shutil.copytree(folder, place)
     shutil.copy(place / "LR" / "l07.png", place / "LR" / "poison.png")
-    (tmp_path / "sitecustomize.py").write_text(POISON, encoding="utf-8")
+    (tmp_path / "sitecustomize.py").write_text(POISON.format(ENDS[how]), encoding="utf-8")
     cluster.add_worker(os.pathsep.join((str(tmp_path), str(ROOT))))
     done = launched(*flags(place, "there"), "--all_matches", "--scheduler", cluster.file)
     assert done.returncode == 3
-    assert done.stderr == f"{place / 'LR' / 'poison.png'}: unreadable: it crashed 3 workers\n"
+    assert done.stderr == f"{place / 'LR' / 'poison.png'}: unreadable: it {how} 3 workers\n"
     (place / "LR" / "poison.png").unlink()
     assert launched(*flags(place, "local2"), "--all_matches").returncode == 0
     assert decided(place / "there")[0] == decided(place / "local2")[0]

@@ -35,6 +35,7 @@ from twimager.propose.by_features import (
     indexed,
     weights,
 )
+from twimager.runtime.child import heartbeat
 from twimager.runtime.console import counted
 from twimager.runtime.pool import Workers
 
@@ -208,6 +209,7 @@ def make_shard(part: Part, shards: Shards, name: str, empty: Path, quantizer: Pa
             numbers = np.arange(part.first + start, part.first + start + len(descriptors))
             owners = np.repeat(numbers, list(map(len, descriptors)))
             index.add_with_ids(np.concatenate(descriptors).astype(np.float32), owners)
+            heartbeat.beat()
     finally:
         index.quantizer = own
     return shards.write(_shard_name(name, part.number), partial(_write_index, index))
@@ -220,6 +222,7 @@ def search_group(batch: Batch, group: Group, query: Query) -> list[list[int]]:
     nearest = _nearest_before(batch, group) if group.before else _none_yet(features, _quantizer(group.quantizer), query)
     for index in _kept_indexes(group.files):
         nearest = _nearer(features, nearest, index)
+        heartbeat.beat()
     if group.after:
         group.shards.write(f"{group.after}{batch.number}.npz", partial(_write_arrays, nearest))
         return []

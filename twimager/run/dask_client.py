@@ -36,7 +36,7 @@ from twimager.run.dask_worker import Call, Setup, UnknownTask, UnlikeWorker, dif
 from twimager.runtime.console import Console, counted
 from twimager.runtime.memory import LEAST
 from twimager.runtime.pool import Workers, fatal
-from twimager.runtime.process import ProcessEnded
+from twimager.runtime.process import ProcessEnded, ProcessHung
 
 # In place of an address: threads of this process; what Dask's configuration says.
 LOCAL, CONFIG = "local", "config"
@@ -214,9 +214,10 @@ class DaskWorkers(Workers):
         except UnknownTask:
             self._hand_out(shard, with_task=True)
         except KilledWorker as error:
-            self._cut(shard, error.allowed_failures + 1)
-        except ProcessEnded:
-            self._cut(shard, shard.crashes + 1)
+            # With it, what other threads of those workers did has ended: of halves, few are that again.
+            self._cut(shard, error.allowed_failures + 1, "crashed", size=-(-len(shard.items) // 2))
+        except ProcessEnded as error:
+            self._cut(shard, shard.crashes + 1, "hung" if isinstance(error, ProcessHung) else "crashed", size=1)
         except (UnlikeWorker, ImportError) as error:
             self._fail(shard, TwimagerError(f"--scheduler: a worker of {self._name} {_in_words(error)}"))
         except (CancelledError, OSError, asyncio.TimeoutError) as error:
@@ -228,18 +229,18 @@ class DaskWorkers(Workers):
             for future, result in zip(shard.futures, results, strict=True):
                 future.set_result(result)
 
-    def _cut(self, shard: _Shard, crashes: int) -> None:
-        """Hand out the halves of a shard that crashes workers, until the item is found that does."""
+    def _cut(self, shard: _Shard, crashes: int, what: str, size: int) -> None:
+        """Hand out a shard that has crashed workers, or hung them, in parts of so many items, until one is found."""
         held, items, futures, _ = shard
         if len(items) > 1:
-            half = len(items) // 2
-            self._hand_out(_Shard(held, items[:half], futures[:half]))
-            self._hand_out(_Shard(held, items[half:], futures[half:]))
+            for start in range(0, len(items), size):
+                part = slice(start, start + size)
+                self._hand_out(_Shard(held, items[part], futures[part]))
         elif crashes < CRASHES:
             self._hand_out(shard._replace(crashes=crashes))
         else:
             try:
-                futures[0].set_result(held.crashed(items[0], f"it crashed {counted(crashes, 'worker')}"))
+                futures[0].set_result(held.crashed(items[0], f"it {what} {counted(crashes, 'worker')}"))
             except TwimagerError as error:
                 futures[0].set_exception(error)
 
