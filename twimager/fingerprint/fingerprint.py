@@ -79,7 +79,7 @@ NO_BARS = Bars()
 NO_THUMBNAIL = np.zeros(THUMBNAIL_SIDE**2, np.uint8)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Fingerprint:
     """What is known of one image without its pixels.
 
@@ -148,7 +148,7 @@ class Fingerprint:
     @property
     def without_features(self) -> Fingerprint:
         """The same without features, which take most of the memory."""
-        return replace(self, features=None)
+        return replace(self, features=None) if self.features else self
 
 
 def mirrored(image: Fingerprint) -> Fingerprint:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import lru_cache, partial
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -125,9 +126,17 @@ class IndexShards(FeatureIndex):
             Part(number, first, _features(hrs[first:end]))
             for number, (first, end) in enumerate(pairwise(cuts(counts, index.nlist, workers.index_memory)))
         )
-        sizes = list(workers.map_shards(make, parts))
+        sizes = self._made(make, parts)
         files = [shards.folder / _shard_name(self._name, number) for number in range(len(sizes))]
         self._groups = grouped(files, sizes, workers.index_memory)
+
+    def _made(self, make: Callable[[Part], int], parts: Iterable[Part]) -> list[int]:
+        """Make the shards, each by itself, and return their bytes."""
+        futures = list[Future[int]]()
+        for part in parts:
+            futures.append(self._workers.submit(make, part))
+            self._workers.flush(make)
+        return [future.result() for future in futures]
 
     @property
     def size(self) -> str:
@@ -229,10 +238,10 @@ def search_group(batch: Batch, group: Group, query: Query) -> list[list[int]]:
     ends = np.cumsum(list(map(len, descriptors)))[:-1]
     weighted = np.split(weights(nearest.squares, nearest.owners), ends)
     owners = np.split(nearest.owners[:, :-1], ends)
-    return [_voted(*ballots, query) for ballots in zip(weighted, owners, batch.own, strict=True)]
+    return [voted(*ballots, query) for ballots in zip(weighted, owners, batch.own, strict=True)]
 
 
-def _voted(weighted: NDArray[np.float32], owners: NDArray[np.int64], own: int | None, query: Query) -> list[int]:
+def voted(weighted: NDArray[np.float32], owners: NDArray[np.int64], own: int | None, query: Query) -> list[int]:
     """Return the HRs that the features of an LR, (n, NEIGHBOURS), vote for, those with the most votes first."""
     numbers, places = np.unique(owners, return_inverse=True)
     votes = np.asarray(np.bincount(places.ravel(), weighted.ravel(), len(numbers)), np.float64)

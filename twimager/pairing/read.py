@@ -221,7 +221,9 @@ class Reader:
         for result in self.workers.map_shards(task, unknown(), _unread):
             while known := waiting[0].known:
                 yield waiting.popleft(), known
-            yield waiting.popleft(), result
+            file = waiting.popleft()
+            # Of remote workers, the path comes back as a copy.
+            yield file, renamed(result, file.path) if isinstance(result, Fingerprint) else result
         yield from ((file, file.known) for file in waiting if file.known)
 
     def describe(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
