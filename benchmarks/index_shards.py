@@ -1,6 +1,6 @@
 """Measure the index of features that a cluster's workers make and search in shards: recall, time, memory.
 
-    python benchmarks/index_shards.py PHOTOS [--images N] [--shards N] [--lrs N] [--exact N]
+    python benchmarks/index_shards.py PHOTOS [--images N] [--shards N] [--in_a_list N] [--lrs N] [--exact N]
 
 The features are made up as by `search.py`, shard by shard. Of an index that would take too long, the first shards are
 made alone, which hold the true HRs of all LRs: time for the others is added, and the recall is an upper bound, as HRs
@@ -36,7 +36,7 @@ from twimager.fingerprint.fingerprint import LIGHT_HR, NO_THUMBNAIL, RICH, Finge
 from twimager.output.shards import shared
 from twimager.pairing import index_shards
 from twimager.pairing.index_shards import IndexShards, Part
-from twimager.propose.by_features import NEIGHBOURS, Query, weights
+from twimager.propose.by_features import NEIGHBOURS, Query, batches, weights
 from twimager.runtime.pool import InlineExecutor, Threads
 
 KEPT = 0.5, 0.1, 0.05, 0.02
@@ -128,7 +128,9 @@ def main() -> None:
     parser.add_argument("--shards", type=int, help="make so many (default: all)")
     parser.add_argument("--lrs", type=int, default=300)
     parser.add_argument("--exact", type=int, default=0, help="compare all features for so many of the LRs")
+    parser.add_argument("--in_a_list", type=int, default=index_shards.IN_A_LIST, help="features a list")
     values = parser.parse_args()
+    index_shards.IN_A_LIST = values.in_a_list
     paths = sorted(path for path in values.photos.rglob("*") if path.suffix in (".jpg", ".png"))
     real = [fingerprint(path, RICH).known_features.descriptors for path in paths]
     images = Images(np.concatenate(real).astype(np.float32), values.images)
@@ -149,11 +151,11 @@ def main() -> None:
         started = time.process_time()
         (quantizer,) = (path for path in shards.folder.iterdir() if "quantizer" in path.name)
         coarse: Any = faiss.read_index(str(quantizer))
-        for lr in lrs:
-            coarse.search(lr.known_features.descriptors.astype(np.float32), Query().probes)
+        for batch in batches(lrs):
+            features = np.concatenate([lr.known_features.descriptors for lr in batch])
+            coarse.search(features.astype(np.float32), Query().probes)
         assigning = (time.process_time() - started) / len(lrs)
     in_all = assigning + (searching - assigning) * len(index.parts) / len(files)
-    features = hrs * LIGHT_HR.features
     few = list(islice(zip(numbers, lrs, found, strict=True), values.exact))
     exact = exactly(images, hrs, [lr for _, lr, _ in few]) if few else []
     of_few = recall([number for number, *_ in few], [proposed for *_, proposed in few]) if few else ""
@@ -163,8 +165,8 @@ def main() -> None:
         f"{values.images} HRs, {coarse.ntotal} lists, {len(files)} of {len(index.parts)} shards, of {hrs} HRs; "
         f"one thread takes {made} an HR to make its features and index them, {each} an LR to search these shards, "
         f"{all_shards} for all ({lists} to find the lists)\n"
-        f"{sum(files) / features:.1f} bytes a feature, {len(index.parts) / len(files) * sum(files) / 1e9:.2f} GB in "
-        f"all; peak memory {megabytes():.0f} MB\n"
+        f"{sum(files) / hrs / LIGHT_HR.features:.1f} bytes a feature, "
+        f"{len(index.parts) / len(files) * sum(files) / 1e9:.2f} GB in all; peak memory {megabytes():.0f} MB\n"
         f"the true HR is proposed for {recall(numbers, found)} of the LRs that have {KEPT} of its features\n"
     )
     if few:

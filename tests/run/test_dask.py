@@ -238,6 +238,20 @@ def test_windows_are_of_this_machine(run: Run, folders: Folders) -> None:
     refused(run(*folders.flags, "--scheduler", "local", "--debug"), 2, "--debug", "not with --scheduler")
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--index_memory", "1G"), "add --scheduler"),
+        (("--index_memory", "0", "--scheduler", "local"), "must be above 0"),
+        (("--index_memory", "much", "--scheduler", "local"), "'much' is no size"),
+    ],
+)
+def test_the_memory_of_the_index_is_a_size_and_of_a_cluster(
+    run: Run, folders: Folders, more: tuple[str, ...], words: str
+) -> None:
+    refused(run(*folders.flags, *more), 2, "--index_memory", words)
+
+
 def test_videos_are_paired_on_one_machine(run: Run, folders: Folders) -> None:
     lr, hr = folders.lr / "a.mp4", folders.hr / "a.mp4"
     for video in (lr, hr):
