@@ -40,8 +40,9 @@ from twimager.runtime.child import heartbeat
 from twimager.runtime.console import counted
 from twimager.runtime.pool import Workers
 
-# Features of a shard for each of its lists. Of a shard, a feature of an LR takes 8 microseconds whatever is in it, and
-# one for each hundred in a list: with so many the shards of a million HRs take three times as long as one index would.
+# Features of a shard for each of its lists. To search a shard for a feature takes 6 microseconds whatever is in it, and
+# one or more for each hundred in a list: with so many the shards of a million HRs take two to three times as long as
+# one index would.
 IN_A_LIST = 400
 # What a shard takes in memory: codes and an owner for each feature; a list is padded by 16 codes, on average.
 FEATURE_BYTES = CODES * CODE_BITS // 8 + 8
