@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from twimager.fingerprint.extract import fingerprint
-from twimager.fingerprint.fingerprint import LIGHT_HR, NO_FEATURES, Fingerprint
+from twimager.fingerprint.features import NO_FEATURES
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint
 from twimager.fingerprint.rootsift import DESCRIPTOR_SCALE
 from twimager.propose.by_features import FeatureIndex
 
@@ -50,11 +51,11 @@ class Images(Sequence[Fingerprint]):
             raise IndexError(wanted)
         return self._image(wanted, self._features(np.random.default_rng(wanted)))
 
-    def lr(self, number: int) -> Fingerprint:
-        """Return the LR of an HR."""
+    def lr(self, number: int, share: float = KEPT) -> Fingerprint:
+        """Return the LR of an HR, which has such a share of its features."""
         own, rng = self._features(np.random.default_rng(number)), np.random.default_rng((1, number))
         other = self._features(rng)
-        kept = rng.random(len(own)) < KEPT
+        kept = rng.random(len(own)) < share
         seen = np.where(kept[:, None], own + rng.normal(0, NOISE, own.shape), other)
         return self._image(number, seen)
 

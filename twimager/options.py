@@ -446,6 +446,7 @@ class RunSettings:
     jobs: int = 1
     memory: int | None = None
     scheduler: str | None = None
+    index_memory: int | None = None
 
     @property
     def unlinked_dest(self) -> Path | None:
@@ -460,6 +461,9 @@ class RunSettings:
         require(not (self.resume and self.dry), "--resume goes on with what was written: not with --dry")
         require(self.jobs >= 1, "--jobs must be 1 or more workers")
         require(not (self.scheduler and self.debug), "--debug shows the pairs of this machine: not with --scheduler")
+        require(self.index_memory is None or self.index_memory > 0, "--index_memory must be above 0")
+        alone = self.index_memory is None or self.scheduler is not None
+        require(alone, "--index_memory is of the workers of a cluster: add --scheduler")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from twimager.align.estimation import MIN_INLIERS
 from twimager.align.matching import Match, hypotheses, implausible, match, mutual_matches
 from twimager.errors import Reason, Rejection
 from twimager.fingerprint.extract import fingerprint
-from twimager.fingerprint.fingerprint import LIGHT_HR, Features, Fingerprint, mirrored
+from twimager.fingerprint.features import Features
+from twimager.fingerprint.fingerprint import LIGHT_HR, Fingerprint, mirrored
 from twimager.geometry import scaling, transform_points, translation
 from twimager.image.pixels import frame_size
 from twimager.options import Method

@@ -27,7 +27,8 @@ from twimager.fingerprint import records, working_image
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.decoded_image import DecodedImage, decode_image
 from twimager.fingerprint.extract import fingerprint
-from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Features, Fingerprint, Recipe
+from twimager.fingerprint.features import RECORD, Features
+from twimager.fingerprint.fingerprint import LIGHT_HR, LIGHT_LR, Bars, Fingerprint, Recipe
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.image.pixels import Gray
 from twimager.pairing import evaluate, read
@@ -351,7 +352,7 @@ IMAGES: dict[str, Callable[[bytes], object]] = {
     "a size below none": in_place(0, b"\xff" * 8),
     "a size beyond all": in_place(0, b"\xff\xff\xff\x7f" * 2),
     "bars below none": in_place(8, b"\xff" * 4),
-    "features where none are": lambda image: image + bytes(records.FEATURE.itemsize),
+    "features where none are": lambda image: image + bytes(RECORD.itemsize),
 }
 
 

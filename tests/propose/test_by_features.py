@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twimager.fingerprint.fingerprint import NO_FEATURES, Fingerprint
+from twimager.fingerprint.features import NO_FEATURES
+from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.fingerprint.rootsift import MIRRORED_BINS
 from twimager.propose import by_features
 from twimager.propose.by_features import EXACT_UP_TO, MIN_SHARE, NEIGHBOURS, WIDE_CANDIDATES, FeatureIndex

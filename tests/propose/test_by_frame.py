@@ -1,5 +1,6 @@
 """What shows the same frame is paired by that alone; where frames differ, or too many are alike, features decide."""
 
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,17 @@ def pairs(tmp_path: Path) -> tuple[list[Fingerprint], list[Fingerprint]]:
 def test_each_finds_its_own_frame(pairs: tuple[list[Fingerprint], list[Fingerprint]]) -> None:
     assert proposed(*pairs) == [[path.name] for path in PHOTOS]
     assert all(p.source is Source.FRAME for of_one_lr in Frames(pairs[0], 12).propose(pairs[1]) for p in of_one_lr)
+
+
+def test_other_processes_compare_without_the_lrs(pairs: tuple[list[Fingerprint], list[Fingerprint]]) -> None:
+    lrs, hrs = pairs
+    here = Frames(lrs, 12)
+    sent = pickle.dumps(here)
+    there = pickle.loads(sent)
+    assert [there.suffice(hr) for hr in hrs] == [here.suffice(hr) for hr in hrs] == [True] * len(hrs)
+    for hr in hrs:
+        np.testing.assert_array_equal(there.alike(hr), here.alike(hr))
+    assert len(sent) < len(pickle.dumps(lrs))
 
 
 def test_what_is_cropped_shows_another_frame(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from twimager.fingerprint.stamp import stamp
 from twimager.run import dask_client, dask_worker
 from twimager.run.dask_client import CRASHES, MOST, DaskWorkers
 from twimager.run.dask_worker import Setup, UnknownTask, UnlikeWorker, difference, versions
-from twimager.runtime.process import ProcessEnded
+from twimager.runtime.process import ProcessEnded, ProcessHung
 
 SETUP = Setup(versions(), (), ".", 1, None)
 POISON = 13
@@ -132,6 +132,13 @@ def test_a_shard_at_which_workers_crash_is_cut_until_the_item_is_found(
     assert list(workers.map_shards(square, range(100), lost)) == expected
 
 
+def test_an_item_that_hangs_workers_is_found_and_named(workers_of: Callable[[Client], DaskWorkers]) -> None:
+    workers = workers_of(Client(lambda shard: ProcessHung() if POISON in shard else None))
+    said = list[str]()
+    list(workers.map_shards(square, range(100), lambda number, why: said.append(f"{number}: {why}") or 0))
+    assert said == [f"{POISON}: it hung {CRASHES} workers"]
+
+
 def test_an_item_at_which_workers_crash_ends_the_run_where_nothing_else_is_said(
     workers_of: Callable[[Client], DaskWorkers],
 ) -> None:
@@ -229,6 +236,20 @@ def test_a_package_that_is_missing_is_named(run: Run, folders: Folders, monkeypa
 
 def test_windows_are_of_this_machine(run: Run, folders: Folders) -> None:
     refused(run(*folders.flags, "--scheduler", "local", "--debug"), 2, "--debug", "not with --scheduler")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--index_memory", "1G"), "add --scheduler"),
+        (("--index_memory", "0", "--scheduler", "local"), "must be above 0"),
+        (("--index_memory", "much", "--scheduler", "local"), "'much' is no size"),
+    ],
+)
+def test_the_memory_of_the_index_is_a_size_and_of_a_cluster(
+    run: Run, folders: Folders, more: tuple[str, ...], words: str
+) -> None:
+    refused(run(*folders.flags, *more), 2, "--index_memory", words)
 
 
 def test_videos_are_paired_on_one_machine(run: Run, folders: Folders) -> None:

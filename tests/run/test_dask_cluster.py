@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 PAIRS = 60
 # What differs from run to run.
-OF_THE_RUN = ("dest", "jobs", "resume", "scheduler")
+OF_THE_RUN = ("dest", "index_memory", "jobs", "resume", "scheduler")
 # Imported by the processes of a worker, of which one file is the end.
 POISON = """
 import sys
@@ -35,8 +36,11 @@ if "twimager.runtime.process" in sys.orig_argv:
     import os
     from twimager.pairing import read
     decode = read.decode_image
-    read.decode_image = lambda path, recipe: os._exit(1) if path.name == "poison.png" else decode(path, recipe)
+    read.decode_image = lambda path, recipe: {} if path.name == "poison.png" else decode(path, recipe)
+from twimager.run import dask_worker
+dask_worker.PATIENCE = 5
 """
+ENDS = {"crashed": "os._exit(1)", "hung": "__import__('time').sleep(3600)"}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,7 @@ def flags(folder: Path, dest: str) -> tuple[object, ...]:
 
 def decided(dest: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Return the files that a run wrote, and its report, without what differs from run to run."""
-    written = {name: data for name, data in contents(dest).items() if name.startswith(("LR", "HR", "pairs.csv"))}
+    written = {name: data for name, data in contents(dest).items() if not name.startswith((".twimager", "report"))}
     report = json.loads((dest / "report.json").read_text(encoding="utf-8").replace(str(dest), "DEST"))
     del report["seconds"]
     for name in OF_THE_RUN:
@@ -98,6 +102,20 @@ def test_examples_are_paired_as_on_one_machine(cluster: DaskCluster, tmp_path: P
     assert decided(tmp_path / "there") == decided(tmp_path / "local")
 
 
+@pytest.mark.parametrize("more", [("--search", "features"), ("--split", "0.5")])
+def test_an_index_in_several_shards_and_passes_gives_the_same(
+    cluster: DaskCluster, folder: Path, more: tuple[str, str]
+) -> None:
+    for _ in range(2):
+        cluster.add_worker()
+    here, there = "-".join(("here", *more)), "-".join(("there", *more))
+    assert launched(*flags(folder, here), *more).returncode == 0
+    done = launched(*flags(folder, there), *more, "-v", "--scheduler", cluster.file, "--index_memory", "100K")
+    assert done.returncode == 0
+    assert re.search(r"^index of features: \d+ shards, \d+ passes$", done.stderr, re.MULTILINE)
+    assert decided(folder / there) == decided(folder / here)
+
+
 def test_a_worker_that_is_killed_costs_nothing(cluster: DaskCluster, folder: Path) -> None:
     first, _ = cluster.add_worker(), cluster.add_worker()
     with begun(folder, "killed", "--scheduler", cluster.file) as run:
@@ -108,15 +126,16 @@ def test_a_worker_that_is_killed_costs_nothing(cluster: DaskCluster, folder: Pat
     assert sorted(path.name for path in (folder / "killed" / ".twimager").iterdir()) == ["journal.jsonl", "lock"]
 
 
-def test_a_file_at_which_workers_crash_is_unreadable(cluster: DaskCluster, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ENDS)
+def test_a_file_that_ends_workers_is_unreadable(cluster: DaskCluster, folder: Path, tmp_path: Path, how: str) -> None:
     place = tmp_path / "poisoned"
     shutil.copytree(folder, place)
     shutil.copy(place / "LR" / "l07.png", place / "LR" / "poison.png")
-    (tmp_path / "sitecustomize.py").write_text(POISON, encoding="utf-8")
+    (tmp_path / "sitecustomize.py").write_text(POISON.format(ENDS[how]), encoding="utf-8")
     cluster.add_worker(os.pathsep.join((str(tmp_path), str(ROOT))))
     done = launched(*flags(place, "there"), "--all_matches", "--scheduler", cluster.file)
     assert done.returncode == 3
-    assert done.stderr == f"{place / 'LR' / 'poison.png'}: unreadable: it crashed 3 workers\n"
+    assert done.stderr == f"{place / 'LR' / 'poison.png'}: unreadable: it {how} 3 workers\n"
     (place / "LR" / "poison.png").unlink()
     assert launched(*flags(place, "local2"), "--all_matches").returncode == 0
     assert decided(place / "there")[0] == decided(place / "local2")[0]

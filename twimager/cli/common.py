@@ -88,12 +88,17 @@ def add_memory(group: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
-def _memory(text: str) -> int:
+def size_in_bytes(text: str) -> int:
     """Return a size in bytes, for argparse."""
     try:
-        size = parse_size(text)
+        return parse_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"'{text}' is no size; it is given as 800M or 4G") from error
+
+
+def _memory(text: str) -> int:
+    """Return a size in bytes that a run can do with, for argparse."""
+    size = size_in_bytes(text)
     if size < LEAST:
         raise argparse.ArgumentTypeError(f"'{text}' is too little; {LEAST // MB}M is the least")
     return size

@@ -8,7 +8,7 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 
-from twimager.cli.common import add_jobs, add_max_pixels, add_memory, add_save
+from twimager.cli.common import add_jobs, add_max_pixels, add_memory, add_save, size_in_bytes
 from twimager.cli.presets import CONFIG, PRESETS, spelled_out
 from twimager.errors import UsageError, require
 from twimager.options import (
@@ -412,6 +412,14 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="have the workers of a Dask cluster read, evaluate, render and write: those of the scheduler at "
         "tcp://HOST:8786, of a scheduler file (.json), of Dask's own configuration (config), or one on this machine "
         "(local)",
+    )
+    group.add_argument(
+        "--index_memory",
+        type=size_in_bytes,
+        metavar="SIZE",
+        help="with --scheduler: the memory that the index of features may take in the process of each thread of a "
+        "worker, as 800M or 4G; an index that takes more is searched in several passes (default: a quarter of the "
+        "worker's memory, shared by its threads)",
     )
     group.add_argument("--json", action="store_true", help="print the summary as JSON, also with --quiet")
     group.add_argument(

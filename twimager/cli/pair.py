@@ -122,7 +122,7 @@ def to_options(values: argparse.Namespace) -> Options:
             dest=values.dest, dry=values.dry, debug=values.debug, report=values.report, meta_info=values.meta_info,
             hf=values.hf, lmdb=values.lmdb, overwrite=values.overwrite, resume=values.resume,
             follow_dest_links=values.follow_dest_links, save=saved_in(values, values.dest), jobs=values.jobs,
-            memory=values.memory, scheduler=values.scheduler,
+            memory=values.memory, scheduler=values.scheduler, index_memory=values.index_memory,
         ),
     )  # fmt: skip
     require_loadable(options)

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from twimager.fingerprint.decoded_image import DecodedImage, decode_image
-from twimager.fingerprint.fingerprint import Features, Fingerprint, Recipe
+from twimager.fingerprint.features import Features
+from twimager.fingerprint.fingerprint import Fingerprint, Recipe
 from twimager.fingerprint.phash import ENOUGH_PIXELS, picture_hashes, thumbnail
 from twimager.fingerprint.rootsift import root_sift
 from twimager.fingerprint.working_image import keep_working_image, valid_pixels

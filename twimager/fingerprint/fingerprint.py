@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twimager.fingerprint.features import NO_FEATURES, Features, StoredFeatures
 from twimager.fingerprint.mask import Mask
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.fingerprint.rootsift import MIRRORED_BINS, NEGATIVE_BINS, SIGMA
@@ -78,30 +79,7 @@ NO_BARS = Bars()
 NO_THUMBNAIL = np.zeros(THUMBNAIL_SIDE**2, np.uint8)
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
-    """RootSIFT features of an image, the strongest first.
-
-    Attributes
-    ----------
-    points : (n, 2) positions in pixels of the full-size image
-    radii : (n,) sizes in the same pixels
-    angles : (n,) orientations in radians, clockwise from the right
-    descriptors : (n, 128) uint8
-    """
-
-    points: NDArray[np.float32]
-    radii: NDArray[np.float32]
-    angles: NDArray[np.float32]
-    descriptors: NDArray[np.uint8]
-
-
-NO_FEATURES = Features(
-    np.empty((0, 2), np.float32), np.empty(0, np.float32), np.empty(0, np.float32), np.empty((0, 128), np.uint8)
-)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Fingerprint:
     """What is known of one image without its pixels.
 
@@ -111,7 +89,7 @@ class Fingerprint:
     size : (width, height) in pixels, upright, of the picture: black bars around it are no part of it
     hashes : pHashes of the whole frame and, where that is wide or tall, of its centre square, 64 bits unless the recipe
         says otherwise
-    features : None where they were not extracted
+    features : None where they were not extracted; on a cluster they are in a file
     bars : what lies around the picture in the file
     srgb : whether it is converted to sRGB, whenever it is read, if it has another colour profile
     thumbnail : (THUMBNAIL_SIDE**2,) uint8, the picture's gray, shrunk to a square
@@ -128,7 +106,7 @@ class Fingerprint:
     path: Path
     size: Size
     hashes: tuple[int, ...]
-    features: Features | None = None
+    features: Features | StoredFeatures | None = None
     bars: Bars = NO_BARS
     srgb: bool = False
     thumbnail: NDArray[np.uint8] = field(default_factory=NO_THUMBNAIL.copy)
@@ -159,13 +137,18 @@ class Fingerprint:
 
     @property
     def known_features(self) -> Features:
-        """The features; none where they were not extracted."""
-        return self.features or NO_FEATURES
+        """The features, loaded if they are in a file; none where they were not extracted."""
+        return self.features.loaded() if self.features else NO_FEATURES
+
+    @property
+    def feature_count(self) -> int:
+        """How many features there are."""
+        return self.features.count if self.features else 0
 
     @property
     def without_features(self) -> Fingerprint:
         """The same without features, which take most of the memory."""
-        return replace(self, features=None)
+        return replace(self, features=None) if self.features else self
 
 
 def mirrored(image: Fingerprint) -> Fingerprint:

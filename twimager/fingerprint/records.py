@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twimager.fingerprint.fingerprint import Bars, Features, Fingerprint, Recipe
+from twimager.fingerprint import features
+from twimager.fingerprint.fingerprint import Bars, Fingerprint, Recipe
 from twimager.fingerprint.mask import Mask, both
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.geometry import Size
@@ -19,12 +20,11 @@ MAX_HASHES = 2
 MAX_SIDE = 1 << 24
 # An image's size, its bars, its thumbnail, whether it is flat, its missing rows, its depth, how much is combed, how
 # many of its pixels hold detail, how many bits are in use, how many hashes follow and how many bytes of what is not
-# transparent; then a feature: position, size, direction, descriptor.
+# transparent; the features follow.
 HEAD = np.dtype([
     ("size", "<i4", 2), ("bars", "<i4", 4), ("thumbnail", "u1", THUMBNAIL_SIDE**2), ("flat", "u1"), ("missing", "<i4"),
     ("depth", "u1"), ("combing", "<f4"), ("detail", "<f4"), ("bits", "u1"), ("hashes", "<i4"), ("opaque", "<i4"),
 ])  # fmt: skip
-FEATURE = np.dtype([("point", "<f4", 2), ("radius", "<f4"), ("angle", "<f4"), ("descriptor", "u1", 128)])
 
 
 def pack(image: Fingerprint, recipe: Recipe) -> bytes:
@@ -32,12 +32,8 @@ def pack(image: Fingerprint, recipe: Recipe) -> bytes:
     about = image.is_flat, image.missing, image.depth, image.combing, image.detail, image.bits
     opaque = image.opaque.packed if image.opaque else b""
     head = np.array((image.size, image.bars, image.thumbnail, *about, len(image.hashes), len(opaque)), HEAD)
-    known = image.known_features
-    features = np.empty(len(known.points), FEATURE)
-    features["point"], features["radius"], features["angle"] = known.points, known.radii, known.angles
-    features["descriptor"] = known.descriptors
     hashes = b"".join(value.to_bytes(_hash_bytes(recipe), "little") for value in image.hashes)
-    return head.tobytes() + hashes + opaque + features.tobytes()
+    return head.tobytes() + hashes + opaque + features.pack(image.known_features)
 
 
 def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
@@ -50,14 +46,13 @@ def unpack(path: Path, data: bytes, recipe: Recipe) -> Fingerprint | None:
     features_at = opaque_at + masked
     if not 0 < number <= MAX_HASHES or masked < 0 or len(data) < features_at:
         return None
-    if (len(data) - features_at) % FEATURE.itemsize:
+    if (len(data) - features_at) % features.RECORD.itemsize:
         return None
     hashes = tuple(int.from_bytes(data[at : at + length], "little") for at in range(HEAD.itemsize, opaque_at, length))
-    features = np.frombuffer(data, FEATURE, offset=features_at)
-    known = Features(*(np.ascontiguousarray(features[name]) for name in ("point", "radius", "angle", "descriptor")))
+    known = features.unpack(data, features_at)
     width, height = head["size"].tolist()
     image = Fingerprint(
-        path, (width, height), hashes, known if recipe.features or len(features) else None,
+        path, (width, height), hashes, known if recipe.features or known.count else None,
         Bars(*head["bars"].tolist()), recipe.srgb, head["thumbnail"], bool(head["flat"]), int(head["missing"]),
         int(head["depth"]), combing=float(head["combing"]), detail=float(head["detail"]), bits=int(head["bits"]),
     )  # fmt: skip

@@ -39,6 +39,8 @@ LISTS = tuple(f"{subset}{name}" for subset in ("", f"{TRAIN}/", f"{VAL}/") for n
 # Twimager's own folder in DEST. LR, HR and MASK hold nothing but images, as loaders read all that lies in a folder and
 # below it, hidden or not, whatever it is called.
 JOURNALS = ".twimager"
+# In it, what the workers of a cluster share while a run lasts.
+SHARDS = "shards"
 # How the names of temporary files end.
 TEMPORARY = ".tmp"
 

@@ -79,7 +79,7 @@ def representatives(images: Sequence[Fingerprint], duplicates: Duplicates, witho
 
 def renamed(image: Fingerprint, path: Path) -> Fingerprint:
     """Return the fingerprint of an image as that of its duplicate at `path`."""
-    return image if image.path == path else replace(image, path=path)
+    return image if image.path is path else replace(image, path=path)
 
 
 class FreeDuplicates:

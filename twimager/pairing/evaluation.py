@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any, NamedTuple
@@ -66,7 +65,7 @@ def cache_key(kind: str, settings: PairSettings, proposals: Sequence[Proposal], 
 
 def _as_read(image: Fingerprint) -> tuple[bool, int, Mask | None, int]:
     """Return how an image was read, and a checksum of its features: some are read again for more."""
-    return image.srgb, image.missing, image.mask, zlib.crc32(image.known_features.points.tobytes())
+    return image.srgb, image.missing, image.mask, image.features.checksum if image.features else 0
 
 
 def failure(evaluation: Evaluation) -> Rejection | None:

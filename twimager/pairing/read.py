@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,11 +14,13 @@ from twimager.errors import Reason, Rejection, UnreadableImage
 from twimager.fingerprint.cache import Store
 from twimager.fingerprint.decoded_image import decode_image
 from twimager.fingerprint.extract import extract_features, fingerprint_without_features
+from twimager.fingerprint.features import Features
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.fingerprint.working_image import working_image
 from twimager.image.decode import LIBRARY_ERRORS, complaint
 from twimager.image.files import is_animated
+from twimager.output.shards import Shards
 from twimager.pairing.duplicates import Duplicates, find_duplicates, renamed, representatives
 from twimager.propose.by_frame import Frames
 from twimager.report.ledger import Ledger
@@ -41,8 +44,23 @@ class File(NamedTuple):
     hashed: Fingerprint | None = None
 
 
-def read_fingerprint(file: File, recipe: Recipe, frames: Frames | None = None) -> Fingerprint | Rejection:
-    """Return the fingerprint of a file; without features if it may be paired by its frame."""
+def read_fingerprint(
+    file: File, recipe: Recipe, frames: Frames | None = None, shards: Shards | None = None
+) -> Fingerprint | Rejection:
+    """Return the fingerprint of a file; without features if it may be paired by its frame.
+
+    With `shards` its features are stored there.
+    """
+    image = _fingerprint(file, recipe, frames)
+    return _stored(image, shards) if shards and isinstance(image, Fingerprint) else image
+
+
+def _stored(image: Fingerprint, shards: Shards) -> Fingerprint:
+    """Return a fingerprint whose features, if it has any, are stored."""
+    return replace(image, features=shards.store(image.features)) if isinstance(image.features, Features) else image
+
+
+def _fingerprint(file: File, recipe: Recipe, frames: Frames | None) -> Fingerprint | Rejection:
     try:
         image = file.hashed or fingerprint_without_features(file.path, decode_image(file.path, recipe), recipe)
         if not recipe.features or (frames and frames.suffice(image)):
@@ -68,10 +86,16 @@ class Reader:
     seen : the stamps that the files had when they were read
     """
 
-    def __init__(self, workers: Workers, console: Console, progress: Progress, *, store: Store, ledger: Ledger) -> None:
-        """Read by these workers; what can't be read goes to the console and the ledger."""
+    def __init__(
+        self, workers: Workers, console: Console, progress: Progress, *, store: Store, ledger: Ledger,
+        shards: Shards | None = None,
+    ) -> None:  # fmt: skip
+        """Read by these workers; what can't be read goes to the console and the ledger.
+
+        Remote workers store features in `shards`, if that is given.
+        """
         self.workers, self.console, self.progress, self.store = workers, console, progress, store
-        self.ledger = ledger
+        self.ledger, self.shards = ledger, shards
         self.seen: dict[Path, Stamp | None] = {}
         self._unsupported = Counter[tuple[str, str]]()
 
@@ -159,7 +183,7 @@ class Reader:
         Those that may be paired by their frame, by `frames` of the LRs, are without features; `hashed` are known.
         """
         files = self._looked_up(paths, recipe, hashed)
-        task = partial(read_fingerprint, recipe=recipe, frames=frames)
+        task = partial(read_fingerprint, recipe=recipe, frames=frames, shards=self.shards)
         for file, result in self.progress.counted(self._with_read(files, task)):
             if isinstance(result, Fingerprint) and result not in (file.known, file.hashed):
                 self.store.keep(result, file.seen, recipe.without_features if result.features is None else recipe)
@@ -171,11 +195,16 @@ class Reader:
         for path in paths:
             before, seen = self.seen.get(path), stamp(path)
             self.seen[path] = seen
-            file = File(path, seen, self.store.get(path, seen, recipe))
+            file = File(path, seen, self._known(path, seen, recipe))
             if file.known is None:
                 known = known_hashed.get(path) if seen == before else None
                 file = file._replace(hashed=known or self.store.get(path, seen, recipe.without_features))
             yield file
+
+    def _known(self, path: Path, seen: Stamp | None, recipe: Recipe) -> Fingerprint | None:
+        """Return what the store knows of a file, its features where those of files that are read are."""
+        image = self.store.get(path, seen, recipe)
+        return _stored(image, self.shards) if image and self.shards else image
 
     def _with_read(
         self, files: Iterable[File], task: Callable[[File], Fingerprint | Rejection]
@@ -192,7 +221,9 @@ class Reader:
         for result in self.workers.map_shards(task, unknown(), _unread):
             while known := waiting[0].known:
                 yield waiting.popleft(), known
-            yield waiting.popleft(), result
+            file = waiting.popleft()
+            # Of remote workers, the path comes back as a copy.
+            yield file, renamed(result, file.path) if isinstance(result, Fingerprint) else result
         yield from ((file, file.known) for file in waiting if file.known)
 
     def describe(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:

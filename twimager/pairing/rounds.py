@@ -136,10 +136,10 @@ class _Rounds:
         `near` are the HRs near each LR's hashes.
         """
         # Imported here, as FAISS takes its time.
-        from twimager.propose.by_features import FeatureIndex
+        from twimager.pairing.index_shards import feature_index
 
         with self._progress.stage("searching"):
-            index, similar = FeatureIndex(images.hrs, self._reader.workers.jobs), self._similar(images.hrs)
+            index, similar = feature_index(images.hrs, self._reader), self._similar(images.hrs)
             proposals = self._new([index.propose(images.lrs), near])
         yield from self._decider.pairs(proposals, similar, MORE_ROUNDS)
         left = self._left(images.lrs)
@@ -155,7 +155,7 @@ class _Rounds:
 
     def by_richer_features(self, images: Images) -> Iterator[VerifiedPair]:
         """Read images again for more features, and find pairs by those, else by thumbnails."""
-        from twimager.propose.by_features import FeatureIndex
+        from twimager.pairing.index_shards import feature_index
 
         count = len(images.lrs) + len(images.hrs)
         self._progress.expect(count + MATCHING * len(images.lrs))
@@ -168,7 +168,7 @@ class _Rounds:
                 for side, recipe in ((images.lrs, self._lr_recipe), (images.hrs, self._hr_recipe))
             )
         with self._progress.stage("searching again"):
-            index = FeatureIndex(hrs, self._reader.workers.jobs)
+            index = feature_index(hrs, self._reader)
             sources: list[Iterable[list[Proposal]]] = [index.propose(lrs, mirror=mirror) for mirror in self._mirrorings]
             if self._propose.search is not Search.FEATURES:
                 sources.append(by_thumbnail.propose(lrs, hrs))

@@ -97,9 +97,9 @@ def _equal_hashes(hrs: Sequence[Fingerprint]) -> Iterator[tuple[Fingerprint, Fin
 def _merge_by_features(hrs: Sequence[Fingerprint], same: DisjointSet[Path], reader: Reader, mirror: bool) -> None:
     """Merge HRs that share content: those that features vote for, also mirrored, and that agree in where these are."""
     # Imported here, as FAISS takes its time.
-    from twimager.propose.by_features import FeatureIndex
+    from twimager.pairing.index_shards import feature_index
 
-    index = FeatureIndex(hrs, reader.workers.jobs)
+    index = feature_index(hrs, reader)
     proposals = [index.propose(hrs, exclude_self=True)]
     proposals += [index.propose(hrs, mirror=True, exclude_self=True, limit=MIRRORED_PROPOSED)] * mirror
     for of_one in proposals:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from typing import NamedTuple
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprint.fingerprint import Fingerprint, mirrored, negative
+from twimager.fingerprint.features import Features
+from twimager.fingerprint.fingerprint import Fingerprint
+from twimager.fingerprint.rootsift import MIRRORED_BINS, NEGATIVE_BINS
 from twimager.propose.proposal import CANDIDATES, Proposal, Source
 
 # The strongest features of an HR that are indexed, where it has more, having been read again for them: as good as 1500,
@@ -42,6 +46,32 @@ BATCH = 32
 QUERIES_AT_ONCE = 6000
 
 
+class Query(NamedTuple):
+    """How LRs are searched for; attributes are parameters of `FeatureIndex.propose`."""
+
+    mirror: bool = False
+    invert: bool = False
+    wide: bool = False
+    limit: int | None = None
+
+    @property
+    def probes(self) -> int:
+        """How many lists are searched."""
+        return LISTS_PROBED_WIDELY if self.wide else LISTS_PROBED
+
+    def descriptors(self, features: Features) -> NDArray[np.uint8]:
+        """Return what is searched for, (n, 128), of an LR: that is mirrored, or inverted, in place of all HRs."""
+        found = features.descriptors
+        found = found[:, NEGATIVE_BINS] if self.invert else found
+        return found[:, MIRRORED_BINS] if self.mirror else found
+
+    def chosen(self, votes: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return which of n HRs, by their votes, (n,), are proposed, those with the most first."""
+        share = 0.0 if self.wide or self.limit else MIN_SHARE
+        order = np.argsort(-votes, kind="stable")[: self.limit or (WIDE_CANDIDATES if self.wide else CANDIDATES)]
+        return order[votes[order] > share * votes[order[:1]]]
+
+
 class FeatureIndex:
     """A nearest-neighbour index of the HRs' features."""
 
@@ -52,15 +82,14 @@ class FeatureIndex:
         """
         faiss.omp_set_num_threads(threads)
         self._hrs = hrs
-        self._numbers = {hr.path: [number] for number, hr in enumerate(hrs)}
-        counts = [len(_indexed(hr)) for hr in hrs]
+        counts = list(map(indexed, hrs))
         self._owners = np.repeat(np.arange(len(hrs)), counts)
         if queries is not None and queries <= FEW_LRS:
-            self._index = _exact_index([_indexed(hr) for hr in hrs])
+            self._index = _exact_index([hr.known_features.descriptors[:INDEXED] for hr in hrs])
             return
-        self._index = _empty_index(hrs, sum(counts))
+        self._index = empty_index(hrs, sum(counts))
         for start in range(0, len(hrs), BATCH):
-            batch = [_indexed(hr) for hr in hrs[start : start + BATCH]]
+            batch = [hr.known_features.descriptors[:INDEXED] for hr in hrs[start : start + BATCH]]
             self._index.add(np.concatenate(batch).astype(np.float32))
 
     def propose(
@@ -86,22 +115,25 @@ class FeatureIndex:
         limit : propose so many HRs instead, however few votes they have
         exclude_self : give an LR that is among the HRs no votes for itself
         """
+        numbers = {hr.path: number for number, hr in enumerate(self._hrs)} if exclude_self else {}
+        query = Query(mirror, invert, wide, limit)
+        found = self._found(batches(lrs), query, [numbers.get(lr.path) for lr in lrs])
+        for lr, chosen in zip(lrs, found, strict=True):
+            yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror, invert, stretch) for number in chosen]
+
+    def _found(
+        self, batched: Iterable[Sequence[Fingerprint]], query: Query, without: Sequence[int | None]
+    ) -> Iterator[Sequence[int]]:
+        """Yield the numbers of the HRs that are proposed for every LR, but for that of one `without` which it is."""
         if isinstance(self._index, faiss.IndexIVF):
-            self._index.nprobe = LISTS_PROBED_WIDELY if wide else LISTS_PROBED
-        share = 0.0 if wide or limit else MIN_SHARE
-        limit = limit or (WIDE_CANDIDATES if wide else CANDIDATES)
-        step = max(1, QUERIES_AT_ONCE // max([1, *(len(lr.known_features.descriptors) for lr in lrs)]))
-        for start in range(0, len(lrs), step):
-            batch = lrs[start : start + step]
-            # Mirroring the LR, or inverting it, is as good as doing so to all HRs.
-            changed = (negative(lr) if invert else lr for lr in batch)
-            descriptors = [(mirrored(lr) if mirror else lr).known_features.descriptors for lr in changed]
-            for lr, votes in zip(batch, self._votes(descriptors), strict=True):
-                if exclude_self:
-                    votes[self._numbers.get(lr.path, [])] = 0
-                order = np.argsort(-votes, kind="stable")[:limit]
-                chosen = [number for number in order if votes[number] > share * votes[order[0]]]
-                yield [Proposal(lr, self._hrs[number], Source.FEATURES, mirror, invert, stretch) for number in chosen]
+            self._index.nprobe = query.probes
+        number = count()
+        for batch in batched:
+            for votes in self._votes([query.descriptors(lr.known_features) for lr in batch]):
+                own = without[next(number)]
+                if own is not None:
+                    votes[own] = 0
+                yield query.chosen(votes).tolist()
 
     def _votes(self, queries: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Return the votes, (n, HRs), of n LRs' descriptors, (m, 128) each."""
@@ -110,16 +142,31 @@ class FeatureIndex:
         if not len(voters) or not len(self._owners):
             return np.zeros(shape)
         squares, nearest = self._index.search(np.concatenate(queries).astype(np.float32), NEIGHBOURS + 1)
-        distances = np.sqrt(np.clip(squares, 0, MAX_SQUARED_DISTANCE))
-        weights = np.where(nearest[:, :-1] >= 0, distances[:, -1:] - distances[:, :-1], 0)
         ballots = voters[:, None] * len(self._hrs) + self._owners[nearest[:, :-1]]
-        counted = np.bincount(ballots.ravel(), weights.ravel(), shape[0] * shape[1])
+        counted = np.bincount(ballots.ravel(), weights(squares, nearest).ravel(), shape[0] * shape[1])
         return np.asarray(counted.reshape(shape), np.float64)
 
 
-def _indexed(hr: Fingerprint) -> NDArray[np.uint8]:
-    """Return the descriptors of an HR that are indexed, (n, 128)."""
-    return hr.known_features.descriptors[:INDEXED]
+def batches(lrs: Sequence[Fingerprint]) -> Iterator[Sequence[Fingerprint]]:
+    """Yield LRs in batches that are searched for in one go."""
+    step = max(1, QUERIES_AT_ONCE // max([1, *(lr.feature_count for lr in lrs)]))
+    return (lrs[start : start + step] for start in range(0, len(lrs), step))
+
+
+def weights(squares: NDArray[np.float32], nearest: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the weights, (n, NEIGHBOURS), with which features vote.
+
+    Parameters
+    ----------
+    squares, nearest : (n, NEIGHBOURS + 1), squared distances of the nearest, those first, and their numbers (-1: none)
+    """
+    distances = np.sqrt(np.clip(squares, 0, MAX_SQUARED_DISTANCE))
+    return np.where(nearest[:, :-1] >= 0, distances[:, -1:] - distances[:, :-1], 0)
+
+
+def indexed(hr: Fingerprint) -> int:
+    """Return how many features of an HR are indexed."""
+    return min(hr.feature_count, INDEXED)
 
 
 def _exact_index(descriptors: Sequence[NDArray[np.uint8]]) -> faiss.Index:
@@ -129,7 +176,7 @@ def _exact_index(descriptors: Sequence[NDArray[np.uint8]]) -> faiss.Index:
     return index
 
 
-def _empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
+def empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
     """Return an exact index for few features; for many one of inverted lists of product-quantized features."""
     if total <= EXACT_UP_TO:
         return faiss.IndexFlatL2(128)
@@ -146,9 +193,10 @@ def _empty_index(hrs: Sequence[Fingerprint], total: int) -> faiss.Index:
     return index
 
 
-def _drawn(hrs: Sequence[Fingerprint], count: int) -> NDArray[np.float32]:
+def _drawn(hrs: Sequence[Fingerprint], number: int) -> NDArray[np.float32]:
     """Return so many of the features to be indexed, drawn at random but always the same."""
     rng = np.random.default_rng(0)
-    owners = [descriptors for descriptors in map(_indexed, hrs) if len(descriptors)]
-    drawn = [owners[number] for number in rng.integers(len(owners), size=count)]
-    return np.stack([descriptors[rng.integers(len(descriptors))] for descriptors in drawn]).astype(np.float32)
+    owners = [hr for hr in hrs if hr.features and hr.features.count]
+    drawn = [owners[place] for place in rng.integers(len(owners), size=number)]
+    features = [hr.features.descriptor(int(rng.integers(indexed(hr)))) for hr in drawn if hr.features]
+    return np.stack(features).astype(np.float32)

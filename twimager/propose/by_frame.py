@@ -37,6 +37,10 @@ class Frames:
         self._hashes = np.array([lr.hashes[0] for lr in lrs], np.uint64)
         self._thumbnails = halved(np.array([lr.thumbnail for lr in lrs]).reshape(-1, NO_THUMBNAIL.size))
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what other processes need, which only compare: not the LRs."""
+        return {**vars(self), "_lrs": ()}
+
     def alike(self, hr: Fingerprint) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Return the indices, (n,), of the LRs that may show the HR's frame, and the thumbnails' correlation, (n,)."""
         near = np.flatnonzero(np.bitwise_count(self._hashes ^ np.uint64(hr.hashes[0])) <= self._distance)

@@ -12,7 +12,7 @@ from twimager.runtime.program import program, quoted
 # Options whose names on the command line are others; what is on by default is switched off.
 NAMES = {"loaders": "for", "mirror": "no_mirror", "negative": "no_negative"}
 # How many workers there were, where, and by how much memory, makes no other pairs.
-OF_THE_MACHINE = ("jobs", "memory", "scheduler")
+OF_THE_MACHINE = ("jobs", "memory", "scheduler", "index_memory")
 
 
 def command_line(settings: Mapping[str, Any]) -> str:

@@ -32,10 +32,11 @@ from weakref import WeakKeyDictionary
 from twimager.errors import TwimagerError, UsageError, require
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.options import Options
-from twimager.run.dask_worker import Call, Setup, UnknownTask, UnlikeWorker, difference, versions
+from twimager.run.dask_worker import Call, Setup, UnknownTask, UnlikeWorker, difference, index_share, versions
 from twimager.runtime.console import Console, counted
+from twimager.runtime.memory import LEAST
 from twimager.runtime.pool import Workers, fatal
-from twimager.runtime.process import ProcessEnded
+from twimager.runtime.process import ProcessEnded, ProcessHung
 
 # In place of an address: threads of this process; what Dask's configuration says.
 LOCAL, CONFIG = "local", "config"
@@ -130,15 +131,26 @@ class DaskWorkers(Workers):
 
     are_remote = True
 
-    def __init__(self, client: Any, setup: Setup, jobs: int, name: str, resumable: bool) -> None:
-        """Have the scheduler called `name` do tasks, by way of its client; `jobs` threads are for what is done here."""
+    def __init__(
+        self, client: Any, setup: Setup, jobs: int, name: str, *, resumable: bool, index_memory: int | None = None
+    ) -> None:
+        """Have the scheduler called `name` do tasks, by way of its client; `jobs` threads are for what is done here.
+
+        `index_memory` is as `--index_memory`.
+        """
         super().__init__(jobs)
         self._client, self._setup, self._name, self._resumable = client, setup, name, resumable
+        self._index_memory = index_memory
         self._held: WeakKeyDictionary[Callable[[Any], Any], _Held] = WeakKeyDictionary()
         self._threads, self._look = 1, 0.0
         self._answers = queue.SimpleQueue[tuple[_Shard, Any] | None]()
         # Not Dask's own thread for that, which the process would wait for at its end.
         Thread(target=self._take_all, name="dask answers", daemon=True).start()
+
+    @property
+    def index_memory(self) -> int:
+        """What is given, else the share of the worker that can spare least, of those that are there now."""
+        return self._index_memory or min(self._client.run(index_share).values(), default=LEAST)
 
     def close(self) -> None:
         """Take no more answers."""
@@ -202,9 +214,10 @@ class DaskWorkers(Workers):
         except UnknownTask:
             self._hand_out(shard, with_task=True)
         except KilledWorker as error:
-            self._cut(shard, error.allowed_failures + 1)
-        except ProcessEnded:
-            self._cut(shard, shard.crashes + 1)
+            # With it, what other threads of those workers did has ended: of halves, few are that again.
+            self._cut(shard, error.allowed_failures + 1, "crashed", size=-(-len(shard.items) // 2))
+        except ProcessEnded as error:
+            self._cut(shard, shard.crashes + 1, "hung" if isinstance(error, ProcessHung) else "crashed", size=1)
         except (UnlikeWorker, ImportError) as error:
             self._fail(shard, TwimagerError(f"--scheduler: a worker of {self._name} {_in_words(error)}"))
         except (CancelledError, OSError, asyncio.TimeoutError) as error:
@@ -216,18 +229,18 @@ class DaskWorkers(Workers):
             for future, result in zip(shard.futures, results, strict=True):
                 future.set_result(result)
 
-    def _cut(self, shard: _Shard, crashes: int) -> None:
-        """Hand out the halves of a shard that crashes workers, until the item is found that does."""
+    def _cut(self, shard: _Shard, crashes: int, what: str, size: int) -> None:
+        """Hand out a shard that has crashed workers, or hung them, in parts of so many items, until one is found."""
         held, items, futures, _ = shard
         if len(items) > 1:
-            half = len(items) // 2
-            self._hand_out(_Shard(held, items[:half], futures[:half]))
-            self._hand_out(_Shard(held, items[half:], futures[half:]))
+            for start in range(0, len(items), size):
+                part = slice(start, start + size)
+                self._hand_out(_Shard(held, items[part], futures[part]))
         elif crashes < CRASHES:
             self._hand_out(shard._replace(crashes=crashes))
         else:
             try:
-                futures[0].set_result(held.crashed(items[0], f"it crashed {counted(crashes, 'worker')}"))
+                futures[0].set_result(held.crashed(items[0], f"it {what} {counted(crashes, 'worker')}"))
             except TwimagerError as error:
                 futures[0].set_exception(error)
 
@@ -272,7 +285,14 @@ def connected(
         console.decision(f"Dask: {there}; dashboard: {client.dashboard_link}")
         if not found:
             console.note(f"--scheduler: waiting for workers of {name}")
-        workers = DaskWorkers(client, setup, options.run.jobs, name, resumable=not options.run.dry)
+        workers = DaskWorkers(
+            client,
+            setup,
+            options.run.jobs,
+            name,
+            resumable=not options.run.dry,
+            index_memory=options.run.index_memory,
+        )
         try:
             yield workers
         finally:

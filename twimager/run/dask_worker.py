@@ -22,11 +22,14 @@ import numpy as np
 from twimager.errors import TwimagerError
 from twimager.fingerprint.stamp import Stamp, stamp, this_source
 from twimager.image.headers import LIMIT_VARIABLE
+from twimager.runtime.child import heartbeat
 from twimager.runtime.memory import LEAST, MEMORY_VARIABLE, usual
 from twimager.runtime.process import Process, ProcessEnded
 
 # Seconds after which a process that has nothing to do is ended: its client has gone, or decides for long.
 IDLE = 60.0
+# Seconds that an item takes at most; of what takes longer, each part. Storage may be away for a minute or two.
+PATIENCE = 300.0
 # Tasks of other shards that a worker keeps, which take some MB each where there are many images.
 KEPT_TASKS = 4
 
@@ -124,13 +127,13 @@ def run_shard(setup: Setup, digest: str, task: bytes | None, items: bytes) -> tu
     UnknownTask
         If the task is not known.
     ProcessEnded
-        If the process crashes.
+        If the process crashes, or hangs.
     """
     _require_alike(setup)
     whole = _known(digest, task)
     process = _taken(setup)
     try:
-        answer = process.call(_do, whole, items)
+        answer = process.call(_do, whole, items, patience=PATIENCE)
     except ProcessEnded:
         process.kill()
         raise
@@ -199,11 +202,19 @@ def _share() -> int:
     return int(max(LEAST, (limit // 2 if limit else usual()) // worker.state.nthreads))
 
 
+def index_share(dask_worker: Any) -> int:
+    """Return how many bytes the index may take in the process of each thread: a quarter of the worker's together."""
+    return int((dask_worker.memory_manager.memory_limit or usual()) // 4 // dask_worker.state.nthreads)
+
+
 def _do(task: bytes, items: bytes) -> tuple[float, bytes]:
     """Do a task for every item, in the process."""
     function, every = _loaded(task), pickle.loads(items)
     started = time.perf_counter()
-    results = [function(item) for item in every]
+    results = []
+    for item in every:
+        results.append(function(item))
+        heartbeat.beat()
     return time.perf_counter() - started, pickle.dumps(results, pickle.HIGHEST_PROTOCOL)
 
 

@@ -26,6 +26,7 @@ from twimager.output.atomic import write_files
 from twimager.output.database import require_lmdb, write_database
 from twimager.output.lock import LOCK
 from twimager.output.names import Names
+from twimager.output.shards import Shards, shared
 from twimager.pairing.decide import MATCHING, Decider
 from twimager.pairing.evaluate import evaluate_all, evaluate_best
 from twimager.pairing.read import Reader
@@ -179,16 +180,15 @@ def _find_and_write(
     # Without --save the store only serves --resume: that it can't be kept is a detail.
     stored, warn = (options.run.save, console.warn) if options.run.save else (journal.store, console.detail)
     evaluate = evaluate_all if options.select.all_matches else evaluate_best
-    if cluster and journal.store:
-        cluster.expect(journal.store.with_name(LOCK))
     with (
+        _shards(options, journal, cluster) as shards,
         console.progress(4 * wanted if film else sum(map(len, paths)), ledger.seconds) as progress,
         nullcontext(cluster) if cluster else worker_pool(options.run.jobs, inline=options.run.debug) as workers,
         Store(stored, warn) as store,
         Evaluators(workers, partial(evaluate, settings=options.pair)) as evaluators,
     ):
         progress.expect(MATCHING * wanted)
-        reader = Reader(workers, console, progress, store=store, ledger=ledger)
+        reader = Reader(workers, console, progress, store=store, ledger=ledger, shards=shards)
         decider = Decider(reader, evaluators, options.pair, options.select.all_matches)
         with Writer(workers, names, options, ledger, console, journal=journal, seen=reader.seen) as writer:
             if film:
@@ -212,6 +212,18 @@ def _find_and_write(
         journal.discard_unfinished()  # of workers that were killed
     for stage, spent in ledger.seconds.items():
         console.detail(f"{stage}: {spent:.1f} s")
+
+
+@contextmanager
+def _shards(options: Options, journal: Journal, cluster: DaskWorkers | None) -> Iterator[Shards | None]:
+    """Yield the folder that the workers of a cluster share; None where there are none, or nothing is written."""
+    dest = options.run.dest
+    if not (cluster and journal.store and dest):
+        yield None
+        return
+    cluster.expect(journal.store.with_name(LOCK))
+    with shared(dest, options.run.follow_dest_links) as shards:
+        yield shards
 
 
 def _write_databases(report: Report, console: Console, run: str) -> None:

@@ -15,6 +15,7 @@ from twimager.options import Options, plain_settings
 from twimager.output.atomic import remove_temporary, unwritable
 from twimager.output.layout import JOURNALS, REPORT, document_paths, not_empty, subsets
 from twimager.output.lock import LOCK, lock
+from twimager.output.shards import remove_shards
 from twimager.report.reader import read_report
 from twimager.report.summary import Outcome, after_review
 from twimager.run.journal import Journal
@@ -81,6 +82,7 @@ def _opened(dest: Path, options: Options, begun: Begun) -> Journal:
         before = read_run(path, run.unlinked_dest)
         if before and (run.resume or run.overwrite):
             remove_temporary(dest, before, follow_links)
+            remove_shards(dest, run.unlinked_dest)
         lines = read_lines(path, run.unlinked_dest) if before and run.resume else None
         if lines:
             require_layout(lines, dest)

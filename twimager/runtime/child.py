@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +18,8 @@ from twimager.runtime.decoder_warnings import new_file
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # A group of its own (a session, where there are such): an interrupt from the keyboard goes to the parent only.
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+# Seconds between two beats.
+BEAT = 1.0
 # Where children start, which is where they search for modules first: never the user's folder.
 HOME = Path(__file__).resolve().parent.parent.parent
 
@@ -55,6 +59,28 @@ def answers() -> BinaryIO:
     stream = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return stream
+
+
+class Heartbeat:
+    """Tells the parent of this process, where that wants to know, that it goes on: once a second at most."""
+
+    def __init__(self) -> None:
+        self._stream: BinaryIO | None = None
+        self._next = 0.0
+
+    def goes_to(self, stream: BinaryIO) -> None:
+        """Send None, pickled, there from now on."""
+        self._stream = stream
+
+    def beat(self) -> None:
+        """Tell it now."""
+        if self._stream and time.monotonic() >= self._next:
+            pickle.dump(None, self._stream)
+            self._stream.flush()
+            self._next = time.monotonic() + BEAT
+
+
+heartbeat = Heartbeat()
 
 
 def limit_memory(allowance: int) -> None:

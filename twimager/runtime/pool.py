@@ -45,6 +45,11 @@ class Workers(ABC):
     are_remote = False
     may_start_processes = False
 
+    @property
+    def index_memory(self) -> int:
+        """The bytes that the index of features may take in each process of remote workers."""
+        return 0
+
     def __init__(self, jobs: int) -> None:
         """Have OpenCV use one thread here: its own would only compete with the workers."""
         cv2.setNumThreads(1)
