@@ -33,6 +33,10 @@ def step_by_step(seconds: float) -> int:
     return steps
 
 
+def crash() -> None:
+    os._exit(1)
+
+
 def test_what_takes_long_but_goes_on_is_waited_for(process: Process) -> None:
     assert process.call(step_by_step, 2 * PATIENCE, patience=PATIENCE) > 1
     assert process.call(abs, -1) == 1
@@ -47,5 +51,5 @@ def test_what_hangs_is_killed(process: Process) -> None:
 
 def test_what_crashes_does_not_hang(process: Process) -> None:
     with pytest.raises(ProcessEnded) as ended:
-        process.call(os._exit, 1, patience=PATIENCE)
+        process.call(crash, patience=PATIENCE)
     assert not isinstance(ended.value, ProcessHung)

@@ -43,7 +43,7 @@ def found(lr: Signatures, hr: Signatures) -> NDArray[np.int64]:
 
 
 def test_a_framing_that_is_a_little_off_doubles_no_frame() -> None:
-    drift = 0.9 * np.clip((np.arange(COUNT) - 30) / 20, 0, 1)
+    drift = 0.8 * np.clip((np.arange(COUNT) - 30) / 20, 0, 1)
     assert (found(pan(np.arange(COUNT) - drift, disturbed=DISTURBED), pan(range(COUNT))) == np.arange(COUNT)).all()
 
 
