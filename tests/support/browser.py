@@ -110,9 +110,10 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **known)
 
     def middle(self, selector: str) -> tuple[float, float]:
-        """Return where an element is."""
+        """Return where an element is, once that is painted: a click goes to what is seen there."""
         box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
-        x, y = self.run(f"(b => [b.left + b.width / 2, b.top + b.height / 2])({box})")
+        painted = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        x, y = self.run(f"{painted}.then(() => (b => [b.left + b.width / 2, b.top + b.height / 2])({box}))")
         return x, y
 
     def drag(self, *points: tuple[float, float]) -> None:
