@@ -28,6 +28,11 @@ def made(folder: Path, look: Any = PAL.look) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("film"))
+
+
 def dark(draw: Any) -> Any:
     return lambda number: np.asarray(draw(number) // 4, np.uint8)
 
@@ -47,8 +52,7 @@ def errors(found: dict[int, np.ndarray]) -> list[float]:
 
 
 @pytest.mark.slow
-def test_pairs_of_one_geometry_are_aligned_better_together(run: Run, tmp_path: Path) -> None:
-    film = made(tmp_path)
+def test_pairs_of_one_geometry_are_aligned_better_together(run: Run, film: Path, tmp_path: Path) -> None:
     (own, unknown), (steady, weave) = (
         pairs(run, film, tmp_path / f"out_{how}", "--steady", how) for how in ("off", "auto")
     )
@@ -106,10 +110,8 @@ def test_a_shot_that_is_framed_in_another_way_keeps_its_own_transform(run: Run, 
 
 @pytest.mark.slow
 def test_a_frame_next_to_the_right_one_is_told_by_the_transform_of_the_others(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film = made(tmp_path)
-
     def off_by_one(*arguments: Any) -> Matched:
         matched = match_videos(*arguments)
         numbers = matched.matches[0].timeline.hr_frames

@@ -19,7 +19,7 @@ from twimager.pairing.by_parts import agreement_of
 from twimager.pairing.candidates import overlaid
 from twimager.pairing.registration import moved_to
 from twimager.pairing.verification import verify_registered
-from twimager.pairs import RejectedPair, VerifiedPair
+from twimager.pairs import Candidate, RejectedPair, VerifiedPair
 from twimager.propose.proposal import Proposal
 from twimager.runtime.pool import Workers
 
@@ -177,28 +177,31 @@ def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) 
 def placed(
     tasks: Sequence[tuple[Sequence[Proposal], Pool | None]], workers: Workers, settings: PairSettings
 ) -> Iterator[VerifiedPair | None]:
-    """Yield, of each LR's proposals, the one most like it by its pool's transform; None if none passes the gates."""
+    """Yield, of each LR's proposals, the one that is most like it by its pool's transform.
+
+    None if that does not pass the gates so, or the pool does not explain its pairs.
+    """
     known = ((proposals, pool.matrix if pool and pool.explains else None) for proposals, pool in tasks)
     return workers.map_shards(partial(_placed, settings=settings), known)
 
 
 def _placed(task: tuple[Sequence[Proposal], Matrix | None], settings: PairSettings) -> VerifiedPair | None:
-    """Worker task: return the best of an LR's proposals, aligned by a matrix between frames; None if none passes."""
+    """Worker task: return the proposal that is most like its LR by a matrix between frames, if it passes the gates."""
     proposals, between_frames = task
     if between_frames is None:
         return None
-    found = (_verified(proposal, between_frames, settings) for proposal in proposals)
-    return max(filter(None, found), key=lambda pair: pair.scores.correlation, default=None)
+    found = filter(None, (_moved(proposal, between_frames) for proposal in proposals))
+    best = max(found, key=lambda candidate: candidate.scores.correlation, default=None)
+    pair = best and verify_registered(best, agreement_of(best), settings)
+    return pair if isinstance(pair, VerifiedPair) else None
 
 
-def _verified(proposal: Proposal, between_frames: Matrix, settings: PairSettings) -> VerifiedPair | None:
-    """Return a proposal aligned by a matrix between frames, if it passes the gates so."""
+def _moved(proposal: Proposal, between_frames: Matrix) -> Candidate | None:
+    """Return a proposal aligned by a matrix between frames; None if both have next to nothing in common so."""
     lr, hr = (image.picture for image in proposal.images)
     found = Match(translation(-lr.x, -lr.y) @ between_frames @ translation(hr.x, hr.y), None)
     candidate = overlaid(proposal, found)
-    moved = None if isinstance(candidate, RejectedPair) else moved_to(candidate, found.matrix)
-    pair = moved and verify_registered(moved, agreement_of(moved), settings)
-    return pair if isinstance(pair, VerifiedPair) else None
+    return None if isinstance(candidate, RejectedPair) else moved_to(candidate, found.matrix)
 
 
 def is_explained(pair: VerifiedPair, other: VerifiedPair) -> bool:

@@ -202,7 +202,8 @@ class Film:
     ) -> Generator[VerifiedPair, None, set[Path]]:
         """Yield the pairs of LR frames that the HR frames they are mapped to do not explain; return the files there.
 
-        Where the transform of all pairs is known, the frame that is most like the LR under it is the right one.
+        Where the transform of all pairs is known, the frame that is most like the LR under it is the right one, and
+        another that passes the gates is not.
         """
         frames = {path for lr, hrs in partners.items() for path in (lr, *hrs)}
         reader.progress.expect(len(frames) + len(partners) * (2 + MATCHING))
@@ -217,7 +218,7 @@ class Film:
                 reader.ledger.reopen([pair.proposal])
                 reader.ledger.take(pair)
                 yield pair
-            else:
+            elif of_lr and not self._pool(of_lr[0], options).explains:
                 left.append([one for one in of_lr if one.hr.path != partners[one.lr.path][0]])
         yield from (pair for pair, _ in self._steadied(decider.pairs(left), reader, options))
         self._settle(partners, options, reader, settle)
