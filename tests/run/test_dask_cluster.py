@@ -38,7 +38,7 @@ if "twimager.runtime.process" in sys.orig_argv:
     decode = read.decode_image
     read.decode_image = lambda path, recipe: {} if path.name == "poison.png" else decode(path, recipe)
 from twimager.run import dask_worker
-dask_worker.PATIENCE = 5
+dask_worker.PATIENCE = 3
 """
 ENDS = {"crashed": "os._exit(1)", "hung": "__import__('time').sleep(3600)"}
 

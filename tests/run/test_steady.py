@@ -63,20 +63,7 @@ def test_pairs_of_one_geometry_are_aligned_better_together(run: Run, film: Path,
     assert unknown is None
     assert weave is not None
     assert weave < 0.03
-
-
-@pytest.mark.slow
-def test_frames_that_are_all_bad_are_aligned_together_where_that_is_asked_for(run: Run, tmp_path: Path) -> None:
-    def bad(pixels: Any, number: int) -> Any:
-        noise = np.random.default_rng(number).normal(0, 16, pixels.shape)
-        return np.clip(0.7 * cv2.GaussianBlur(pixels, (0, 0), 3) + noise, 0, 255).astype(np.uint8)
-
-    film = made(tmp_path, bad)
-    (own, _), (steady, _) = (pairs(run, film, tmp_path / f"out_{how}", "--steady", how) for how in ("auto", "film"))
-    assert own.keys() <= steady.keys()
-    assert np.median(errors(steady)) < 0.7 * np.median(errors(own))
-    distances = [pair["weave"] for pair in report_of(tmp_path / "out_film")["pairs"]]
-    assert min(distances) > 0
+    assert all(pair["weave"] is not None for pair in report_of(tmp_path / "out_auto")["pairs"])
 
 
 @pytest.mark.slow
