@@ -102,13 +102,10 @@ def test_examples_are_paired_as_on_one_machine(cluster: DaskCluster, tmp_path: P
     assert decided(tmp_path / "there") == decided(tmp_path / "local")
 
 
-@pytest.mark.parametrize("more", [("--search", "features"), ("--split", "0.5")])
-def test_an_index_in_several_shards_and_passes_gives_the_same(
-    cluster: DaskCluster, folder: Path, more: tuple[str, str]
-) -> None:
+def test_an_index_in_several_shards_and_passes_gives_the_same(cluster: DaskCluster, folder: Path) -> None:
     for _ in range(2):
         cluster.add_worker()
-    here, there = "-".join(("here", *more)), "-".join(("there", *more))
+    here, there, more = "here-by-features", "there-by-features", ("--search", "features")
     assert launched(*flags(folder, here), *more).returncode == 0
     done = launched(*flags(folder, there), *more, "-v", "--scheduler", cluster.file, "--index_memory", "100K")
     assert done.returncode == 0
