@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 
 from twimager.fingerprint.database import Database
@@ -55,17 +55,12 @@ class Store:
 
     def restore_file(self, kind: str, path: Path, stamp: Stamp | None, place: Path) -> bool:
         """Write what was kept of a kind for a file with this stamp to `place`; return whether there was anything."""
-        first = self._select(f"{kind} 0", path, stamp)
-        if first is None:
+        if not self.keeps:
             return False
         with place.open("wb") as file:
-            part: bytes | None = first
-            for number in count(1):
-                if part is None:
-                    break
-                file.write(part)
-                part = self._select(f"{kind} {number}", path, stamp)
-        return True
+            for part in takewhile(bool, (self._select(f"{kind} {number}", path, stamp) for number in count())):
+                file.write(part or b"")
+            return file.tell() > 0
 
     def keep_file(self, kind: str, path: Path, stamp: Stamp | None, place: Path) -> None:
         """Keep what is in `place`, in parts, as of a kind for a file that had this stamp."""

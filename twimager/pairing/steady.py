@@ -89,8 +89,8 @@ class Pool:
 
     @property
     def explains(self) -> bool:
-        """Whether the pooled transform explains the LRs as well as their own ones do."""
-        if len(self.places) < LEAST:
+        """Whether there is a pooled transform, and it explains the LRs as well as their own ones do."""
+        if self.matrix is None:
             return False
         is_steady = self.is_sure or self._quarter_off <= VERY_STEADY or self._is_dragged
         return is_steady or (bool(self.losses) and float(np.median(self.losses)) <= USUAL_LOSS)
@@ -161,9 +161,10 @@ def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) 
     for (pair, _, pool), other in zip(known, moved, strict=True):
         if pool and other:
             pool.losses.append(_loss(pair, other))
+    explaining = {id(pool) for *_, pool in known if pool and pool.explains}
     for (pair, _, pool), other in zip(known, moved, strict=True):
         own = pair._replace(weave=pool.distance(pair) if pool else None)
-        if pool and other and pool.explains and (pool.is_sure or is_explained(pair, other)):
+        if pool and other and id(pool) in explaining and (pool.is_sure or is_explained(pair, other)):
             # All else that is known of the pair stays.
             pooled = own._replace(
                 match=replace(pair.match, matrix=other.match.matrix), scores=other.scores, common=other.common,
@@ -171,7 +172,7 @@ def steadied(known: Sequence[Pooled], workers: Workers, settings: PairSettings) 
             )  # fmt: skip
             yield Steadied(pooled, is_doubtful=False)
         else:
-            yield Steadied(own, is_doubtful=bool(pool and pool.explains and matrices[id(pool)] is not None))
+            yield Steadied(own, is_doubtful=id(pool) in explaining)
 
 
 def placed(
