@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -89,10 +89,27 @@ class Decider:
     def _evaluations(self, tasks: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
         """Yield the evaluation of every LR's proposals: from the store, else by workers."""
         kind = "all" if self._all_matches else "best"
-        cases = [_Case(self._store, cache_key(kind, self._settings, task), task) for task in tasks]
-        found = self._evaluators.evaluate([case.proposals for case in cases if case.stored is None])
-        for case in cases:
-            yield case.stored or case.keep(next(found))
+        waiting = deque[tuple[Sequence[Proposal], bool]]()
+
+        def case(task: Sequence[Proposal]) -> _Case:
+            return _Case(self._store, cache_key(kind, self._settings, task), task)
+
+        def unknown() -> Iterator[Sequence[Proposal]]:
+            for task in tasks:
+                is_known = case(task).stored is not None
+                waiting.append((task, is_known))
+                if not is_known:
+                    yield task
+
+        def known(task: Sequence[Proposal]) -> Evaluation:
+            # Read again, as of thousands in a row all would be in memory; by then, the store may have failed.
+            return case(task).stored or next(self._evaluators.evaluate([task], 1))
+
+        for evaluation in self._evaluators.evaluate(unknown(), len(tasks)):
+            while waiting[0][1]:
+                yield known(waiting.popleft()[0])
+            yield case(waiting.popleft()[0]).keep(evaluation)
+        yield from (known(task) for task, _ in waiting)
 
     def _selected(self, group: Sequence[Sequence[Choice]]) -> list[VerifiedPair]:
         """Assign the HRs of a component to its LRs; return the pairs, those of duplicates among them."""

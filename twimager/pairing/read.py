@@ -16,6 +16,7 @@ from twimager.fingerprint.decoded_image import decode_image
 from twimager.fingerprint.extract import extract_features, fingerprint_without_features
 from twimager.fingerprint.features import Features
 from twimager.fingerprint.fingerprint import Fingerprint, Recipe
+from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.fingerprint.stamp import Stamp, stamp
 from twimager.fingerprint.working_image import working_image
 from twimager.image.decode import LIBRARY_ERRORS, complaint
@@ -26,6 +27,7 @@ from twimager.propose.by_frame import Frames
 from twimager.report.ledger import Ledger
 from twimager.report.records import BITS_IN_USE
 from twimager.runtime.console import Console, Progress, counted
+from twimager.runtime.mapped import MappedRows
 from twimager.runtime.pool import Workers
 
 CHANGED = Rejection(Reason.UNREADABLE, "a copy of it changed while the job went on")
@@ -52,10 +54,10 @@ def read_fingerprint(
     With `shards` its features are stored there.
     """
     image = _fingerprint(file, recipe, frames)
-    return _stored(image, shards) if shards and isinstance(image, Fingerprint) else image
+    return _in_shards(image, shards) if shards and isinstance(image, Fingerprint) else image
 
 
-def _stored(image: Fingerprint, shards: Shards) -> Fingerprint:
+def _in_shards(image: Fingerprint, shards: Shards) -> Fingerprint:
     """Return a fingerprint whose features, if it has any, are stored."""
     return replace(image, features=shards.store(image.features)) if isinstance(image.features, Features) else image
 
@@ -97,6 +99,7 @@ class Reader:
         self.workers, self.console, self.progress, self.store = workers, console, progress, store
         self.ledger, self.shards = ledger, shards
         self.seen: dict[Path, Stamp | None] = {}
+        self._thumbnails = MappedRows(THUMBNAIL_SIDE**2)
         self._unsupported = Counter[tuple[str, str]]()
 
     def read(self, side: str, paths: Sequence[Path], recipe: Recipe, frames: Frames | None = None) -> list[Fingerprint]:
@@ -198,13 +201,17 @@ class Reader:
             file = File(path, seen, self._known(path, seen, recipe))
             if file.known is None:
                 known = known_hashed.get(path) if seen == before else None
-                file = file._replace(hashed=known or self.store.get(path, seen, recipe.without_features))
+                file = file._replace(hashed=known or self._stored(path, seen, recipe.without_features))
             yield file
 
     def _known(self, path: Path, seen: Stamp | None, recipe: Recipe) -> Fingerprint | None:
         """Return what the store knows of a file, its features where those of files that are read are."""
+        image = self._stored(path, seen, recipe)
+        return _in_shards(image, self.shards) if image and self.shards else image
+
+    def _stored(self, path: Path, seen: Stamp | None, recipe: Recipe) -> Fingerprint | None:
         image = self.store.get(path, seen, recipe)
-        return _stored(image, self.shards) if image and self.shards else image
+        return replace(image, thumbnail=self._thumbnails.add(image.thumbnail)) if image else None
 
     def _with_read(
         self, files: Iterable[File], task: Callable[[File], Fingerprint | Rejection]
@@ -222,9 +229,15 @@ class Reader:
             while known := waiting[0].known:
                 yield waiting.popleft(), known
             file = waiting.popleft()
-            # Of remote workers, the path comes back as a copy.
-            yield file, renamed(result, file.path) if isinstance(result, Fingerprint) else result
+            yield file, self._own(result, file) if isinstance(result, Fingerprint) else result
         yield from ((file, file.known) for file in waiting if file.known)
+
+    def _own(self, image: Fingerprint, file: File) -> Fingerprint:
+        """Return what a worker has made of a file, with the path and the thumbnail that are in memory already."""
+        if image is file.hashed:
+            return image
+        thumbnail = file.hashed.thumbnail if file.hashed else self._thumbnails.add(image.thumbnail)
+        return replace(image, path=file.path, thumbnail=thumbnail)
 
     def describe(self, images: Sequence[Fingerprint], recipe: Recipe) -> list[Fingerprint]:
         """Return images with their features; without those that can't be read any more."""

@@ -232,12 +232,11 @@ class _Rounds:
 
     def _new(self, sources: Iterable[Iterable[list[Proposal]]]) -> list[list[Proposal]]:
         """Return what several sources propose, each a list an LR, of images that are not taken; reopen it."""
-        certain = self._ledger.certainly_rejected()
         proposals = [
             [
                 proposal._replace(hr=hr)
                 for proposal in chain(*of_one_lr)
-                if proposal.key not in certain
+                if not self._ledger.is_certainly_rejected(proposal)
                 for hr in representatives([proposal.hr], self._ledger.duplicates, self._ledger.taken)
             ]
             for of_one_lr in zip(*sources, strict=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import tee
 from typing import Any
 
 from twimager.errors import Reason, Rejection
@@ -48,12 +49,13 @@ class Evaluators:
         self._idle: list[Process] = []
         self._ended = False
 
-    def evaluate(self, cases: Sequence[Sequence[Proposal]]) -> Iterator[Evaluation]:
-        """Yield the evaluation of every LR's proposals, in order."""
+    def evaluate(self, cases: Iterable[Sequence[Proposal]], at_most: int) -> Iterator[Evaluation]:
+        """Yield the evaluation of every LR's proposals, of so many at most, in order."""
         workers = self._workers
         if workers.are_remote:
-            return map(from_text, workers.map_shards(self._to_text, cases, _not_compared), cases)
-        worth = len(cases) >= WORTH_PROCESSES and workers.jobs > 1 and total() >= workers.jobs * PROCESS
+            cases, again = tee(cases)
+            return map(from_text, workers.map_shards(self._to_text, cases, _not_compared), again)
+        worth = at_most >= WORTH_PROCESSES and workers.jobs > 1 and total() >= workers.jobs * PROCESS
         if worth and workers.may_start_processes and not self._all:
             self._start()
         if self._threads is None:

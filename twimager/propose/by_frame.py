@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from twimager.fingerprint.fingerprint import NO_THUMBNAIL, Fingerprint
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.propose.proposal import Proposal, Source
+from twimager.runtime.mapped import mapped
 
 # Correlation of thumbnails of half their side, which tell frames from others as well as larger ones do. Of copies in
 # the same frame, faded and noisy, nearly all reach it, even where they are off by a fiftieth of the frame; of those
@@ -26,6 +27,8 @@ MIN_SHARE = 0.5
 MAX_PROPOSED = 16
 # ... out of so many of the same frame; where there are more, features decide.
 MAX_SAME_FRAME = 64
+# Thumbnails that are halved in one go, which takes 6 KB each.
+BATCH = 4096
 
 
 class Frames:
@@ -35,7 +38,7 @@ class Frames:
         """Compare with these LRs; hashes may differ by so many bits."""
         self._lrs, self._distance = lrs, distance
         self._hashes = np.array([lr.hashes[0] for lr in lrs], np.uint64)
-        self._thumbnails = halved(np.array([lr.thumbnail for lr in lrs]).reshape(-1, NO_THUMBNAIL.size))
+        self._thumbnails = halved_thumbnails(lrs)
 
     def __getstate__(self) -> dict[str, object]:
         """Return what other processes need, which only compare: not the LRs."""
@@ -101,6 +104,13 @@ def by_differences(lr: NDArray[np.uint8], hrs: NDArray[np.uint8] | NDArray[np.fl
     residuals = differences - nuisances @ np.linalg.lstsq(nuisances, differences, rcond=None)[0]
     distances = np.linalg.norm(residuals[:, 1:] - residuals[:, :1], axis=0)
     return np.argsort(distances, kind="stable")
+
+
+def halved_thumbnails(images: Sequence[Fingerprint]) -> NDArray[np.float32]:
+    """Return the thumbnails of n images with half the side, normalised, (n, pixels), in a file."""
+    parts = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+    empty = np.empty((0, NO_THUMBNAIL.size // 4), np.float32)
+    return mapped((halved(np.array([image.thumbnail for image in part])) for part in parts), empty)
 
 
 def halved(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:

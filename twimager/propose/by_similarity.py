@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twimager.fingerprint.fingerprint import NO_THUMBNAIL, Fingerprint
+from twimager.fingerprint.fingerprint import Fingerprint
 from twimager.fingerprint.phash import THUMBNAIL_SIDE
 from twimager.geometry import Matrix, resize_matrix
-from twimager.propose.by_frame import by_differences, halved
+from twimager.propose.by_frame import by_differences, halved_thumbnails
 from twimager.propose.proposal import Proposal
 
 # HRs are alike whose thumbnails, of half their side, correlate so: frames of a shot do, as long as little moves; of 90
@@ -32,7 +32,7 @@ class SimilarHRs:
     def __init__(self, hrs: Sequence[Fingerprint]) -> None:
         self._hrs = hrs
         self._numbers = {hr.path: number for number, hr in enumerate(hrs)}
-        self._thumbnails = halved(np.array([hr.thumbnail for hr in hrs]).reshape(-1, NO_THUMBNAIL.size))
+        self._thumbnails = halved_thumbnails(hrs)
         self._groups = _groups(self._thumbnails)
 
     def group(self, hr: Path) -> Path:

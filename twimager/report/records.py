@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from twimager.errors import ExitCode, Reason, Rejection
 from twimager.options import Options
@@ -19,8 +21,6 @@ from twimager.verify.scores import Scores
 if TYPE_CHECKING:
     from twimager.video.matching import VideoMatch
     from twimager.video.selection import Selection
-
-Key = TypeVar("Key", bound=Hashable)
 
 # How the note on an image ends whose values do not use all of their bits.
 BITS_IN_USE = "of 16 bits are in use"
@@ -104,8 +104,8 @@ class Report:
     """
 
     options: Options
-    pairs: tuple[Record, ...] = ()
-    rejected_pairs: tuple[RejectedPair, ...] = ()
+    pairs: Sequence[Record] = ()
+    rejected_pairs: Sequence[RejectedPair] = ()
     rejected_images: tuple[RejectedImage, ...] = ()
     notes: tuple[Note, ...] = ()
     near_hashes: tuple[int, ...] = ()
@@ -127,8 +127,13 @@ class Report:
             return ExitCode.INTERRUPTED
         if not self.pairs:
             return ExitCode.NO_PAIR
-        failed = any(pair.rejection.reason is Reason.FAILED for pair in self.rejected_pairs)
-        return ExitCode.INCOMPLETE if self.unreadable or failed or self.unwritten else ExitCode.DONE
+        incomplete = self.unreadable or self.unwritten or self.reasons[Reason.FAILED]
+        return ExitCode.INCOMPLETE if incomplete else ExitCode.DONE
+
+    @cached_property
+    def reasons(self) -> Counter[Reason]:
+        """How many pairs were rejected for each reason."""
+        return Counter(pair.rejection.reason for pair in self.rejected_pairs)
 
     @property
     def unreadable(self) -> int:
@@ -138,7 +143,7 @@ class Report:
     @property
     def unwritten(self) -> int:
         """How many pairs could not be written."""
-        return sum(pair.rejection.reason is Reason.NOT_WRITTEN for pair in self.rejected_pairs)
+        return self.reasons[Reason.NOT_WRITTEN]
 
 
 def how_far(pair: RejectedPair) -> tuple[float, int]:
@@ -148,14 +153,10 @@ def how_far(pair: RejectedPair) -> tuple[float, int]:
 
 def closest(pairs: Iterable[RejectedPair]) -> dict[Path, RejectedPair]:
     """Return for each LR of rejected pairs the one that came closest."""
-    return closest_by(pairs, lambda pair: pair.proposal.lr.path)
-
-
-def closest_by(pairs: Iterable[RejectedPair], key: Callable[[RejectedPair], Key]) -> dict[Key, RejectedPair]:
-    """Return for each key of rejected pairs the one that came closest."""
-    found: dict[Key, RejectedPair] = {}
+    found: dict[Path, RejectedPair] = {}
     for pair in pairs:
-        found[key(pair)] = max(found.get(key(pair), pair), pair, key=how_far)
+        lr = pair.proposal.lr.path
+        found[lr] = max(found.get(lr, pair), pair, key=how_far)
     return found
 
 

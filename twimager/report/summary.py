@@ -127,7 +127,19 @@ class Summary(Struct, frozen=True):
 def summarize(report: Report) -> Summary:
     """Return the summary of a run."""
     options = report.options
-    parts = [record.pair.part for record in report.pairs if record.pair.part]
+    # In one pass, as records are read anew in each.
+    figures = [
+        (
+            len(record.tiles),
+            bool(record.clip),
+            record.pair.native_scale,
+            record.pair.proposal.negative,
+            record.pair.part,
+        )
+        for record in report.pairs
+    ]
+    tiles, clips, native_scales, negatives, parts = zip(*figures, strict=True) if figures else ((),) * 5
+    split = list(filter(None, parts))
     return Summary(
         twimager=__version__,
         exit_code=report.exit_code,
@@ -138,15 +150,15 @@ def summarize(report: Report) -> Summary:
         closest=_closest(report),
         unreadable=report.unreadable,
         unwritten=report.unwritten,
-        tiles=sum(len(record.tiles) for record in report.pairs),
-        without_tile=sum(pair.rejection.reason is Reason.NO_TILE for pair in report.rejected_pairs),
-        clips=sum(bool(record.clip) for record in report.pairs),
-        without_clip=sum(pair.rejection.reason is Reason.CLIP for pair in report.rejected_pairs),
+        tiles=sum(tiles),
+        without_tile=report.reasons[Reason.NO_TILE],
+        clips=sum(clips),
+        without_clip=report.reasons[Reason.CLIP],
         scale=float(options.pair.framing.scale),
-        **_native([record.pair.native_scale for record in report.pairs]),
-        negatives=sum(record.pair.proposal.negative for record in report.pairs),
+        **_native(native_scales),
+        negatives=sum(negatives),
         inverted=options.write.color_transfer is not None,
-        split=_split([part.split for part in parts], {part.group for part in parts}),
+        split=_split([part.split for part in split], {part.group for part in split}),
         dest=str(options.run.dest) if options.run.dest else None,
         documents={name: str(path) for name, path in document_paths(options).items()},
     )
@@ -203,7 +215,8 @@ def _split(sides: Sequence[str], groups: Collection[int | None]) -> Counts:
 def _closest(report: Report) -> Counts:
     """Count why of LRs whose similar HRs were all rejected the one that came closest was."""
     alone = {image.path for image in report.rejected_images if image.rejection.reason in UNLIKE}
-    return _counted(pair.rejection.reason.value for lr, pair in closest(report.rejected_pairs).items() if lr in alone)
+    of_these = closest(pair for pair in report.rejected_pairs if pair.proposal.lr.path in alone)
+    return _counted(pair.rejection.reason.value for pair in of_these.values())
 
 
 def _counted(reasons: Iterable[str]) -> Counts:

@@ -55,6 +55,11 @@ class Console:
         if self._verbose >= DECISIONS:
             self._show(message)
 
+    @property
+    def tells_details(self) -> bool:
+        """Whether details go anywhere."""
+        return self._log is not None or self._verbose >= DETAILS
+
     def detail(self, message: str) -> None:
         """Write a line on a step or its time, if `verbose` enough."""
         self.enter(message, logging.DEBUG)

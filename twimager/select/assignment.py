@@ -53,6 +53,8 @@ class Components:
                 seen |= reached
                 open_ends += reached
         self._decided |= seen
+        for group in seen:
+            self._choices.pop(group, None)
         return [component[lr] for lr in sorted(component)]
 
     def _groups(self, proposals: Iterable[Proposal]) -> list[Path]:
