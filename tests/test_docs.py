@@ -28,7 +28,7 @@ MANUALS = {
 # Options of other programs that stand in these pages, as far as they are letters.
 OTHERS = {
     "comparison.md": {"--autocrop", "--score"},
-    "cluster-run.md": {"--hostfile", "--nthreads", "--remote"},
+    "cluster-run.md": {"--hostfile", "--nthreads", "--remote", "--ssh"},
 }
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
