@@ -35,7 +35,7 @@ def test_vp_tree_and_faiss_equal_brute_force(
 
 
 def test_equal_hashes_keep_all_their_owners() -> None:
-    assert HashIndex([(5, 0), (5, 1), (7, 2)]).within([5], 0) == [[(0, [0, 1])]]
+    assert list(HashIndex([(5, 0), (5, 1), (7, 2)]).within([5], 0)) == [[(0, [0, 1])]]
 
 
 @pytest.mark.parametrize("side", [8, 11, 16])

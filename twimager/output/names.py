@@ -39,8 +39,11 @@ class Names:
         """Name all files of both sides, in a pair or not, so that no name depends on what is found."""
         self._options = options
         safe = options.write.names is NameCharacters.SAFE
-        self._lr = flat_names(lrs, options.lr, safe)
-        self._hr = flat_names(hrs, options.hr, safe)
+        # Those alone that are not the file's own.
+        self._lr, self._hr = (
+            {path: name for path, name in flat_names(paths, folder, safe).items() if name != path.stem}
+            for paths, folder in ((lrs, options.lr), (hrs, options.hr))
+        )
 
     def outputs(self, lr: Path, hr: Path, split: str = "") -> Outputs:
         """Return where the files of a pair go, in the folder of its split.
@@ -50,7 +53,7 @@ class Names:
         options, output = self._options, self._options.write.output
         if options.run.dest is None:
             return NOT_WRITTEN
-        lr_own, hr_own = self._lr[lr], self._hr[hr]
+        lr_own, hr_own = self._lr.get(lr, lr.stem), self._hr.get(hr, hr.stem)
         if options.select.all_matches:  # an image may be in several pairs
             lr_own, hr_own = f"{lr_own}__{hr_own}", f"{hr_own}__{lr_own}"
         lr_name = hr_own if options.write.filename is Naming.HR else lr_own

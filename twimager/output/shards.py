@@ -32,7 +32,7 @@ class Shards(NamedTuple):
 
     def store(self, features: Features) -> StoredFeatures:
         """Add features to the file of this process."""
-        path = self.folder / f"{self.run}-{_of_this_process()}.features"
+        path = _features_file(self)
         try:
             with open_file(path, "ab", self.dest) as file:
                 first = file.tell() // RECORD.itemsize
@@ -64,8 +64,9 @@ class Shards(NamedTuple):
 
 
 @cache
-def _of_this_process() -> str:
-    return uuid.uuid4().hex
+def _features_file(shards: Shards) -> Path:
+    """Return the file of this process: one object, so that it is one as well where results of a shard arrive."""
+    return shards.folder / f"{shards.run}-{uuid.uuid4().hex}.features"
 
 
 @contextmanager

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise, product
+from itertools import chain, islice, pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,43 +28,53 @@ class HashIndex:
 
     def __init__(self, hashes: Iterable[tuple[int, int]], vp_tree_up_to: int = VP_TREE_UP_TO) -> None:
         """Index (hash, owner) couples; beyond `vp_tree_up_to` different hashes by FAISS."""
-        self._owners: dict[int, list[int]] = defaultdict(list)
-        for value, owner in hashes:
-            self._owners[value].append(owner)
+        owned = np.fromiter(hashes, [("hash", np.uint64), ("owner", np.int64)])
+        owned = owned[np.argsort(owned["hash"], kind="stable")]
         # Equal points would deepen a VP-tree's recursion, hence each hash once.
-        self._points = np.array(sorted(self._owners), np.uint64)
-        self._search = _vp_tree_search if len(self._points) <= vp_tree_up_to else _faiss_search
+        self._points, starts = np.unique(owned["hash"], return_index=True)
+        self._owners, self._starts = owned["owner"], np.append(starts, len(owned))
+        self._search = (_VPTree if len(self._points) <= vp_tree_up_to else _Faiss)(self._points)
 
-    def within(self, queries: Sequence[int], distance: int) -> list[list[tuple[int, list[int]]]]:
-        """Return, for every query, (Hamming distance, owners) of every hash at most `distance` bits away."""
-        if not len(self._points) or not queries:
-            return [[] for _ in queries]
-        unique, inverse = np.unique(np.array(queries, np.uint64), return_inverse=True)
-        found = [
-            [(bits, self._owners[int(self._points[point])]) for point, bits in near]
-            for near in self._search(self._points, unique, distance)
-        ]
-        return [found[number] for number in inverse]
+    def within(self, queries: Iterable[int], distance: int) -> Iterator[list[tuple[int, list[int]]]]:
+        """Yield, for every query, (Hamming distance, owners) of every hash at most `distance` bits away."""
+        remaining = iter(queries)
+        while batch := list(islice(remaining, BATCH)):
+            for near in self._search.within(np.array(batch, np.uint64), distance):
+                yield [(bits, self._owned(point)) for point, bits in near]
 
-
-def _vp_tree_search(points: NDArray[np.uint64], queries: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
-    """Yield, for every query, the (number, Hamming distance) of the points at most `distance` bits away."""
-    import vptree
-
-    numbers = {int(value): number for number, value in enumerate(points)}
-    tree = vptree.VPTree(points, _hamming)
-    for value in queries:
-        # The tree's own test is strict: < radius.
-        near = tree.get_all_in_range(value, distance + 1)
-        yield sorted((numbers[int(point)], int(bits)) for bits, point in near)
+    def _owned(self, point: int) -> list[int]:
+        owners: list[int] = self._owners[self._starts[point] : self._starts[point + 1]].tolist()
+        return owners
 
 
-def _faiss_search(points: NDArray[np.uint64], queries: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
-    """Yield the same by FAISS."""
-    rows, query_rows = (values.view(np.uint8).reshape(-1, 8) for values in (points, queries))
-    for starts, bits, near in range_search(rows, query_rows, distance):
-        for a, b in pairwise(starts):
-            yield sorted(zip(near[a:b].tolist(), bits[a:b].astype(int).tolist(), strict=True))
+class _VPTree:
+    """A VP-tree of hashes."""
+
+    def __init__(self, points: NDArray[np.uint64]) -> None:
+        import vptree
+
+        self._numbers = {int(value): number for number, value in enumerate(points)}
+        self._tree = vptree.VPTree(points, _hamming) if len(points) else None
+
+    def within(self, queries: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
+        """Yield, for every query, the (number, Hamming distance) of the points at most `distance` bits away."""
+        for value in queries:
+            # The tree's own test is strict: < radius.
+            near = self._tree.get_all_in_range(value, distance + 1) if self._tree else []
+            yield sorted((self._numbers[int(point)], int(bits)) for bits, point in near)
+
+
+class _Faiss:
+    """The same by FAISS."""
+
+    def __init__(self, points: NDArray[np.uint64]) -> None:
+        self._rows = points.view(np.uint8).reshape(-1, 8)
+
+    def within(self, queries: NDArray[np.uint64], distance: int) -> Iterator[Neighbours]:
+        """Yield, for every query, the (number, Hamming distance) of the points at most `distance` bits away."""
+        for starts, bits, near in range_search(self._rows, queries.view(np.uint8).reshape(-1, 8), distance):
+            for a, b in pairwise(starts):
+                yield sorted(zip(near[a:b].tolist(), bits[a:b].astype(int).tolist(), strict=True))
 
 
 def range_search(points: NDArray[np.uint8], queries: NDArray[np.uint8], distance: int) -> Iterator[Found]:
@@ -100,15 +109,13 @@ def propose(
     LR's hashes.
     """
     index = HashIndex((value, number) for number, hr in enumerate(hrs) for value in hr.hashes)
-    queries = [(number, value) for number, lr in enumerate(lrs) for value in lr.hashes]
-    found: list[list[tuple[int, list[int]]]] = [[] for _ in lrs]
-    for (number, _), near in zip(queries, index.within([value for _, value in queries], distance), strict=True):
-        found[number] += near
-    proposals = [
-        [Proposal(lr, hrs[owner], Source.HASH) for owner in _nearest(near, number)]
-        for number, (lr, near) in enumerate(zip(lrs, found, strict=True))
-    ]
-    return proposals, [sum(len(owners) for _, owners in near) for near in found]
+    found = index.within((value for lr in lrs for value in lr.hashes), distance)
+    proposals, counts = list[list[Proposal]](), list[int]()
+    for number, lr in enumerate(lrs):
+        near = list(chain.from_iterable(islice(found, len(lr.hashes))))
+        proposals.append([Proposal(lr, hrs[owner], Source.HASH) for owner in _nearest(near, number)])
+        counts.append(sum(len(owners) for _, owners in near))
+    return proposals, counts
 
 
 def _nearest(found: list[tuple[int, list[int]]], position: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from array import array
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -61,7 +62,8 @@ class Journal:
         self._file: IO[bytes] | None = None
         # By their names as seen from DEST, which take a fifth of the memory that paths do.
         self._pairs: dict[tuple[str, str], dict[str, Mark]] = {}
-        self._entered: dict[str, int] = {}
+        self._entered: list[str] = []
+        self._bytes = array("Q")
         self._next_sync = 0.0
         self._deleted = set[tuple[str, str]]()
         self._accepted = set[tuple[str, str]]()
@@ -94,7 +96,8 @@ class Journal:
         named = {path.relative_to(self._dest).as_posix(): known for path, known in files.items()}
         if self._pairs.get(self._key(lr, hr), {}) != named:
             self.write(Written(*self._key(lr, hr), named))
-        self._entered.update((name, known.bytes) for name, known in named.items())
+        self._entered += named
+        self._bytes.extend(known.bytes for known in named.values())
         if time.monotonic() >= self._next_sync:
             self._sync()
 
@@ -104,7 +107,8 @@ class Journal:
             return
         self._restore()
         assert self._dest
-        if lost := [name for name, size in self._entered.items() if _size(self._dest / name) != size]:
+        entered = zip(self._entered, self._bytes, strict=True)
+        if lost := [name for name, size in entered if _size(self._dest / name) != size]:
             written = counted(len(self._entered), "file")
             raise TwimagerError(
                 f"{self._dest / lost[0]} is gone or has another size, as {len(lost)} of the {written} written; "
