@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any
 
@@ -13,8 +14,10 @@ from tests.support import raws
 from tests.support.command import Run
 from tests.support.folders import Folders
 from twimager.errors import UnreadableImage, UnsupportedFormat
-from twimager.image import boxes, codecs, headers, jpeg_xl, tiff
+from twimager.image import boxes, codec_pixels, codecs, headers, jpeg_xl, tiff
 from twimager.image.decode import decode
+from twimager.image.decoder_process import ALPHA, READ_FLAGS, answer, decode_in_full
+from twimager.image.decoders import decoders
 from twimager.image.files import read_bytes
 from twimager.image.jpeg_xl import JpegXlHeader
 
@@ -90,6 +93,30 @@ def test_where_a_library_is_missing_its_package_is_named(
     monkeypatch.setattr(codecs, "_is_installed", lambda _: False)
     with pytest.raises(UnsupportedFormat, match=f"^{message}$"):
         decode(data)
+
+
+@pytest.mark.parametrize("flags", [READ_FLAGS, ALPHA], ids=["colours", "alpha"])
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_what_a_process_sends_is_what_is_decoded_there(name: str, flags: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, features = formats.FORMATS[name]
+    for module, _ in codec.packages if codec else ():
+        pytest.importorskip(module)
+    monkeypatch.setattr(codec_pixels, "limit_memory", lambda _: None)
+    files = [made for make in features.values() if (made := make())]
+    files += [raws.linear(formats.PIXELS)] * (codec is codecs.CAMERA_RAW)
+    for data in (*files, files[0][: len(files[0]) // 2]):
+        try:
+            here = decode_in_full(data, flags)
+        except UnreadableImage as error:
+            why = str(error).partition(" object at 0x")[0]  # Pillow names what it reads from
+            with pytest.raises(UnreadableImage, match=f"^{re.escape(why)}"):
+                decoders.decode(data, flags)
+            assert answer(data, flags)[1].decode().startswith(why)
+        else:
+            sent = decoders.decode(data, flags)
+            assert sent.dtype == here.dtype
+            assert (sent == here).all()
+            assert answer(data, flags)[1].tobytes() == here.tobytes()
 
 
 def test_the_thumbnail_of_a_camera_raw_is_never_used(

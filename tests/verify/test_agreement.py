@@ -13,6 +13,7 @@ from tests.support.slow import thorough
 from twimager.geometry import Rect
 from twimager.verify.agreeing_rectangle import inner_rectangle, largest_rectangle, to_the_pixel
 from twimager.verify.agreement import Label, agreement
+from twimager.verify.agreement_map import MAX_PIXELS, AgreementMap
 
 Gray = NDArray[np.uint8]
 # Shares of the picture.
@@ -256,3 +257,20 @@ def test_the_largest_rectangle_is_that_of_brute_force(seed: int) -> None:
     ]  # fmt: skip
     assert found.width * found.height == max(areas)
     assert largest_rectangle(np.zeros((3, 4), bool)) is None
+
+
+def test_a_map_is_sound_if_it_has_an_area_and_labels() -> None:
+    labels = np.full((3, 4), Label.AGREE, np.uint8)
+    sound = AgreementMap.of(labels, Rect(0, 0, 40, 30))
+    assert sound.is_sound
+    assert (sound.labels == labels).all()
+    for damaged in (
+        sound._replace(size=(4, 4)),
+        sound._replace(size=(0, 3)),
+        sound._replace(size=(MAX_PIXELS, 2)),
+        sound._replace(area=Rect(0, 0, 40, 0)),
+        sound._replace(packed=sound.packed[:5]),
+        sound._replace(packed=b"labels"),
+        AgreementMap.of(labels + 9, sound.area),
+    ):
+        assert not damaged.is_sound, damaged
