@@ -19,10 +19,10 @@ PAL = next(kind for kind in films.KINDS if kind.name == "pal")
 HR, LR = (640, 360), (360, 288)
 
 
-def made(folder: Path, look: Any = PAL.look) -> Path:
+def made(folder: Path, count: int, look: Any = PAL.look) -> Path:
     """A film of scenes of which every second is dark."""
     rng = np.random.default_rng(1)
-    scenes = films.photo_scenes(films.PHOTOS, 8, HR, rng)
+    scenes = films.photo_scenes(films.PHOTOS, count, HR, rng)
     scenes[1::2] = [scene._replace(draw=dark(scene.draw)) for scene in scenes[1::2]]
     films.make(replace(PAL, look=look), scenes, folder, 2, rng)
     return folder
@@ -30,7 +30,7 @@ def made(folder: Path, look: Any = PAL.look) -> Path:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("film"))
+    return made(tmp_path_factory.mktemp("film"), 8)
 
 
 def dark(draw: Any) -> Any:
@@ -39,7 +39,7 @@ def dark(draw: Any) -> Any:
 
 def pairs(run: Run, film: Path, dest: Path, *flags: Any) -> tuple[dict[int, np.ndarray], float | None]:
     """The matrix of each pair of a film, by the number of its LR frame, and by how much they weave."""
-    sides = "--lr", film / "lr.mkv", "--hr", film / "hr.mkv", "--dest", dest
+    sides = "--lr", film / "lr.mkv", "--hr", film / "hr.mkv", "--dest", dest, "--save", dest.parent / "store.sqlite"
     assert run(*sides, "--dry", "--report", *flags).code == 0
     report = report_of(dest)
     found = {pair["lr_frame"]["number"]: np.array(pair["matrix"]) for pair in report["pairs"]}
@@ -74,7 +74,7 @@ def test_pairs_that_weave_keep_their_own_transforms(run: Run, tmp_path: Path) ->
         matrix = np.array([[1, 0, shifts[number, 0]], [0, 1, shifts[number, 1]]])
         return cv2.warpAffine(pixels, matrix, HR, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
 
-    film = made(tmp_path, woven)
+    film = made(tmp_path, 5, woven)
     (own, _), (steady, weave) = (pairs(run, film, tmp_path / f"out_{how}", "--steady", how) for how in ("off", "auto"))
     assert own.keys() == steady.keys()
     assert all((own[number] == steady[number]).all() for number in own)
@@ -87,7 +87,7 @@ def test_a_shot_that_is_framed_in_another_way_keeps_its_own_transform(run: Run, 
     def reframed(pixels: Any, number: int) -> Any:
         return pixels[8:-6, 12:-10] if number < 60 else pixels
 
-    film = made(tmp_path, reframed)
+    film = made(tmp_path, 5, reframed)
     (own, _), (steady, _) = (pairs(run, film, tmp_path / f"out_{how}", "--steady", how) for how in ("off", "auto"))
     others = {number: matrix for number, matrix in steady.items() if number >= 60}
     assert any(number < 60 for number in own)

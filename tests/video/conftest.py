@@ -12,7 +12,7 @@ from benchmarks import films
 from twimager.video.signatures import Signatures, make_signatures
 from twimager.video.timeline import Timeline, find_timeline
 
-SCENES, SIZE, SHRINK = 8, (256, 144), 4
+SCENES, SIZE, SHRINK = 6, (256, 144), 4
 
 
 class Release(NamedTuple):

@@ -29,7 +29,7 @@ SIZE = (320, 180)
 )  # fmt: skip
 def test_progressive_telecined_and_true_fields_are_told_apart(tmp_path: Path, kind: str, expected: Interlacing) -> None:
     rng = np.random.default_rng(3)
-    scenes = films.photo_scenes(films.PHOTOS, 3, SIZE, rng)
+    scenes = films.photo_scenes(films.PHOTOS, 2, SIZE, rng)
     films.make(next(one for one in films.KINDS if one.name == kind), scenes, tmp_path, 3, rng)
     signed = signed_video(next(tmp_path.glob("lr.*")))
     assert interlacing(signed) is expected
