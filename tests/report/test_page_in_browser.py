@@ -17,9 +17,10 @@ if sys.platform == "win32":
 
 from tests.support.browser import PROGRAM, Browser, choose
 from tests.support.command import Run
-from tests.support.folders import CAPTION, Folders, paste
+from tests.support.folders import CAPTION, Folders, make_folders, paste
 from tests.support.page import NASTY
 from tests.support.report import of_films, report_of, typed
+from twimager.cli.main import main
 from twimager.report.page import page
 from twimager.report.thumbnails import make_thumbnails
 from twimager.runtime.console import Console
@@ -34,12 +35,19 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Two pairs and an image that is in none, and what a run made of them."""
+    made = make_folders(tmp_path_factory.mktemp("reported"))
+    (made.lr / "l0.png").rename(made.lr / "it's #1 50%.png")
+    (made.hr / "left.png").write_bytes((made.lr / "l1.png").read_bytes())
+    assert main([*map(str, made.flags), "--report", "--min_native_scale", "1", "--quiet"]) == 0
+    return made
+
+
 @pytest.fixture
-def report(run: Run, folders: Folders) -> dict[str, Any]:
-    """The report of two pairs, a pair made up to be the worst, and an image that is in none."""
-    (folders.lr / "l0.png").rename(folders.lr / "it's #1 50%.png")
-    (folders.hr / "left.png").write_bytes((folders.lr / "l1.png").read_bytes())
-    run(*folders.flags, "--report", "--min_native_scale", 1)
+def report(folders: Folders) -> dict[str, Any]:
+    """The report of the run, and in it a pair made up to be the worst."""
     kept = report_of(folders.dest)
     kept["pairs"].append({**kept["pairs"][0], "residual": 2.0, "coverage": 0.5, "rivals": ["/x.png"]})
     return kept
@@ -256,8 +264,9 @@ def test_a_link_leads_to_a_pair(browser: Browser, folders: Folders, report: dict
 
 
 @pytest.fixture
-def differing(request: pytest.FixtureRequest, browser: Browser, run: Run, folders: Folders) -> Browser:
+def differing(request: pytest.FixtureRequest, browser: Browser, run: Run, tmp_path: Path) -> Browser:
     """The page of a pair with a logo, and of one that was rejected for a caption; a parameter enlarges all images."""
+    folders = make_folders(tmp_path)
     paste(folders)
     if factor := getattr(request, "param", 0):
         for file in (*folders.lr.iterdir(), *folders.hr.iterdir()):
