@@ -36,7 +36,7 @@ if "twimager.runtime.process" in sys.orig_argv:
     import os
     from twimager.pairing import read
     decode = read.decode_image
-    read.decode_image = lambda path, recipe: {} if path.name == "poison.png" else decode(path, recipe)
+    read.decode_image = lambda path, recipe: {} if path.name == "bad.png" else decode(path, recipe)
 from twimager.run import dask_worker
 dask_worker.PATIENCE = 3
 """
@@ -59,6 +59,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(place / "HR" / f"h{number:02}.png"), hr)
         cv2.imwrite(str(place / "LR" / f"l{number:02}.png"), lr)
     assert launched(*flags(place, "local")).returncode == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def poisoned(folder: Path) -> Path:
+    """A part of the folder and what a run on this machine makes of it, and an LR, in the first shard, that is bad."""
+    place = folder / "poisoned"
+    for side in ("LR", "HR"):
+        (place / side).mkdir(parents=True)
+        for path in sorted((folder / side).iterdir())[:12]:
+            shutil.copy(path, place / side)
+    assert launched(*flags(place, "local"), "--all_matches").returncode == 0
+    shutil.copy(place / "LR" / "l07.png", place / "LR" / "bad.png")
     return place
 
 
@@ -124,18 +137,13 @@ def test_a_worker_that_is_killed_costs_nothing(cluster: DaskCluster, folder: Pat
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_a_file_that_ends_workers_is_unreadable(cluster: DaskCluster, folder: Path, tmp_path: Path, how: str) -> None:
-    place = tmp_path / "poisoned"
-    shutil.copytree(folder, place)
-    shutil.copy(place / "LR" / "l07.png", place / "LR" / "poison.png")
+def test_a_file_that_ends_workers_is_unreadable(cluster: DaskCluster, poisoned: Path, tmp_path: Path, how: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(POISON.format(ENDS[how]), encoding="utf-8")
     cluster.add_worker(os.pathsep.join((str(tmp_path), str(ROOT))))
-    done = launched(*flags(place, "there"), "--all_matches", "--scheduler", cluster.file)
+    done = launched(*flags(poisoned, how), "--all_matches", "--scheduler", cluster.file)
     assert done.returncode == 3
-    assert done.stderr == f"{place / 'LR' / 'poison.png'}: unreadable: it {how} 3 workers\n"
-    (place / "LR" / "poison.png").unlink()
-    assert launched(*flags(place, "local2"), "--all_matches").returncode == 0
-    assert decided(place / "there")[0] == decided(place / "local2")[0]
+    assert done.stderr == f"{poisoned / 'LR' / 'bad.png'}: unreadable: it {how} 3 workers\n"
+    assert decided(poisoned / how)[0] == decided(poisoned / "local")[0]
 
 
 def test_an_interrupted_run_goes_on(cluster: DaskCluster, folder: Path) -> None:
