@@ -76,7 +76,7 @@ def test_the_files_are_those_of_a_run_without_a_split(run: Run, crops: Folders) 
 @pytest.mark.slow
 def test_the_seed_alone_decides_which_groups_are_drawn(run: Run, crops: Folders) -> None:
     drawn = []
-    for seed, jobs in ((0, 1), (0, 3), *((seed, 2) for seed in range(1, 5))):
+    for seed, jobs in ((0, 1), (0, 3), (1, 2), (2, 2)):
         run(*crops.flags, *SPLIT, "--seed", seed, "--jobs", jobs, "--dry", "--overwrite")
         drawn.append(sorted(name for name, (split, _) in parts(crops.dest).items() if split == "val"))
     assert drawn[0] == drawn[1]
