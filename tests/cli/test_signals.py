@@ -237,7 +237,7 @@ def test_a_signal_at_any_moment(place: Place, command: str) -> None:
     """Nothing stands in for the work here, which may be done before."""
     _, _, arguments = COMMANDS[command]
     stopped = 0
-    for step in range(8):
+    for step in range(6):
         process = place.start(ROOT / "twimager.py", command, *arguments)
         wait_for_handlers(process)
         time.sleep(0.1 * step)

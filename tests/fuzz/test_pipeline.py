@@ -1,6 +1,6 @@
 """The whole pipeline over pairs of odd and damaged images: it ends in time, takes little memory, loses no good pair.
 
-1,000 pairs of images of which one or both are mutated, as pixels (shape, contrast, depth, channels) or as a file (bytes
+300 pairs of images of which one or both are mutated, as pixels (shape, contrast, depth, channels) or as a file (bytes
 turned, cut, doubled), go through reading, matching, refinement, verification and writing.
 """
 

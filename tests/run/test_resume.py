@@ -78,7 +78,7 @@ def test_stopped_at_any_moment_it_ends_as_if_it_had_not_been(job: Job, undisturb
     files, summary, seconds = undisturbed
     number, moments, stopped, rounds = getattr(signal, name), random.Random(6), 0, 0
     code = -number if name == "SIGKILL" else 130
-    while stopped < (10 if name == "SIGKILL" else 4):
+    while stopped < (6 if name == "SIGKILL" else 3):
         dest = tmp_path / str(rounds)
         assert rounds < 60
         while True:

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.command import MEASURED, Run, refused
 from tests.support.folders import Folders, contents
@@ -189,16 +190,19 @@ def test_a_pair_that_is_beyond_the_libraries_costs_itself(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is in kilobytes there")
 def test_a_run_over_large_images_keeps_to_its_budget(tmp_path: Path) -> None:
-    """Six HRs of 40 megapixels, of which two would take more than there is: all are paired, one after the other."""
+    """Four HRs of 40 megapixels, of which two would take more than there is: all are paired, one after the other."""
     lr, hr = tmp_path / "LR", tmp_path / "HR"
     lr.mkdir()
     hr.mkdir()
-    for number, kind in enumerate(("png", "jpg", "tif", "webp", "png", "jpg")):
+    for number, kind in enumerate(("png", "jpg", "tif", "webp")):
         whole = cat()[:, 20 * number :][:, :: 1 if number % 2 else -1]
         height, width = whole.shape[:2]
         size = 7400, round(7400 * height / width)
         large = cv2.resize(whole, size, interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(str(hr / f"h{number}.{kind}"), large, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        if kind == "webp":  # as OpenCV writes it, which takes six times as long
+            Image.fromarray(large[..., ::-1]).save(hr / f"h{number}.webp", lossless=True, quality=0, method=0)
+        else:
+            cv2.imwrite(str(hr / f"h{number}.{kind}"), large, [cv2.IMWRITE_PNG_COMPRESSION, 1])
         cv2.imwrite(
             str(lr / f"l{number}.png"), cv2.resize(large, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         )
@@ -218,7 +222,7 @@ def test_a_run_over_large_images_keeps_to_its_budget(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", MEASURED, *map(str, command)], capture_output=True, text=True, check=True
     )
-    assert "pairs written: 6" in ended.stdout, ended.stdout + ended.stderr
+    assert "pairs written: 4" in ended.stdout, ended.stdout + ended.stderr
     code, peak = map(int, ended.stdout.splitlines()[-1].split())
     assert code == 0
     assert peak <= 1.2 * 640
