@@ -108,10 +108,10 @@ def test_what_a_process_sends_is_what_is_decoded_there(name: str, flags: int, mo
         try:
             here = decode_in_full(data, flags)
         except UnreadableImage as error:
-            why = str(error).partition(" object at 0x")[0]  # Pillow names what it reads from
-            with pytest.raises(UnreadableImage, match=f"^{re.escape(why)}"):
+            why = str(error)
+            with pytest.raises(UnreadableImage, match=f"^{re.escape(why)}$"):
                 decoders.decode(data, flags)
-            assert answer(data, flags)[1].decode().startswith(why)
+            assert answer(data, flags)[1].decode() == why
         else:
             sent = decoders.decode(data, flags)
             assert sent.dtype == here.dtype

@@ -6,6 +6,7 @@ optional, and imported where they are used.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from io import BytesIO
@@ -32,6 +33,8 @@ CODEC_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, RuntimeError, ImportError,
     struct.error, cv2.error,
 )  # fmt: skip
+# An object that a message names, by an address that is another in each run.
+ADDRESS = re.compile(r"\s*<[^>]* at 0x[^>]*>")
 # EXIF's tag for how a picture is to be turned, and of each of its values, whether pixels are mirrored and how often
 # they are then rotated by 90 degrees anticlockwise.
 ORIENTATION = 0x0112
@@ -48,7 +51,8 @@ def decode(codec: Codec, data: bytes, alpha: bool = False) -> Pixels:
     try:
         pixels = DECODERS[codec](data)
     except CODEC_ERRORS as error:
-        raise UnreadableImage(f"{codec.name}, damaged or of an odd kind: {' '.join(str(error).split())}") from error
+        why = " ".join(ADDRESS.sub("", str(error)).split())
+        raise UnreadableImage(f"{codec.name}, damaged or of an odd kind: {why}") from error
     channels = pixels.reshape(*pixels.shape[:2], -1)
     if channels.shape[2] < 3:
         channels = np.concatenate([*3 * [channels[..., :1]], channels[..., 1:]], axis=2)
