@@ -21,6 +21,8 @@ from twimager.runtime.memory import budget
 Duplicates = Mapping[Path, tuple[Path, ...]]
 # Bytes from the middle of a file by which most of those of one length are told apart.
 SAMPLE = 4096
+# Bytes of what tells those: of many files there are many of any length, and all samples would be in memory at once.
+DIGEST = 16
 
 
 def find_duplicates(
@@ -48,11 +50,12 @@ def _grouped(groups: Sequence[Sequence[Path]], keys: Iterable[Hashable]) -> list
 
 
 def _middle(path: Path) -> bytes | None:
-    """Return some bytes from the middle of a file, None if it can't be read."""
+    """Return what tells some bytes from the middle of a file, None if it can't be read."""
     try:
         with open_regular(path, buffering=0) as (file, size):
             file.seek(max(0, size - SAMPLE) // 2)
-            return file.read(SAMPLE)
+            sample = file.read(SAMPLE)
+        return hashlib.blake2b(sample, digest_size=DIGEST).digest() if sample else None
     except (OSError, UnreadableImage):
         return None
 
