@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,11 +19,13 @@ from tests.support.command import Run, launched, refused
 from tests.support.folders import Folders, contents
 from tests.support.paths import ROOT
 from tests.support.report import report_of
+from twimager.cli.pair import parse, to_options
 from twimager.errors import TwimagerError
 from twimager.fingerprint.stamp import stamp
 from twimager.run import dask_client, dask_worker
 from twimager.run.dask_client import CRASHES, MOST, DaskWorkers
 from twimager.run.dask_worker import Setup, UnknownTask, UnlikeWorker, difference, versions
+from twimager.runtime.console import Console
 from twimager.runtime.process import ProcessEnded, ProcessHung
 
 SETUP = Setup(versions(), (), ".", 1, None)
@@ -218,6 +222,26 @@ ADDRESSES = {
     "config": "DASK_SCHEDULER_ADDRESS",
     "there.json": "there.json is no file of a scheduler of Dask",
 }
+
+
+class Answers(Client):
+    """A client of two workers, of which one is gone before it answers."""
+
+    scheduler, dashboard_link = SimpleNamespace(address="tcp://there"), ""
+
+    def run(self, task: Callable[..., Any], *_: object, on_error: str = "raise") -> dict[str, Any]:
+        gone = OSError("Stream is closed")
+        if on_error == "raise":
+            raise gone
+        answer = "" if task is difference else 7
+        return {"a": answer} | ({"b": gone} if on_error == "return" else {})
+
+
+def test_a_worker_that_is_gone_before_it_answers_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_client, "_client", lambda *_: nullcontext(Answers()))
+    options = to_options(parse(["--lr", "examples/LR", "--hr", "examples/HR", "--dest", "pairs"]))
+    with dask_client.connected("tcp://there", options, [], [], Console(quiet=True)) as workers:
+        assert workers.index_memory == 7
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -150,7 +150,8 @@ class DaskWorkers(Workers):
     @property
     def index_memory(self) -> int:
         """What is given, else the share of the worker that can spare least, of those that are there now."""
-        return self._index_memory or min(self._client.run(index_share).values(), default=LEAST)
+        # Of one that is gone by then, nothing comes.
+        return self._index_memory or min(self._client.run(index_share, on_error="ignore").values(), default=LEAST)
 
     def close(self) -> None:
         """Take no more answers."""
@@ -278,7 +279,7 @@ def connected(
         setup = Setup(versions(), seen, os.getcwd(), options.read.max_pixels, options.run.memory)
         found = client.run(difference, setup, on_error="return")
         for address, why in found.items():
-            if why:
+            if why and not isinstance(why, OSError):  # that is one that is gone by then
                 raise UsageError(f"--scheduler: the worker {address} {_in_words(why)}")
         threads = sum(client.nthreads().values())
         there = f"{counted(len(found), 'worker')}, {counted(threads, 'thread')}"
