@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,3 +123,11 @@ def test_a_temporary_folder_that_fails_ends_the_run_with_a_line(monkeypatch: pyt
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(TwimagerError, match=r"cannot write to the temporary folder .*: No space left on device"):
         MappedRows(16)
+
+
+def test_a_row_of_which_a_full_disk_takes_a_part_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = MappedRows(16)
+    rows.add(np.zeros(16, np.uint8))
+    monkeypatch.setattr(rows, "_file", SimpleNamespace(write=lambda data: len(data) - 1))
+    with pytest.raises(TwimagerError, match="No space left on device"):
+        rows.add(np.zeros(16, np.uint8))

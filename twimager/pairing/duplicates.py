@@ -21,7 +21,7 @@ from twimager.runtime.memory import budget
 Duplicates = Mapping[Path, tuple[Path, ...]]
 # Bytes from the middle of a file by which most of those of one length are told apart.
 SAMPLE = 4096
-# Bytes of what tells those: of many files there are many of any length, and all samples would be in memory at once.
+# Bytes of their digest: among many files most lengths occur several times, and all samples would be in memory at once.
 DIGEST = 16
 
 
@@ -50,7 +50,7 @@ def _grouped(groups: Sequence[Sequence[Path]], keys: Iterable[Hashable]) -> list
 
 
 def _middle(path: Path) -> bytes | None:
-    """Return what tells some bytes from the middle of a file, None if it can't be read."""
+    """Return a digest of some bytes from the middle of a file, None if it is empty or can't be read."""
     try:
         with open_regular(path, buffering=0) as (file, size):
             file.seek(max(0, size - SAMPLE) // 2)

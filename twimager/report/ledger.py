@@ -69,7 +69,7 @@ class Ledger:
             lr, hr = (image.path for image in pair.proposal.images)
             if pair.rejection.reason in OF_TWO_MOMENTS:
                 self.taken |= {lr, *self.duplicates.get(lr, ())}
-            if self._console.tells_details:
+            if self._console.shows_details:
                 of_lr = self._untold.setdefault(lr, {})
                 of_lr[hr] = max(of_lr.get(hr, pair), pair, key=how_far)
 

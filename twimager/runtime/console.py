@@ -56,8 +56,8 @@ class Console:
             self._show(message)
 
     @property
-    def tells_details(self) -> bool:
-        """Whether details go anywhere."""
+    def shows_details(self) -> bool:
+        """Whether details are shown or logged."""
         return self._log is not None or self._verbose >= DETAILS
 
     def detail(self, message: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
@@ -29,18 +31,19 @@ class MappedRows:
 
     def __init__(self, length: int) -> None:
         self._length, self._rows = length, iter(np.empty((0, length), np.uint8))
-        with _told():
+        with _os_errors_named():
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it is open as long as rows are added)
         weakref.finalize(self, self._file.close)
 
     def add(self, row: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a row, (length,), as it is in the file."""
-        with _told():
+        with _os_errors_named():
             mapped_row = next(self._rows, None)
             if mapped_row is None:
                 self._rows = iter(self._more())
                 mapped_row = next(self._rows)
-            self._file.write(row.tobytes())
+            if self._file.write(row.tobytes()) != self._length:  # of a disk that is full now, a part is written
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return mapped_row
 
     def _more(self) -> NDArray[np.uint8]:
@@ -53,7 +56,7 @@ class MappedRows:
 
 def mapped(parts: Iterable[NDArray[Scalar]], empty: NDArray[Scalar]) -> NDArray[Scalar]:
     """Return arrays, (n, m) each, as one below the other in a file; `empty`, (0, m), where there are none."""
-    with _told(), tempfile.TemporaryFile() as file:
+    with _os_errors_named(), tempfile.TemporaryFile() as file:
         for part in parts:
             file.write(part.tobytes())
         file.flush()
@@ -66,7 +69,8 @@ def _mapped(file: Any, dtype: np.dtype[Scalar], start: int, shape: tuple[int, in
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _os_errors_named() -> Iterator[None]:
+    """Raise TwimagerError for any OSError."""
     try:
         yield
     except OSError as error:
